@@ -1,0 +1,89 @@
+/**
+ * The contract of aggregators: how the artifacts of ended tests are collected.
+ *
+ * An object of your own that fits {@linkcode Aggregator} is as good as the ones
+ * of this package.
+ *
+ * @module
+ */
+
+/** An attempt of a test before the one that is ingested. */
+export interface EarlierAttempt {
+  /** `fail` if the test ended by itself, `infra` if it could not be carried out. */
+  status: "fail" | "infra";
+  /** Exit code or error message. */
+  note?: string;
+}
+
+/** What is known of a run of a test beside its artifacts. */
+export interface IngestInfo {
+  /** Which attempt it was, counted from 1. */
+  attempt?: number;
+  /** The attempts before it, oldest first. */
+  earlier?: readonly EarlierAttempt[];
+  /** Id of the system that it ran on. */
+  remote?: string;
+  /** Attributes of that system. */
+  attributes?: Readonly<Record<string, string>>;
+  /** When the test was started, in milliseconds since 1970. */
+  startedAt?: number;
+  /** When it ended, in milliseconds since 1970. */
+  finishedAt?: number;
+}
+
+/** Where an aggregator put the files of a test. */
+export interface Stored {
+  /** Directory that holds the files of the test. */
+  directory?: string;
+  /** The first file of the test's own result: what it printed. */
+  output?: string;
+}
+
+/** A collector of results and files. */
+export interface Aggregator extends AsyncDisposable {
+  /**
+   * Opens what is needed. A failure leaves nothing behind.
+   *
+   * @throws {Deno.errors.AlreadyExists} if the target is there already
+   */
+  start(): Promise<this>;
+
+  /**
+   * Takes over the artifacts of one test: on success files are moved and the
+   * results file is removed; the directory, then empty, belongs to the caller. After a
+   * rejection nothing visible has changed, and the same test can be ingested
+   * again. May be called any number of times at once, between `start()` and
+   * `stop()`. May resolve with the place of the files, for messages to people.
+   *
+   * @throws {DuplicateResultError} if this test of this platform was ingested before
+   * @throws {BadResultsError} if the results file cannot be understood (from `executors/results`)
+   * @throws {Deno.errors.AlreadyExists} if a file would land on another one
+   */
+  ingest(
+    platform: string,
+    test: string,
+    artifacts: string | URL,
+    info?: IngestInfo,
+  ): Promise<Stored | void>;
+
+  /** Waits for ingests under way and finishes the target. May be called repeatedly. */
+  stop(): Promise<void>;
+}
+
+/** A test of a platform was ingested before. */
+export class DuplicateResultError extends Error {
+  /** The platform. */
+  readonly platform: string;
+  /** The test. */
+  readonly test: string;
+
+  /** Creates the error. */
+  constructor(platform: string, test: string) {
+    super(
+      `Cannot ingest test "${test}" of platform "${platform}": it was ingested before`,
+    );
+    this.name = "DuplicateResultError";
+    this.platform = platform;
+    this.test = test;
+  }
+}

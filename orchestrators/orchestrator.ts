@@ -1,0 +1,352 @@
+/**
+ * The contract of orchestrators: a {@linkcode Run} of many tests on many
+ * systems, what happens in it as {@linkcode RunEvent}s, and what came out of it
+ * as {@linkcode RunSummary}.
+ *
+ * @module
+ */
+import type { SignalOptions } from "../connections/connection.ts";
+import type {
+  Provisioner,
+  ReleaseReason,
+  Remote,
+} from "../provisioners/provisioner.ts";
+import type { Executor } from "../executors/executor.ts";
+import type { Stored } from "../aggregators/aggregator.ts";
+
+/** Brings provisioners, executors and aggregators together. */
+export interface Orchestrator {
+  /**
+   * Begins to run everything; to be called once. Nothing happens before the
+   * caller's current turn of the event loop is over, so that whoever listens
+   * right away misses nothing.
+   *
+   * @throws {TypeError} if it was called before
+   */
+  run(options?: SignalOptions): Run;
+}
+
+/**
+ * A run under way. Iterating gives its events from then on, until the run is
+ * over; each iteration is a subscription of its own, and nothing is kept for
+ * those who do not listen. Disposing aborts the run and waits for its end.
+ */
+export interface Run extends AsyncIterable<RunEvent>, AsyncDisposable {
+  /**
+   * Resolves when every test has run and is stored, all systems are given back
+   * and nothing of the run is under way any more.
+   *
+   * @throws {OrchestratorError} if tests were left out or results could not be stored
+   */
+  readonly finished: Promise<RunSummary>;
+  /** Counts at this moment. */
+  readonly status: RunStatus;
+}
+
+/** Counts of a run: `queued + running + done` is `tests`. */
+export interface RunStatus {
+  /** Tests of the run. */
+  readonly tests: number;
+  /** Tests that wait for a system, reruns included. */
+  readonly queued: number;
+  /** Tests that run. */
+  readonly running: number;
+  /** Tests that have their final outcome. */
+  readonly done: number;
+  /** Those of them that failed: exit code other than 0, or an error. */
+  readonly failed: number;
+  /** Reruns asked for so far. */
+  readonly reruns: number;
+  /** Systems asked for and not yet there. */
+  readonly requested: number;
+  /** Systems being set up. */
+  readonly settingUp: number;
+  /** Systems that are set up and idle. */
+  readonly spares: number;
+}
+
+/** How one attempt of a test ended. */
+export interface TestOutcome {
+  /** Name of the test. */
+  readonly test: string;
+  /** Which attempt, counted from 1. */
+  readonly attempt: number;
+  /** Exit code, if the test came to its end. */
+  readonly exitCode?: number;
+  /** Why it did not. */
+  readonly error?: Error;
+  /** Id of the system. */
+  readonly remote: string;
+  /** When it was started, in milliseconds since 1970. */
+  readonly startedAt: number;
+  /** When it ended, in milliseconds since 1970. */
+  readonly finishedAt: number;
+}
+
+/** Results that could not be stored. */
+export interface IngestFailure {
+  /** Name of the test. */
+  readonly test: string;
+  /** Which attempt, counted from 1. */
+  readonly attempt: number;
+  /** Why. */
+  readonly error: Error;
+  /** The directory in which the results still are. */
+  readonly artifacts: string;
+}
+
+/** What came out of a run. */
+export interface RunSummary {
+  /** Label of what was tested. */
+  readonly platform: string;
+  /** How many tests the run had. */
+  readonly tests: number;
+  /** Tests whose last attempt ended with exit code 0. */
+  readonly passed: number;
+  /** Tests whose last attempt ended with another exit code or an error. */
+  readonly failed: number;
+  /** Tests that passed after an attempt that did not. */
+  readonly flaky: number;
+  /** The final outcome of each test that is stored, by name. */
+  readonly ingested: ReadonlyMap<string, TestOutcome>;
+  /** Attempts that were followed by a rerun, in the order of their ends. */
+  readonly earlier: readonly TestOutcome[];
+  /** Tests without a final outcome, in the order given. */
+  readonly notRun: readonly string[];
+  /** Results that could not be stored. */
+  readonly ingestErrors: readonly IngestFailure[];
+  /** Systems that could not be given back, with the reason. */
+  readonly releaseErrors: readonly { remote: string; error: Error }[];
+  /** Systems that were taken. */
+  readonly handedOut: number;
+  /** Systems that were given back. */
+  readonly released: number;
+  /** Setups that were begun. */
+  readonly setups: number;
+  /** Reruns. */
+  readonly reruns: number;
+  /** When the run began, in milliseconds since 1970. */
+  readonly startedAt: number;
+  /** When it ended, in milliseconds since 1970. */
+  readonly finishedAt: number;
+}
+
+/**
+ * Why a run is incomplete: too many setups failed, nobody can supply systems,
+ * nothing happened for too long, a rule named a test that was not offered or
+ * threw, results could not be stored, the run was aborted, or (orchestrators
+ * that do not go on after it) an executor failed.
+ */
+export type OrchestratorErrorKind =
+  | "SetupRetriesExceeded"
+  | "NoRemotes"
+  | "Stalled"
+  | "InvalidNextTest"
+  | "PolicyFailed"
+  | "IngestFailed"
+  | "Aborted"
+  | "ExecutorFailed";
+
+/** A run ended without a stored result for every test. */
+export class OrchestratorError extends Error {
+  /** What went wrong first. */
+  readonly kind: OrchestratorErrorKind;
+  /** What was done nevertheless. */
+  readonly summary: RunSummary;
+
+  /** Creates the error. */
+  constructor(
+    message: string,
+    kind: OrchestratorErrorKind,
+    summary: RunSummary,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+    this.name = "OrchestratorError";
+    this.kind = kind;
+    this.summary = summary;
+  }
+}
+
+/** A system that is set up, as rules see it. */
+export interface SetupInfo {
+  /** The system. */
+  readonly remote: Remote;
+  /** Where it came from. */
+  readonly provisioner: Provisioner;
+  /** What runs tests on it. */
+  readonly executor: Executor;
+  /** The test that ran on it last, if any. */
+  readonly previous?: TestOutcome;
+}
+
+/** A test that ended, as rules see it. */
+export interface FinishedInfo extends SetupInfo, Readonly<TestOutcome> {
+  /** Directory of its results and files, not yet stored. */
+  readonly artifacts: string;
+}
+
+/** What makes the executor for a system. */
+export type ExecutorFactory = (
+  remote: Remote,
+  info: { provisioner: Provisioner },
+) => Executor;
+
+/**
+ * A scheduling rule: narrows the tests that could run next on a system. The
+ * first of what the last rule leaves is run; a rule that leaves nothing is
+ * passed over.
+ */
+export interface NextRule {
+  /** Narrows `candidates`, which are in the order of the queue. */
+  (candidates: readonly string[], info: SetupInfo): readonly string[];
+  /**
+   * For rules that depend on nothing but the test: a number that is smaller
+   * for tests to run earlier. With it the queue is sorted once instead of searched at
+   * every choice.
+   */
+  rank?(test: string): number;
+}
+
+/** Decides whether a system is unusable after a test. */
+export type DestructiveRule = (info: FinishedInfo) => boolean;
+
+/** Decides whether a failed test is run once more. */
+export type RerunRule = (info: FinishedInfo) => boolean;
+
+/** What happens in a run. `time` is in milliseconds since 1970. */
+export type RunEvent = { readonly time: number } & RunEventBody;
+
+/** The kinds of events, told apart by `type`. */
+export type RunEventBody =
+  | {
+    readonly type: "run-started";
+    readonly platform: string;
+    readonly tests: readonly string[];
+  }
+  | {
+    readonly type: "requested";
+    readonly provisioner: string;
+    readonly count: number;
+  }
+  | {
+    readonly type: "demand-cancelled";
+    readonly provisioners: readonly string[];
+  }
+  | {
+    readonly type: "reservation-failed";
+    readonly provisioner: string;
+    readonly error: Error;
+    /** Failures of this provisioner so far. */
+    readonly failures: number;
+    /** True if nothing more is asked of it. */
+    readonly dead: boolean;
+  }
+  | {
+    readonly type: "remote-ready";
+    readonly remote: string;
+    readonly provisioner: string;
+    readonly attributes: Readonly<Record<string, string>>;
+  }
+  | { readonly type: "remote-surplus"; readonly remote: string }
+  | { readonly type: "setup-started"; readonly remote: string }
+  | {
+    readonly type: "setup-finished";
+    readonly remote: string;
+    readonly ms: number;
+  }
+  | {
+    readonly type: "setup-failed";
+    readonly remote: string;
+    readonly ms: number;
+    readonly error: Error;
+    /** Further failures that are tolerated. */
+    readonly left: number;
+  }
+  | { readonly type: "remote-idle"; readonly remote: string }
+  | {
+    readonly type: "remote-lost";
+    readonly remote: string;
+    readonly error: Error;
+  }
+  | {
+    readonly type: "test-started";
+    readonly test: string;
+    readonly attempt: number;
+    readonly remote: string;
+    readonly artifacts: string;
+  }
+  | {
+    readonly type: "test-finished";
+    readonly test: string;
+    readonly attempt: number;
+    readonly remote: string;
+    readonly exitCode?: number;
+    readonly error?: Error;
+    readonly ms: number;
+    /** True if the system is unusable now. */
+    readonly destroyed: boolean;
+    /** True if the test runs once more. */
+    readonly rerun: boolean;
+  }
+  | {
+    readonly type: "ingest-started";
+    readonly test: string;
+    readonly attempt: number;
+    /** True if the results go to the aggregator of earlier attempts. */
+    readonly earlier: boolean;
+  }
+  | {
+    readonly type: "ingest-finished";
+    readonly test: string;
+    readonly attempt: number;
+    readonly earlier: boolean;
+    readonly ms: number;
+    readonly stored?: Stored;
+  }
+  | {
+    readonly type: "ingest-failed";
+    readonly test: string;
+    readonly attempt: number;
+    readonly earlier: boolean;
+    readonly ms: number;
+    readonly error: Error;
+    /** The directory in which the results still are. */
+    readonly artifacts: string;
+  }
+  | {
+    readonly type: "release-started";
+    readonly remote: string;
+    readonly reason: ReleaseReason;
+  }
+  | {
+    readonly type: "release-finished";
+    readonly remote: string;
+    readonly reason: ReleaseReason;
+    readonly ms: number;
+  }
+  | {
+    readonly type: "release-failed";
+    readonly remote: string;
+    readonly reason: ReleaseReason;
+    readonly ms: number;
+    readonly error: Error;
+  }
+  | {
+    readonly type: "draining";
+    readonly kind: OrchestratorErrorKind;
+    readonly error?: Error;
+  }
+  | { readonly type: "aborting"; readonly reason: unknown }
+  | {
+    readonly type: "stalled";
+    /** Provisioners that are waited for. */
+    readonly waitingFor: readonly string[];
+    readonly ms: number;
+  }
+  | {
+    readonly type: "run-finished";
+    /** Why the run is incomplete; null if it is complete. */
+    readonly kind: OrchestratorErrorKind | null;
+    readonly summary: RunSummary;
+  };
