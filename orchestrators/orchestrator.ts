@@ -181,7 +181,7 @@ export interface SetupInfo {
 }
 
 /** A test that ended, as rules see it. */
-export interface FinishedInfo extends SetupInfo, Readonly<TestOutcome> {
+export interface FinishedInfo extends SetupInfo, Omit<TestOutcome, "remote"> {
   /** Directory of its results and files, not yet stored. */
   readonly artifacts: string;
 }
