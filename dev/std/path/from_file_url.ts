@@ -1,0 +1,1 @@
+export { fromFileUrl } from "./_path.ts";

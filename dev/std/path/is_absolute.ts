@@ -1,0 +1,3 @@
+import { posix } from "node:path";
+
+export const isAbsolute = (path: string): boolean => posix.isAbsolute(path);

@@ -1,0 +1,22 @@
+/**
+ * What `run.ts` and the runner of a topic (`fmf.ts`, `control.ts`, `orchestrator.ts`, `aggregator.ts`) agree on:
+ * the module of a topic exports `run`, a {@linkcode Runner}.
+ */
+
+/** What became of one case; `why` says what differs, or why it could not run. */
+export interface CaseOutcome {
+  name: string;
+  outcome: "passed" | "failed" | "skipped";
+  why?: string;
+}
+
+/**
+ * Runs the cases of one file, in order. `cases` is the list in the file, whatever the key above it;
+ * the schema is that of the topic's README. A case that does not hold is an outcome; an exception
+ * stops the file and counts as one failure.
+ */
+export type Runner = (
+  file: URL,
+  // deno-lint-ignore no-explicit-any -- the runner knows the schema
+  cases: any[],
+) => AsyncIterable<CaseOutcome>;

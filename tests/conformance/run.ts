@@ -1,0 +1,114 @@
+/**
+ * Runs conformance cases: `deno task conformance [DIRECTORY…]`.
+ *
+ * A directory holds case files of one topic, or directories of them; without one, `cases` beside this file.
+ * Prints a line for each case that failed or was skipped, then `N passed, N failed, N skipped`;
+ * the exit status is 1 if any failed.
+ */
+import { pathToFileURL } from "node:url";
+import type { CaseOutcome, Runner } from "./case.ts";
+
+const TOPICS = ["fmf", "control", "orchestrator", "aggregator"] as const;
+type Topic = typeof TOPICS[number];
+
+/** Case files whose block is not in this package yet, with the file that will hold it. */
+const LATER: Record<string, string> = {
+  "aggregator/jsonl-compressed": "aggregators/compressed.ts",
+  "aggregator/yaml": "aggregators/yaml.ts",
+  "aggregator/multi": "aggregators/multi.ts",
+  "aggregator/reportportal": "aggregators/report_portal.ts",
+  "aggregator/junit": "aggregators/junit.ts",
+};
+
+const counts = { passed: 0, failed: 0, skipped: 0 };
+
+function report(file: string, { name, outcome, why }: CaseOutcome): void {
+  counts[outcome]++;
+  if (outcome !== "passed") {
+    console.log(`${outcome} ${file}: ${name}${why ? `: ${why}` : ""}`);
+  }
+}
+
+/** The topic shows in the shape of a file, so that a directory may have any name. */
+// deno-lint-ignore no-explicit-any -- any JSON
+function topicOf(content: any): Topic | undefined {
+  if (content.scenarios) return "orchestrator";
+  if (Array.isArray(content)) return content[0]?.stream && "control";
+  if (content.schema && content.topic) return "fmf";
+  if (content.format && content.cases) return "aggregator";
+}
+
+const exists = (url: URL) => Deno.stat(url).then(() => true, () => false);
+
+async function runFile(file: URL): Promise<void> {
+  const content = JSON.parse(await Deno.readTextFile(file));
+  const topic = topicOf(content);
+  const short = file.pathname.split("/").at(-1)!.replace(/\.json$/, "");
+  if (!topic) {
+    throw new Error(
+      `${decodeURI(file.pathname)}: is none of ${TOPICS.join(", ")}`,
+    );
+  }
+  // deno-lint-ignore no-explicit-any -- the runner knows the schema
+  const cases: any[] = content.scenarios ?? content.cases ?? content;
+  const label = `${topic}/${short}`;
+  const later = LATER[label];
+  if (later && !await exists(new URL(`../../${later}`, import.meta.url))) {
+    for (const { name, id } of cases) {
+      report(label, {
+        name: name ?? id,
+        outcome: "skipped",
+        why: `not built yet: ${later}`,
+      });
+    }
+    return;
+  }
+  let seen = 0;
+  try {
+    const { run }: { run: Runner } = await import(`./${topic}.ts`);
+    for await (const outcome of run(file, cases)) {
+      seen++;
+      report(label, outcome);
+    }
+    if (seen !== cases.length) {
+      throw new Error(`the runner reported ${seen} of ${cases.length} cases`);
+    }
+  } catch (error) {
+    report(label, {
+      name: `after ${seen} cases`,
+      outcome: "failed",
+      why: Deno.inspect(error),
+    });
+  }
+}
+
+/** The case files in `dir` and one level below it. */
+async function caseFiles(dir: URL, below = 1): Promise<URL[]> {
+  const files: URL[] = [];
+  for await (const entry of Deno.readDir(dir)) {
+    const url = new URL(
+      encodeURIComponent(entry.name) + (entry.isDirectory ? "/" : ""),
+      dir,
+    );
+    if (entry.isDirectory && below > 0) {
+      files.push(...await caseFiles(url, below - 1));
+    } else if (entry.name.endsWith(".json")) files.push(url);
+  }
+  return files.sort((a, b) => a.href < b.href ? -1 : 1);
+}
+
+const directories = Deno.args.length > 0
+  ? Deno.args.map((path) =>
+    pathToFileURL(Deno.realPathSync(path).replace(/\/*$/, "/"))
+  )
+  : [new URL("./cases/", import.meta.url)];
+for (const directory of directories) {
+  const files = await caseFiles(directory);
+  if (files.length === 0) {
+    throw new Error(`${decodeURI(directory.pathname)}: holds no case files`);
+  }
+  for (const file of files) await runFile(file);
+}
+const { passed, failed, skipped } = counts;
+console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);
+Deno.exitCode = failed > 0 ? 1 : 0;
