@@ -1,0 +1,224 @@
+import type { RunEvent, RunStatus, RunSummary } from "./orchestrator.ts";
+import { count, fit, pad, printable, span } from "./_text.ts";
+
+/** How a line is meant; a terminal shows it as a colour. */
+export type Tone = "good" | "bad" | "notice" | "dim" | "plain";
+
+/** A line for people, safe to print. */
+export interface Line {
+  readonly tone: Tone;
+  readonly text: string;
+}
+
+interface Running {
+  readonly attempt: number;
+  readonly remote: string;
+  readonly since: number;
+}
+
+interface Ended {
+  readonly test: string;
+  readonly attempt: number;
+  readonly remote: string;
+  readonly how: string;
+  place?: string;
+}
+
+const plain = (text: string): Line => ({
+  tone: "plain",
+  text: printable(text),
+});
+const notice = (text: string): Line => ({
+  tone: "notice",
+  text: printable(text),
+});
+const bad = (text: string): Line => ({ tone: "bad", text: printable(text) });
+const good = (text: string): Line => ({ tone: "good", text: printable(text) });
+
+/** What a run looks like to somebody who watches: events in, lines out. */
+export class Progress {
+  readonly #running = new Map<string, Running>();
+  /** Tests that failed and are not run again, by name, in the order of their ends. */
+  readonly #failed = new Map<string, Ended>();
+  #done = 0;
+  #tests = 0;
+  #began = 0;
+  #summary: RunSummary | undefined;
+
+  /** Takes an event; gives the lines that a log of the run has for it. */
+  *take(event: RunEvent): Generator<Line> {
+    switch (event.type) {
+      case "run-started":
+        this.#tests = event.tests.length;
+        this.#began = event.time;
+        yield plain(`${count(this.#tests, "test")} on ${event.platform}`);
+        break;
+      case "test-started":
+        this.#running.set(event.test, { ...event, since: event.time });
+        break;
+      case "test-finished":
+        yield this.#ended(event);
+        break;
+      case "ingest-finished": {
+        const failed = this.#failed.get(event.test);
+        if (failed?.attempt === event.attempt) {
+          failed.place = event.stored?.output ?? event.stored?.directory;
+        }
+        break;
+      }
+      case "ingest-failed": {
+        const failed = this.#failed.get(event.test);
+        if (failed?.attempt === event.attempt) failed.place = event.artifacts;
+        yield bad(
+          `results of ${event.test} could not be stored: ${event.error.message} (they are in ${event.artifacts})`,
+        );
+        break;
+      }
+      case "reservation-failed":
+        yield notice(
+          `${event.provisioner}: no system: ${event.error.message}${
+            event.dead ? "; it is not asked again" : ""
+          }`,
+        );
+        break;
+      case "setup-failed":
+        yield notice(`${event.remote}: setup failed: ${event.error.message}`);
+        break;
+      case "remote-lost":
+        yield notice(`${event.remote}: lost: ${event.error.message}`);
+        break;
+      case "release-failed":
+        yield notice(`${event.remote}: not given back: ${event.error.message}`);
+        break;
+      case "stalled":
+        yield notice(
+          `waiting for systems of ${event.waitingFor.join(", ")} for ${
+            span(event.ms)
+          }`,
+        );
+        break;
+      case "draining":
+        yield bad(
+          `no further test is started (${event.kind})${
+            event.error ? `: ${event.error.message}` : ""
+          }`,
+        );
+        break;
+      case "aborting":
+        yield notice("ending what runs, giving back systems");
+        break;
+      case "run-finished":
+        this.#summary = event.summary;
+        break;
+    }
+  }
+
+  #ended(event: RunEvent & { type: "test-finished" }): Line {
+    this.#running.delete(event.test);
+    const { test, attempt, remote } = event;
+    const how = event.error
+      ? `${event.error.name}: ${event.error.message}`
+      : `exit code ${event.exitCode}`;
+    const passed = event.exitCode === 0;
+    const again = attempt > 1 ? `, attempt ${attempt}` : "";
+    if (event.rerun) {
+      return notice(
+        `again  ${test}  ${how}, ${span(event.ms)} on ${remote}${again}`,
+      );
+    }
+    this.#done += 1;
+    const place = `${
+      span(event.ms)
+    } on ${remote}${again}  [${this.#done}/${this.#tests}]`;
+    if (passed) return good(`pass   ${test}  ${place}`);
+    this.#failed.set(test, { test, attempt, remote, how });
+    return bad(`FAIL   ${test}  ${how}, ${place}`);
+  }
+
+  /** The live block: a line of counts, then what runs, at most `rows` lines in all. */
+  *block(
+    status: RunStatus,
+    now: number,
+    { columns, rows }: { columns: number; rows: number },
+  ): Generator<Line> {
+    const parts = [
+      `${status.done}/${status.tests} done`,
+      `${status.running} running`,
+      `${status.queued} queued`,
+    ];
+    if (status.failed > 0) parts.push(`${status.failed} failed`);
+    if (status.reruns > 0) parts.push(count(status.reruns, "rerun"));
+    if (status.settingUp > 0) parts.push(`${status.settingUp} setting up`);
+    if (status.spares > 0) parts.push(count(status.spares, "spare"));
+    if (status.requested > 0) parts.push(`${status.requested} requested`);
+    parts.push(span(this.#began ? now - this.#began : 0));
+    yield {
+      tone: status.failed > 0 ? "bad" : "plain",
+      text: fit(parts.join(" · "), columns),
+    };
+
+    const running = [...this.#running];
+    const shown = running.length < rows ? running : running.slice(0, rows - 2);
+    const width = Math.min(
+      Math.max(8, ...shown.map(([test]) => test.length)),
+      Math.max(8, columns - 40),
+    );
+    for (const [test, { remote, since, attempt }] of shown) {
+      const name = pad(fit(printable(test), width), width);
+      const again = attempt > 1 ? ` (attempt ${attempt})` : "";
+      yield {
+        tone: "dim",
+        text: fit(
+          `  ${name}  ${pad(span(now - since), 12)}  ${
+            printable(remote)
+          }${again}`,
+          columns,
+        ),
+      };
+    }
+    if (shown.length < running.length) {
+      yield {
+        tone: "dim",
+        text: `  … and ${running.length - shown.length} more`,
+      };
+    }
+  }
+
+  /** What is left to say when the run is over: failed tests, then the counts. */
+  *end(): Generator<Line> {
+    const summary = this.#summary;
+    if (!summary) return;
+    if (this.#failed.size > 0) {
+      yield plain("");
+      yield plain("Failed:");
+      for (
+        const { test, attempt, remote, how, place } of this.#failed.values()
+      ) {
+        const attempts = attempt > 1 ? `, after ${attempt} attempts` : "";
+        yield bad(`  ${test}  ${how} on ${remote}${attempts}`);
+        if (place) yield plain(`    ${place}`);
+      }
+    }
+    const { notRun } = summary;
+    if (notRun.length > 0) {
+      yield plain("");
+      yield plain(`Not run: ${notRun.length}`);
+      for (const test of notRun.slice(0, 10)) yield bad(`  ${test}`);
+      if (notRun.length > 10) yield bad(`  … and ${notRun.length - 10} more`);
+    }
+    yield plain("");
+    yield {
+      tone: summary.passed === summary.tests ? "good" : "bad",
+      text: totals(summary),
+    };
+  }
+}
+
+function totals(summary: RunSummary): string {
+  const parts = [`${summary.passed} passed`, `${summary.failed} failed`];
+  if (summary.notRun.length > 0) parts.push(`${summary.notRun.length} not run`);
+  if (summary.flaky > 0) parts.push(`${summary.flaky} flaky`);
+  const systems = count(summary.handedOut, "system");
+  const time = span(summary.finishedAt - summary.startedAt);
+  return `${parts.join(", ")} in ${time} on ${systems}`;
+}

@@ -1,0 +1,141 @@
+import { match, strictEqual } from "node:assert/strict";
+
+const MAIN = new URL("../../orchestrators/main.ts", import.meta.url).href;
+const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
+
+/** A script that runs on its own, with what it printed. */
+class Script implements AsyncDisposable {
+  readonly #directory: string;
+  readonly #child: Deno.ChildProcess;
+  readonly stdout: ReadableStreamDefaultReader<string>;
+  readonly stderr: Promise<string>;
+
+  constructor(body: string) {
+    this.#directory = Deno.makeTempDirSync({ prefix: "atex-test-" });
+    const path = `${this.#directory}/script.ts`;
+    Deno.writeTextFileSync(
+      path,
+      `import { runMain } from ${JSON.stringify(MAIN)};\n${body}`,
+    );
+    this.#child = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", "--no-check", "--config", CONFIG, path],
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    this.stdout = this.#child.stdout
+      .pipeThrough(new TextDecoderStream()).getReader();
+    this.stderr = new Response(this.#child.stderr).text();
+  }
+
+  /** Sends a signal when the script has printed something. */
+  async signalWhenReady(signal: Deno.Signal): Promise<void> {
+    await this.stdout.read();
+    this.#child.kill(signal);
+  }
+
+  async status(): Promise<number> {
+    return (await this.#child.status).code;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.#child.kill("SIGKILL");
+    } catch {
+      // it has ended
+    }
+    await this.#child.status;
+    await this.stdout.cancel();
+    await this.stderr;
+    await Deno.remove(this.#directory, { recursive: true });
+  }
+}
+
+const WAIT = `
+const wait = (signal: AbortSignal) => new Promise((_, reject) => {
+  const timer = setTimeout(() => {}, 60_000);
+  signal.addEventListener("abort", () => { clearTimeout(timer); reject(signal.reason); });
+});
+`;
+
+Deno.test("runMain() makes what main returns the exit status", async () => {
+  await using script = new Script(`await runMain(() => 3);`);
+  strictEqual(await script.status(), 3);
+  strictEqual(await script.stderr, "");
+});
+
+Deno.test("runMain() shows an error with its causes and its place, and exits with 2", async () => {
+  await using script = new Script(`
+await runMain(() => {
+  const output = "line 1\\nline 2\\u001b[31m\\n";
+  const cause = Object.assign(new Error("Cannot run \\"x\\": ended with exit code 1"), { output });
+  throw new Error("Cannot prepare the system: a script failed", { cause });
+});`);
+  strictEqual(await script.status(), 2);
+  match(
+    await script.stderr,
+    /^Cannot prepare the system: a script failed\n {2}because: Cannot run "x": ended with exit code 1\n {4}\| line 1\n {4}\| line 2\ufffd\[31m\n {2}at file:\/\/\S*script\.ts:6:\d+\n$/,
+  );
+});
+
+Deno.test("runMain() lists what an AggregateError holds and ends at a circle of causes", async () => {
+  await using script = new Script(`
+await runMain(() => {
+  const error = new AggregateError([new Error("Cannot a"), new TypeError("b")], "Cannot stop");
+  error.cause = error;
+  throw error;
+});`);
+  strictEqual(await script.status(), 2);
+  match(await script.stderr, /^Cannot stop\n {2}Cannot a\n {2}TypeError: b\n/);
+});
+
+for (
+  const [signal, status] of [["SIGINT", 130], ["SIGTERM", 143], [
+    "SIGHUP",
+    129,
+  ]] as const
+) {
+  Deno.test(`runMain() lets main clean up after ${signal} and exits with ${status}`, async () => {
+    await using script = new Script(`${WAIT}
+await runMain(async (signal) => {
+  console.log("ready");
+  try { await wait(signal); } finally { console.log("cleaned up after " + signal.reason.signal); }
+});`);
+    await script.signalWhenReady(signal);
+    strictEqual(await script.status(), status);
+    strictEqual(
+      (await script.stdout.read()).value,
+      `cleaned up after ${signal}\n`,
+    );
+    strictEqual(
+      await script.stderr,
+      `${signal}: ending what runs and giving back systems\n`,
+    );
+  });
+}
+
+Deno.test("runMain() ends at the third signal in a row even if main does not", async () => {
+  await using script = new Script(`
+await runMain(async (signal) => {
+  signal.addEventListener("abort", () => {
+    Deno.kill(Deno.pid, "SIGINT");
+    setTimeout(() => Deno.kill(Deno.pid, "SIGINT"), 50);
+  });
+  console.log("ready");
+  await new Promise((resolve) => setTimeout(resolve, 60_000));
+});`);
+  await script.signalWhenReady("SIGINT");
+  strictEqual(await script.status(), 130);
+  match(await script.stderr, /still giving back.*\n.*ended before everything/);
+});
+
+Deno.test("runMain() shows an error that is not about the interruption all the same", async () => {
+  await using script = new Script(`${WAIT}
+await runMain(async (signal) => {
+  console.log("ready");
+  try { await wait(signal); } catch { throw new Error("Cannot remove the directory"); }
+});`);
+  await script.signalWhenReady("SIGTERM");
+  strictEqual(await script.status(), 143);
+  match(await script.stderr, /Cannot remove the directory/);
+});

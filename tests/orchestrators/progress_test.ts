@@ -1,0 +1,233 @@
+import { deepStrictEqual, doesNotMatch, match, ok } from "node:assert/strict";
+import { showProgress } from "../../orchestrators/progress.ts";
+import type {
+  Run,
+  RunEvent,
+  RunEventBody,
+  RunStatus,
+  RunSummary,
+} from "../../orchestrators/orchestrator.ts";
+
+const STATUS: RunStatus = {
+  tests: 3,
+  queued: 1,
+  running: 1,
+  done: 1,
+  failed: 1,
+  reruns: 0,
+  requested: 0,
+  settingUp: 0,
+  spares: 0,
+};
+
+const SUMMARY: RunSummary = {
+  platform: "p",
+  tests: 3,
+  passed: 1,
+  failed: 1,
+  flaky: 0,
+  ingested: new Map(),
+  earlier: [],
+  notRun: ["/never"],
+  ingestErrors: [],
+  releaseErrors: [],
+  handedOut: 2,
+  released: 2,
+  setups: 2,
+  reruns: 1,
+  startedAt: 0,
+  finishedAt: 61_000,
+};
+
+/** A run that consists of given events and nothing else. */
+function runOf(...events: RunEventBody[]): Run {
+  return {
+    finished: Promise.resolve(SUMMARY),
+    status: STATUS,
+    async *[Symbol.asyncIterator]() {
+      for (const event of events) {
+        yield await Promise.resolve({ time: Date.now(), ...event } as RunEvent);
+      }
+    },
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+}
+
+const started = (test: string): RunEventBody => ({
+  type: "test-started",
+  test,
+  attempt: 1,
+  remote: "local:1",
+  artifacts: "/a",
+});
+
+const ended = (
+  test: string,
+  rest: Partial<RunEventBody & { type: "test-finished" }> = {},
+): RunEventBody => ({
+  type: "test-finished",
+  test,
+  attempt: 1,
+  remote: "local:1",
+  exitCode: 0,
+  ms: 1234,
+  destroyed: false,
+  rerun: false,
+  ...rest,
+});
+
+const begin: RunEventBody = {
+  type: "run-started",
+  platform: "p",
+  tests: ["/a", "/b", "/never"],
+};
+const finish: RunEventBody = {
+  type: "run-finished",
+  kind: null,
+  summary: SUMMARY,
+};
+
+async function shown(
+  run: Run,
+  options: Parameters<typeof showProgress>[1] = { live: false },
+): Promise<string> {
+  let text = "";
+  await showProgress(run, { write: (part) => text += part, ...options });
+  return text;
+}
+
+Deno.test("showProgress() writes a line for each ended test to a log", async () => {
+  const text = await shown(runOf(
+    begin,
+    started("/a"),
+    ended("/a"),
+    started("/b"),
+    ended("/b", { exitCode: 7, rerun: true }),
+    started("/b"),
+    ended("/b", { exitCode: 7, attempt: 2 }),
+    finish,
+  ));
+  deepStrictEqual(text.split("\n").slice(0, 4), [
+    "3 tests on p",
+    "pass   /a  1.2 s on local:1  [1/3]",
+    "again  /b  exit code 7, 1.2 s on local:1",
+    "FAIL   /b  exit code 7, 1.2 s on local:1, attempt 2  [2/3]",
+  ]);
+});
+
+Deno.test("showProgress() ends with the failed tests and where their output is", async () => {
+  const text = await shown(runOf(
+    begin,
+    ended("/b", { exitCode: 7, attempt: 2 }),
+    {
+      type: "ingest-finished",
+      test: "/b",
+      attempt: 2,
+      earlier: false,
+      ms: 1,
+      stored: { output: "out/files/p/b/output.txt" },
+    },
+    finish,
+  ));
+  match(
+    text,
+    /Failed:\n {2}\/b {2}exit code 7 on local:1, after 2 attempts\n {4}out\/files\/p\/b\/output\.txt\n/,
+  );
+  match(text, /Not run: 1\n {2}\/never\n/);
+  ok(
+    text.endsWith(
+      "\n1 passed, 1 failed, 1 not run in 1 min 1 s on 2 systems\n",
+    ),
+  );
+});
+
+Deno.test("showProgress() tells of an executor's error by its name", async () => {
+  const error = Object.assign(new Error("gone"), { name: "TestAbortedError" });
+  const text = await shown(
+    runOf(begin, ended("/a", { exitCode: undefined, error }), finish),
+  );
+  match(text, /FAIL {3}\/a {2}TestAbortedError: gone, 1\.2 s on local:1/);
+});
+
+Deno.test("showProgress() lets no control character of a test through", async () => {
+  const evil = "/a\x1b]0;owned\x07\x1b[2J\r\n\u202e\u0085\ud800end";
+  for (const live of [false, true]) {
+    const text = await shown(
+      runOf(
+        begin,
+        started(evil),
+        ended(evil, {
+          exitCode: undefined,
+          error: new Error(`x\x1b[1m\ny`),
+          remote: "r\x9b1",
+        }),
+        {
+          type: "ingest-finished",
+          test: evil,
+          attempt: 1,
+          earlier: false,
+          ms: 1,
+          stored: { output: "out/\x1b[31m" },
+        },
+        {
+          type: "reservation-failed",
+          provisioner: "p\x1b",
+          error: new Error("\x1b[5m"),
+          failures: 1,
+          dead: true,
+        },
+        finish,
+      ),
+      { live, color: false, size: () => ({ columns: 80, rows: 24 }) },
+    );
+    // Of our own there are only: up, carriage return, clear to the end.
+    // deno-lint-ignore no-control-regex
+    const rest = text.replaceAll(/\x1b\[\d+A\r\x1b\[J/g, "");
+    // deno-lint-ignore no-control-regex
+    doesNotMatch(rest, /[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]|\p{Surrogate}/u);
+    match(rest, /end/);
+  }
+});
+
+Deno.test("showProgress() keeps a live block within the terminal", async () => {
+  let text = "";
+  const many = Array.from(
+    { length: 40 },
+    (_, i) => started(`/a/rather/long/name/of/test/${i}`),
+  );
+  await showProgress(runOf(begin, ...many, ended("/a"), finish), {
+    write: (part) => text += part,
+    live: true,
+    color: false,
+    size: () => ({ columns: 40, rows: 10 }),
+  });
+  match(text, /1\/3 done · 1 running · 1 queued/);
+  match(text, /… and \d+ more/);
+  for (const line of text.split("\n")) {
+    // deno-lint-ignore no-control-regex
+    if (line.includes("rather")) {
+      ok(line.replaceAll(/\x1b\[[^A-Z]*[A-Z]\r?/g, "").length < 40, line);
+    }
+  }
+});
+
+Deno.test("showProgress() removes its live block at the end", async () => {
+  let text = "";
+  await showProgress(runOf(begin, started("/a"), ended("/a"), finish), {
+    write: (part) => text += part,
+    live: true,
+    color: false,
+    size: () => ({ columns: 80, rows: 24 }),
+  });
+  const block = text.lastIndexOf("running");
+  const erased = text.lastIndexOf("\x1b[J");
+  ok(block >= 0 && erased > block);
+});
+
+Deno.test("showProgress() colours lines when it is asked to", async () => {
+  const text = await shown(runOf(begin, ended("/a"), finish), {
+    live: false,
+    color: true,
+  });
+  ok(text.includes("\x1b[32mpass   /a"));
+});
