@@ -18,7 +18,7 @@ class Script implements AsyncDisposable {
       `import { runMain } from ${JSON.stringify(MAIN)};\n${body}`,
     );
     this.#child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--no-check", "--config", CONFIG, path],
+      args: ["run", "-A", "--quiet", "--no-check", "--config", CONFIG, path],
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
