@@ -1,0 +1,228 @@
+#!/bin/bash
+# Makes ready what the tests with real parts need: podman, ssh, rsync, shellcheck, and three container images that are
+# built here, without any registry.
+#
+#   dev/setup.sh            says what it does; a second run has nothing to do
+#   dev/setup.sh --check    changes nothing; tells what is missing
+#
+# As root on Debian, Ubuntu or Fedora it installs packages; elsewhere it prints the line that would.
+# Ends with status 0: ready; 3: something is missing (what there is, is in `env` all the same); 1: a step failed.
+#
+# It writes $STATE/env, lines of NAME=VALUE for whatever runs the tests:
+#   CONTAINERS_CONF            only where podman's own settings do not work: the settings to use
+#   ATEX_TEST_KEY              private key that the images with sshd accept, for root (and for `tester` in the Debian one)
+#   ATEX_TEST_HOST_KEY         public host key of the images with sshd
+#   ATEX_TEST_PASSWORD         password of `tester` in the Debian image; this user may sudo without one
+#   ATEX_TEST_IMAGE_TINY       bash and busybox only: no Python, no rsync, no GNU tools
+#   ATEX_TEST_IMAGE_TINY_SSH   the same with sshd, which is its command
+#   ATEX_TEST_IMAGE_DEBIAN     Debian with systemd (its command), sshd, sudo, rsync, apt; no Python
+# Where STATE is ${XDG_CACHE_HOME:-~/.cache}/atex-test. A variable whose part could not be had is left out.
+set -eEuo pipefail
+umask 022
+export LC_ALL=C DEBIAN_FRONTEND=noninteractive
+STATE=${XDG_CACHE_HOME:-$HOME/.cache}/atex-test
+CHECK_ONLY=; [ "${1:-}" = --check ] && CHECK_ONLY=1
+DEBIAN_PACKAGES="podman runc conmon catatonit netavark aardvark-dns iptables openssh-client openssh-server sshpass rsync
+  busybox-static bash-static mmdebstrap shellcheck git iproute2 procps xz-utils"
+FEDORA_PACKAGES="podman runc openssh-clients openssh-server sshpass rsync busybox mmdebstrap ShellCheck git iproute procps-ng xz"
+COMMANDS="podman ssh sshd sshpass rsync busybox shellcheck git ip xz"
+PATH=$PATH:/usr/sbin:/sbin
+
+say() { printf 'setup: %s\n' "$*"; }
+die() { say "FAILED: $*" >&2; exit 1; }
+
+trap 'say "FAILED: line $LINENO: $BASH_COMMAND" >&2' ERR
+
+mkdir -p "$STATE"
+exec 9>"$STATE/lock"
+flock -n 9 || { say "another setup is at work, waiting for it"; flock -w 1200 9 || die "the other setup did not end"; }
+# Whatever starts daemons must not keep the lock: they run with `9>&-`.
+podman() { command podman "$@" 9>&-; }
+
+scratch=$(df -k --output=avail /dev/shm 2>/dev/null | tail -1)
+if [ "${scratch:-0}" -gt 1000000 ] && [ -w /dev/shm ]; then scratch=/dev/shm; else scratch=$STATE; fi
+scratch=$scratch/atex-test-setup.$(id -u)
+rm -rf "$scratch"; mkdir "$scratch"      # also what a killed run left
+trap 'rm -rf "$scratch"' EXIT
+export TMPDIR=$scratch
+
+# ---- packages ------------------------------------------------------------------------------------------------------
+missing_commands() {
+  local c; for c in $COMMANDS; do command -v "$c" >/dev/null || printf '%s ' "$c"; done
+}
+
+packages() {
+  local p missing=()
+  if command -v apt-get >/dev/null; then
+    # shellcheck disable=SC2086 # a list
+    mapfile -t missing < <(comm -13 <(dpkg-query -W -f '${db:Status-Status} ${Package}\n' $DEBIAN_PACKAGES 2>/dev/null \
+      | sed -n 's/^installed //p' | sort) <(printf '%s\n' $DEBIAN_PACKAGES | sort))
+    line="apt-get install -y --no-install-recommends ${missing[*]}"
+  elif command -v dnf >/dev/null; then
+    for p in $FEDORA_PACKAGES; do rpm -q "$p" >/dev/null || missing+=("$p"); done
+    line="dnf install -y --setopt=install_weak_deps=False ${missing[*]}"
+  else
+    line="install with your system's package manager: $(missing_commands)"
+    [ -z "$(missing_commands)" ] || missing=("?")
+  fi
+  [ ${#missing[@]} = 0 ] && return 0
+  if [ -n "$CHECK_ONLY" ] || [ "$(id -u)" != 0 ] || [ "${missing[0]}" = "?" ]; then
+    say "to run every test, as root: $line"
+    return 0
+  fi
+  say "$line"
+  if command -v apt-get >/dev/null; then
+    local apt=(apt-get -qq -o DPkg::Lock::Timeout=600 -o Acquire::Retries=3 -o Dpkg::Use-Pty=0)
+    dpkg --configure -a >"$STATE/packages.log" 2>&1 9>&- || true     # after an interrupted install
+    "${apt[@]}" update >>"$STATE/packages.log" 2>&1 9>&- || true
+    "${apt[@]}" install -y --no-install-recommends --no-upgrade "${missing[@]}" </dev/null >>"$STATE/packages.log" 2>&1 9>&-
+  else
+    dnf install -y --setopt=install_weak_deps=False "${missing[@]}" </dev/null >"$STATE/packages.log" 2>&1 9>&-
+  fi || { tail -20 "$STATE/packages.log" >&2; die "installing packages (log: $STATE/packages.log)"; }
+}
+
+# ---- images --------------------------------------------------------------------------------------------------------
+TINY=localhost/atex-test-tiny
+TINY_SSH=localhost/atex-test-tiny-ssh
+DEBIAN=localhost/atex-test-debian
+PASSWORD=atex-test-password
+
+# Changes when the text of those functions or the keys change; an image carries it as a label.
+recipe_of() { { declare -f "$@"; cat "$STATE/id.pub" "$STATE/hostkey.pub"; } | sha256sum | cut -c1-16; }
+image_is() { [ "$(podman image inspect -f '{{index .Labels "recipe"}}' "$1" 2>/dev/null)" = "$2" ]; }
+
+# import_root TAR TAG RECIPE [OPTION...]. Never from a pipe: when the producer dies, podman tags what had come by then.
+import_root() {
+  local tar=$1 tag=$2 recipe=$3 old; shift 3
+  old=$(podman image inspect -f '{{.Id}}' "$tag" 2>/dev/null || true)
+  podman import -q --change "LABEL recipe=$recipe" "$@" "$tar" "$tag" >/dev/null || die "podman import $tag"
+  rm -f "$tar"
+  [ -z "$old" ] || podman rmi "$old" >/dev/null 2>&1 || true
+  say "built image $tag"
+}
+
+copy_program() { # copy_program ROOT PROGRAM [PLACE]: a program of this machine with its libraries
+  local root=$1 program lib
+  program=$(readlink -f "$(command -v "$2")")
+  install -D -m 755 "$program" "$root/${3:-bin/$2}"
+  { ldd "$program" 2>/dev/null || true; } | { grep -oE '/[^ ]+\.so[^ ]*' || true; } | while read -r lib; do
+    [ -e "$root$lib" ] || install -D -m 755 "$(readlink -f "$lib")" "$root$lib"
+  done
+}
+
+tiny_root() { # tiny_root ROOT: busybox and bash laid out as a system
+  local root=$1 applet
+  mkdir -p "$root"/{bin,sbin,usr,etc/ssh,root/.ssh,tmp,var/tmp,run/sshd,dev,proc,sys,home}
+  ln -s ../bin "$root/usr/bin"; ln -s ../sbin "$root/usr/sbin"
+  chmod 1777 "$root/tmp" "$root/var/tmp"; chmod 700 "$root/root" "$root/root/.ssh"
+  copy_program "$root" busybox
+  for applet in $(busybox --list); do [ "$applet" = busybox ] || ln -s busybox "$root/bin/$applet"; done
+  rm -f "$root/bin/sh" "$root/bin/bash"
+  if [ -x /bin/bash-static ]; then cp /bin/bash-static "$root/bin/bash"; else copy_program "$root" bash; fi
+  ln -s bash "$root/bin/sh"
+  printf '%s\n' root:x:0:0:root:/root:/bin/bash sshd:x:100:65534::/run/sshd:/bin/false \
+    nobody:x:65534:65534::/:/bin/false >"$root/etc/passwd"
+  printf '%s\n' root:x:0: nogroup:x:65534: >"$root/etc/group"
+  printf '%s\n' 'root:*:19000::::::' 'sshd:!:19000::::::' >"$root/etc/shadow"; chmod 600 "$root/etc/shadow"
+}
+
+tiny() { # the image, with sshd or without
+  local tag=$1 recipe root=$scratch/root part
+  recipe=$(recipe_of tiny tiny_root copy_program)
+  image_is "$tag" "$recipe" && return 0
+  tiny_root "$root"
+  local change=(--change 'CMD ["/bin/sleep","infinity"]')
+  if [ "$tag" = "$TINY_SSH" ]; then
+    copy_program "$root" sshd
+    for part in /usr/lib/openssh/sshd-* /usr/libexec/openssh/sshd-*; do    # newer releases split the server
+      [ ! -x "$part" ] || copy_program "$root" "$part" "$part"
+    done
+    printf '%s\n' 'UsePAM no' 'StrictModes no' 'PidFile none' 'MaxStartups 200:30:400' 'UseDNS no' \
+      'Subsystem sftp internal-sftp' 'HostKey /etc/ssh/ssh_host_ed25519_key' >"$root/etc/ssh/sshd_config"
+    install -m 600 "$STATE/hostkey" "$root/etc/ssh/ssh_host_ed25519_key"
+    install -m 600 "$STATE/id.pub" "$root/root/.ssh/authorized_keys"
+    change=(--change 'CMD ["/bin/sshd","-D","-e"]')
+  fi
+  tar -C "$root" --owner=0 --group=0 -cf "$scratch/root.tar" .; rm -rf "$root"
+  import_root "$scratch/root.tar" "$tag" "$recipe" "${change[@]}"
+}
+
+debian() { # one real system: boots, or runs a plain command
+  local recipe codename=stable options=() dir
+  recipe=$(recipe_of debian)
+  image_is "$DEBIAN" "$recipe" && return 0
+  command -v mmdebstrap >/dev/null || { say "no Debian image: it takes mmdebstrap"; return 3; }
+  say "building a Debian image (half a minute)"
+  # shellcheck disable=SC1091
+  ! grep -qE '^ID=(debian|ubuntu)$' /etc/os-release || codename=$(. /etc/os-release; echo "$VERSION_CODENAME")
+  cat >"$scratch/customize.sh" <<HOOK
+set -e
+root=\$1
+install -d -m 700 "\$root/root/.ssh"
+install -m 600 "$STATE/id.pub" "\$root/root/.ssh/authorized_keys"
+rm -f "\$root"/etc/ssh/ssh_host_*
+install -m 600 "$STATE/hostkey" "\$root/etc/ssh/ssh_host_ed25519_key"
+printf 'MaxStartups 200:30:400\nUseDNS no\n' >"\$root/etc/ssh/sshd_config.d/test.conf"
+chroot "\$root" useradd -m -s /bin/bash tester
+echo 'tester:$PASSWORD' | chroot "\$root" chpasswd
+echo 'tester ALL=(ALL) NOPASSWD: ALL' >"\$root/etc/sudoers.d/tester"; chmod 440 "\$root/etc/sudoers.d/tester"
+cp -r "\$root/root/.ssh" "\$root/home/tester/.ssh"; chroot "\$root" chown -R tester: /home/tester/.ssh
+for unit in apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer fstrim.timer dpkg-db-backup.timer; do
+  ln -sf /dev/null "\$root/etc/systemd/system/\$unit"
+done
+: >"\$root/etc/machine-id"; mkdir -p "\$root/run/sshd"
+HOOK
+  for dir in man doc info locale lintian; do options+=(--dpkgopt="path-exclude=/usr/share/$dir/*"); done
+  mmdebstrap --quiet --variant=apt --dpkgopt=force-unsafe-io "${options[@]}" --aptopt='Acquire::Languages "none"' \
+    --include=openssh-server,rsync,sudo,procps,iproute2,systemd-sysv,dbus,libpam-systemd \
+    --customize-hook="sh '$scratch/customize.sh' \"\$1\"" "$codename" "$scratch/debian.tar" >"$STATE/debian.log" 2>&1 9>&- \
+    || { tail -20 "$STATE/debian.log" >&2; die "building the Debian image (log: $STATE/debian.log)"; }
+  import_root "$scratch/debian.tar" "$DEBIAN" "$recipe" --change 'STOPSIGNAL SIGRTMIN+3' --change 'CMD ["/sbin/init"]'
+}
+
+# ---- a podman that runs here ---------------------------------------------------------------------------------------
+# Inside some virtual machines and containers podman's own settings ask for more than is allowed (higher limits than
+# ours) or for a cgroup layout that crun does not know. Then: runc, and no limits above our own.
+podman_settings() {
+  local conf=$STATE/containers.conf limits recipe
+  recipe=$(podman --version; uname -r; ulimit -Hn; ulimit -Hu; declare -f podman_settings)
+  if [ "$(cat "$STATE/podman" 2>/dev/null)" != "$recipe" ]; then
+    unset CONTAINERS_CONF; rm -f "$conf"
+    if ! runs; then
+      limits=("nofile=$(at_most_16384 -Hn)" "nproc=$(at_most_16384 -Hu)")
+      printf '[containers]\ndefault_ulimits = ["%s", "%s"]\n[engine]\nruntime = "runc"\nevents_logger = "file"\n' "${limits[@]}" >"$conf"
+      export CONTAINERS_CONF=$conf
+      runs || { rm -f "$conf"; die "podman runs no container here: $(podman run --rm --pull=never "$TINY" true 2>&1 | tail -1)"; }
+      say "podman runs with the settings in $conf"
+    fi
+    printf '%s' "$recipe" >"$STATE/podman"
+  fi
+  [ ! -e "$conf" ] || export CONTAINERS_CONF=$conf
+}
+# The kernel names higher limits than it grants.
+at_most_16384() { local n; n=$(ulimit "$1"); if [ "$n" = unlimited ] || [ "$n" -gt 16384 ]; then n=16384; fi; echo "$n:$n"; }
+runs() { podman run --rm --pull=never "$TINY" true >/dev/null 2>&1; }
+
+# ---- all together --------------------------------------------------------------------------------------------------
+[ ! -e "$STATE/containers.conf" ] || export CONTAINERS_CONF=$STATE/containers.conf
+packages
+lacking=$(missing_commands)
+: >"$scratch/env"
+add() { printf '%s=%s\n' "$1" "$2" >>"$scratch/env"; }
+if [ -z "$CHECK_ONLY" ] && command -v ssh-keygen >/dev/null; then
+  for key in id hostkey; do
+    [ -e "$STATE/$key" ] || ssh-keygen -q -t ed25519 -N '' -C "atex-test-$key" -f "$STATE/$key"
+  done
+  add ATEX_TEST_KEY "$STATE/id"; add ATEX_TEST_HOST_KEY "$STATE/hostkey.pub"
+fi
+if [ -z "$CHECK_ONLY" ] && command -v podman busybox ssh-keygen >/dev/null; then
+  tiny "$TINY"
+  podman_settings
+  [ -z "${CONTAINERS_CONF:-}" ] || add CONTAINERS_CONF "$CONTAINERS_CONF"
+  add ATEX_TEST_IMAGE_TINY "$TINY"
+  if command -v sshd >/dev/null; then tiny "$TINY_SSH"; add ATEX_TEST_IMAGE_TINY_SSH "$TINY_SSH"; fi
+  if debian; then add ATEX_TEST_IMAGE_DEBIAN "$DEBIAN"; add ATEX_TEST_PASSWORD "$PASSWORD"; else lacking+="mmdebstrap "; fi
+fi
+[ -n "$CHECK_ONLY" ] || mv "$scratch/env" "$STATE/env"
+if [ -n "$lacking" ]; then say "missing: $lacking"; exit 3; fi
+say "ready ($STATE/env)"
