@@ -17,6 +17,12 @@ export interface RunTestOptions extends SignalOptions {
    * @default {{}}
    */
   env?: Readonly<Record<string, string>>;
+  /**
+   * Which attempt of the test this is, counted from 1.
+   *
+   * @default {1}
+   */
+  attempt?: number;
 }
 
 /**
