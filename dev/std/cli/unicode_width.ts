@@ -1,6 +1,16 @@
-import stringWidth from "npm:string-width@^7";
+// deno-lint-ignore no-import-prefix
+import { eastAsianWidth } from "npm:get-east-asian-width@1";
 
+const ZERO_WIDTH = /^[\p{Cc}\p{Mn}\p{Me}\p{Cf}\u1160-\u11ff]$/u;
+
+function widthOf(character: string): number {
+  if (character !== "\u00ad" && ZERO_WIDTH.test(character)) return 0;
+  return eastAsianWidth(character.codePointAt(0)!);
+}
+
+/** Columns that `str` takes on a terminal; escape sequences are not special. */
 export function unicodeWidth(str: string): number {
-  // One character at a time: the real function does not join emoji sequences either.
-  return [...str].reduce((width, character) => width + stringWidth(character), 0);
+  let width = 0;
+  for (const character of str) width += widthOf(character);
+  return width;
 }
