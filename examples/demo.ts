@@ -38,11 +38,15 @@ await runMain(async (signal) => {
     rerun: reruns(2),
   }).run({ signal });
   await showProgress(run);
-  console.log(`Results: ${options.output}/results.jsonl\nFiles:   ${options.output}/files`);
+  console.log(
+    `Results: ${options.output}/results.jsonl\nFiles:   ${options.output}/files`,
+  );
   return (await run.finished).failed === 0 ? 0 : 1;
 });
 
 /** A name for a directory of results that is not there yet. */
 function newDirectory(base: string): string {
-  return `${base}-${new Date().toISOString().replaceAll(/\D/g, "").slice(0, 14)}`;
+  return `${base}-${
+    new Date().toISOString().replaceAll(/\D/g, "").slice(0, 14)
+  }`;
 }

@@ -1,0 +1,44 @@
+// Tests that are functions of the script, on containers: deno run -A functions.ts [IMAGE]
+import { JsonLinesAggregator } from "jsr:@atex/atex/aggregators/jsonl";
+import { run } from "jsr:@atex/atex/connections/process";
+import {
+  FunctionExecutor,
+  type TestFunctions,
+} from "jsr:@atex/atex/executors/function";
+import { AdHocOrchestrator } from "jsr:@atex/atex/orchestrators/adhoc";
+import { showProgress } from "jsr:@atex/atex/orchestrators/progress";
+import { PodmanProvisioner } from "jsr:@atex/atex/provisioners/podman";
+
+const tests: TestFunctions = {
+  "/boots": async ({ remote }) => {
+    await run(remote, ["test", "-d", "/proc/1"]);
+  },
+  "/disk": async ({ remote, artifacts, report, log }) => {
+    const df = await run(remote, ["df", "-P", "/"]);
+    await Deno.writeTextFile(artifacts.file("df.txt"), df);
+    const used = parseInt(/(\d+)%/.exec(df)?.[1] ?? "");
+    log(`${used} % of the disk are in use`);
+    report({
+      name: "space",
+      status: used < 99 ? "pass" : "fail",
+      files: ["df.txt"],
+    });
+  },
+};
+
+const [image = "fedora:42"] = Deno.args;
+await using results = await new JsonLinesAggregator({
+  results: "out/results.jsonl",
+  files: "out/files",
+}).start();
+await using pool = await new PodmanProvisioner({ image, maxRemotes: 2 })
+  .start();
+await using orchestration = new AdHocOrchestrator({
+  platform: image,
+  tests: Object.keys(tests),
+  provisioners: [pool],
+  executor: (remote) => new FunctionExecutor(remote, { tests }),
+  aggregator: results,
+}).run();
+await showProgress(orchestration);
+Deno.exitCode = (await orchestration.finished).failed === 0 ? 0 : 1;

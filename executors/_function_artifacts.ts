@@ -1,0 +1,203 @@
+import type { TestAbortedError } from "./executor.ts";
+import { ArtifactsWriter, normaliseFileName, type Result } from "./results.ts";
+
+/** A result that a test function reports. */
+export interface Report {
+  /** The subtest that it is about; absent for the test itself. */
+  name?: string;
+  /** How it went: `pass`, `fail`, `info`, `warn`, `skip`, `error`, or any other text. */
+  status?: string;
+  /** A short text for people. */
+  note?: string;
+  /**
+   * Files that belong to it: names of files in the test's directory `artifacts`,
+   * which are moved to where they belong, or contents by name.
+   */
+  files?: readonly string[] | Readonly<Record<string, string | Uint8Array>>;
+}
+
+const OUTPUT = "output.txt";
+const FAILED = new Set(["fail", "error"]);
+
+/** The artifacts of a test function, from its first report to its own result. */
+export class FunctionArtifacts implements Disposable {
+  readonly #writer: ArtifactsWriter;
+  readonly #own: Result & { files: string[] } = { files: [] };
+  readonly scratch: string;
+  #output: Deno.FsFile | undefined;
+  #subtestFailed = false;
+  #ended = false;
+
+  private constructor(writer: ArtifactsWriter) {
+    this.#writer = writer;
+    this.scratch = `${writer.directory}/scratch`;
+  }
+
+  /** Makes the artifacts in an existing empty directory. */
+  static open(directory: string | URL): FunctionArtifacts {
+    const artifacts = new FunctionArtifacts(ArtifactsWriter.open(directory));
+    Deno.mkdirSync(artifacts.scratch);
+    return artifacts;
+  }
+
+  /** Stores a result of the test. */
+  report({ files = [], ...result }: Report): void {
+    if (this.#ended) {
+      throw new Error(
+        `Cannot report "${result.name ?? result.status}": the test has ended`,
+      );
+    }
+    const names = Array.isArray(files)
+      ? files.map((name) => this.#take(name, result))
+      : Object.entries(files).map(([name, content]) =>
+        this.#write(name, content, result)
+      );
+    if (result.name) {
+      this.#subtestFailed ||= FAILED.has(result.status ?? "");
+      this.#writer.write({
+        ...result,
+        ...(names.length > 0 && { files: names }),
+      });
+    } else {
+      Object.assign(this.#own, result);
+      this.#own.files.push(...names);
+    }
+  }
+
+  /** Adds a line to the output of the test. */
+  log(text: string): void {
+    if (this.#ended) return;
+    this.#output ??= Deno.openSync(this.#writer.pathFor(OUTPUT), {
+      append: true,
+      create: true,
+    });
+    const bytes = new TextEncoder().encode(`${text}\n`);
+    for (let done = 0; done < bytes.length;) {
+      done += this.#output.writeSync(bytes.subarray(done));
+    }
+  }
+
+  /** Ends the artifacts of a test that returned; gives its exit code. */
+  finish(returned: unknown): number {
+    const reported = this.#own.status;
+    const failed = typeof returned === "number"
+      ? returned !== 0
+      : reported === undefined
+      ? this.#subtestFailed
+      : FAILED.has(reported);
+    this.#writeOwn({ status: reported ?? (failed ? "fail" : "pass") });
+    return typeof returned === "number" ? returned : Number(failed);
+  }
+
+  /** Ends the artifacts of a test that threw; gives its exit code. */
+  fail(error: unknown): number {
+    this.log(Deno.inspect(error));
+    const note = error instanceof Error ? error.message : String(error);
+    this.#writeOwn({ status: "fail", note });
+    return 1;
+  }
+
+  /** Ends the artifacts of a test that did not come to its end. */
+  abort(error: TestAbortedError): void {
+    this.#writeOwn({
+      status: "infra",
+      note: `${error.name}(${error.message})`,
+    });
+  }
+
+  #writeOwn(result: Result): void {
+    this.#ended = true;
+    const left = filesBelow(this.scratch)
+      .map((name) => this.#move(name, this.#unusedName(name), {}));
+    const files = [
+      ...(this.#output ? [OUTPUT] : []),
+      ...this.#own.files,
+      ...left,
+    ];
+    const { files: _, ...own } = this.#own;
+    this.#writer.write({
+      ...own,
+      ...result,
+      ...(files.length > 0 && { files }),
+    });
+  }
+
+  #take(name: string, result: Result): string {
+    const path = normaliseFileName(name);
+    return this.#move(path, path, result);
+  }
+
+  #move(from: string, to: string, result: Result): string {
+    const target = this.#newPath(to, result);
+    try {
+      Deno.renameSync(`${this.scratch}/${from}`, target);
+    } catch (cause) {
+      if (!(cause instanceof Deno.errors.NotFound)) throw cause;
+      throw new Deno.errors.NotFound(
+        `Cannot report file "${from}": it is not in the directory "artifacts" of the test`,
+        { cause },
+      );
+    }
+    return to;
+  }
+
+  #write(name: string, content: string | Uint8Array, result: Result): string {
+    const path = normaliseFileName(name);
+    const bytes = typeof content === "string"
+      ? new TextEncoder().encode(content)
+      : content;
+    Deno.writeFileSync(this.#newPath(path, result), bytes, { createNew: true });
+    return path;
+  }
+
+  #newPath(name: string, result: Result): string {
+    const path = this.#writer.pathFor(name, result);
+    if (exists(path) || (name === OUTPUT && !result.name)) {
+      throw new Deno.errors.AlreadyExists(
+        `Cannot report file "${name}"${
+          result.name ? ` of "${result.name}"` : ""
+        }: there is one of that name`,
+      );
+    }
+    return path;
+  }
+
+  /** A name for a file that was left, next to those that were reported. */
+  #unusedName(name: string): string {
+    for (let number = 0;; number++) {
+      const candidate = number === 0 ? name : `${name}.${number}`;
+      if (
+        candidate !== OUTPUT && !exists(`${this.#writer.files}/${candidate}`)
+      ) {
+        return candidate;
+      }
+    }
+  }
+
+  /** Removes what is not an artifact. */
+  [Symbol.dispose](): void {
+    this.#ended = true;
+    this.#output?.close();
+    this.#writer.close();
+    Deno.removeSync(this.scratch, { recursive: true });
+  }
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+function filesBelow(directory: string): string[] {
+  return [...Deno.readDirSync(directory)]
+    .flatMap(({ name, isDirectory }) =>
+      isDirectory
+        ? filesBelow(`${directory}/${name}`).map((path) => `${name}/${path}`)
+        : [name]
+    ).sort();
+}

@@ -1,0 +1,374 @@
+import {
+  deepStrictEqual,
+  match,
+  ok,
+  rejects,
+  strictEqual,
+} from "node:assert/strict";
+import {
+  type Connection,
+  ConnectionLostError,
+} from "../../connections/connection.ts";
+import { SetupError } from "../../executors/executor.ts";
+import {
+  FunctionExecutor,
+  type TestFunctions,
+} from "../../executors/function.ts";
+import { readArtifacts } from "../../executors/results.ts";
+
+/** Tests here need no system: what they are given is handed through. */
+const REMOTE = {} as Connection;
+
+async function withDirectory(use: (directory: string) => Promise<void>) {
+  const directory = await Deno.makeTempDir({ prefix: "atex-test-" });
+  try {
+    await use(directory);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+/** Runs one function; gives its exit code or error, results, and files. */
+async function outcome(
+  test: TestFunctions[string],
+  options: { timeout?: number; grace?: number; signal?: AbortSignal } = {},
+) {
+  const { signal, ...rest } = options;
+  const executor = new FunctionExecutor(REMOTE, {
+    tests: { "/t": test },
+    ...rest,
+  });
+  let result: {
+    code?: number;
+    error?: Error;
+    results: unknown[];
+    files: Record<string, string>;
+  };
+  await withDirectory(async (directory) => {
+    result = { results: [], files: {} };
+    try {
+      result.code = await executor.runTest("/t", directory, { signal });
+    } catch (error) {
+      result.error = error as Error;
+    }
+    for await (const line of readArtifacts(directory)) {
+      result.results.push(line);
+    }
+    const visit = (below: string) => {
+      for (
+        const { name, isDirectory } of Deno.readDirSync(
+          `${directory}/files/${below}`,
+        )
+      ) {
+        const path = `${below}${name}`;
+        if (isDirectory) visit(`${path}/`);
+        else {result.files[path] = Deno.readTextFileSync(
+            `${directory}/files/${path}`,
+          );}
+      }
+    };
+    visit("");
+    deepStrictEqual(
+      [...Deno.readDirSync(directory)].map(({ name }) => name).sort(),
+      ["files", "results"],
+    );
+  });
+  return result!;
+}
+
+Deno.test("FunctionExecutor passes a test that returns", async () => {
+  deepStrictEqual(await outcome(() => {}), {
+    code: 0,
+    results: [{ status: "pass" }],
+    files: {},
+  });
+});
+
+Deno.test("FunctionExecutor fails a test that throws, with message, stack and cause", async () => {
+  const { code, results, files } = await outcome(({ log }) => {
+    log("before");
+    throw new Error("it is wrong", { cause: new TypeError("deeper") });
+  });
+  strictEqual(code, 1);
+  deepStrictEqual(results, [{
+    status: "fail",
+    note: "it is wrong",
+    files: ["output.txt"],
+  }]);
+  match(
+    files["output.txt"]!,
+    /^before\nError: it is wrong\n {4}at .*function_test\.ts[^]*TypeError: deeper/,
+  );
+});
+
+Deno.test("FunctionExecutor fails a test that throws something odd", async () => {
+  for (const odd of [undefined, null, "text", 0]) {
+    const { code, results } = await outcome(() => {
+      throw odd;
+    });
+    strictEqual(code, 1);
+    strictEqual((results as { status: string }[]).at(-1)!.status, "fail");
+  }
+});
+
+Deno.test("FunctionExecutor takes a number as exit code", async () => {
+  const { code, results } = await outcome(() => 7);
+  deepStrictEqual({ code, results }, {
+    code: 7,
+    results: [{ status: "fail" }],
+  });
+});
+
+Deno.test("report() stores subtests with their files, moved or by content", async () => {
+  deepStrictEqual(
+    await outcome(async ({ artifacts, report }) => {
+      await Deno.mkdir(`${artifacts}/logs`);
+      await Deno.writeTextFile(`${artifacts}/logs/a.txt`, "a");
+      report({
+        name: "one/two",
+        status: "pass",
+        note: "n",
+        files: ["logs/a.txt"],
+      });
+      report({
+        name: "three",
+        status: "skip",
+        files: { "b.txt": "b", "c": new Uint8Array([99]) },
+      });
+      await Deno.writeTextFile(`${artifacts}/left.txt`, "left");
+    }),
+    {
+      code: 0,
+      results: [
+        { name: "one/two", status: "pass", note: "n", files: ["logs/a.txt"] },
+        { name: "three", status: "skip", files: ["b.txt", "c"] },
+        { status: "pass", files: ["left.txt"] },
+      ],
+      files: {
+        "one/two/logs/a.txt": "a",
+        "three/b.txt": "b",
+        "three/c": "c",
+        "left.txt": "left",
+      },
+    },
+  );
+});
+
+Deno.test("report() of a failed subtest fails the test, unless it says otherwise itself", async () => {
+  for (const status of ["fail", "error"]) {
+    const { code, results } = await outcome(({ report }) =>
+      report({ name: "s", status })
+    );
+    strictEqual(code, 1);
+    deepStrictEqual(results.at(-1), { status: "fail" });
+  }
+  const { code, results } = await outcome(({ report }) => {
+    report({ name: "s", status: "fail" });
+    report({ status: "pass", note: "known" });
+  });
+  strictEqual(code, 0);
+  deepStrictEqual(results, [{ name: "s", status: "fail" }, {
+    status: "pass",
+    note: "known",
+  }]);
+});
+
+Deno.test("report() of the test itself does not hide a later error", async () => {
+  const { code, results } = await outcome(({ report }) => {
+    report({ status: "pass", files: { "f": "" } });
+    throw new Error("later");
+  });
+  strictEqual(code, 1);
+  deepStrictEqual(results, [{
+    status: "fail",
+    note: "later",
+    files: ["output.txt", "f"],
+  }]);
+});
+
+Deno.test("report() refuses files that are missing, lead elsewhere or are there", async () => {
+  for (
+    const [files, message] of [
+      [["no"], /"no": it is not in the directory "artifacts"/],
+      [["../x"], /"\.\.\/x" as a file name: it has a "\.\." part/],
+      [["/etc/passwd"], /begins with a slash/],
+      [{ "../x": "" }, /has a "\.\." part/],
+      [{ "output.txt": "" }, /"output.txt": there is one of that name/],
+    ] as const
+  ) {
+    const { code, results } = await outcome(({ report }) =>
+      report({ status: "pass", files })
+    );
+    strictEqual(code, 1);
+    match((results as { note: string }[])[0]!.note, message);
+  }
+  const { results, files } = await outcome(({ report }) => {
+    report({ name: "s", files: { f: "1" } });
+    report({ name: "s", files: { f: "2" } });
+  });
+  match(
+    (results as { note: string }[])[1]!.note,
+    /"f" of "s": there is one of that name/,
+  );
+  strictEqual(files["s/f"], "1");
+});
+
+Deno.test("a file left under the name of the output does not replace it", async () => {
+  const { results, files } = await outcome(async ({ artifacts, log }) => {
+    log("said");
+    await Deno.writeTextFile(`${artifacts}/output.txt`, "left");
+  });
+  deepStrictEqual(results, [{
+    status: "pass",
+    files: ["output.txt", "output.txt.1"],
+  }]);
+  deepStrictEqual(files, { "output.txt": "said\n", "output.txt.1": "left" });
+});
+
+Deno.test("FunctionExecutor ends a test whose time is over", async () => {
+  let reason: unknown;
+  const { error, results } = await outcome(
+    ({ signal, report }) => {
+      report({ name: "early", status: "pass" });
+      return new Promise((resolve) =>
+        signal.addEventListener("abort", () => {
+          reason = signal.reason;
+          resolve(0);
+        })
+      );
+    },
+    { timeout: 20 },
+  );
+  strictEqual(error?.name, "TestAbortedError");
+  strictEqual((error as { reason?: string }).reason, "timeout");
+  strictEqual(reason, error);
+  deepStrictEqual(results, [
+    { name: "early", status: "pass" },
+    {
+      status: "infra",
+      note: "TestAbortedError(test duration timeout reached)",
+    },
+  ]);
+});
+
+Deno.test("FunctionExecutor uses the time limit of a test before its own", async () => {
+  const { error } = await outcome(
+    {
+      test: ({ signal }) =>
+        new Promise((_, reject) => signal.addEventListener("abort", reject)),
+      timeout: 20,
+    },
+    { timeout: 60_000 },
+  );
+  strictEqual((error as { reason?: string }).reason, "timeout");
+});
+
+Deno.test("FunctionExecutor does not wait for ever for a test that ignores its end", async () => {
+  const { error, results } = await outcome(() => new Promise(() => {}), {
+    timeout: 10,
+    grace: 10,
+  });
+  strictEqual(error?.name, "TestAbortedError");
+  strictEqual(results.length, 1);
+});
+
+Deno.test("FunctionExecutor cancels a test through the signal", async () => {
+  const controller = new AbortController();
+  const { error, results } = await outcome(
+    ({ signal }) => {
+      controller.abort(new Error("enough"));
+      return new Promise((_, reject) =>
+        signal.addEventListener("abort", () => reject(signal.reason))
+      );
+    },
+    { signal: controller.signal, grace: 10 },
+  );
+  strictEqual((error as { reason?: string }).reason, "cancelled");
+  strictEqual((error!.cause as Error).message, "enough");
+  deepStrictEqual(results, [{
+    status: "infra",
+    note: "TestAbortedError(cancel requested)",
+  }]);
+  let ran = false;
+  const aborted = await outcome(() => ran = true, {
+    signal: AbortSignal.abort(),
+    grace: 10,
+  });
+  strictEqual((aborted.error as { reason?: string }).reason, "cancelled");
+  ok(!ran);
+});
+
+Deno.test("FunctionExecutor does not blame the test for a lost connection", async () => {
+  const { error, results } = await outcome(() => {
+    throw new ConnectionLostError("the link is down");
+  });
+  strictEqual((error as { reason?: string }).reason, "connection");
+  deepStrictEqual(results, [{
+    status: "infra",
+    note: "TestAbortedError(the link is down)",
+  }]);
+});
+
+Deno.test("FunctionExecutor hands name, attempt, environment and system to the test", async () => {
+  await withDirectory(async (directory) => {
+    const seen: unknown[] = [];
+    const executor = new FunctionExecutor(REMOTE, {
+      tests: {
+        "/x": ({ remote, name, attempt, env }) =>
+          void seen.push(remote, name, attempt, env),
+      },
+    });
+    await executor.runTest("/x", directory, { attempt: 3, env: { A: "b" } });
+    deepStrictEqual(seen, [REMOTE, "/x", 3, { A: "b" }]);
+    ok(seen[0] === REMOTE);
+  });
+});
+
+Deno.test("FunctionExecutor refuses unknown tests, used directories and two tests at once", async () => {
+  await withDirectory(async (directory) => {
+    const gate = Promise.withResolvers<void>();
+    const executor = new FunctionExecutor(REMOTE, {
+      tests: { "/t": () => gate.promise },
+    });
+    await rejects(
+      executor.runTest("/u", directory),
+      /Cannot run test "\/u": there is no such test/,
+    );
+    await rejects(executor.runTest("toString", directory), RangeError);
+    deepStrictEqual([...Deno.readDirSync(directory)], []);
+    const first = executor.runTest("/t", directory);
+    await rejects(
+      executor.runTest("/t", directory),
+      /Cannot run test "\/t": test "\/t" is running/,
+    );
+    gate.resolve();
+    strictEqual(await first, 0);
+    await rejects(executor.runTest("/t", directory), Deno.errors.AlreadyExists);
+  });
+});
+
+Deno.test("FunctionExecutor runs setup and cleanup once, and cleanup after a failed setup too", async () => {
+  const calls: string[] = [];
+  const options = {
+    tests: {},
+    setup: () => void calls.push("setup"),
+    cleanup: () => void calls.push("cleanup"),
+  };
+  {
+    await using executor = await new FunctionExecutor(REMOTE, options).start();
+    await executor.stop();
+  }
+  deepStrictEqual(calls, ["setup", "cleanup"]);
+  const broken = new FunctionExecutor(REMOTE, {
+    ...options,
+    setup: () => Promise.reject(new Error("no space")),
+  });
+  await rejects(
+    broken.start(),
+    (error) =>
+      error instanceof SetupError &&
+      error.message === "Cannot prepare the system: no space",
+  );
+  await broken.stop();
+  deepStrictEqual(calls, ["setup", "cleanup", "cleanup"]);
+});
