@@ -106,7 +106,9 @@ export class Steps implements AsyncDisposable {
   ) {
     return new Deno.Command(program === "deno" ? Deno.execPath() : program, {
       args,
-      env: this.#env,
+      env: Deno.stdout.isTerminal()
+        ? this.#env
+        : { ...this.#env, NO_COLOR: "1" },
       cwd: new URL("..", import.meta.url),
       stdin: "null",
       stdout,

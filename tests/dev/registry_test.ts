@@ -1,0 +1,152 @@
+import assert from "node:assert/strict";
+import { rewriteImports, startRegistry } from "../../dev/registry.ts";
+import config from "../../deno.json" with { type: "json" };
+
+const decoder = new TextDecoder();
+const root = new URL("../../", import.meta.url);
+
+async function deno(
+  args: string[],
+  options: Deno.CommandOptions = {},
+): Promise<{ code: number; out: string; err: string }> {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args,
+    cwd: root,
+    ...options,
+    env: { NO_COLOR: "1", ...options.env },
+  }).output();
+  return { code, out: decoder.decode(stdout), err: decoder.decode(stderr) };
+}
+
+async function getJson(url: string) {
+  const response = await fetch(url);
+  assert.equal(response.status, 200, url);
+  return await response.json();
+}
+
+Deno.test("rewriteImports() makes bare specifiers what a publish makes of them", () => {
+  const imports = { "@std/path": "jsr:@std/path@^1", zod: "npm:zod@^4" };
+  const table: [string, string][] = [
+    [
+      `import { join } from "@std/path/join";`,
+      `import { join } from "jsr:@std/path@^1/join";`,
+    ],
+    [`export * from 'zod'`, `export * from 'npm:zod@^4'`],
+    [`import "zod/mini";`, `import "npm:zod@^4/mini";`],
+    [`await import("zod")`, `await import("npm:zod@^4")`],
+    [
+      `import type {\n  A,\n} from "zod";`,
+      `import type {\n  A,\n} from "npm:zod@^4";`,
+    ],
+    [`import { a } from "./zod.ts";`, `import { a } from "./zod.ts";`],
+    [`import { a } from "zodiac";`, `import { a } from "zodiac";`],
+    [
+      `import { a } from "jsr:@std/path@1";`,
+      `import { a } from "jsr:@std/path@1";`,
+    ],
+  ];
+  for (const [source, want] of table) {
+    assert.equal(rewriteImports(source, imports), want);
+  }
+});
+
+Deno.test("startRegistry() offers what a publish would upload, and nothing else", async () => {
+  await using registry = await startRegistry({ jsr: "standin" });
+  const base = `${registry.url}/${config.name}`;
+  const { latest, versions } = await getJson(`${base}/meta.json`);
+  assert.equal(latest, config.version);
+  assert.deepEqual(Object.keys(versions), [config.version]);
+  const meta = await getJson(`${base}/${latest}_meta.json`);
+  assert.deepEqual(meta.exports, config.exports);
+
+  const { err } = await deno([
+    "publish",
+    "--dry-run",
+    "--allow-dirty",
+    "--no-check",
+  ], {
+    env: { JSR_URL: registry.url },
+  });
+  const published = [...err.matchAll(/^ +(file:\S+) \(/gm)].map(([, url]) =>
+    decodeURI(url.slice(root.href.length - 1))
+  );
+  assert.deepEqual(Object.keys(meta.manifest).sort(), published.sort());
+  for (const path of published) {
+    assert.doesNotMatch(path, /^\/(dev|tests|examples|bench|out|\.)/);
+  }
+});
+
+Deno.test("startRegistry() gives files with the checksum that its manifest names", async () => {
+  await using registry = await startRegistry({ jsr: "standin" });
+  const base = `${registry.url}/${config.name}/${config.version}`;
+  const { manifest } = await getJson(`${base}_meta.json`);
+  const path = "/orchestrators/orchestrator.ts";
+  const bytes = await (await fetch(base + path)).bytes();
+  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  assert.deepEqual(manifest[path], {
+    size: bytes.length,
+    checksum: `sha256-${hash.toHex()}`,
+  });
+});
+
+Deno.test("startRegistry() answers 404 to what it does not have", async () => {
+  await using registry = await startRegistry({ jsr: "standin" });
+  for (
+    const path of [
+      "/",
+      "/@std/none/meta.json",
+      "/@other/package/meta.json",
+      `/${config.name}/9.9.9_meta.json`,
+      `/${config.name}/${config.version}/dev/registry.ts`,
+      `/${config.name}/${config.version}/../../etc/passwd`,
+    ]
+  ) {
+    const response = await fetch(registry.url + path);
+    await response.body?.cancel();
+    assert.equal(response.status, 404, path);
+  }
+});
+
+Deno.test("startRegistry() gives each of two registries an address of its own", async () => {
+  await using one = await startRegistry({ jsr: "standin" });
+  await using other = await startRegistry({ jsr: "standin" });
+  assert.notEqual(one.url, other.url);
+  await getJson(`${other.url}/@std/path/meta.json`);
+});
+
+Deno.test("a script in an empty directory gets every export from the registry, not from a stale cache", async () => {
+  const dir = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(
+      `${dir}/script.ts`,
+      Object.keys(config.exports).map((name, i) =>
+        `import * as m${i} from "jsr:${config.name}${name.slice(1)}";
+         if (Object.keys(m${i}).length === 0 && ${
+          JSON.stringify(TYPES_ONLY)
+        }.indexOf("${name}") < 0) throw new Error("${name} is empty");`
+      ).join("\n") +
+        `\nconsole.log(import.meta.resolve("jsr:${config.name}"));`,
+    );
+    for (const _again of [1, 2]) {
+      await using registry = await startRegistry({ jsr: "standin" });
+      const { code, out, err } = await deno(
+        ["run", "--no-prompt", "script.ts"],
+        {
+          cwd: dir,
+          env: { JSR_URL: registry.url },
+        },
+      );
+      assert.equal(code, 0, err);
+      assert.match(out, /^jsr:/);
+      assert.match(err, new RegExp(`Download ${registry.url}/${config.name}/`));
+    }
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
+/** Contracts without a value. */
+const TYPES_ONLY = Object.keys(config.exports).filter((name) => {
+  const [, folder, file] = name.split("/");
+  return file !== undefined && `${file}s` === folder;
+});
