@@ -1,0 +1,98 @@
+import type { RemoteCommandOptions } from "./connection.ts";
+
+/** One argument as a word for a POSIX shell. */
+export function quote(word: string): string {
+  if (/^[A-Za-z0-9@%+=:,./_-]+$/.test(word)) return word;
+  return `'${word.replaceAll("'", `'"'"'`)}'`;
+}
+
+/** A command for a POSIX shell. */
+export function quoteAll(argv: readonly string[]): string {
+  return argv.map(quote).join(" ");
+}
+
+/**
+ * A command in the notation of rsync's `-e`, which knows both kinds of quotes,
+ * a doubled quote for the quote itself, and no other escapes.
+ */
+export function quoteForRsync(argv: readonly string[]): string {
+  return argv.map((word) => `'${word.replaceAll("'", "''")}'`).join(" ");
+}
+
+/** Checks what no kind of connection can pass on. */
+export function checkArgv(argv: readonly string[]): void {
+  if (argv.length === 0) throw new TypeError("Cannot run an empty command");
+  for (const [index, argument] of argv.entries()) {
+    if (argument.includes("\0")) {
+      throw new TypeError(
+        `Cannot run "${argv[0]}": argument ${index} holds a NUL character`,
+      );
+    }
+  }
+}
+
+/** Checks what no kind of connection can pass on. */
+export function checkOptions({ env = {}, cwd }: RemoteCommandOptions): void {
+  for (const [name, value] of Object.entries(env)) {
+    if (!/^[^-=\0][^=\0]*$/.test(name)) {
+      throw new TypeError(
+        `Cannot set the variable "${name}": a name is not empty, does not begin with "-" and holds neither "=" nor NUL`,
+      );
+    }
+    if (value.includes("\0")) {
+      throw new TypeError(
+        `Cannot set the variable "${name}": its value holds a NUL character`,
+      );
+    }
+  }
+  if (cwd !== undefined && (cwd === "" || cwd.includes("\0"))) {
+    throw new TypeError(
+      `Cannot run in the directory "${cwd}": a path is not empty and holds no NUL character`,
+    );
+  }
+}
+
+/** The command that sets variables by itself; with `clear` it has no others. */
+export function withVariables(
+  argv: readonly string[],
+  env: Readonly<Record<string, string>>,
+  clear = false,
+): readonly string[] {
+  const variables = Object.entries(env).map(([name, value]) =>
+    `${name}=${value}`
+  );
+  if (variables.length === 0 && !clear) return argv;
+  return [
+    "env",
+    ...(clear ? ["-i"] : []),
+    ...variables,
+    // env would take a program with "=" in its name for one more variable.
+    ...(argv[0].includes("=") ? ["sh", "-c", 'exec "$@"', "sh"] : []),
+    ...argv,
+  ];
+}
+
+/**
+ * The command that sets directory and variables by itself, for links that can
+ * only pass arguments.
+ */
+export function withOptions(
+  argv: readonly string[],
+  options: RemoteCommandOptions = {},
+): readonly string[] {
+  checkArgv(argv);
+  checkOptions(options);
+  const { env = {}, cwd } = options;
+  const command = withVariables(argv, env);
+  if (cwd === undefined) return command;
+  // The directory is neither an option nor a matter for CDPATH.
+  const directory = /^\.{0,2}\//.test(cwd) ? cwd : `./${cwd}`;
+  return [
+    "sh",
+    "-c",
+    'cd "$1" && shift && exec "$@"',
+    "sh",
+    directory,
+    ...command,
+  ];
+}

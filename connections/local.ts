@@ -1,0 +1,97 @@
+/**
+ * The system on which the script runs, as a connection.
+ *
+ * @example Run something here
+ * ```ts
+ * import { LocalConnection } from "jsr:@atex/atex/connections/local";
+ * import { run } from "jsr:@atex/atex/connections/process";
+ *
+ * await using here = await LocalConnection.open();
+ * console.log(await run(here, ["cat", "/etc/os-release"]));
+ * ```
+ *
+ * @module
+ */
+import type {
+  Connection,
+  LocalCommand,
+  RemoteCommandOptions,
+  SignalOptions,
+} from "./connection.ts";
+import { denoCommand, pathOf } from "./_command.ts";
+import { checkArgv, checkOptions } from "./_quote.ts";
+import { rsyncBehindPrefix } from "./_rsync.ts";
+
+/**
+ * The local system. Always connected: connecting and disconnecting do nothing.
+ *
+ * Commands inherit the environment and the directory of the script.
+ */
+export class LocalConnection implements Connection {
+  /**
+   * Always false: the script does not outlive the reboot of its system.
+   */
+  readonly canReboot: boolean = false;
+
+  /** Makes a connection and connects it. */
+  static async open(options: SignalOptions = {}): Promise<LocalConnection> {
+    const connection = new this();
+    await connection.connect(options);
+    return connection;
+  }
+
+  /** Does nothing, unless the signal is aborted. */
+  connect({ signal }: SignalOptions = {}): Promise<void> {
+    return signal?.aborted ? Promise.reject(signal.reason) : Promise.resolve();
+  }
+
+  /** Does nothing. */
+  disconnect(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  /**
+   * Gives the command itself.
+   *
+   * @throws {TypeError} if `argv` is empty or an argument holds a NUL character
+   */
+  local(
+    argv: readonly string[],
+    options: RemoteCommandOptions = {},
+  ): LocalCommand {
+    checkArgv(argv);
+    checkOptions(options);
+    const { env, cwd } = options;
+    return {
+      argv: [...argv],
+      ...(env && { env }),
+      ...(cwd !== undefined && { cwd }),
+    };
+  }
+
+  /** Makes a command; `clearEnv`, `uid` and `gid` count too. */
+  command(file: string, options: Deno.CommandOptions = {}): Deno.Command {
+    const { args = [], env, cwd, ...rest } = options;
+    const command = this.local([file, ...args], {
+      ...(env && { env }),
+      ...(cwd !== undefined && { cwd: pathOf(cwd) }),
+    });
+    return denoCommand(command, rest);
+  }
+
+  /**
+   * Makes a command that runs `rsync`; `remote:PATH` is a path here, relative to
+   * the directory that the command runs in.
+   */
+  rsync(
+    args: readonly string[],
+    options: Deno.CommandOptions = {},
+  ): Deno.Command {
+    return rsyncBehindPrefix(this, args, options);
+  }
+
+  /** Does nothing. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.disconnect();
+  }
+}
