@@ -1,0 +1,72 @@
+/** JSON as a test sends it: strict, and handed on without loss. */
+
+/** An object of a JSON document. Its keys are arbitrary: even `__proto__`. */
+export type JsonObject = Record<string, unknown>;
+
+/** Deeper documents are refused, so that whatever walks them can recurse. */
+export const MAX_DEPTH = 1000;
+
+const decoder = new TextDecoder("utf-8", { fatal: true });
+
+/** Not in every type library yet. */
+const exact = JSON as typeof JSON & {
+  rawJSON(text: string): object;
+  isRawJSON(value: unknown): boolean;
+};
+
+/**
+ * Parses a document in UTF-8.
+ *
+ * @throws {SyntaxError} if it is not JSON, or nested too deeply
+ * @throws {TypeError} if it is not UTF-8
+ */
+export function parseJson(bytes: Uint8Array): unknown {
+  const text = decoder.decode(bytes);
+  const value = /[0-9]{16}|[0-9][eE]/.test(text)
+    ? JSON.parse(text, keepNumber)
+    : JSON.parse(text);
+  // every level takes two bytes
+  if (bytes.length > 2 * MAX_DEPTH && isDeeper(value, MAX_DEPTH)) {
+    throw new SyntaxError(`nested more than ${MAX_DEPTH} levels deep`);
+  }
+  return value;
+}
+
+/** Keeps the text of numbers that JavaScript would round: they are not ours. */
+function keepNumber(
+  this: unknown,
+  _key: string,
+  value: unknown,
+  context?: { source: string },
+): unknown {
+  if (typeof value !== "number" || context === undefined) return value;
+  const { source } = context;
+  const rounded = !Number.isFinite(value) ||
+    /[0-9]{16}/.test(source) && String(value) !== source;
+  return rounded ? exact.rawJSON(source) : value;
+}
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  if (levels === 0) return true;
+  return Object.values(value).some((item) => isDeeper(item, levels - 1));
+}
+
+/** Whether it is an object: not a list, not a number kept as its text. */
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null &&
+    !Array.isArray(value) && !exact.isRawJSON(value);
+}
+
+/** Sets a key, whatever its name. */
+export function setKey(object: JsonObject, key: string, value: unknown): void {
+  if (key !== "__proto__") object[key] = value;
+  else {
+    Object.defineProperty(object, key, {
+      value,
+      writable: true,
+      enumerable: true,
+      configurable: true,
+    });
+  }
+}

@@ -1,0 +1,254 @@
+/** The files of results: written as the bytes come, never outside their directory. */
+import { BadReportJSONError, TestAbortedError } from "../executor.ts";
+
+/** Bytes of a path that the system takes, with its end. */
+const MAX_PATH = 4096;
+
+/** How a hard link is made; another one for tests of systems without them. */
+export type Link = (from: string, to: string) => void;
+
+/** Which part of a file some bytes are. */
+export interface Part {
+  /** Whether the file is to be opened before. */
+  readonly first: boolean;
+  /** Whether it is to be closed afterwards. */
+  readonly last: boolean;
+}
+
+/** Puts files of one run into a directory. */
+export class Uploads {
+  readonly #root: string;
+  readonly #output: string;
+  readonly #link: Link;
+  readonly #directories = new Set<string>();
+  /** Files that are the output of the test; appending to one would spoil it. */
+  readonly #attached = new Set<string>();
+  /** Those of them that are to be copies. */
+  readonly #copies = new Set<string>();
+  #open: Deno.FsFile | undefined;
+
+  /** `root` exists; `output` is the file with the output of the test. */
+  constructor(root: string, output: string, link: Link = Deno.linkSync) {
+    this.#root = root;
+    this.#output = output;
+    this.#link = link;
+  }
+
+  /** Appends the next bytes of a file; nobody else is served meanwhile. */
+  append(path: string, bytes: Uint8Array, part: Part): void {
+    const file = this.#fileFor(path, part);
+    try {
+      for (let done = 0; done < bytes.length;) {
+        done += file.writeSync(bytes.subarray(done));
+      }
+    } catch (error) {
+      throw failure("store the file", path, error);
+    }
+    if (part.last) this.close();
+  }
+
+  /** The same in the background: for large files, so that a slow disk holds up nobody else. */
+  async appendLater(
+    path: string,
+    bytes: Uint8Array,
+    part: Part,
+  ): Promise<void> {
+    const file = this.#fileFor(path, part);
+    try {
+      for (let done = 0; done < bytes.length;) {
+        done += await file.write(bytes.subarray(done));
+      }
+    } catch (error) {
+      throw failure("store the file", path, error);
+    }
+    if (part.last) this.close();
+  }
+
+  /**
+   * Gives the output of the test a name among the files.
+   *
+   * @throws {BadReportJSONError} if there is something of that name
+   */
+  attach(path: string): void {
+    this.#makeDirectories(path);
+    const target = `${this.#root}/${path}`;
+    try {
+      this.#link(this.#output, target);
+    } catch (error) {
+      if (!NO_LINKS.has(codeOf(error))) {
+        throw failure("attach the output of the test as", path, error);
+      }
+      try {
+        Deno.openSync(target, { write: true, createNew: true }).close();
+      } catch (error) {
+        throw failure("attach the output of the test as", path, error);
+      }
+      this.#copies.add(path);
+    }
+    this.#attached.add(path);
+  }
+
+  /** Copies the output to where it could not be linked. */
+  async copyOutput(): Promise<void> {
+    for (const path of this.#copies) {
+      try {
+        await Deno.copyFile(this.#output, `${this.#root}/${path}`);
+      } catch (error) {
+        throw failure("attach the output of the test as", path, error);
+      }
+    }
+  }
+
+  /** Closes the file that is being written, if any. */
+  close(): void {
+    this.#open?.close();
+    this.#open = undefined;
+  }
+
+  #fileFor(path: string, part: Part): Deno.FsFile {
+    if (part.first) {
+      this.close();
+      this.#open = this.#openForAppending(path);
+    }
+    return this.#open!;
+  }
+
+  #openForAppending(path: string): Deno.FsFile {
+    if (this.#attached.has(path)) {
+      throw refusal("store the file", path, "it is the output of the test");
+    }
+    this.#makeDirectories(path);
+    const target = `${this.#root}/${path}`;
+    try {
+      // a new file cannot be a link to anywhere
+      return Deno.openSync(target, { append: true, createNew: true });
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AlreadyExists)) {
+        throw failure("store the file", path, error);
+      }
+    }
+    let file: Deno.FsFile;
+    try {
+      const found = Deno.lstatSync(target);
+      if (found.isDirectory) {
+        throw refusal("store the file", path, "it is a directory");
+      }
+      if (!found.isFile) {
+        throw foreign("store the file", path, "it is not a regular file");
+      }
+      file = Deno.openSync(target, { append: true });
+      const opened = file.statSync();
+      if (opened.ino !== found.ino || opened.dev !== found.dev) {
+        file.close();
+        throw foreign("store the file", path, "it was replaced meanwhile");
+      }
+    } catch (error) {
+      throw failure("store the file", path, error);
+    }
+    return file;
+  }
+
+  #makeDirectories(path: string): void {
+    const bytes = this.#root.length + path.length + 2;
+    if (
+      bytes * 3 > MAX_PATH &&
+      new TextEncoder().encode(`${this.#root}/${path}`).length >= MAX_PATH
+    ) {
+      throw refusal("store the file", path, "the path is too long");
+    }
+    const parent = path.slice(0, Math.max(0, path.lastIndexOf("/")));
+    if (parent === "" || this.#directories.has(parent)) return;
+    for (let end = 0; end !== -1;) {
+      end = parent.indexOf("/", end + 1);
+      this.#makeDirectory(end === -1 ? parent : parent.slice(0, end));
+    }
+  }
+
+  #makeDirectory(path: string): void {
+    if (this.#directories.has(path)) return;
+    const target = `${this.#root}/${path}`;
+    try {
+      Deno.mkdirSync(target);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AlreadyExists)) {
+        throw failure("make the directory", path, error);
+      }
+      const found = Deno.lstatSync(target);
+      if (found.isSymlink) {
+        throw foreign("make the directory", path, "it is a symbolic link");
+      }
+      if (!found.isDirectory) {
+        throw refusal("make the directory", path, "it is a file");
+      }
+    }
+    this.#directories.add(path);
+  }
+}
+
+/** What systems say that have no hard links, or no more of them. */
+const NO_LINKS = new Set([
+  "EPERM",
+  "EACCES",
+  "EXDEV",
+  "EMLINK",
+  "ENOSYS",
+  "ENOTSUP",
+  "EOPNOTSUPP",
+  "EINVAL",
+]);
+
+/** What systems say because of what the test asked for. */
+const CLASHES: Record<string, string> = {
+  EEXIST: "it is there already",
+  EISDIR: "it is a directory",
+  ENOTDIR: "a directory on the way is a file",
+  ENAMETOOLONG: "the name is too long for the file system",
+  EILSEQ: "the file system does not take the name",
+};
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : "";
+}
+
+/** The error to throw for one of the system: whose fault is it? */
+function failure(what: string, path: string, error: unknown): Error {
+  if (
+    error instanceof BadReportJSONError || error instanceof TestAbortedError
+  ) return error;
+  const clash = CLASHES[codeOf(error)];
+  if (clash) return refusal(what, path, clash, error);
+  return storageError(`${what} ${quote(path)}`, error);
+}
+
+/** What the test asked for cannot be done. */
+function refusal(
+  what: string,
+  path: string,
+  reason: string,
+  cause?: unknown,
+): BadReportJSONError {
+  return new BadReportJSONError(
+    `Cannot ${what} ${quote(path)}: ${reason}`,
+    cause === undefined ? undefined : { cause },
+  );
+}
+
+/** Somebody else was here: not the fault of the test. */
+function foreign(what: string, path: string, reason: string): TestAbortedError {
+  return new TestAbortedError(
+    `Cannot ${what} ${quote(path)}: ${reason}`,
+    "storage",
+  );
+}
+
+/** Artifacts cannot be stored here: not the fault of the test. */
+export function storageError(what: string, cause: unknown): TestAbortedError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new TestAbortedError(`Cannot ${what}: ${reason}`, "storage", {
+    cause,
+  });
+}
+
+function quote(path: string): string {
+  return JSON.stringify(path.length > 100 ? `${path.slice(0, 100)}…` : path);
+}

@@ -1,0 +1,545 @@
+/**
+ * What becomes of what a test reports: lines of `results`, files, and, when the
+ * test is over, a result for the test itself.
+ *
+ * A {@linkcode Reporter} lasts as long as a run of a test; each time that the
+ * test is started, also again after a restart of the system, there is a new
+ * {@linkcode ControlChannel} that its bytes are fed to.
+ *
+ * ```ts ignore
+ * using reporter = Reporter.open(artifacts);
+ * // append the output of the test to reporter.output, then:
+ * const channel = reporter.channel({ duration: limit, nonce });
+ * for await (const block of stdout) {
+ *   await channel.feed(block);
+ *   if (channel.disconnected) break;
+ * }
+ * channel.end();
+ * await reporter.finish({ exitCode: channel.exitCode });
+ * ```
+ *
+ * @module
+ */
+import { BadReportJSONError } from "../executor.ts";
+import { ArtifactsWriter, placeOf, type Result } from "../results.ts";
+import {
+  type ControlEvent,
+  ControlParser,
+  type DurationChange,
+  type Report,
+} from "./control.ts";
+import { type Chain, Chains, extend } from "./_partial.ts";
+import { type Link, storageError, Uploads } from "./_uploads.ts";
+
+/** What the `duration` lines of a test act on. Times are in milliseconds. */
+export interface DurationActions {
+  /** Starts again with this time. */
+  set(ms: number): void;
+  /** Adds time. */
+  increment(ms: number): void;
+  /** Takes time away. */
+  decrement(ms: number): void;
+  /** Remembers the time that is left. */
+  save(): void;
+  /** Goes back to the time that was left. */
+  restore(): void;
+}
+
+/** How much a test may report; more is a {@linkcode BadReportJSONError}. */
+export interface ReportLimits {
+  /**
+   * Bytes of all files together.
+   *
+   * @default no limit
+   */
+  bytes?: number;
+  /**
+   * Results, partial ones included.
+   *
+   * @default no limit
+   */
+  results?: number;
+  /**
+   * Unfinished results at the same time.
+   *
+   * @default no limit
+   */
+  partials?: number;
+}
+
+/** Options of {@linkcode Reporter.open}. */
+export interface ReporterOptions {
+  /** How much the test may report. */
+  limits?: ReportLimits;
+  /**
+   * How a hard link is made.
+   *
+   * @default {Deno.linkSync}
+   */
+  link?: Link;
+}
+
+/** Options of {@linkcode Reporter.channel}. */
+export interface ChannelOptions {
+  /** What `duration` lines act on. */
+  duration: DurationActions;
+  /**
+   * What the wrapper puts into its start and end marks.
+   *
+   * @default no marks
+   */
+  nonce?: string;
+}
+
+/** How a run of a test came to its end: with an exit code, or not at all. */
+export type Outcome = { readonly exitCode: number } | {
+  readonly error: unknown;
+};
+
+/** Name of the file, in the artifacts, that collects the output of the test. */
+const OUTPUT = "testout.temp";
+
+/** Names for the output of the test in a made-up result: the first that is free. */
+const OUTPUT_NAMES = [
+  "output.txt",
+  ...Array.from({ length: 9 }, (_, index) => `output-${index + 1}.txt`),
+];
+
+/** Writes the artifacts of one run of a test. */
+export class Reporter implements Disposable {
+  /** The file that the output of the test is to be appended to. */
+  readonly output: string;
+  readonly #writer: ArtifactsWriter;
+  readonly #uploads: Uploads;
+  readonly #limits: ReportLimits;
+  readonly #chains = new Chains();
+  /** Complete results that are not in the file yet. */
+  readonly #pending: Result[] = [];
+  readonly #statuses = new Set<string>();
+  #hasOwnResult = false;
+  #results = 0;
+  #bytes = 0;
+  #closed = false;
+
+  private constructor(
+    output: string,
+    writer: ArtifactsWriter,
+    options: ReporterOptions,
+  ) {
+    this.output = output;
+    this.#writer = writer;
+    this.#uploads = new Uploads(writer.files, output, options.link);
+    this.#limits = options.limits ?? {};
+  }
+
+  /**
+   * Makes `results`, `files` and the file for the output in an existing
+   * directory.
+   *
+   * @throws {Deno.errors.AlreadyExists} if one of them is there; nothing is touched
+   * @throws {Deno.errors.NotFound} if the directory does not exist
+   */
+  static open(
+    artifacts: string | URL,
+    options: ReporterOptions = {},
+  ): Reporter {
+    const writer = ArtifactsWriter.open(artifacts);
+    const output = `${writer.directory}/${OUTPUT}`;
+    try {
+      Deno.openSync(output, { write: true, createNew: true }).close();
+    } catch (cause) {
+      writer.close();
+      Deno.removeSync(`${writer.directory}/results`);
+      Deno.removeSync(writer.files);
+      if (!(cause instanceof Deno.errors.AlreadyExists)) throw cause;
+      throw new Deno.errors.AlreadyExists(
+        `Cannot write artifacts to "${writer.directory}": "${OUTPUT}" is there already`,
+        { cause },
+      );
+    }
+    return new Reporter(output, writer, options);
+  }
+
+  /** Whether a result for the test itself was written: then no other is made up. */
+  get hasOwnResult(): boolean {
+    return this.#hasOwnResult;
+  }
+
+  /** Whether a result, written or unfinished, has one of these statuses. */
+  hasStatus(...statuses: readonly string[]): boolean {
+    if (statuses.some((status) => this.#statuses.has(status))) return true;
+    for (const [, { values }] of this.#chains) {
+      if (statuses.includes(values.status as string)) return true;
+    }
+    return false;
+  }
+
+  /** For the bytes of one start of the test; the one before is at its end. */
+  channel(options: ChannelOptions): ControlChannel {
+    this.#uploads.close();
+    return new ControlChannel(options, {
+      upload: (upload) => this.#upload(upload),
+      result: (report) => this.#take(report),
+      flush: () => this.#flush(),
+      close: () => this.#uploads.close(),
+    });
+  }
+
+  /**
+   * Writes a result of the executor's own, with the contents of its files.
+   *
+   * @throws {TestAbortedError} if it cannot be stored (`storage`)
+   */
+  write(
+    result: Result,
+    contents: Readonly<Record<string, string | Uint8Array>> = {},
+  ): void {
+    const files = Object.keys(contents);
+    for (const name of files) {
+      const content = contents[name]!;
+      this.#uploads.append(
+        pathOf(result.name ?? "", name),
+        typeof content === "string"
+          ? new TextEncoder().encode(content)
+          : content,
+        { first: true, last: true },
+      );
+    }
+    this.#add(files.length > 0 ? { ...result, files } : result);
+    this.#flush();
+  }
+
+  /**
+   * Ends the run: unless there is a result for the test itself, one is made up
+   * from the outcome, with the output of the test. Then all unfinished results
+   * are written, and everything is closed.
+   *
+   * @throws {TestAbortedError} if not all could be stored (`storage`) and the
+   * outcome is not an error itself
+   */
+  async finish(outcome: Outcome): Promise<void> {
+    if (this.#closed) return;
+    const failures: unknown[] = [];
+    const attempt = (step: () => void) => {
+      try {
+        step();
+      } catch (error) {
+        failures.push(error);
+      }
+    };
+    try {
+      this.#uploads.close();
+      attempt(() => this.#flush());
+      const made = this.#hasOwnResult ? undefined : this.#fallBack(outcome);
+      for (const [name, chain] of this.#chains) {
+        const names = chain === made && !chain.testout
+          ? OUTPUT_NAMES
+          : [chain.testout];
+        chain.testout = undefined;
+        attempt(() => chain.testout = this.#attachFirst(name, names));
+        this.#add(resultOf(chain));
+      }
+      if (this.#pending.length > 0) {
+        const results = this.#pending.splice(0);
+        try {
+          this.#store(results);
+        } catch {
+          // a full disk may have room for some of them
+          for (const result of results) attempt(() => this.#store([result]));
+        }
+      }
+      await this.#uploads.copyOutput().catch((error) => failures.push(error));
+    } finally {
+      this.close();
+    }
+    if (failures.length > 0 && "exitCode" in outcome) throw failures[0];
+  }
+
+  /** Closes everything, without a made-up result. Harmless after `finish()`. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#uploads.close();
+    this.#writer.close();
+    try {
+      Deno.removeSync(this.output);
+    } catch {
+      // it is gone, or goes with the directory
+    }
+  }
+
+  /** The same as {@linkcode Reporter.close}. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #upload(
+    { report, file, bytes, first, last }: UploadEvent,
+  ): Promise<void> | undefined {
+    if (first) {
+      this.#bytes += file.length;
+      limit(this.#bytes, this.#limits.bytes, "bytes of files");
+    }
+    const path = pathOf(report.name, file.name);
+    if (file.length <= LARGE) {
+      this.#uploads.append(path, bytes, { first, last });
+      return undefined;
+    }
+    this.#flush();
+    return this.#uploads.appendLater(path, bytes, { first, last });
+  }
+
+  /** Takes a complete report. */
+  #take(report: Report): void {
+    const { name, partial, testout } = report;
+    limit(++this.#results, this.#limits.results, "results");
+    if (partial) {
+      extend(this.#chains.ensure(name), report);
+      limit(this.#chains.size, this.#limits.partials, "unfinished results");
+      return;
+    }
+    const chain = this.#chains.get(name);
+    // the only step that can be refused comes first
+    const output = testout === undefined ? chain?.testout : testout;
+    if (output) this.#uploads.attach(pathOf(name, output));
+    if (chain) {
+      extend(chain, report);
+      this.#chains.delete(name);
+      this.#add(resultOf(chain));
+    } else this.#add(plainResult(report));
+  }
+
+  /**
+   * Makes up a result for the test itself, as part of what was reported. Returns
+   * it if the output of the test is to be attached to it.
+   */
+  #fallBack(outcome: Outcome): Chain | undefined {
+    const chain = this.#chains.ensure("");
+    const { values } = chain;
+    if ("error" in outcome) {
+      const { error } = outcome;
+      values.status = "infra";
+      values.note = error instanceof Error
+        ? `${error.name}(${error.message})`
+        : String(error);
+    } else if (typeof values.status !== "string") {
+      values.status = outcome.exitCode === 0 ? "pass" : "fail";
+    }
+    return chain.files?.has("output.txt") ? undefined : chain;
+  }
+
+  /** Attaches the output under the first of these names that is free. */
+  #attachFirst(
+    name: string,
+    files: readonly (string | undefined)[],
+  ): string | undefined {
+    for (const file of files) {
+      if (!file) continue;
+      try {
+        this.#uploads.attach(pathOf(name, file));
+        return file;
+      } catch (error) {
+        if (!(error instanceof BadReportJSONError)) throw error;
+      }
+    }
+    return undefined;
+  }
+
+  #add(result: Result): void {
+    this.#pending.push(result);
+    if (!result.name) this.#hasOwnResult = true;
+    const { status } = result;
+    if (STANDARD.has(status!)) this.#statuses.add(status!);
+  }
+
+  /** Writes the complete results, by one write. */
+  #flush(): void {
+    if (this.#pending.length > 0) this.#store(this.#pending.splice(0));
+  }
+
+  #store(results: Result[]): void {
+    try {
+      this.#writer.write(results);
+    } catch (error) {
+      throw storageError("store results of the test", error);
+    }
+  }
+}
+
+type UploadEvent = Extract<ControlEvent, { type: "upload" }>;
+
+/** The control channel of one start of a test. */
+export class ControlChannel {
+  readonly #parser: ControlParser;
+  readonly #duration: DurationActions;
+  readonly #sink: Sink;
+
+  /** To be had from {@linkcode Reporter.channel}. */
+  constructor(options: ChannelOptions, sink: Sink) {
+    const { duration, nonce } = options;
+    this.#parser = new ControlParser(nonce === undefined ? {} : { nonce });
+    this.#duration = duration;
+    this.#sink = sink;
+  }
+
+  /** Whether the start mark was seen; always true without marks. */
+  get started(): boolean {
+    return this.#parser.started;
+  }
+
+  /** What came before the start mark, at most 64 KiB. */
+  get dropped(): string {
+    return this.#parser.dropped;
+  }
+
+  /** The exit code of the test, as the last `exitcode` said. */
+  get exitCode(): number | undefined {
+    return this.#parser.exitCode;
+  }
+
+  /** Whether the test announced that the connection will be lost: stop reading. */
+  get disconnected(): boolean {
+    return this.#parser.disconnected;
+  }
+
+  /** Whether the wrapper said that the test is over, and its exit code final. */
+  get ended(): boolean {
+    return this.#parser.ended;
+  }
+
+  /**
+   * Does what the next bytes ask for; await it before the next call, and before
+   * the bytes are overwritten. When it resolves, all that was complete is on
+   * disk. After an error, and after `disconnect`, bytes are ignored.
+   *
+   * @throws {BadControlError} if the test broke the rules of the channel
+   * @throws {BadReportJSONError} if a result, or what it asks for, cannot be used
+   * @throws {TestAbortedError} if something cannot be stored (`storage`), or the
+   * start mark does not come (`wrapper`)
+   */
+  async feed(bytes: Uint8Array): Promise<void> {
+    try {
+      try {
+        for (const event of this.#parser.feed(bytes)) {
+          if (event.type === "result") this.#sink.result(event.report);
+          else if (event.type === "duration") this.#change(event.change);
+          else {
+            const written = this.#sink.upload(event);
+            if (written) await written;
+          }
+        }
+      } finally {
+        this.#sink.flush();
+      }
+    } catch (error) {
+      this.#parser.stop();
+      this.#sink.close();
+      throw error;
+    }
+  }
+
+  /**
+   * Tells that there are no more bytes. Returns the beginning of a line that did
+   * not come to its end and counts for nothing, to be logged; else `""`.
+   *
+   * @throws {BadControlError} if the stream ended inside a result
+   */
+  end(): string {
+    try {
+      return this.#parser.end();
+    } finally {
+      this.#sink.close();
+    }
+  }
+
+  #change(change: DurationChange): void {
+    const duration = this.#duration;
+    switch (change.how) {
+      case "set":
+      case "increment":
+      case "decrement":
+        return duration[change.how](change.ms);
+      case "save":
+      case "restore":
+        return duration[change.how]();
+    }
+  }
+}
+
+/** Where a channel puts what it understood. */
+interface Sink {
+  upload(event: UploadEvent): Promise<void> | undefined;
+  result(report: Report): void;
+  flush(): void;
+  close(): void;
+}
+
+/** Larger files are written without holding up whoever else is served meanwhile. */
+const LARGE = 1024 * 1024;
+
+/** The statuses that {@linkcode Reporter.hasStatus} knows of. */
+const STANDARD: ReadonlySet<string> = new Set([
+  "pass",
+  "fail",
+  "info",
+  "warn",
+  "skip",
+  "error",
+  "infra",
+]);
+
+/** Where a file of a result lies, below `files`. */
+function pathOf(name: string, file: string): string {
+  const place = placeOf({ name });
+  return place === "" ? file : `${place}/${file}`;
+}
+
+/** What is written of a result that was reported as a whole. */
+function plainResult({ values, files, testout }: Report): Result {
+  if ("partial" in values) delete values.partial;
+  if ("testout" in values) delete values.testout;
+  if (files || testout) {
+    values.files = listOf(files?.map(({ name }) => name), testout);
+  } else if ("files" in values) delete values.files;
+  return values as Result;
+}
+
+/** What is written of a result that was reported in pieces. */
+function resultOf({ values, files, testout }: Chain): Result {
+  if (files || testout) values.files = listOf(files, testout);
+  return values as Result;
+}
+
+/** The output first, then the others in the order of their code points. */
+function listOf(
+  files: Iterable<string> | undefined,
+  testout: string | null | undefined,
+): string[] {
+  const names = new Set(files);
+  if (testout) names.delete(testout);
+  const sorted = [...names].sort(byCodePoint);
+  return testout ? [testout, ...sorted] : sorted;
+}
+
+function byCodePoint(a: string, b: string): number {
+  const length = Math.min(a.length, b.length);
+  for (let index = 0; index < length; index++) {
+    const difference = rank(a.charCodeAt(index)) - rank(b.charCodeAt(index));
+    if (difference !== 0) return difference;
+  }
+  return a.length - b.length;
+}
+
+/** Orders UTF-16 units as the characters that they begin: surrogates last. */
+function rank(unit: number): number {
+  if (unit < 0xd800) return unit;
+  return unit < 0xe000 ? unit + 0x2000 : unit - 0x800;
+}
+
+function limit(value: number, most: number | undefined, what: string): void {
+  if (most !== undefined && value > most) {
+    throw new BadReportJSONError(
+      `Cannot take more of the test: it reported more than ${most} ${what}`,
+    );
+  }
+}
