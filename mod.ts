@@ -1,0 +1,70 @@
+/**
+ * ATEX (Ad-hoc Test EXecution): building blocks for one-file scripts that run
+ * tests on a pool of systems.
+ *
+ * Each block is a module of its own; a script that imports only those it needs
+ * starts faster than with this one, which has them all.
+ *
+ * @example A suite of fmf tests over a pool of containers
+ * ```ts no-run
+ * import {
+ *   AdHocOrchestrator,
+ *   discover,
+ *   FmfExecutor,
+ *   JsonLinesAggregator,
+ *   PodmanProvisioner,
+ *   showProgress,
+ * } from "jsr:@atex/atex";
+ *
+ * await using tests = await discover("./suite");
+ * await using results = await new JsonLinesAggregator({
+ *   results: "out/results.jsonl",
+ *   files: "out/files",
+ * }).start();
+ * await using pool = await new PodmanProvisioner({ image: "fedora:42" }).start();
+ * await using run = new AdHocOrchestrator({
+ *   platform: "fedora-42@x86_64",
+ *   tests: tests.data.keys(),
+ *   provisioners: [pool],
+ *   executor: (remote) => new FmfExecutor(remote, { tests }),
+ *   aggregator: results,
+ * }).run();
+ * await showProgress(run);
+ * ```
+ *
+ * @module
+ */
+
+// Connections: run commands on one system, copy files.
+export * from "./connections/connection.ts";
+export * from "./connections/process.ts";
+export * from "./connections/copy.ts";
+export * from "./connections/local.ts";
+export * from "./connections/podman.ts";
+export * from "./connections/ssh.ts";
+
+// Provisioners: lend systems and take them back.
+export * from "./provisioners/provisioner.ts";
+export * from "./provisioners/from_string.ts";
+export * from "./provisioners/local.ts";
+export * from "./provisioners/podman.ts";
+export * from "./provisioners/hosts.ts";
+
+// Executors: prepare a system, run one test at a time on it.
+export * from "./executors/executor.ts";
+export * from "./executors/results.ts";
+export * from "./executors/fmf/mod.ts";
+export * from "./executors/function.ts";
+export * from "./executors/command.ts";
+
+// Aggregators: collect results and files of many tests.
+export * from "./aggregators/aggregator.ts";
+export * from "./aggregators/jsonl.ts";
+
+// Orchestrators: string them together.
+export * from "./orchestrators/orchestrator.ts";
+export * from "./orchestrators/adhoc.ts";
+export * from "./orchestrators/simple.ts";
+export * from "./orchestrators/policies.ts";
+export * from "./orchestrators/progress.ts";
+export * from "./orchestrators/main.ts";

@@ -1,0 +1,151 @@
+import {
+  deepStrictEqual,
+  match,
+  rejects,
+  strictEqual,
+} from "node:assert/strict";
+import { LocalConnection } from "../../connections/local.ts";
+import {
+  CommandExecutor,
+  type CommandExecutorOptions,
+} from "../../executors/command.ts";
+import { readArtifacts } from "../../executors/results.ts";
+
+/** Runs one command here; gives its exit code or error, results, and what it printed. */
+async function outcome(
+  argv: readonly string[],
+  options: Partial<CommandExecutorOptions> & { signal?: AbortSignal } = {},
+) {
+  const { signal, ...rest } = options;
+  await using here = await LocalConnection.open();
+  await using executor = await new CommandExecutor(here, {
+    tests: { "/t": argv },
+    ...rest,
+  }).start();
+  const directory = await Deno.makeTempDir({ prefix: "atex-test-" });
+  try {
+    let code: number | undefined;
+    let error: (Error & { reason?: string }) | undefined;
+    try {
+      code = await executor.runTest("/t", directory, { signal });
+    } catch (thrown) {
+      error = thrown as Error;
+    }
+    const results = await Array.fromAsync(readArtifacts(directory));
+    const name = rest.output ?? "output.txt";
+    const printed = await Deno.readTextFile(`${directory}/files/${name}`).catch(
+      () => undefined,
+    );
+    return { code, error, results, printed };
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+/** Waits until a process has ended; whether anybody has asked for its status does not matter. */
+async function ended(pid: number): Promise<void> {
+  for (let attempt = 0; attempt < 100; attempt++) {
+    const stat = await Deno.readTextFile(`/proc/${pid}/stat`).catch(() => "");
+    if (stat === "" || / Z /.test(stat)) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`process ${pid} is still there`);
+}
+
+Deno.test("CommandExecutor passes a command that ends with 0 and keeps what it printed", async () => {
+  deepStrictEqual(
+    await outcome(["sh", "-c", 'echo "$1"; echo err >&2; cat', "sh", "a  'b"]),
+    {
+      code: 0,
+      error: undefined,
+      results: [{ status: "pass", files: ["output.txt"] }],
+      printed: "a  'b\nerr\n",
+    },
+  );
+});
+
+Deno.test("CommandExecutor fails a command that ends otherwise", async () => {
+  for (const code of [1, 7, 255]) {
+    const result = await outcome(["sh", "-c", `exit ${code}`]);
+    strictEqual(result.code, code);
+    deepStrictEqual(result.results, [{
+      status: "fail",
+      files: ["output.txt"],
+    }]);
+  }
+  strictEqual((await outcome(["sh", "-c", "kill -9 $$"])).code, 137);
+  const missing = await outcome(["no-such-program"]);
+  strictEqual(missing.code, 127);
+  match(missing.printed!, /no-such-program/);
+});
+
+Deno.test("evaluate decides the status, with the output at hand", async () => {
+  const { code, results } = await outcome([
+    "sh",
+    "-c",
+    "echo skipped: no disk; exit 77",
+  ], {
+    output: "logs/session.txt",
+    evaluate: async ({ name, exitCode, outputPath }) => {
+      deepStrictEqual([name, exitCode], ["/t", 77]);
+      return (await Deno.readTextFile(outputPath)).startsWith("skipped")
+        ? "skip"
+        : "fail";
+    },
+  });
+  strictEqual(code, 77);
+  deepStrictEqual(results, [{ status: "skip", files: ["logs/session.txt"] }]);
+});
+
+Deno.test("CommandExecutor ends a command whose time is over, and its children", async () => {
+  const { error, results, printed } = await outcome(
+    ["sh", "-c", "sleep 1000 & echo $!; wait"],
+    { timeout: 300 },
+  );
+  strictEqual(error?.name, "TestAbortedError");
+  strictEqual(error?.reason, "timeout");
+  deepStrictEqual(results, [{
+    status: "infra",
+    note: "TestAbortedError(test duration timeout reached)",
+    files: ["output.txt"],
+  }]);
+  await ended(Number(printed));
+});
+
+Deno.test("CommandExecutor is cancelled by the signal", async () => {
+  const { error, results } = await outcome(["sleep", "1000"], {
+    signal: AbortSignal.timeout(300),
+  });
+  strictEqual(error?.reason, "cancelled");
+  deepStrictEqual((results as { status: string }[])[0]!.status, "infra");
+  const before = await outcome(["sleep", "1000"], {
+    signal: AbortSignal.abort(),
+  });
+  strictEqual(before.error?.reason, "cancelled");
+});
+
+Deno.test("CommandExecutor leaves what a command started on purpose", async () => {
+  const { code, printed } = await outcome([
+    "sh",
+    "-c",
+    "sleep 1000 >/dev/null 2>&1 </dev/null & echo $!",
+  ]);
+  strictEqual(code, 0);
+  const pid = Number(printed);
+  await Deno.stat(`/proc/${pid}`);
+  Deno.kill(pid, "SIGKILL");
+});
+
+Deno.test("CommandExecutor refuses unknown tests and bad names of the output", async () => {
+  await using here = await LocalConnection.open();
+  const executor = new CommandExecutor(here, { tests: { "/t": ["true"] } });
+  await rejects(
+    executor.runTest("/u", "/nowhere"),
+    /Cannot run test "\/u": there is no such test/,
+  );
+  await rejects(executor.runTest("/t", "/nowhere"), /no such directory/);
+  await rejects(
+    async () => void new CommandExecutor(here, { tests: {}, output: "../x" }),
+    /"\.\.\/x" as a file name/,
+  );
+});
