@@ -79,30 +79,29 @@ export function parseArgs<
   const result: any = { _: [] };
 
   function set(key: string, raw: string | boolean, arg: string) {
+    if (!known.has(key) && options.unknown?.(arg, key, raw) === false) return;
     let value: string | boolean | number = raw;
     if (booleans.has(key) && typeof raw === "string") value = raw !== "false";
     else if (strings.has(key)) value = raw === true ? "" : raw;
     else if (typeof raw === "string" && isNumber(raw)) value = Number(raw);
-    if (!known.has(key) && options.unknown?.(arg, key, value) === false) return;
     for (const name of group(key)) {
       if (collected.has(name)) (result[name] ??= []).push(value);
       else result[name] = value;
     }
   }
 
+  const end = args.indexOf("--");
+  const before = end < 0 ? [...args] : args.slice(0, end);
+  const rest = end < 0 ? [] : args.slice(end + 1);
   const { tokens } = tokenize({
-    args: [...args],
+    args: before,
     strict: false,
     allowPositionals: true,
     tokens: true,
   });
-  let rest: string[] = [];
   for (let i = 0; i < tokens.length; i++) {
     const token = tokens[i];
-    if (token.kind === "option-terminator") {
-      rest = args.slice(token.index + 1);
-      break;
-    }
+    if (token.kind === "option-terminator") break;
     if (token.kind === "positional") {
       const text = token.value;
       if (options.unknown?.(text) !== false) {
@@ -111,7 +110,7 @@ export function parseArgs<
         );
       }
       if (options.stopEarly) {
-        result._.push(...args.slice(token.index + 1));
+        result._.push(...before.slice(token.index + 1));
         break;
       }
       continue;

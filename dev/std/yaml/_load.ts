@@ -78,7 +78,6 @@ const WORDS: [RegExp, string][] = [
     /^(expected hexadecimal character|unknown escape sequence)/,
     "Cannot read double quoted scalar: $1",
   ],
-  [/^expected valid JSON character/, "Expected valid JSON character: received"],
   [/^the stream contains non-printable/, "Stream contains non-printable"],
   [
     /^repeat of a chomping mode identifier/,
@@ -113,6 +112,11 @@ const WORDS: [RegExp, string][] = [
 ];
 
 function toSyntaxError(reason: string, mark: any): YamlSyntaxError {
+  if (reason === "expected valid JSON character") {
+    const [character] = /[^\t\n\r -\uffff]/.exec(mark.buffer) ?? ["\0"];
+    const code = character.charCodeAt(0);
+    reason = `Expected valid JSON character: received "${code}"`;
+  }
   const found = WORDS.find(([pattern]) => pattern.test(reason));
   return new YamlSyntaxError(found ? reason.replace(...found) : reason, {
     line: mark.line + 1,
