@@ -133,6 +133,16 @@ async function answers(registry: string): Promise<boolean> {
   }
 }
 
+async function passThrough(url: URL): Promise<Response> {
+  try {
+    const { status, headers, body } = await fetch(url);
+    const type = headers.get("content-type") ?? "text/plain";
+    return new Response(body, { status, headers: { "content-type": type } });
+  } catch (error) {
+    return new Response(`${url}: ${error}`, { status: 502 });
+  }
+}
+
 /** Answers a path of the protocol from `pack`; undefined when there is nothing under it. */
 async function lookUp(
   pack: Package,
@@ -214,7 +224,7 @@ export async function startRegistry(options: RegistryOptions = {}) {
     const [, name, path] = /^\/(@[\w-]+\/[\w-]+)\/(.+)$/.exec(pathname) ?? [];
     if (name === undefined) return new Response("not found", { status: 404 });
     if (name !== own.name && await source === "registry") {
-      return fetch(new URL(pathname, real));
+      return await passThrough(new URL(pathname, real));
     }
     if (!packages.has(name) && name.startsWith("@std/")) {
       const short = name.slice("@std/".length);

@@ -45,7 +45,7 @@ async function denoTest(
     const ok = await steps.show([
       "deno",
       "test",
-      "-A",
+      "-qA",
       `--junit-path=${report}`,
       ...args,
     ]);

@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { rewriteImports, startRegistry } from "../../dev/registry.ts";
 import config from "../../deno.json" with { type: "json" };
 
+type Registry = Awaited<ReturnType<typeof startRegistry>>;
+
 const decoder = new TextDecoder();
 const root = new URL("../../", import.meta.url);
 
@@ -113,6 +115,58 @@ Deno.test("startRegistry() gives each of two registries an address of its own", 
   assert.notEqual(one.url, other.url);
   await getJson(`${other.url}/@std/path/meta.json`);
 });
+
+async function assertPassesThrough(registry: Registry, real: Registry) {
+  assert.equal(await registry.std, "registry");
+  const path = "/@std/path/1.0.0/join.ts";
+  const [have, want] = await Promise.all(
+    [registry, real].map(async ({ url }) =>
+      await (await fetch(url + path)).text()
+    ),
+  );
+  assert.equal(have, want);
+  const own = await getJson(`${registry.url}/${config.name}/meta.json`);
+  assert.equal(own.latest, config.version);
+  const missing = await fetch(`${registry.url}/@std/none/meta.json`);
+  await missing.body?.cancel();
+  assert.equal(missing.status, 404);
+}
+
+Deno.test("startRegistry() takes @std, never its own package, from the registry that it is told", async () => {
+  await using real = await startRegistry({ jsr: "standin" });
+  await using registry = await startRegistry({ jsr: real.url });
+  await assertPassesThrough(registry, real);
+});
+
+Deno.test("startRegistry() takes @std from the registry in JSR_URL if that answers", async () => {
+  const before = Deno.env.get("JSR_URL");
+  await using real = await startRegistry({ jsr: "standin" });
+  try {
+    Deno.env.set("JSR_URL", real.url);
+    await using registry = await startRegistry();
+    await assertPassesThrough(registry, real);
+    Deno.env.set("JSR_URL", nobody());
+    await using alone = await startRegistry();
+    assert.equal(await alone.std, "stand-ins");
+  } finally {
+    if (before === undefined) Deno.env.delete("JSR_URL");
+    else Deno.env.set("JSR_URL", before);
+  }
+});
+
+Deno.test("startRegistry() says 502 when the registry that it is told is not there", async () => {
+  const jsr = nobody();
+  await using registry = await startRegistry({ jsr });
+  const response = await fetch(`${registry.url}/@std/path/meta.json`);
+  assert.equal(response.status, 502);
+  assert.ok((await response.text()).startsWith(`${jsr}/@std/path/meta.json: `));
+});
+
+/** An address where nothing listens. */
+function nobody(): string {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return `http://127.0.0.1:${listener.addr.port}`;
+}
 
 Deno.test("a script in an empty directory gets every export from the registry, not from a stale cache", async () => {
   const dir = await Deno.makeTempDir();
