@@ -191,7 +191,10 @@ Deno.test("a script in an empty directory gets every export from the registry, n
         },
       );
       assert.equal(code, 0, err);
-      assert.match(out, /^jsr:/);
+      assert.equal(
+        out,
+        `${registry.url}/${config.name}/${config.version}/mod.ts\n`,
+      );
       assert.match(err, new RegExp(`Download ${registry.url}/${config.name}/`));
     }
   } finally {
