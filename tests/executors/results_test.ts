@@ -1,9 +1,6 @@
-import { assertEquals } from "@std/assert/equals";
-import { assert } from "@std/assert/assert";
-import { assertRejects } from "@std/assert/rejects";
-import { assertThrows } from "@std/assert/throws";
-import { assertStringIncludes } from "@std/assert/string-includes";
-import fc from "fast-check";
+import { deepStrictEqual, ok } from "node:assert/strict";
+import fc from "npm:fast-check@^4";
+import { rejected, thrown } from "../_thrown.ts";
 import {
   ArtifactsWriter,
   BadResultsError,
@@ -49,7 +46,7 @@ Deno.test("normalisePath() drops what leads away and replaces what cannot be pri
     ["\ud83d\udc0e", "\ud83d\udc0e"],
     ["..\\x", "..\\x"],
   ];
-  for (const [text, path] of cases) assertEquals(normalisePath(text), path);
+  for (const [text, path] of cases) deepStrictEqual(normalisePath(text), path);
 });
 
 Deno.test("normalisePath() gives a relative path without dots whatever the text, and the same again", () => {
@@ -62,37 +59,37 @@ Deno.test("normalisePath() gives a relative path without dots whatever the text,
     ),
     (text) => {
       const path = normalisePath(text);
-      assert(!path.startsWith("/"));
+      ok(!path.startsWith("/"));
       const parts = path === "" ? [] : path.split("/");
-      assert(parts.every((part) => !["", ".", ".."].includes(part)));
-      assert(path.isWellFormed());
-      assertEquals(normalisePath(path), path);
+      ok(parts.every((part) => !["", ".", ".."].includes(part)));
+      ok(path.isWellFormed());
+      deepStrictEqual(normalisePath(path), path);
     },
   ));
 });
 
 Deno.test("placeOf() is the normalised name, and empty for the test itself", () => {
-  assertEquals(placeOf({}), "");
-  assertEquals(placeOf({ name: "" }), "");
-  assertEquals(placeOf({ name: "/../up/./x" }), "up/x");
+  deepStrictEqual(placeOf({}), "");
+  deepStrictEqual(placeOf({ name: "" }), "");
+  deepStrictEqual(placeOf({ name: "/../up/./x" }), "up/x");
 });
 
 Deno.test("normaliseFileName() refuses names that are absolute, climb, are empty or too long", () => {
   for (const name of ["/etc/passwd", "../x", "a/../b", "a/..", "..", "", "."]) {
-    assertThrows(() => normaliseFileName(name), TypeError);
+    thrown(() => normaliseFileName(name), TypeError);
   }
-  assertEquals(normaliseFileName("./a//b/./c"), "a/b/c");
-  assertEquals(normaliseFileName("..a/b.."), "..a/b..");
-  assertEquals(normaliseFileName("a\n"), "a_");
-  assertEquals(normaliseFileName("x".repeat(255)), "x".repeat(255));
-  assertThrows(
+  deepStrictEqual(normaliseFileName("./a//b/./c"), "a/b/c");
+  deepStrictEqual(normaliseFileName("..a/b.."), "..a/b..");
+  deepStrictEqual(normaliseFileName("a\n"), "a_");
+  deepStrictEqual(normaliseFileName("x".repeat(255)), "x".repeat(255));
+  thrown(
     () => normaliseFileName("x".repeat(256)),
     TypeError,
     "255 bytes",
   );
-  assertEquals(normaliseFileName("ž".repeat(127)), "ž".repeat(127));
-  assertThrows(() => normaliseFileName("ž".repeat(128)), TypeError);
-  assertEquals(
+  deepStrictEqual(normaliseFileName("ž".repeat(127)), "ž".repeat(127));
+  thrown(() => normaliseFileName("ž".repeat(128)), TypeError);
+  deepStrictEqual(
     normaliseFileName("x/".repeat(500)),
     "x/".repeat(500).slice(0, -1),
   );
@@ -104,18 +101,18 @@ Deno.test("readArtifacts() skips blank lines, white space, carriage returns and 
       '{"name":"","extra":null,"__proto__":1}',
   );
   const [first, second, ...rest] = await read(directory.path);
-  assertEquals(first, { status: "pass", files: [] });
-  assertEquals(
+  deepStrictEqual(first, { status: "pass", files: [] });
+  deepStrictEqual(
     JSON.stringify(second),
     '{"name":"","extra":null,"__proto__":1}',
   );
-  assertEquals(rest, []);
+  deepStrictEqual(rest, []);
 });
 
 Deno.test("readArtifacts() takes an empty file and a URL", async () => {
   await using directory = await artifacts("");
   const url = new URL(`file://${directory.path}/`);
-  assertEquals(await Array.fromAsync(readArtifacts(url)), []);
+  deepStrictEqual(await Array.fromAsync(readArtifacts(url)), []);
 });
 
 Deno.test("readArtifacts() names the file and the line that cannot be understood", async () => {
@@ -145,21 +142,17 @@ Deno.test("readArtifacts() names the file and the line that cannot be understood
         ...(bytes.at(-1) === 10 ? new TextEncoder().encode(good) : []),
       ]),
     );
-    const error = await assertRejects(
-      () => read(directory.path),
-      BadResultsError,
-      reason,
-    );
-    assertEquals(error.line, 3);
-    assertEquals(error.path, `${directory.path}/results`);
-    assertStringIncludes(error.message, error.path);
+    const error = await rejected(read(directory.path), BadResultsError, reason);
+    deepStrictEqual(error.line, 3);
+    deepStrictEqual(error.path, `${directory.path}/results`);
+    ok(error.message.includes(error.path));
   }
 });
 
 Deno.test("readArtifacts() says which file is missing", async () => {
   await using directory = await artifacts();
-  await assertRejects(
-    () => read(directory.path),
+  await rejected(
+    read(directory.path),
     Deno.errors.NotFound,
     `${directory.path}/results`,
   );
@@ -176,9 +169,9 @@ Deno.test("readArtifacts() gives every line of a large file, also lines longer t
   );
   let count = 0;
   for await (const result of readArtifacts(directory.path)) {
-    assertEquals(result, results[count++]);
+    deepStrictEqual(result, results[count++]);
   }
-  assertEquals(count, results.length);
+  deepStrictEqual(count, results.length);
 });
 
 Deno.test("ArtifactsWriter writes what readArtifacts() reads", async () => {
@@ -191,30 +184,33 @@ Deno.test("ArtifactsWriter writes what readArtifacts() reads", async () => {
   {
     using writer = ArtifactsWriter.open(new URL(`file://${directory.path}`));
     writer.write(results[0]!);
-    assertEquals(await directory.results(), "{}\n");
+    deepStrictEqual(await directory.results(), "{}\n");
     writer.write(results.slice(1));
     writer.write([]);
-    assertEquals(writer.files, `${directory.path}/files`);
+    deepStrictEqual(writer.files, `${directory.path}/files`);
   }
-  assertEquals(await read(directory.path), results);
+  deepStrictEqual(await read(directory.path), results);
 });
 
 Deno.test("ArtifactsWriter.open() touches nothing if there are artifacts already", async () => {
   for (const entry of ["results", "files"]) {
     await using directory = await artifacts();
     await Deno.writeTextFile(`${directory.path}/${entry}`, "mine");
-    assertThrows(
+    thrown(
       () => ArtifactsWriter.open(directory.path),
       Deno.errors.AlreadyExists,
       `"${entry}"`,
     );
-    assertEquals(
+    deepStrictEqual(
       await Array.fromAsync(Deno.readDir(directory.path), ({ name }) => name),
       [entry],
     );
-    assertEquals(await Deno.readTextFile(`${directory.path}/${entry}`), "mine");
+    deepStrictEqual(
+      await Deno.readTextFile(`${directory.path}/${entry}`),
+      "mine",
+    );
   }
-  assertThrows(
+  thrown(
     () => ArtifactsWriter.open("/nonexistent/artifacts"),
     Deno.errors.NotFound,
     "/nonexistent/artifacts",
@@ -225,10 +221,10 @@ Deno.test("ArtifactsWriter.pathFor() makes the directories of a file and refuses
   await using directory = await artifacts();
   using writer = ArtifactsWriter.open(directory.path);
   const path = writer.pathFor("logs/df.txt", { name: "/../disk/root" });
-  assertEquals(path, `${directory.path}/files/disk/root/logs/df.txt`);
+  deepStrictEqual(path, `${directory.path}/files/disk/root/logs/df.txt`);
   await Deno.writeTextFile(path, "x");
-  assertEquals(writer.pathFor("a"), `${directory.path}/files/a`);
-  assertThrows(() => writer.pathFor("../a"), TypeError, "..");
+  deepStrictEqual(writer.pathFor("a"), `${directory.path}/files/a`);
+  thrown(() => writer.pathFor("../a"), TypeError, "..");
 });
 
 Deno.test("ArtifactsWriter can be closed twice", async () => {
@@ -253,18 +249,15 @@ Deno.test("ensureOwnResult() adds an infra result only if the test has none of i
   for (const [text, results] of cases) {
     await using directory = await artifacts(text);
     await ensureOwnResult(directory.path, new Error("no route"));
-    assertEquals(await read(directory.path), results);
-    assert((await Deno.stat(`${directory.path}/files`)).isDirectory);
+    deepStrictEqual(await read(directory.path), results);
+    ok((await Deno.stat(`${directory.path}/files`)).isDirectory);
     await ensureOwnResult(directory.path, new Error("again"));
-    assertEquals(await read(directory.path), results);
+    deepStrictEqual(await read(directory.path), results);
   }
 });
 
 Deno.test("ensureOwnResult() rejects when the results cannot be understood, and leaves them", async () => {
   await using directory = await artifacts("nonsense\n");
-  await assertRejects(
-    () => ensureOwnResult(directory.path, "lost"),
-    BadResultsError,
-  );
-  assertEquals(await directory.results(), "nonsense\n");
+  await rejected(ensureOwnResult(directory.path, "lost"), BadResultsError);
+  deepStrictEqual(await directory.results(), "nonsense\n");
 });
