@@ -1,5 +1,5 @@
 /** Streams of a control channel to test with. */
-import fc from "npm:fast-check@^4";
+import fc from "fast-check";
 
 export const bytesOf = (text: string) => new TextEncoder().encode(text);
 

@@ -1,5 +1,5 @@
 import { deepStrictEqual, ok } from "node:assert/strict";
-import fc from "npm:fast-check@^4";
+import fc from "fast-check";
 import { thrown } from "../../_thrown.ts";
 import {
   BadControlError,
