@@ -1,0 +1,65 @@
+import assert from "node:assert/strict";
+
+const root = new URL("../../", import.meta.url);
+
+/** Runs `dev/test.ts` over a file of tests that is made for it. */
+async function runTests(source: string, env: Record<string, string> = {}) {
+  const dir = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(`${dir}/some_test.ts`, source);
+    const { code, stdout } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "-qA", "dev/test.ts", dir],
+      cwd: root,
+      env: { ATEX_JSR: "standin", CI: "", NO_COLOR: "1", ...env },
+      stderr: "null",
+    }).output();
+    const lines = new TextDecoder().decode(stdout).trimEnd().split("\n");
+    return { code, lines, last: lines.at(-1) };
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+}
+
+const MIXED = `
+  Deno.test("good", async (t) => { await t.step("a step", () => {}); });
+  Deno.test("<odd> & \\"quoted\\"", () => {});
+  Deno.test({ name: "needs a moon", ignore: true, fn() {} });
+`;
+
+Deno.test("dev/test.ts ends with the counts and names what could not run", async () => {
+  const { code, lines, last } = await runTests(MIXED);
+  assert.equal(last, "tests: 2 passed, 0 failed, 1 skipped");
+  assert.equal(code, 0);
+  assert.ok(lines.some((line) => /^ {2}.*: needs a moon$/.test(line)));
+});
+
+Deno.test("dev/test.ts counts what could not run as failed with CI=true", async () => {
+  const { code, last } = await runTests(MIXED, { CI: "true" });
+  assert.equal(last, "tests: 2 passed, 1 failed, 0 skipped");
+  assert.equal(code, 1);
+});
+
+Deno.test("dev/test.ts fails when a test fails", async () => {
+  const { code, last } = await runTests(`
+    Deno.test("bad", () => { throw new Error("no"); });
+    Deno.test("bad step", async (t) => { await t.step("a", () => { throw new Error("no"); }); });
+    Deno.test("leak", () => { setTimeout(() => {}, 1e6); });
+    Deno.test("good", () => {});
+  `);
+  assert.equal(last, "tests: 1 passed, 3 failed, 0 skipped");
+  assert.equal(code, 1);
+});
+
+Deno.test("dev/test.ts fails when a file does not load or holds no test", async () => {
+  for (
+    const source of [
+      "const x: number = 'text';",
+      "throw new Error('no');",
+      "import './nowhere.ts';",
+    ]
+  ) {
+    const { code, last } = await runTests(source);
+    assert.match(last!, /^tests: 0 passed, 1 failed, 0 skipped$/);
+    assert.equal(code, 1);
+  }
+});
