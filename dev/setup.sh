@@ -29,6 +29,7 @@ COMMANDS="podman ssh sshd sshpass rsync busybox shellcheck git ip xz"
 PATH=$PATH:/usr/sbin:/sbin
 
 say() { printf 'setup: %s\n' "$*"; }
+[ "$(uname)" = Linux ] || { say "tests with containers and sshd need Linux"; exit 3; }
 die() { say "FAILED: $*" >&2; exit 1; }
 
 trap 'say "FAILED: line $LINENO: $BASH_COMMAND" >&2' ERR

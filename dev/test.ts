@@ -7,7 +7,7 @@
  */
 import { type Counts, Steps } from "./_steps.ts";
 import { gate } from "./check.ts";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 
 const inCi = Deno.env.get("CI") === "true";
 const couldNotRun: string[] = [];
@@ -16,12 +16,11 @@ const couldNotRun: string[] = [];
 function readSetup(): Record<string, string> {
   const cache = Deno.env.get("XDG_CACHE_HOME") ??
     `${Deno.env.get("HOME")}/.cache`;
-  const lines = readFileSync(`${cache}/atex-test/env`, "utf8").split("\n");
+  const file = `${cache}/atex-test/env`;
+  const text = existsSync(file) ? readFileSync(file, "utf8") : "";
   return Object.fromEntries(
-    lines.map((line) => [
-      line.slice(0, line.indexOf("=")),
-      line.slice(line.indexOf("=") + 1),
-    ]).filter(([name]) => name && !Deno.env.has(name)),
+    [...text.matchAll(/^(\w+)=(.*)$/gm)].map(([, name, value]) => [name, value])
+      .filter(([name]) => !Deno.env.has(name)),
   );
 }
 
