@@ -84,10 +84,11 @@ async function runFile(file: URL): Promise<void> {
       throw new Error(`the runner reported ${seen} of ${cases.length} cases`);
     }
   } catch (error) {
+    console.error(error);
     report(label, {
       name: `after ${seen} cases`,
       outcome: "failed",
-      why: Deno.inspect(error),
+      why: `${error}`.split("\n")[0],
     });
   }
 }
