@@ -1,25 +1,6 @@
 /** Streams of a control channel to test with. */
 import fc from "fast-check";
-
-export const bytesOf = (text: string) => new TextEncoder().encode(text);
-
-export function concat(parts: readonly Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(
-    parts.reduce((sum, { length }) => sum + length, 0),
-  );
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
-}
-
-/** A result with its length, without the bytes of its files. */
-export function result(value: unknown): string {
-  const json = JSON.stringify(value);
-  return `result ${bytesOf(json).length}\n${json}`;
-}
+import { bytesOf, concat, result } from "./_messages.ts";
 
 const names = [
   "a",

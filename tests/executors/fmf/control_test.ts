@@ -7,7 +7,8 @@ import {
   TestAbortedError,
 } from "../../../executors/executor.ts";
 import { ControlParser } from "../../../executors/fmf/control.ts";
-import { bytesOf, concat, result, splits, stream } from "./_streams.ts";
+import { bytesOf, concat, result } from "./_messages.ts";
+import { splits, stream } from "./_streams.ts";
 
 function includes(text: string, part: string): void {
   ok(text.includes(part), `"${part}" is not in "${text}"`);
