@@ -1,0 +1,200 @@
+import { pathOf } from "./_command.ts";
+
+/** Options of `ssh_config`; a list repeats the keyword. */
+export type SshConfig = Readonly<
+  Record<string, string | number | boolean | readonly string[]>
+>;
+
+/** What {@linkcode sshArguments} needs to know of the options of a connection. */
+export interface SshTarget {
+  host: string;
+  identityFile?: string | URL;
+  configFile?: string | URL;
+  password?: string;
+  options?: SshConfig;
+}
+
+/** What a user says of a host, taken apart. */
+export interface HostAndPort {
+  /** Name or address, as `ssh` wants it. */
+  hostname: string;
+  user?: string;
+  port?: number;
+}
+
+/**
+ * Takes `user@host:port` apart; the address of version 6 is in brackets if a
+ * port follows.
+ *
+ * @throws {TypeError} if it is something else
+ */
+export function parseHost(text: string): HostAndPort {
+  const bad = (why: string) =>
+    new TypeError(
+      `Cannot use "${text}" as a host: ${why}, "user@host:port" would be right`,
+    );
+  const at = text.lastIndexOf("@");
+  const rest = text.slice(at + 1);
+  const bracketed = /^\[(.*)\](?::(.*))?$/.exec(rest);
+  const [hostname, port] = bracketed
+    ? bracketed.slice(1)
+    : rest.split(":").length > 2 // an address of version 6
+    ? [rest]
+    : rest.split(":");
+  if (!hostname || /[\s\[\]\0]/.test(hostname)) throw bad("it names no host");
+  if (
+    port !== undefined && !(/^\d+$/.test(port) && +port > 0 && +port < 65536)
+  ) {
+    throw bad("a port is from 1 to 65535");
+  }
+  const user = at < 0 ? undefined : text.slice(0, at);
+  if (user === "" || /[\s\0]/.test(user ?? "")) throw bad("it names no user");
+  if (hostname.startsWith("-") || user?.startsWith("-")) {
+    throw bad('a name does not begin with "-"');
+  }
+  return {
+    hostname,
+    ...(user !== undefined && { user }),
+    ...(port !== undefined && { port: +port }),
+  };
+}
+
+/** Keywords that decide how a connection works at all, with what to use instead. */
+const OURS: Readonly<Record<string, string>> = {
+  controlmaster: '"stateless"',
+  controlpath: '"stateless"',
+  controlpersist: '"stateless"',
+  localcommand: "a command of your own",
+  permitlocalcommand: "a command of your own",
+  remotecommand: "the command itself",
+  requesttty: "a program like script(1)",
+  sessiontype: "forward()",
+  forkafterauthentication: "start()",
+  stdinnull: '"stdin"',
+};
+
+/** Keywords whose value is one path, which `ssh` splits at blanks unless it is quoted. */
+const PATHS = new Set([
+  "certificatefile",
+  "controlpath",
+  "globalknownhostsfile",
+  "identityagent",
+  "identityfile",
+  "pkcs11provider",
+  "revokedhostkeys",
+  "securitykeyprovider",
+  "userknownhostsfile",
+  "xauthlocation",
+]);
+
+/** What only the process that makes the connection needs, not those that share it. */
+const CONNECTION_ONLY = new Set([
+  "dynamicforward",
+  "localforward",
+  "proxycommand",
+  "proxyjump",
+  "proxyusefdpass",
+  "remoteforward",
+]);
+
+/** The value that counts is the first one, so these come last. */
+const DEFAULTS: SshConfig = {
+  LogLevel: "ERROR", // stderr is that of the command: no banners
+  StrictHostKeyChecking: false, // systems are new each time, addresses are not
+  UserKnownHostsFile: "/dev/null",
+  ConnectionAttempts: 3,
+  ConnectTimeout: 30,
+  ServerAliveInterval: 30,
+  ServerAliveCountMax: 4,
+  TCPKeepAlive: false, // what breaks the network for a moment may be the test
+  EscapeChar: "none",
+  ExitOnForwardFailure: true,
+  BatchMode: true,
+};
+
+/**
+ * The arguments of `ssh` up to and including the host.
+ *
+ * @param role what the process is: it makes a connection of its own
+ * (`stateless`), one that others share (`master`), or shares one (`client`)
+ * @param controlPath the socket of the connection that is shared
+ */
+export function sshArguments(
+  target: SshTarget,
+  role: "stateless" | "master" | "client",
+  controlPath: string = "none",
+): string[] {
+  const { hostname, user, port } = parseHost(target.host);
+  const { options = {}, password, identityFile, configFile } = target;
+  const own: SshConfig[] = [];
+  if (role === "client") {
+    // A client that cannot use the socket would make a connection of its own.
+    own.push({ ProxyCommand: "false", ClearAllForwardings: true });
+  } else if (password !== undefined) {
+    own.push({ BatchMode: false, NumberOfPasswordPrompts: 1 });
+  }
+  own.push({
+    ControlMaster: role === "master",
+    ControlPath: controlPath.replaceAll("%", "%%"),
+    ControlPersist: false,
+    PermitLocalCommand: role === "master",
+    RemoteCommand: "none",
+    RequestTTY: false,
+  });
+  if (role === "master") own.push({ LocalCommand: `echo ${READY}` });
+  const given = Object.fromEntries(
+    Object.entries(options).filter(([keyword]) =>
+      role !== "client" || !CONNECTION_ONLY.has(keyword.toLowerCase())
+    ),
+  );
+  const place: SshConfig = {
+    ...(port !== undefined && { Port: port }),
+    ...(user !== undefined && { User: user }),
+    ...(identityFile !== undefined &&
+      { IdentityFile: pathOf(identityFile).replaceAll("%", "%%") }),
+  };
+  return [
+    ...(configFile === undefined ? [] : ["-F", pathOf(configFile)]),
+    ...[...own, given, place, DEFAULTS].flatMap(configArguments),
+    hostname,
+  ];
+}
+
+/** What a master prints when others can share its connection. */
+export const READY = "atex-connected";
+
+/**
+ * Checks what a user gave.
+ *
+ * @throws {TypeError} if something cannot be used
+ */
+export function checkTarget(target: SshTarget): void {
+  parseHost(target.host);
+  for (const [keyword, value] of Object.entries(target.options ?? {})) {
+    const what = `Cannot set the ssh option "${keyword}"`;
+    if (!/^[A-Za-z0-9]+$/.test(keyword)) {
+      throw new TypeError(`${what}: a keyword has letters and digits only`);
+    }
+    const instead = OURS[keyword.toLowerCase()];
+    if (instead) throw new TypeError(`${what}: use ${instead} instead`);
+    if ([value].flat().some((value) => /[\n\r\0]/.test(`${value}`))) {
+      throw new TypeError(`${what}: a value is a single line`);
+    }
+  }
+  if (/[\n\r\0]/.test(target.password ?? "")) {
+    throw new TypeError("Cannot use this password: it is not a single line");
+  }
+}
+
+function configArguments(config: SshConfig): string[] {
+  return Object.entries(config).flatMap(([keyword, value]) =>
+    [value].flat().map((value) => {
+      const text = typeof value === "boolean"
+        ? (value ? "yes" : "no")
+        : `${value}`;
+      const quoted = PATHS.has(keyword.toLowerCase()) && /\s/.test(text) &&
+        !text.startsWith('"');
+      return `-o${keyword}=${quoted ? `"${text}"` : text}`;
+    })
+  );
+}

@@ -1,0 +1,228 @@
+/**
+ * Connections to running podman containers.
+ *
+ * Commands go straight to the container's runtime (`runc exec`, `crun exec`):
+ * `podman exec` hides from a command that nobody reads its output any more, and
+ * from its caller how it ended. Where the runtime cannot be used (a container
+ * of another machine or user, no session bus for an ordinary user) it is
+ * `podman exec` nevertheless, and {@linkcode PodmanConnection.canReboot} is
+ * false.
+ *
+ * Needs the permissions to run programs and to read the user id (`--allow-run`,
+ * `--allow-sys=uid`).
+ *
+ * @example Run something in a container
+ * ```ts no-run
+ * import { PodmanConnection } from "jsr:@atex/atex/connections/podman";
+ * import { run } from "jsr:@atex/atex/connections/process";
+ *
+ * await using container = await PodmanConnection.open({ container: "web" });
+ * console.log(await run(container, ["cat", "/etc/os-release"]));
+ * ```
+ *
+ * @module
+ */
+import {
+  ConnectError,
+  type Connection,
+  type LocalCommand,
+  NotConnectedError,
+  type RemoteCommandOptions,
+  type SignalOptions,
+} from "./connection.ts";
+import { remoteCommand } from "./_command.ts";
+import { withOptions } from "./_quote.ts";
+import { rsyncBehindPrefix } from "./_rsync.ts";
+import { CommandError, runLocal } from "./process.ts";
+
+/** Options of {@linkcode PodmanConnection}. */
+export interface PodmanOptions {
+  /** Name or id of the container. */
+  container: string;
+  /**
+   * Whether to use the container's runtime directly: `true` insists on it,
+   * `false` always uses `podman exec`.
+   *
+   * @default directly if that works
+   */
+  direct?: boolean;
+  /**
+   * The podman program.
+   *
+   * @default {"podman"}
+   */
+  podman?: string;
+}
+
+/** A running container. The container itself belongs to somebody else. */
+export class PodmanConnection implements Connection {
+  readonly #options: PodmanOptions;
+  /** What to put in front of a command, while connected. */
+  #prefix?: readonly string[];
+  #direct = true;
+
+  /** Only stores the options. */
+  constructor(options: PodmanOptions) {
+    this.#options = { ...options };
+  }
+
+  /**
+   * Makes a connection and connects it.
+   *
+   * @throws {ConnectError} if there is no such container, or it does not run
+   */
+  static async open(
+    options: PodmanOptions & SignalOptions,
+  ): Promise<PodmanConnection> {
+    const connection = new this(options);
+    await connection.connect(options);
+    return connection;
+  }
+
+  /** False if commands have to go through `podman exec`. */
+  get canReboot(): boolean {
+    return this.#direct;
+  }
+
+  /**
+   * Finds the container and tries which way commands can be run in it.
+   *
+   * @throws {ConnectError} if there is no such container, or it does not run
+   */
+  async connect({ signal }: SignalOptions = {}): Promise<void> {
+    signal?.throwIfAborted();
+    if (this.#prefix) return;
+    const { podman = "podman", direct } = this.#options;
+    const { id, runtime } = await this.#inspect(signal);
+    const said: string[] = [];
+    for (const directly of direct === undefined ? [true, false] : [direct]) {
+      const prefix = directly
+        ? [...enterCgroup(), runtime, "exec", id, ...IN_SHELL]
+        : [podman, "exec", "-i", id];
+      const failure = await tryToRun([...prefix, "true"], signal);
+      if (failure === undefined) {
+        this.#direct = directly;
+        this.#prefix = prefix;
+        return;
+      }
+      said.push(failure);
+    }
+    throw this.#error(`cannot run a command in it: ${said.join("; ")}`);
+  }
+
+  /** Forgets the container. */
+  disconnect(): Promise<void> {
+    this.#prefix = undefined;
+    return Promise.resolve();
+  }
+
+  /**
+   * Gives the command that, run here, runs `argv` in the container.
+   *
+   * Variables and directory are those of the container unless given. A program
+   * that is missing ends with exit code 127.
+   *
+   * @throws {NotConnectedError} without {@linkcode connect}
+   * @throws {TypeError} if `argv` is empty or an argument holds a NUL character
+   */
+  local(
+    argv: readonly string[],
+    options: RemoteCommandOptions = {},
+  ): LocalCommand {
+    if (!this.#prefix) {
+      throw new NotConnectedError(
+        `Cannot run "${
+          argv[0]
+        }" in the container "${this.#options.container}": not connected`,
+      );
+    }
+    return { argv: [...this.#prefix, ...withOptions(argv, options)] };
+  }
+
+  /**
+   * Makes a command that runs `file` in the container.
+   *
+   * @throws {NotConnectedError} without {@linkcode connect}
+   */
+  command(file: string, options: Deno.CommandOptions = {}): Deno.Command {
+    return remoteCommand(this, file, options);
+  }
+
+  /**
+   * Makes a command that runs `rsync`, where `remote:PATH` is in the container.
+   * Both sides need rsync.
+   *
+   * @throws {NotConnectedError} without {@linkcode connect}
+   */
+  rsync(
+    args: readonly string[],
+    options: Deno.CommandOptions = {},
+  ): Deno.Command {
+    return rsyncBehindPrefix(this, args, options);
+  }
+
+  /** Disconnects. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.disconnect();
+  }
+
+  async #inspect(
+    signal?: AbortSignal,
+  ): Promise<{ id: string; runtime: string }> {
+    const { podman = "podman", container } = this.#options;
+    const format = "{{.Id}} {{.State.Status}} {{.OCIRuntime}}";
+    const argv = [
+      podman,
+      "container",
+      "inspect",
+      "-f",
+      format,
+      "--",
+      container,
+    ];
+    let text;
+    try {
+      text = await runLocal({ argv }, { ...(signal && { signal }) });
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (error instanceof CommandError) {
+        throw this.#error(error.output.trim(), error);
+      }
+      throw this.#error((error as Error).message, error);
+    }
+    const [id, status, runtime] = text.trim().split(" ");
+    if (status !== "running") throw this.#error(`it is ${status}, not running`);
+    return { id, runtime };
+  }
+
+  #error(reason: string, cause?: unknown): ConnectError {
+    return new ConnectError(
+      `Cannot connect to the container "${this.#options.container}": ${reason}`,
+      cause instanceof CommandError
+        ? { cause, code: cause.status.code, output: cause.output }
+        : { cause },
+    );
+  }
+}
+
+/** Runtimes end with 255 for a missing program, as if there were no container. */
+const IN_SHELL = ["sh", "-c", 'exec "$@"', "sh"];
+
+/** An ordinary user may start processes in a container from within the own session only. */
+function enterCgroup(): readonly string[] {
+  if (Deno.uid() === 0) return [];
+  return ["systemd-run", "--quiet", "--user", "--scope", "--collect", "--"];
+}
+
+/** Returns what went wrong, if anything did. */
+async function tryToRun(
+  argv: readonly string[],
+  signal?: AbortSignal,
+): Promise<string | undefined> {
+  try {
+    await runLocal({ argv }, { ...(signal && { signal }) });
+  } catch (error) {
+    signal?.throwIfAborted();
+    return (error as Error).message;
+  }
+}

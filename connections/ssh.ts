@@ -1,0 +1,545 @@
+/**
+ * Connections to systems by `ssh`, of OpenSSH.
+ *
+ * One `ssh` process, the master, makes the connection, and commands share it: a
+ * command then takes a hundredth of a second. The master does not outlive the
+ * script, not even one that is killed. With `stateless: true` every command
+ * makes a connection of its own.
+ *
+ * The user's `ssh_config` counts as usual, so `host` may be a name from there.
+ * Host keys are not checked unless asked for: systems under test are new each
+ * time. The login shell on the system has to be one that understands POSIX
+ * quoting.
+ *
+ * Exit code 255 means that `ssh` itself failed, or that the command was killed
+ * by a signal.
+ *
+ * Needs the permissions to run programs, to read the environment and the
+ * directory of temporary files, and to write there (`--allow-run`,
+ * `--allow-env`, `--allow-read`, `--allow-write`).
+ *
+ * @example Run something on a machine
+ * ```ts no-run
+ * import { SshConnection } from "jsr:@atex/atex/connections/ssh";
+ * import { run } from "jsr:@atex/atex/connections/process";
+ *
+ * await using machine = await SshConnection.open({ host: "root@10.0.0.7" });
+ * console.log(await run(machine, ["uname", "-a"]));
+ * ```
+ *
+ * @example All there is to say
+ * ```ts no-run
+ * import { SshConnection } from "jsr:@atex/atex/connections/ssh";
+ *
+ * await using machine = await SshConnection.open({
+ *   host: "admin@build.example.org:2222",
+ *   identityFile: new URL("./id_ed25519", import.meta.url),
+ *   sudo: "root",
+ *   options: {
+ *     ProxyJump: "gate.example.org",
+ *     StrictHostKeyChecking: true,
+ *     UserKnownHostsFile: "~/.ssh/known_hosts",
+ *   },
+ * });
+ * ```
+ *
+ * @module
+ */
+import { abortable } from "@std/async/abortable";
+import { delay } from "@std/async/delay";
+import {
+  ConnectError,
+  type Connection,
+  type ConnectionError,
+  ConnectionLostError,
+  type LocalCommand,
+  NotConnectedError,
+  type RemoteCommandOptions,
+  type SignalOptions,
+} from "./connection.ts";
+import { remoteCommand } from "./_command.ts";
+import { checkArgv, quoteAll, withOptions } from "./_quote.ts";
+import { rsyncCommand } from "./_rsync.ts";
+import { Sessions, shareLink } from "./_sessions.ts";
+import { type Forward, forward, type ForwardOptions } from "./_ssh_forward.ts";
+import { type MasterEnd, SshMaster } from "./_ssh_master.ts";
+import { checkTarget, sshArguments, type SshConfig } from "./_ssh_options.ts";
+import { outputLocal, runLocal } from "./process.ts";
+
+export type { Forward, ForwardOptions, SshConfig };
+
+/** Options of {@linkcode SshConnection}. */
+export interface SshOptions {
+  /**
+   * Where to: `HOST`, `USER@HOST`, `HOST:PORT` or `USER@HOST:PORT`. The host is
+   * a name, an address (one of version 6 in brackets if a port follows), or a
+   * `Host` of the user's `ssh_config`.
+   */
+  host: string;
+  /** File with the private key. */
+  identityFile?: string | URL;
+  /**
+   * Password to log in with. It reaches `ssh` by its environment, which other
+   * users cannot read.
+   */
+  password?: string;
+  /**
+   * User as whom commands run, by `sudo`, which must not ask for a password.
+   *
+   * @default the user who logged in
+   */
+  sudo?: string;
+  /**
+   * Options of `ssh_config` by keyword. Defaults that can be changed:
+   * `LogLevel` `ERROR`, `StrictHostKeyChecking` `no`, `UserKnownHostsFile`
+   * `/dev/null`, `ConnectionAttempts` 3, `ConnectTimeout` 30 s,
+   * `ServerAliveInterval` 30 s, `ServerAliveCountMax` 4, `TCPKeepAlive` `no`,
+   * `EscapeChar` `none`, `ExitOnForwardFailure` `yes`, `BatchMode` `yes`.
+   *
+   * @default {{}}
+   */
+  options?: SshConfig;
+  /**
+   * The `ssh_config` to read.
+   *
+   * @default that of the user and of the system
+   */
+  configFile?: string | URL;
+  /**
+   * Whether every command makes a connection of its own, for servers that forbid
+   * to share one.
+   *
+   * @default {false}
+   */
+  stateless?: boolean;
+  /**
+   * How many commands may run at once; more wait for their turn. Those made
+   * by `start()` and `spawn()` count but never wait. Servers usually allow 10
+   * (their option `MaxSessions`).
+   *
+   * @default {8}
+   */
+  maxSessions?: number;
+  /**
+   * The ssh program.
+   *
+   * @default {"ssh"}
+   */
+  ssh?: string;
+}
+
+/** What there is while connected. */
+interface Link {
+  /** `ssh` with all arguments that come before the command. */
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  /** Private to this link. */
+  readonly directory?: string;
+  readonly master?: SshMaster;
+  lost?: ConnectionLostError;
+}
+
+/** How often a server may drop a connection at its beginning. */
+const ATTEMPTS = 8;
+
+/** What ssh says when the server drops a connection before anything else (its `MaxStartups`). */
+const DROPPED = /^(kex|ssh)_exchange_identification: /m;
+
+/** A system that is reached by `ssh`. */
+export class SshConnection implements Connection {
+  readonly #options: SshOptions;
+  readonly #sessions: Sessions;
+  #link?: Link;
+  #closed = Promise.withResolvers<ConnectionError>();
+  /** Ends what is under way to connect. */
+  #connecting?: AbortController;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  /**
+   * Only stores the options.
+   *
+   * @throws {TypeError} if they cannot be used
+   */
+  constructor(options: SshOptions) {
+    const { maxSessions = 8 } = options;
+    checkTarget(options);
+    if (!Number.isInteger(maxSessions) || maxSessions < 1) {
+      throw new TypeError(
+        `Cannot use ${maxSessions} as "maxSessions": a positive integer would be right`,
+      );
+    }
+    this.#options = { ...options, options: { ...options.options } };
+    this.#sessions = new Sessions(maxSessions);
+  }
+
+  /**
+   * Makes a connection and connects it.
+   *
+   * @throws {TypeError} if the options cannot be used
+   * @throws {ConnectError} if the system cannot be reached
+   */
+  static async open(
+    options: SshOptions & SignalOptions,
+  ): Promise<SshConnection> {
+    const connection = new this(options);
+    await connection.connect(options);
+    return connection;
+  }
+
+  /**
+   * Resolves with the reason when the connection ends by itself; never if
+   * `stateless`. It does not keep the program running.
+   */
+  get closed(): Promise<ConnectionError> {
+    return this.#closed.promise;
+  }
+
+  /** Always true. */
+  readonly canReboot: boolean = true;
+
+  /**
+   * Connects, and tries a command. A server that drops the connection because it
+   * has too many new ones (`MaxStartups`) is asked again, for some seconds.
+   *
+   * @throws {ConnectError} if the system cannot be reached, does not let us in, or cannot run a command
+   */
+  connect({ signal }: SignalOptions = {}): Promise<void> {
+    const before = this.#turn;
+    const connected = (signal ? abortable(before, signal) : before)
+      .then(() => this.#connect(signal));
+    this.#turn = Promise.allSettled([before, connected]);
+    return connected;
+  }
+
+  /**
+   * Ends the connection, and commands that share it. What they run on the system
+   * may go on. Also ends a {@linkcode connect} under way.
+   */
+  disconnect(): Promise<void> {
+    this.#connecting?.abort(
+      new NotConnectedError(
+        `Cannot connect to ${this.#options.host}: disconnected meanwhile`,
+      ),
+    );
+    const disconnected = this.#turn.then(() => this.#disconnect());
+    this.#turn = disconnected;
+    return disconnected;
+  }
+
+  /**
+   * Gives the command that, run here, runs `argv` on the system.
+   *
+   * It has an environment without `LANG` and `LC_*`, which ssh is often
+   * configured to pass on.
+   *
+   * @throws {NotConnectedError} without {@linkcode connect}
+   * @throws {ConnectionLostError} if the connection ended by itself
+   * @throws {TypeError} if `argv` is empty or an argument holds a NUL character
+   * @throws {RangeError} if the command is longer than 128 KiB
+   */
+  local(
+    argv: readonly string[],
+    options: RemoteCommandOptions = {},
+  ): LocalCommand {
+    checkArgv(argv);
+    return this.#command(this.#linkFor(argv[0]), argv, options);
+  }
+
+  /**
+   * Makes a command that runs `file` on the system.
+   *
+   * @throws {NotConnectedError} without {@linkcode connect}
+   * @throws {ConnectionLostError} if the connection ended by itself
+   */
+  command(file: string, options: Deno.CommandOptions = {}): Deno.Command {
+    return remoteCommand(this, file, options);
+  }
+
+  /**
+   * Makes a command that runs `rsync`, where `remote:PATH` is on the system.
+   * Both sides need rsync.
+   *
+   * @throws {NotConnectedError} without {@linkcode connect}
+   * @throws {ConnectionLostError} if the connection ended by itself
+   */
+  rsync(
+    args: readonly string[],
+    options: Deno.CommandOptions = {},
+  ): Deno.Command {
+    const { argv, env } = this.#linkFor("rsync");
+    const script = `shift; exec ${quoteAll(argv)} "$@"`;
+    return rsyncCommand(
+      shareLink({ argv: [], env, clearEnv: true }, this.#sessions),
+      ["sh", "-c", script, "sh"],
+      [`--rsync-path=${this.#text(["rsync"])}`, ...args],
+      options,
+    );
+  }
+
+  /**
+   * Forwards a port or socket over this connection, until that is disposed of or
+   * the connection ends.
+   *
+   * Port 0 with `kind: "local"` needs the permission to use the network.
+   *
+   * @example A server that listens on the system only
+   * ```ts no-run
+   * import { SshConnection } from "jsr:@atex/atex/connections/ssh";
+   *
+   * await using machine = await SshConnection.open({ host: "root@10.0.0.7" });
+   * await using web = await machine.forward({
+   *   kind: "local",
+   *   listen: 0,
+   *   to: "localhost:80",
+   * });
+   * console.log(await fetch(`http://localhost:${web.port}/`));
+   * ```
+   *
+   * @throws {TypeError} if the connection is `stateless`, or an address cannot be understood
+   * @throws {CommandError} if the port is in use, or the server refuses
+   * @throws {NotConnectedError} without {@linkcode connect}
+   */
+  async forward(options: ForwardOptions): Promise<Forward> {
+    const { master, directory } = this.#linkFor("ssh -O forward");
+    if (!master) {
+      throw new TypeError(
+        `Cannot forward ${options.listen} over ssh: the connection is stateless`,
+      );
+    }
+    const { ssh = "ssh", host } = this.#options;
+    const args = sshArguments({ host }, "client", socketIn(directory!))
+      // These clear what comes on the command line too.
+      .filter((arg) => !arg.startsWith("-oClearAllForwardings"));
+    return await forward(
+      (command, flag, spec, options) =>
+        runLocal({
+          argv: [ssh, "-F", "none", "-O", command, flag, spec, ...args],
+        }, options),
+      options,
+    );
+  }
+
+  /** Disconnects. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.disconnect();
+  }
+
+  async #connect(signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    if (this.#link && !this.#link.lost) return;
+    await this.#disconnect();
+    const connecting = new AbortController();
+    this.#connecting = connecting;
+    const either = signal
+      ? AbortSignal.any([signal, connecting.signal])
+      : connecting.signal;
+    try {
+      this.#link = await this.#open(either);
+    } finally {
+      this.#connecting = undefined;
+    }
+  }
+
+  async #disconnect(): Promise<void> {
+    const link = this.#link;
+    this.#link = undefined;
+    if (link?.lost) this.#closed = Promise.withResolvers();
+    if (link) await close(link);
+  }
+
+  async #open(signal: AbortSignal): Promise<Link> {
+    for (let attempt = 1;; attempt++) {
+      const result = await this.#try(signal);
+      if ("argv" in result) return result;
+      if (attempt === ATTEMPTS || !DROPPED.test(result.output)) {
+        throw this.#connectError(result);
+      }
+      // Those who were dropped together do not come back together.
+      const patience = Math.min(100 * 2 ** attempt, 2000);
+      await delay(patience * (0.5 + Math.random()), { signal });
+    }
+  }
+
+  /** Makes a link on which a command works, or tells what `ssh` said. */
+  async #try(signal: AbortSignal): Promise<Link | MasterEnd> {
+    const { ssh = "ssh", stateless, password } = this.#options;
+    await using undo = new AsyncDisposableStack();
+    const env = environment();
+    const loginEnv = { ...env };
+    let directory: string | undefined;
+    if (!stateless || password !== undefined) {
+      directory = await privateDirectory();
+      undo.defer(() => remove(directory!));
+    }
+    if (password !== undefined) {
+      Object.assign(loginEnv, await askpass(directory!, password));
+    }
+    let link: Link;
+    if (stateless) {
+      const argv = [ssh, ...sshArguments(this.#options, "stateless")];
+      link = { argv, env: loginEnv, ...(directory && { directory }) };
+    } else {
+      const socket = socketIn(directory!);
+      const master = await SshMaster.start({
+        argv: [ssh, "-N", ...sshArguments(this.#options, "master", socket)],
+        env: loginEnv,
+        directory: directory!,
+        signal,
+      });
+      if ("code" in master) return master;
+      undo.defer(() => master.stop());
+      const argv = [ssh, ...sshArguments(this.#options, "client", socket)];
+      link = { argv, env, directory: directory!, master };
+    }
+    const failure = await this.#probe(link, signal);
+    if (failure) return failure;
+    undo.move();
+    link.master?.ended.then((end) => this.#lose(link, end));
+    return link;
+  }
+
+  /** Runs a command that does nothing, and tells what went wrong, if anything did. */
+  async #probe(
+    link: Link,
+    signal: AbortSignal,
+  ): Promise<MasterEnd | undefined> {
+    try {
+      const command = this.#command(link, ["true"]);
+      const { success, code, stderr } = await outputLocal(command, { signal });
+      if (success) return;
+      return { code, output: new TextDecoder().decode(stderr) };
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      const { ssh = "ssh" } = this.#options;
+      return { code: 127, output: `the program "${ssh}" is not installed` };
+    }
+  }
+
+  #lose(link: Link, end: MasterEnd): void {
+    if (this.#link !== link) return; // disconnected
+    link.lost = new ConnectionLostError(
+      `Lost the connection to ${this.#options.host}: ${lastWords(end)}`,
+      end,
+    );
+    this.#closed.resolve(link.lost);
+  }
+
+  #linkFor(what: string): Link {
+    const { host } = this.#options;
+    if (!this.#link) {
+      throw new NotConnectedError(
+        `Cannot run "${what}" on ${host}: not connected`,
+      );
+    }
+    const { lost } = this.#link;
+    if (!lost) return this.#link;
+    const { code, output } = lost;
+    throw new ConnectionLostError(
+      `Cannot run "${what}" on ${host}: the connection was lost`,
+      { cause: lost, output, ...(code !== undefined && { code }) },
+    );
+  }
+
+  #command(
+    link: Link,
+    argv: readonly string[],
+    options: RemoteCommandOptions = {},
+  ): LocalCommand {
+    const text = this.#text(withOptions(argv, options));
+    const length = new TextEncoder().encode(text).length;
+    if (length > LONGEST) {
+      throw new RangeError(
+        `Cannot run "${
+          argv[0]
+        }" on ${this.#options.host}: the command has ${length} bytes, at most ${LONGEST} are possible, stdin or a file can hold more`,
+      );
+    }
+    return shareLink(
+      { argv: [...link.argv, text], env: link.env, clearEnv: true },
+      this.#sessions,
+    );
+  }
+
+  /** The command for the shell on the system. */
+  #text(argv: readonly string[]): string {
+    const { sudo } = this.#options;
+    const become = sudo === undefined
+      ? []
+      : ["sudo", "--non-interactive", "--user", sudo, "--"];
+    return `exec ${quoteAll([...become, ...argv])}`;
+  }
+
+  #connectError(end: MasterEnd): ConnectError {
+    return new ConnectError(
+      `Cannot connect to ${this.#options.host}: ${lastWords(end)}`,
+      end,
+    );
+  }
+}
+
+/** The longest argument that Linux passes to a program, in bytes. */
+const LONGEST = 128 * 1024 - 1;
+
+function lastWords({ code, output }: MasterEnd): string {
+  const lines = output.split("\n").map((line) => line.trim()).filter(Boolean);
+  const said = lines.slice(-3).join("; ").replace(/\.$/, "");
+  return said || `ssh ended with exit code ${code}`;
+}
+
+/** That of the script, without what ssh would pass on to the system. */
+function environment(): Record<string, string> {
+  const env = Object.fromEntries(
+    Object.entries(Deno.env.toObject())
+      .filter(([name]) => name !== "LANG" && !name.startsWith("LC_")),
+  );
+  // ssh runs its own helpers in this shell: that of a service refuses.
+  if (/\/(nologin|false)$/.test(env.SHELL ?? "")) env.SHELL = "/bin/sh";
+  return env;
+}
+
+/** A directory for a socket: the path of one is short. */
+async function privateDirectory(): Promise<string> {
+  const prefix = "atex-ssh-";
+  const directory = await Deno.makeTempDir({ prefix });
+  // 107 bytes, of which ssh needs 17 for itself while it makes the socket.
+  if (new TextEncoder().encode(socketIn(directory)).length <= 90) {
+    return directory;
+  }
+  await Deno.remove(directory);
+  return await Deno.makeTempDir({ prefix, dir: "/tmp" });
+}
+
+function socketIn(directory: string): string {
+  return `${directory}/s`;
+}
+
+/** Makes the program that tells ssh the password; returns the variables it takes. */
+async function askpass(
+  directory: string,
+  password: string,
+): Promise<Record<string, string>> {
+  const program = `${directory}/askpass`;
+  const text = `#!/bin/sh\nprintf '%s\\n' "$ATEX_SSH_PASSWORD"\n`;
+  // A shell writes it: while this program has it open for writing, what else is
+  // started here inherits that for a moment, and nobody can run it.
+  const write = 'cat >"$1" && chmod 700 "$1"';
+  await runLocal(
+    { argv: ["/bin/sh", "-c", write, "sh", program] },
+    { stdin: text },
+  );
+  return {
+    ATEX_SSH_PASSWORD: password,
+    SSH_ASKPASS: program,
+    SSH_ASKPASS_REQUIRE: "force",
+    DISPLAY: Deno.env.get("DISPLAY") ?? ":0", // before OpenSSH 8.4
+  };
+}
+
+async function close(link: Link): Promise<void> {
+  await link.master?.stop();
+  if (link.directory) await remove(link.directory);
+}
+
+async function remove(directory: string): Promise<void> {
+  await Deno.remove(directory, { recursive: true }).catch(() => {});
+}
