@@ -1,0 +1,44 @@
+import type { Connection } from "../connections/connection.ts";
+import { ProvisionError, type ReleaseReason } from "./provisioner.ts";
+
+/** A system that a backend made or found. */
+export interface System {
+  readonly id: string;
+  readonly attributes: Readonly<Record<string, string>>;
+  /** True if the same system may be lent again. */
+  readonly reusable: boolean;
+  /** Connected, and answered a command. */
+  readonly connection: Connection;
+  /** Resolves when it vanishes by itself. Absent if nobody would notice. */
+  readonly lost?: Promise<Error>;
+}
+
+/** What a backend is told about the reservation it shall carry out. */
+export interface Reserving {
+  /** Aborted when the reservation takes too long or the pool is stopped. */
+  readonly signal: AbortSignal;
+  /** Names the system in events, as soon as that is known. */
+  identify(id: string): void;
+}
+
+/** One kind of systems: makes or finds them, and takes them back. */
+export interface Backend {
+  /** Checks what is needed. Undoes everything if it fails or is aborted. */
+  start?(signal: AbortSignal): Promise<void>;
+  /** Makes one system ready. Undoes everything if it fails or is aborted. */
+  reserve(reserving: Reserving): Promise<System>;
+  /** True if a reservation that failed this way shall be tried once more. */
+  retries?(error: Error): boolean;
+  /**
+   * Takes back a system that was disconnected; called once for each that
+   * `reserve()` returned.
+   *
+   * @throws {StillAliveError} if its place is not free again
+   */
+  dispose(system: System, reason: ReleaseReason): Promise<void>;
+  /** Frees what `start()` opened. By then every system was disposed of. */
+  stop?(): Promise<void>;
+}
+
+/** A system could not be given back and is known to go on. */
+export class StillAliveError extends ProvisionError {}

@@ -1,0 +1,458 @@
+import type { Semaphore } from "@std/async/unstable-semaphore";
+import type { SignalOptions } from "../connections/connection.ts";
+import { type Backend, StillAliveError, type System } from "./_backend.ts";
+import { Delivery } from "./_delivery.ts";
+import { guard } from "./_guard.ts";
+import type { ProvisionerEvent } from "./events.ts";
+import {
+  ProvisionError,
+  ProvisionerStoppedError,
+  type ReleaseReason,
+  type Remote,
+} from "./provisioner.ts";
+import { PooledRemote } from "./_remote.ts";
+
+/** Time as the pool sees it. */
+export interface Clock {
+  /** Milliseconds from some moment on. */
+  now(): number;
+  /** Calls back once, in so many milliseconds, unless the function returned is called before. */
+  after(ms: number, callback: () => void): () => void;
+}
+
+/** Timers of more milliseconds would end at once. */
+const LONGEST_TIMER = 2 ** 31 - 1;
+
+const CLOCK: Clock = {
+  now: () => performance.now(),
+  after: (ms, callback) => {
+    if (ms > LONGEST_TIMER) return () => {};
+    const timer = setTimeout(callback, ms);
+    return () => clearTimeout(timer);
+  },
+};
+
+export interface PoolOptions {
+  name: string;
+  maxRemotes: number;
+  backend: Backend;
+  /** Shared with other pools: each system holds a permit of it. */
+  limit?: Semaphore;
+  onEvent?: (event: ProvisionerEvent) => void;
+  /** Milliseconds that a reservation may take. */
+  reserveTimeout?: number;
+  /** Least milliseconds between the beginnings of two reservations. */
+  reserveStagger?: number;
+  /** Most systems that `stop()` gives back at the same time. */
+  stopConcurrency?: number;
+  clock?: Clock;
+}
+
+/** A reservation under way. */
+interface Reservation {
+  id: string;
+  readonly startedAt: number;
+  readonly permit?: Disposable;
+  readonly abort: AbortController;
+  /** Never rejects. Gives the error of a system that came too late and could not be given back. */
+  done: Promise<unknown>;
+}
+
+/** A system from ready to given back. */
+interface Place {
+  readonly system: System;
+  readonly remote: PooledRemote;
+  readonly permit?: Disposable;
+}
+
+/**
+ * The engine of all provisioners: requests, places, delivery and the end. What
+ * is lent, and how it is made, is the business of a {@linkcode Backend}.
+ */
+export class Pool {
+  readonly #options: PoolOptions;
+  readonly #backend: Backend;
+  readonly #clock: Clock;
+  readonly #emit: (event: ProvisionerEvent) => void;
+  #phase: "idle" | "starting" | "started" | "stopping" = "idle";
+  #starting?: { done: Promise<void>; abort: AbortController };
+  #stopping?: Promise<void>;
+
+  #owed = 0;
+  readonly #reserving = new Set<Reservation>();
+  readonly #ready: Delivery<Place>;
+  readonly #lent = new Set<Place>();
+  readonly #releasing = new Set<Place>();
+  /** Could not be given back, and known to be alive. */
+  readonly #stuck = new Set<Place>();
+
+  #begun = 0;
+  #lastBegun = -Infinity;
+  #cancelStagger?: () => void;
+  #waitsForPermit = false;
+
+  constructor(options: PoolOptions) {
+    this.#options = options;
+    this.#backend = options.backend;
+    this.#clock = options.clock ?? CLOCK;
+    this.#emit = guard(options.onEvent);
+    this.#ready = new Delivery((place) => {
+      this.#lent.add(place);
+      this.#emit({ type: "lent", id: place.system.id });
+    });
+    const { maxRemotes } = options;
+    if (
+      maxRemotes !== Infinity && !Number.isInteger(maxRemotes) || maxRemotes < 0
+    ) {
+      throw new RangeError(
+        `Cannot lend at most ${maxRemotes} systems: "maxRemotes" must be a whole number or Infinity`,
+      );
+    }
+  }
+
+  start(options: SignalOptions = {}): Promise<void> {
+    const { signal } = options;
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    if (this.#phase === "stopping") {
+      return Promise.reject(this.#stoppedError("start"));
+    }
+    if (this.#phase === "idle") {
+      this.#stopping = undefined;
+      this.#phase = "starting";
+      const abort = new AbortController();
+      const either = signal
+        ? AbortSignal.any([signal, abort.signal])
+        : abort.signal;
+      this.#starting = { abort, done: this.#open(either) };
+    }
+    return this.#starting!.done;
+  }
+
+  async #open(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#backend.start?.(signal);
+      if (signal.aborted) await this.#backend.stop?.();
+      signal.throwIfAborted();
+    } catch (error) {
+      if (this.#phase === "starting") this.#phase = "idle";
+      throw signal.aborted ? signal.reason : error;
+    }
+    this.#ready.reset();
+    this.#phase = "started";
+    if (this.#options.maxRemotes === 0) {
+      this.#fail('"maxRemotes" is 0');
+    }
+  }
+
+  provision(count = 1): void {
+    if (count !== Infinity && !(Number.isInteger(count) && count > 0)) {
+      throw new RangeError(
+        `Cannot provision ${count} systems: the count must be a positive whole number or Infinity`,
+      );
+    }
+    if (count === Infinity && this.#options.maxRemotes === Infinity) {
+      throw new RangeError(
+        `Cannot provision without an end: "maxRemotes" of "${this.#options.name}" is Infinity, too`,
+      );
+    }
+    if (this.#phase !== "started") throw this.#stoppedError("provision");
+    if (this.#ready.end) return;
+    this.#owed += count;
+    this.#pump();
+  }
+
+  clear(): void {
+    this.#owed = 0;
+    this.#cancelStagger?.();
+    this.#cancelStagger = undefined;
+  }
+
+  async getRemote(options: SignalOptions = {}): Promise<Remote> {
+    options.signal?.throwIfAborted();
+    if (this.#phase !== "started") throw this.#stoppedError("get a system");
+    const place = this.#ready.next(options.signal);
+    this.#pump(); // a failure that was told makes room for endless requests
+    return (await place).remote;
+  }
+
+  /** Systems that count towards `maxRemotes`. */
+  get #taken(): number {
+    return this.#reserving.size + this.#ready.items.size + this.#lent.size +
+      this.#releasing.size + this.#stuck.size;
+  }
+
+  #mayBegin(): boolean {
+    if (this.#phase !== "started" || this.#owed === 0) return false;
+    const { maxRemotes } = this.#options;
+    if (this.#stuck.size >= maxRemotes) {
+      this.#fail(
+        `all ${maxRemotes} places are taken by systems that could not be given back`,
+      );
+      return false;
+    }
+    // Endless requests to a backend that always fails must not pile up failures.
+    const untold = this.#owed === Infinity ? this.#ready.failures : 0;
+    return this.#taken + untold < maxRemotes;
+  }
+
+  /** Begins as many reservations as are asked for and allowed. */
+  #pump(): void {
+    const { limit, reserveStagger = 0 } = this.#options;
+    while (this.#mayBegin()) {
+      const wait = this.#lastBegun + reserveStagger - this.#clock.now();
+      if (wait > 0) {
+        this.#cancelStagger ??= this.#clock.after(wait, () => {
+          this.#cancelStagger = undefined;
+          this.#pump();
+        });
+        return;
+      }
+      const permit = limit?.tryAcquire();
+      if (limit && !permit) return this.#waitForPermit(limit);
+      this.#reserve(permit);
+    }
+  }
+
+  /** A pool that needs many permits stands in the queue once. */
+  #waitForPermit(limit: Semaphore): void {
+    if (this.#waitsForPermit) return;
+    this.#waitsForPermit = true;
+    limit.acquire().then((permit) => {
+      this.#waitsForPermit = false;
+      if (this.#mayBegin()) this.#reserve(permit);
+      else permit[Symbol.dispose]();
+      this.#pump();
+    });
+  }
+
+  #reserve(permit?: Disposable): void {
+    this.#owed -= 1;
+    const reservation: Reservation = {
+      id: `${this.#options.name}:#${++this.#begun}`,
+      startedAt: this.#lastBegun = this.#clock.now(),
+      permit,
+      abort: new AbortController(),
+      done: Promise.resolve(),
+    };
+    this.#reserving.add(reservation);
+    reservation.done = this.#carryOut(reservation);
+  }
+
+  async #carryOut(reservation: Reservation): Promise<unknown> {
+    const { reserveTimeout = Infinity } = this.#options;
+    const { abort } = reservation;
+    const cancelTimeout = this.#clock.after(reserveTimeout, () => {
+      const late = `it is not ready after ${reserveTimeout / 1000} s`;
+      abort.abort(reservationError(reservation, late));
+    });
+    const identify = (id: string) => {
+      reservation.id = id;
+      this.#emit({ type: "reserving", id });
+    };
+    let system: System;
+    try {
+      system = await this.#backend.reserve({ signal: abort.signal, identify });
+    } catch (error) {
+      this.#reserving.delete(reservation);
+      reservation.permit?.[Symbol.dispose]();
+      this.#reserveFailed(
+        reservation,
+        abort.signal.aborted ? abort.signal.reason : error,
+      );
+      return;
+    } finally {
+      cancelTimeout();
+    }
+    this.#reserving.delete(reservation);
+    return await this.#reserved(reservation, system);
+  }
+
+  async #reserved(reservation: Reservation, system: System): Promise<unknown> {
+    const { abort: { signal }, permit, startedAt } = reservation;
+    const remote: PooledRemote = new PooledRemote(
+      system,
+      (reason) => this.#release(place, reason),
+    );
+    const place: Place = { system, remote, permit };
+    if (signal.aborted) { // it came although it was not wanted any more
+      const failure = await remote.release({ reason: "abort" }).then(
+        () => undefined,
+        (error) => error,
+      );
+      this.#reserveFailed(reservation, signal.reason);
+      return failure;
+    }
+    const { id, attributes, lost } = system;
+    lost?.then((error) => this.#vanished(place, error));
+    const ms = this.#clock.now() - startedAt;
+    this.#ready.offer(
+      place,
+      () => this.#emit({ type: "ready", id, attributes, ms }),
+    );
+  }
+
+  #reserveFailed(reservation: Reservation, reason: unknown): void {
+    if (this.#phase !== "started") return; // ended by stop()
+    const error = reason instanceof ProvisionError
+      ? reason
+      : reservationError(reservation, toError(reason).message, reason);
+    const willRetry = !this.#ready.end && !error.fatal &&
+      (this.#backend.retries?.(error) ?? false);
+    if (willRetry) this.#owed += 1;
+    this.#emit({
+      type: "reserve-failed",
+      id: reservation.id,
+      error,
+      willRetry,
+    });
+    if (error.fatal) this.#finish(error);
+    else if (!willRetry) this.#ready.fail(error);
+    this.#pump();
+  }
+
+  #fail(what: string): void {
+    this.#finish(
+      new ProvisionError(
+        `Cannot reserve a system of "${this.#options.name}": ${what}`,
+        { fatal: true },
+      ),
+    );
+  }
+
+  #finish(error: Error): void {
+    this.clear();
+    this.#ready.finish(error);
+  }
+
+  #vanished(place: Place, error: Error): void {
+    const { id } = place.system;
+    const unused = this.#ready.items.has(place);
+    if (!unused && !this.#lent.has(place)) return; // it is given back already
+    this.#emit({ type: "lost", id, error });
+    if (this.#phase !== "started" || !this.#ready.items.has(place)) return;
+    place.remote.release({ reason: "destroyed" }).catch(() => {}); // told by an event
+    this.#ready.fail(
+      new ProvisionError(
+        `Cannot lend system "${id}": it was lost before anybody took it: ${error.message}`,
+        { cause: error },
+      ),
+    );
+  }
+
+  async #release(place: Place, reason: ReleaseReason): Promise<void> {
+    const { system, permit } = place;
+    const { id } = system;
+    this.#ready.withdraw(place);
+    this.#lent.delete(place);
+    this.#releasing.add(place);
+    const startedAt = this.#clock.now();
+    let failure: Error | undefined;
+    try {
+      await system.connection.disconnect();
+    } catch (error) {
+      this.#emit({ type: "warning", error: toError(error) });
+    }
+    try {
+      await this.#backend.dispose(system, reason);
+    } catch (error) {
+      failure = error instanceof ProvisionError ? error : new ProvisionError(
+        `Cannot give back system "${id}": ${toError(error).message}`,
+        { cause: error },
+      );
+    }
+    this.#releasing.delete(place);
+    if (failure instanceof StillAliveError) this.#stuck.add(place);
+    else permit?.[Symbol.dispose]();
+    if (failure) this.#emit({ type: "release-failed", id, error: failure });
+    else {
+      const ms = this.#clock.now() - startedAt;
+      this.#emit({ type: "released", id, reason, ms });
+    }
+    this.#pump();
+    if (failure) throw failure;
+  }
+
+  stop(): Promise<void> {
+    return this.#stopping ??= this.#stop();
+  }
+
+  async #stop(): Promise<void> {
+    const wasStarted = this.#phase === "started";
+    this.#phase = "stopping";
+    this.clear();
+    this.#ready.finish(this.#stoppedError("get a system"));
+    const reason = this.#stoppedError("go on");
+    for (const { abort } of this.#reserving) abort.abort(reason);
+    this.#starting?.abort.abort(reason);
+    await this.#starting?.done.catch(() => {}); // told to the caller of start()
+    this.#starting = undefined;
+    try {
+      if (wasStarted) await this.#close();
+    } finally {
+      this.#phase = "idle";
+    }
+  }
+
+  async #close(): Promise<void> {
+    const undone = [...this.#reserving].map(({ done }) => done);
+    const errors = (await Promise.all(undone)).filter((error) =>
+      error !== undefined
+    );
+    // Those who gave these back get to know themselves how that ends.
+    const given = [...this.#releasing].map(({ remote }) => remote.release());
+    const rest = [
+      ...[...this.#lent].map(({ remote }) => ({ remote, reason: "abort" })),
+      ...[...this.#ready.items].map(({ remote }) => (
+        { remote, reason: "surplus" }
+      )),
+    ].values() as ArrayIterator<{ remote: Remote; reason: ReleaseReason }>;
+    const worker = async () => {
+      for (const { remote, reason } of rest) {
+        await remote.release({ reason }).catch((error) => errors.push(error));
+      }
+    };
+    const { stopConcurrency = 10, name } = this.#options;
+    await Promise.all(Array.from({ length: stopConcurrency }, worker));
+    await Promise.allSettled(given);
+    for (const { permit } of this.#stuck) permit?.[Symbol.dispose]();
+    this.#stuck.clear();
+    await this.#backend.stop?.().catch((error) => {
+      errors.push(error);
+      this.#emit({ type: "warning", error: toError(error) });
+    });
+    if (errors.length > 0) {
+      throw new AggregateError(
+        errors,
+        `Cannot stop provisioner "${name}" completely: ${
+          errors.map((error) => toError(error).message).join("; ")
+        }`,
+      );
+    }
+  }
+
+  #stoppedError(what: string): ProvisionerStoppedError {
+    return new ProvisionerStoppedError(
+      `Cannot ${what}: provisioner "${this.#options.name}" ${
+        this.#phase === "stopping"
+          ? "is being stopped"
+          : this.#stopping
+          ? "was stopped"
+          : "is not started"
+      }`,
+    );
+  }
+}
+
+function toError(value: unknown): Error {
+  return value instanceof Error ? value : new Error(String(value));
+}
+
+function reservationError(
+  { id }: Reservation,
+  what: string,
+  cause?: unknown,
+): ProvisionError {
+  return new ProvisionError(`Cannot reserve system "${id}": ${what}`, {
+    cause,
+  });
+}
