@@ -152,7 +152,6 @@ debian() { # one real system: boots, or runs a plain command
   local recipe codename=stable options=() dir
   recipe=$(recipe_of debian)
   image_is "$DEBIAN" "$recipe" && return 0
-  command -v mmdebstrap >/dev/null || { say "no Debian image: it takes mmdebstrap"; return 3; }
   say "building a Debian image (half a minute)"
   # shellcheck disable=SC1091
   ! grep -qE '^ID=(debian|ubuntu)$' /etc/os-release || codename=$(. /etc/os-release; echo "$VERSION_CODENAME")
@@ -185,20 +184,24 @@ HOOK
 # Inside some virtual machines and containers podman's own settings ask for more than is allowed (higher limits than
 # ours) or for a cgroup layout that crun does not know. Then: runc, and no limits above our own.
 podman_settings() {
-  local conf=$STATE/containers.conf limits recipe
+  local conf=$STATE/containers.conf recipe
   recipe=$(podman --version; uname -r; ulimit -Hn; ulimit -Hu; declare -f podman_settings)
   if [ "$(cat "$STATE/podman" 2>/dev/null)" != "$recipe" ]; then
-    unset CONTAINERS_CONF; rm -f "$conf"
-    if ! runs; then
-      limits=("nofile=$(at_most_16384 -Hn)" "nproc=$(at_most_16384 -Hu)")
-      printf '[containers]\ndefault_ulimits = ["%s", "%s"]\n[engine]\nruntime = "runc"\nevents_logger = "file"\n' "${limits[@]}" >"$conf"
-      export CONTAINERS_CONF=$conf
-      runs || { rm -f "$conf"; die "podman runs no container here: $(podman run --rm --pull=never "$TINY" true 2>&1 | tail -1)"; }
+    if (unset CONTAINERS_CONF; runs); then
+      rm -f "$conf"
+    else
+      printf '[containers]\ndefault_ulimits = ["nofile=%s", "nproc=%s"]\n[engine]\nruntime = "runc"\nevents_logger = "file"\n' \
+        "$(at_most_16384 -Hn)" "$(at_most_16384 -Hu)" >"$conf.new"
+      if ! CONTAINERS_CONF=$conf.new runs; then
+        say "podman runs no container here: $(CONTAINERS_CONF=$conf.new podman run --rm --pull=never "$TINY" true 2>&1 | tail -1)"
+        return 1
+      fi
+      mv "$conf.new" "$conf"
       say "podman runs with the settings in $conf"
     fi
     printf '%s' "$recipe" >"$STATE/podman"
   fi
-  [ ! -e "$conf" ] || export CONTAINERS_CONF=$conf
+  if [ -e "$conf" ]; then export CONTAINERS_CONF=$conf; else unset CONTAINERS_CONF; fi
 }
 # The kernel names higher limits than it grants.
 at_most_16384() { local n; n=$(ulimit "$1"); if [ "$n" = unlimited ] || [ "$n" -gt 16384 ]; then n=16384; fi; echo "$n:$n"; }
@@ -216,13 +219,20 @@ if [ -z "$CHECK_ONLY" ] && command -v ssh-keygen >/dev/null; then
   done
   add ATEX_TEST_KEY "$STATE/id"; add ATEX_TEST_HOST_KEY "$STATE/hostkey.pub"
 fi
-if [ -z "$CHECK_ONLY" ] && command -v podman busybox ssh-keygen >/dev/null; then
+images() {
   tiny "$TINY"
-  podman_settings
+  podman_settings || { lacking+="podman "; return 0; }
   [ -z "${CONTAINERS_CONF:-}" ] || add CONTAINERS_CONF "$CONTAINERS_CONF"
   add ATEX_TEST_IMAGE_TINY "$TINY"
   if command -v sshd >/dev/null; then tiny "$TINY_SSH"; add ATEX_TEST_IMAGE_TINY_SSH "$TINY_SSH"; fi
-  if debian; then add ATEX_TEST_IMAGE_DEBIAN "$DEBIAN"; add ATEX_TEST_PASSWORD "$PASSWORD"; else lacking+="mmdebstrap "; fi
+  if ! command -v mmdebstrap >/dev/null; then say "no Debian image: it takes mmdebstrap"; lacking+="mmdebstrap "; return 0; fi
+  debian
+  add ATEX_TEST_IMAGE_DEBIAN "$DEBIAN"; add ATEX_TEST_PASSWORD "$PASSWORD"
+}
+if [ -z "$CHECK_ONLY" ] && command -v podman >/dev/null && command -v busybox >/dev/null && command -v ssh-keygen >/dev/null; then
+  if podman image ls >"$STATE/podman.log" 2>&1; then images; else
+    say "podman does not work here: $(tail -1 "$STATE/podman.log")"; lacking+="podman "
+  fi
 fi
 [ -n "$CHECK_ONLY" ] || mv "$scratch/env" "$STATE/env"
 if [ -n "$lacking" ]; then say "missing: $lacking"; exit 3; fi
