@@ -1,0 +1,341 @@
+import { Channel } from "@std/async/channel";
+import { Semaphore } from "@std/async/unstable-semaphore";
+import type { EarlierAttempt } from "../aggregators/aggregator.ts";
+import type { SignalOptions } from "../connections/connection.ts";
+import { ProvisionerStoppedError } from "../provisioners/provisioner.ts";
+import type { Supplier } from "./_demand.ts";
+import type { Artifacts, Environment } from "./_environment.ts";
+import { Ledger } from "./_ledger.ts";
+import { OpenRun } from "./_run.ts";
+import { decide, isWaiting } from "./_schedule.ts";
+import type { Settings } from "./_settings.ts";
+import {
+  type Action,
+  type Ending,
+  type Happening,
+  newState,
+  type State,
+  type System,
+} from "./_state.ts";
+import { asEarlier } from "./_outcome.ts";
+import { asError, Steps } from "./_steps.ts";
+import { acquire, untilEnd } from "./_waiting.ts";
+
+/** How many results may wait to be stored before no further test is started. */
+const MAX_WAITING_INGESTS = 100;
+/** After so many happenings in a row, timers and signals get their turn. */
+const BATCH = 64;
+/** How often a run that waits for systems tells so, in milliseconds. */
+const STALLED_EVERY = 10 * 60_000;
+
+/** Begins a run; `environment` is the real one or that of a test. */
+export function startAdHoc(
+  settings: Settings,
+  { signal }: SignalOptions,
+  environment: Environment,
+): OpenRun {
+  const { platform, tests, provisioners, concurrency } = settings;
+  const state = newState(tests, provisioners, {
+    ...settings,
+    maxPendingIngests: concurrency.ingest + MAX_WAITING_INGESTS,
+  }, settings);
+  const ledger = new Ledger(platform, tests);
+  return new OpenRun({
+    environment,
+    ledger,
+    activity: () => ({
+      running: state.running.size,
+      requested: state.demand.owed,
+      settingUp: state.settingUp.size,
+      spares: state.idle.size,
+    }),
+    signal,
+    main: (run) =>
+      new AdHocRun(settings, environment, state, ledger, run).toEnd(),
+  });
+}
+
+/** Carries out what the schedule decides, and tells it what came of that. */
+class AdHocRun {
+  readonly #settings: Settings;
+  readonly #environment: Environment;
+  readonly #state: State;
+  readonly #ledger: Ledger;
+  readonly #run: OpenRun;
+  readonly #artifacts: Artifacts;
+  readonly #steps: Steps;
+  readonly #happenings = new Channel<Happening>({
+    capacity: Number.MAX_SAFE_INTEGER,
+  });
+  /** What ends the setup or test of a system. */
+  readonly #aborts = new Map<System, AbortController>();
+  /** Ends the waiting for systems. */
+  readonly #leave = new AbortController();
+  readonly #setups: Semaphore;
+  readonly #ingests: Semaphore;
+  readonly #releases: Semaphore;
+  /** Attempts of tests that are run again. */
+  readonly #history = new Map<string, EarlierAttempt[]>();
+  /** The last ingest of tests that are run again. */
+  readonly #ingesting = new Map<string, Promise<void>>();
+  readonly #tasks = new Set<Promise<void>>();
+  #stall?: Disposable;
+
+  constructor(
+    settings: Settings,
+    environment: Environment,
+    state: State,
+    ledger: Ledger,
+    run: OpenRun,
+  ) {
+    this.#settings = settings;
+    this.#environment = environment;
+    this.#state = state;
+    this.#ledger = ledger;
+    this.#run = run;
+    this.#artifacts = environment.openArtifacts(settings.artifacts);
+    this.#steps = new Steps({
+      ...settings,
+      run,
+      environment,
+      ledger,
+      artifacts: this.#artifacts,
+    });
+    const { setup, ingest, release } = settings.concurrency;
+    this.#setups = new Semaphore(setup);
+    this.#ingests = new Semaphore(ingest);
+    this.#releases = new Semaphore(release);
+  }
+
+  async toEnd(): Promise<Ending | undefined> {
+    const { signal } = this.#run;
+    const abort = () => this.#post({ type: "abort", reason: signal.reason });
+    signal.addEventListener("abort", abort, { once: true });
+    if (signal.aborted) abort();
+    else this.#post({ type: "begin" });
+    try {
+      await this.#serve();
+    } finally {
+      signal.removeEventListener("abort", abort);
+      this.#leave.abort();
+      for (const abort of this.#aborts.values()) abort.abort();
+      await Promise.all(this.#tasks);
+      await this.#artifacts.close();
+    }
+    return this.#state.end;
+  }
+
+  async #serve(): Promise<void> {
+    let taken = 0;
+    while (this.#state.mode !== "done") {
+      const happening = await this.#happenings.receive();
+      for (const action of decide(this.#state, happening)) this.#do(action);
+      this.#watchForStall();
+      if (++taken % BATCH === 0) await this.#environment.pause();
+    }
+  }
+
+  #post(happening: Happening): void {
+    this.#happenings.trySend(happening);
+  }
+
+  /** Starts something that posts what came of it; its failure would be one of ours. */
+  #spawn(work: Promise<void>): void {
+    const task: Promise<void> = work
+      .catch((error) => this.#happenings.close(error))
+      .finally(() => this.#tasks.delete(task));
+    this.#tasks.add(task);
+  }
+
+  #do(action: Action): void {
+    switch (action.type) {
+      case "tell":
+        return this.#run.tell(action.event);
+      case "request":
+        return this.#request(action.supplier, action.count);
+      case "clear":
+        for (const supplier of action.suppliers) this.#clear(supplier);
+        return;
+      case "take":
+        return this.#spawn(this.#take(action.supplier));
+      case "leave":
+        return this.#leave.abort(new Error("The run is over"));
+      case "set-up":
+        return this.#spawn(this.#setUp(action.system));
+      case "cancel":
+        return this.#aborts.get(action.system)?.abort(action.reason);
+      case "run":
+        return this.#spawn(this.#runTest(action));
+      case "ingest":
+        return this.#spawn(this.#ingest(action));
+      case "drop":
+        return this.#spawn(this.#artifacts.remove(action.artifacts));
+      case "release":
+        return this.#spawn(this.#release(action));
+      case "finish":
+        return this.#happenings.close();
+    }
+  }
+
+  #request(supplier: Supplier, count: number): void {
+    const { provisioner } = supplier;
+    this.#run.tell({ type: "requested", provisioner: provisioner.name, count });
+    try {
+      provisioner.provision(count);
+    } catch (thrown) {
+      const error = asError(thrown);
+      this.#post({ type: "request-failed", supplier, error });
+    }
+  }
+
+  #clear(supplier: Supplier): void {
+    try {
+      supplier.provisioner.clear();
+    } catch (thrown) {
+      const error = asError(thrown);
+      this.#post({ type: "request-failed", supplier, error });
+    }
+  }
+
+  async #take(supplier: Supplier): Promise<void> {
+    const { provisioner } = supplier;
+    const { signal } = this.#leave;
+    const call = async () => await provisioner.getRemote({ signal });
+    try {
+      const remote = await untilEnd(call(), {
+        environment: this.#environment,
+        signal,
+        grace: this.#settings.cancelGrace,
+        late: (remote) => remote.release({ reason: "surplus" }).catch(() => {}),
+      });
+      this.#steps.arrived(remote, provisioner);
+      this.#post({ type: "ready", supplier, remote });
+    } catch (thrown) {
+      if (signal.aborted) return this.#post({ type: "left", supplier });
+      const error = asError(thrown);
+      const fatal = error instanceof ProvisionerStoppedError ||
+        ("fatal" in error && error.fatal === true);
+      this.#post({ type: "reservation-failed", supplier, error, fatal });
+    }
+  }
+
+  async #setUp(system: System): Promise<void> {
+    const { signal } = this.#abortFor(system);
+    let began: number | undefined;
+    try {
+      this.#watchForLoss(system);
+      using _permit = await acquire(this.#setups, signal);
+      began = this.#environment.now();
+      await this.#steps.setUp(system, signal);
+      this.#post({ type: "set-up", system });
+    } catch (thrown) {
+      const error = asError(thrown);
+      const ms = began === undefined
+        ? undefined
+        : this.#environment.now() - began;
+      this.#post({ type: "setup-failed", system, error, ms });
+    }
+  }
+
+  #abortFor(system: System): AbortController {
+    const abort = new AbortController();
+    this.#aborts.set(system, abort);
+    return abort;
+  }
+
+  #watchForLoss(system: System): void {
+    const lost = (thrown: unknown) =>
+      this.#post({ type: "lost", system, error: asError(thrown) });
+    system.remote.lost.then(lost, lost);
+  }
+
+  async #runTest(
+    { system, test, attempt }: Action & { type: "run" },
+  ): Promise<void> {
+    let artifacts: string;
+    try {
+      artifacts = this.#artifacts.make();
+    } catch (thrown) {
+      const error = asError(thrown);
+      return this.#post({ type: "no-artifacts", system, error });
+    }
+    const { signal } = this.#abortFor(system);
+    const outcome = await this.#steps.runTest(system, test, {
+      attempt,
+      artifacts,
+      signal,
+    });
+    this.#post({ type: "test-ended", system, outcome, artifacts });
+  }
+
+  async #ingest(
+    { system, outcome, artifacts, earlier }: Action & { type: "ingest" },
+  ): Promise<void> {
+    const { test } = outcome;
+    const history = this.#history.get(test);
+    const before = this.#ingesting.get(test);
+    const aggregator = earlier
+      ? this.#settings.earlier
+      : this.#settings.aggregator;
+    const store = async () => {
+      await before;
+      if (!aggregator) return await this.#artifacts.remove(artifacts);
+      using _permit = await acquire(this.#ingests);
+      await this.#steps.ingest({
+        station: system,
+        outcome,
+        artifacts,
+        aggregator,
+        earlier,
+        history,
+      });
+    };
+    const stored = store();
+    if (earlier) {
+      this.#ledger.again(outcome);
+      this.#history.set(test, [...history ?? [], asEarlier(outcome)]);
+      this.#ingesting.set(test, stored);
+    } else {
+      this.#ledger.ended(outcome);
+      this.#history.delete(test);
+      this.#ingesting.delete(test);
+    }
+    await stored;
+    this.#post({ type: "ingest-ended" });
+  }
+
+  async #release(
+    { system, reason, usable }: Action & { type: "release" },
+  ): Promise<void> {
+    this.#aborts.delete(system);
+    using _permit = await acquire(this.#releases);
+    await this.#steps.release(system, reason, usable);
+    this.#post({ type: "release-ended" });
+  }
+
+  #watchForStall(): void {
+    if (!isWaiting(this.#state)) {
+      this.#stall?.[Symbol.dispose]();
+      this.#stall = undefined;
+    } else if (!this.#stall) {
+      this.#waitFrom(this.#environment.now());
+    }
+  }
+
+  /** Tells from time to time that nothing was delivered since then, until that is too long. */
+  #waitFrom(since: number): void {
+    const ms = this.#environment.now() - since;
+    const left = this.#settings.stallTimeout - ms;
+    this.#stall = this.#environment.after(
+      Math.min(left, STALLED_EVERY),
+      () => {
+        const ms = this.#environment.now() - since;
+        if (left <= STALLED_EVERY) return this.#post({ type: "stall", ms });
+        const waitingFor = this.#state.demand.owing()
+          .map(({ provisioner }) => provisioner.name);
+        this.#run.tell({ type: "stalled", waitingFor, ms });
+        this.#waitFrom(since);
+      },
+    );
+  }
+}

@@ -1,0 +1,84 @@
+import type {
+  IngestFailure,
+  RunStatus,
+  RunSummary,
+  TestOutcome,
+} from "./orchestrator.ts";
+
+/** What came of the tests and systems of a run so far. */
+export class Ledger {
+  readonly platform: string;
+  readonly tests: readonly string[];
+  handedOut = 0;
+  released = 0;
+  setups = 0;
+  startedAt = 0;
+  readonly ingestErrors: IngestFailure[] = [];
+  readonly releaseErrors: { remote: string; error: Error }[] = [];
+  readonly #ended = new Set<string>();
+  readonly #ingested = new Map<string, TestOutcome>();
+  readonly #earlier: TestOutcome[] = [];
+  #passed = 0;
+  #flaky = 0;
+
+  constructor(platform: string, tests: readonly string[]) {
+    this.platform = platform;
+    this.tests = tests;
+  }
+
+  /** Notes the final outcome of a test. */
+  ended({ test, attempt, exitCode }: TestOutcome): void {
+    this.#ended.add(test);
+    if (exitCode !== 0) return;
+    this.#passed++;
+    if (attempt > 1) this.#flaky++;
+  }
+
+  /** Notes an outcome that is followed by a rerun. */
+  again(outcome: TestOutcome): void {
+    this.#earlier.push(outcome);
+  }
+
+  /** Notes that the final outcome of a test is stored. */
+  stored(outcome: TestOutcome): void {
+    this.#ingested.set(outcome.test, outcome);
+  }
+
+  /** Counts of tests, when this many of them run. */
+  counts(running: number): Omit<
+    RunStatus,
+    "requested" | "settingUp" | "spares"
+  > {
+    const tests = this.tests.length;
+    const done = this.#ended.size;
+    return {
+      tests,
+      queued: tests - running - done,
+      running,
+      done,
+      failed: done - this.#passed,
+      reruns: this.#earlier.length,
+    };
+  }
+
+  summary(finishedAt: number): RunSummary {
+    return {
+      platform: this.platform,
+      tests: this.tests.length,
+      passed: this.#passed,
+      failed: this.#ended.size - this.#passed,
+      flaky: this.#flaky,
+      ingested: this.#ingested,
+      earlier: this.#earlier,
+      notRun: this.tests.filter((test) => !this.#ended.has(test)),
+      ingestErrors: this.ingestErrors,
+      releaseErrors: this.releaseErrors,
+      handedOut: this.handedOut,
+      released: this.released,
+      setups: this.setups,
+      reruns: this.#earlier.length,
+      startedAt: this.startedAt,
+      finishedAt,
+    };
+  }
+}

@@ -1,0 +1,27 @@
+import type { EarlierAttempt } from "../aggregators/aggregator.ts";
+import type { RunEventBody, TestOutcome } from "./orchestrator.ts";
+
+/** What a test that is run again looks like to aggregators. */
+export function asEarlier({ exitCode, error }: TestOutcome): EarlierAttempt {
+  return error
+    ? { status: "infra", note: error.message }
+    : { status: "fail", note: `exit code ${exitCode}` };
+}
+
+/** The event that tells of an outcome and what follows from it. */
+export function testFinished(
+  { test, attempt, remote, exitCode, error, startedAt, finishedAt }:
+    TestOutcome,
+  { destroyed, rerun }: { destroyed: boolean; rerun: boolean },
+): RunEventBody {
+  return {
+    type: "test-finished",
+    test,
+    attempt,
+    remote,
+    ...(error ? { error } : { exitCode }),
+    ms: finishedAt - startedAt,
+    destroyed,
+    rerun,
+  };
+}

@@ -1,0 +1,154 @@
+import { Channel } from "@std/async/channel";
+import type { SignalOptions } from "../connections/connection.ts";
+import {
+  OrchestratorError,
+  type Run,
+  type RunEvent,
+  type RunEventBody,
+  type RunStatus,
+  type RunSummary,
+} from "./orchestrator.ts";
+import type { Environment } from "./_environment.ts";
+import type { Ledger } from "./_ledger.ts";
+import type { Ending } from "./_state.ts";
+
+/** What runs, and which systems are there for what. */
+export interface Activity {
+  running: number;
+  requested: number;
+  settingUp: number;
+  spares: number;
+}
+
+/** What {@linkcode OpenRun} stands on. */
+export interface OpenRunOptions extends SignalOptions {
+  environment: Environment;
+  ledger: Ledger;
+  /** What goes on at this moment. */
+  activity: () => Activity;
+  /** Does the work; resolves with why it is incomplete. */
+  main: (run: OpenRun) => Promise<Ending | undefined>;
+}
+
+/** The side of a run that users see, whatever orchestrator it is of. */
+export class OpenRun implements Run {
+  readonly finished: Promise<RunSummary>;
+  readonly #options: OpenRunOptions;
+  readonly #abort = new AbortController();
+  readonly #listeners = new Set<Channel<RunEvent>>();
+  #over = false;
+
+  /** Begins the work in another turn of the event loop. */
+  constructor(options: OpenRunOptions) {
+    this.#options = options;
+    this.finished = this.#work();
+    this.finished.catch(() => {}); // nobody has to wait for it
+  }
+
+  /** Aborted when the run is to end early. */
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  get status(): RunStatus {
+    const { ledger, activity } = this.#options;
+    const { running, requested, settingUp, spares } = activity();
+    return { ...ledger.counts(running), requested, settingUp, spares };
+  }
+
+  /** Tells everybody who listens. */
+  tell(event: RunEventBody): void {
+    if (this.#listeners.size === 0) return;
+    const timed = { time: this.#options.environment.now(), ...event };
+    for (const listener of this.#listeners) listener.trySend(timed);
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<RunEvent, undefined> {
+    const events = new Channel<RunEvent>({
+      capacity: Number.MAX_SAFE_INTEGER,
+    });
+    if (this.#over) events.close();
+    else this.#listeners.add(events);
+    return {
+      next: () =>
+        events.receive().then(
+          (value) => ({ done: false, value }),
+          () => ({ done: true, value: undefined }),
+        ),
+      return: () => {
+        this.#listeners.delete(events);
+        events.close();
+        return Promise.resolve({ done: true, value: undefined });
+      },
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#over) {
+      this.#abort.abort(new DOMException("disposed", "AbortError"));
+    }
+    await this.finished.catch(() => {});
+  }
+
+  async #work(): Promise<RunSummary> {
+    const { environment, ledger, signal, main } = this.#options;
+    await environment.pause();
+    using _link = this.#follow(signal);
+    ledger.startedAt = environment.now();
+    const { platform, tests } = ledger;
+    this.tell({ type: "run-started", platform, tests });
+    try {
+      const ending = await main(this) ?? notStored(ledger);
+      const summary = ledger.summary(environment.now());
+      this.tell({
+        type: "run-finished",
+        kind: ending?.kind ?? null,
+        summary,
+      });
+      if (ending) throw incomplete(ending, summary);
+      return summary;
+    } finally {
+      this.#over = true;
+      for (const listener of this.#listeners) listener.close();
+      this.#listeners.clear();
+    }
+  }
+
+  #follow(signal?: AbortSignal): Disposable {
+    const abort = () => this.#abort.abort(signal?.reason);
+    if (signal?.aborted) abort();
+    else signal?.addEventListener("abort", abort, { once: true });
+    return {
+      [Symbol.dispose]: () => signal?.removeEventListener("abort", abort),
+    };
+  }
+}
+
+function notStored({ ingestErrors }: Ledger): Ending | undefined {
+  if (ingestErrors.length === 0) return undefined;
+  const [{ test, error, artifacts }] = ingestErrors;
+  const others = ingestErrors.length - 1;
+  return {
+    kind: "IngestFailed",
+    why: `the results of "${test}"${
+      others > 0 ? ` and ${others} more` : ""
+    } could not be stored and are in "${artifacts}"`,
+    cause: error,
+  };
+}
+
+function incomplete(
+  { kind, why, cause }: Ending,
+  summary: RunSummary,
+): OrchestratorError {
+  const { platform, tests, notRun } = summary;
+  const rest = notRun.length > 0
+    ? `; ${notRun.length} of ${tests} tests were not run`
+    : "";
+  return new OrchestratorError(
+    `Cannot complete the run on "${platform}": ${why}${rest}`,
+    kind,
+    summary,
+    { cause },
+  );
+}

@@ -1,0 +1,276 @@
+import type { Aggregator } from "../aggregators/aggregator.ts";
+import type { Provisioner } from "../provisioners/provisioner.ts";
+import type {
+  DestructiveRule,
+  ExecutorFactory,
+  NextRule,
+  RerunRule,
+} from "./orchestrator.ts";
+
+/** How much of a kind may be under way at once. */
+export interface Concurrency {
+  /**
+   * Setups.
+   *
+   * @default {10}
+   */
+  setup?: number;
+  /**
+   * Results being stored.
+   *
+   * @default {4}
+   */
+  ingest?: number;
+  /**
+   * Systems being given back.
+   *
+   * @default {10}
+   */
+  release?: number;
+}
+
+/** Options of `AdHocOrchestrator`. All times are in milliseconds. */
+export interface AdHocOptions {
+  /** Label of what is tested, for the results: `fedora-42@x86_64`. */
+  platform: string;
+  /** Names of the tests, in the order in which they are to run. */
+  tests: Iterable<string>;
+  /** Started sources of systems. Whoever started them stops them. */
+  provisioners: Iterable<Provisioner>;
+  /** Makes what runs tests on a system. */
+  executor: ExecutorFactory;
+  /** Started collector of results. Whoever started it stops it. */
+  aggregator: Aggregator;
+  /**
+   * Started collector of results of attempts that were followed by a rerun.
+   *
+   * @default none: these results are removed
+   */
+  earlier?: Aggregator;
+  /**
+   * Rules that choose the next test for a system, one or several that are
+   * applied in order (see `orchestrators/policies`).
+   *
+   * @default the order of `tests`
+   */
+  next?: NextRule | readonly NextRule[];
+  /**
+   * Decides whether a test that failed is run once more.
+   *
+   * @default never
+   */
+  rerun?: RerunRule;
+  /**
+   * Decides whether a test left its system unusable. An error of the executor
+   * always does.
+   *
+   * @default {({ exitCode }) => exitCode !== 0}
+   */
+  destructive?: DestructiveRule;
+  /**
+   * How many systems are held set up and unused while tests run, so that a
+   * rerun or a test after a destructive one does not wait for a new system.
+   *
+   * @default {0}
+   */
+  maxSpares?: number;
+  /**
+   * How many setups may fail in the whole run; one more ends it.
+   *
+   * @default {10}
+   */
+  maxFailedSetups?: number;
+  /**
+   * How many reservations of each provisioner may fail; after one more nothing
+   * is asked of it any more.
+   *
+   * @default {10}
+   */
+  maxProvisionFailures?: number;
+  /** How much may be under way at once. Tests are bounded by the systems alone. */
+  concurrency?: Concurrency;
+  /**
+   * Longest time of a setup; after that it counts as failed.
+   *
+   * @default {1_800_000}
+   */
+  setupTimeout?: number;
+  /**
+   * Longest time of a release; after that it counts as failed and is not waited
+   * for any more.
+   *
+   * @default {300_000}
+   */
+  releaseTimeout?: number;
+  /**
+   * How long an executor that was told to end may go on before its connection is
+   * cut; after the same time once more it is given up.
+   *
+   * @default {30_000}
+   */
+  cancelGrace?: number;
+  /**
+   * The run ends if for so long nothing runs, is set up or is delivered although
+   * tests are left.
+   *
+   * @default {Infinity}
+   */
+  stallTimeout?: number;
+  /**
+   * Existing or new directory below which each run makes a directory of its own
+   * for artifacts that are not stored yet.
+   *
+   * @default the directory for temporary files
+   */
+  artifacts?: string | URL;
+}
+
+type Listed = "tests" | "provisioners" | "next" | "concurrency";
+type Optional = "earlier" | "artifacts";
+
+/** Options in full. */
+export interface Settings
+  extends
+    Readonly<Required<Omit<AdHocOptions, Listed | Optional>>>,
+    Readonly<Pick<AdHocOptions, Optional>> {
+  readonly tests: readonly string[];
+  readonly provisioners: readonly Provisioner[];
+  readonly next: readonly NextRule[];
+  readonly concurrency: Readonly<Required<Concurrency>>;
+}
+
+const whole = (value: number) => Number.isInteger(value) && value >= 0;
+
+/**
+ * Checks options and fills in what is not given.
+ *
+ * @throws {RangeError} if a value cannot be used
+ * @throws {TypeError} if `tests` is one text instead of a list
+ */
+export function settingsOf(options: AdHocOptions): Settings {
+  const { concurrency = {}, next = [] } = options;
+  const settings: Settings = {
+    rerun: () => false,
+    destructive: ({ exitCode }) => exitCode !== 0,
+    maxSpares: 0,
+    maxFailedSetups: 10,
+    maxProvisionFailures: 10,
+    setupTimeout: 30 * 60_000,
+    releaseTimeout: 5 * 60_000,
+    cancelGrace: 30_000,
+    stallTimeout: Infinity,
+    ...given(options),
+    tests: testNames(options.tests),
+    provisioners: distinct(options.provisioners),
+    next: typeof next === "function" ? [next] : [...next],
+    concurrency: { setup: 10, ingest: 4, release: 10, ...given(concurrency) },
+  };
+  platformName(settings.platform);
+  const {
+    maxSpares,
+    maxFailedSetups,
+    maxProvisionFailures,
+    setupTimeout,
+    releaseTimeout,
+    cancelGrace,
+    stallTimeout,
+  } = settings;
+  check({ maxSpares }, whole, "an integer of at least 0");
+  check(
+    { maxFailedSetups, maxProvisionFailures },
+    (value) => whole(value) || value === Infinity,
+    "an integer of at least 0, or Infinity",
+  );
+  check(
+    { ...settings.concurrency },
+    (value) => whole(value) && value > 0,
+    "an integer of at least 1",
+    "concurrency.",
+  );
+  check(
+    { setupTimeout, releaseTimeout, stallTimeout },
+    (value) => value > 0,
+    "a number of milliseconds above 0, or Infinity",
+  );
+  check(
+    { cancelGrace },
+    (value) => value >= 0,
+    "a number of milliseconds of at least 0, or Infinity",
+  );
+  return settings;
+}
+
+/** Without what is given as undefined. */
+function given<T extends object>(options: T): T {
+  return Object.fromEntries(
+    Object.entries(options).filter(([, value]) => value !== undefined),
+  ) as T;
+}
+
+/**
+ * Checks the names of tests.
+ *
+ * @throws {RangeError} if there are none, or one is there twice
+ * @throws {TypeError} if it is one text instead of a list
+ */
+export function testNames(tests: Iterable<string>): string[] {
+  if (typeof tests === "string") {
+    throw new TypeError(
+      `Cannot run tests: "tests" is the text "${tests}", it must be a list of names`,
+    );
+  }
+  const names = [...tests];
+  if (names.length === 0) {
+    throw new RangeError('Cannot run tests: "tests" is empty');
+  }
+  const seen = new Set<string>();
+  for (const name of names) {
+    if (seen.has(name)) {
+      throw new RangeError(
+        `Cannot run tests: "tests" holds "${name}" more than once`,
+      );
+    }
+    seen.add(name);
+  }
+  return names;
+}
+
+/**
+ * Checks the label of what is tested.
+ *
+ * @throws {RangeError} if it is empty
+ */
+export function platformName(platform: string): string {
+  if (platform) return platform;
+  throw new RangeError('Cannot run tests: "platform" is empty');
+}
+
+function distinct(provisioners: Iterable<Provisioner>): Provisioner[] {
+  const list = [...provisioners];
+  if (list.length === 0) {
+    throw new RangeError('Cannot run tests: "provisioners" is empty');
+  }
+  const twice = list.find((one, index) => list.indexOf(one) !== index);
+  if (twice) {
+    throw new RangeError(
+      `Cannot run tests: "provisioners" holds ${twice.name} more than once`,
+    );
+  }
+  return list;
+}
+
+function check(
+  values: Readonly<Record<string, number>>,
+  isRight: (value: number) => boolean,
+  right: string,
+  prefix = "",
+): void {
+  for (const [name, value] of Object.entries(values)) {
+    if (typeof value === "number" && isRight(value)) continue;
+    throw new RangeError(
+      `Cannot run tests: "${prefix}${name}" is ${
+        Deno.inspect(value)
+      }, it must be ${right}`,
+    );
+  }
+}

@@ -1,0 +1,221 @@
+import type { Aggregator, EarlierAttempt } from "../aggregators/aggregator.ts";
+import { SetupError } from "../executors/executor.ts";
+import type {
+  Provisioner,
+  ReleaseReason,
+  Remote,
+} from "../provisioners/provisioner.ts";
+import type { ExecutorFactory, TestOutcome } from "./orchestrator.ts";
+import type { Artifacts, Environment } from "./_environment.ts";
+import type { Ledger } from "./_ledger.ts";
+import type { OpenRun } from "./_run.ts";
+import type { Station } from "./_state.ts";
+import { untilEnd, within } from "./_waiting.ts";
+
+/** What the steps of a run stand on. */
+export interface StepsOptions {
+  readonly run: OpenRun;
+  readonly environment: Environment;
+  readonly ledger: Ledger;
+  readonly artifacts: Artifacts;
+  readonly executor: ExecutorFactory;
+  readonly setupTimeout: number;
+  readonly releaseTimeout: number;
+  readonly cancelGrace: number;
+}
+
+/** What is stored of an attempt, and where. */
+export interface IngestStep {
+  readonly station: Station;
+  readonly outcome: TestOutcome;
+  readonly artifacts: string;
+  readonly aggregator: Aggregator;
+  /** True if the test runs once more. */
+  readonly earlier: boolean;
+  /** The attempts before. */
+  readonly history?: readonly EarlierAttempt[];
+}
+
+/** What is done with systems and tests, whoever decides on the order: each step tells its events. */
+export class Steps {
+  readonly #options: StepsOptions;
+
+  constructor(options: StepsOptions) {
+    this.#options = options;
+  }
+
+  /** Takes note of a system that was handed out. */
+  arrived({ id, attributes }: Remote, { name }: Provisioner): void {
+    const { run, ledger } = this.#options;
+    ledger.handedOut++;
+    run.tell({
+      type: "remote-ready",
+      remote: id,
+      provisioner: name,
+      attributes,
+    });
+  }
+
+  /** Sets up a system, within the time limit of setups. */
+  async setUp(station: Station, signal: AbortSignal): Promise<void> {
+    const { run, environment, ledger, setupTimeout } = this.#options;
+    const { remote, provisioner } = station;
+    const began = environment.now();
+    ledger.setups++;
+    run.tell({ type: "setup-started", remote: remote.id });
+    const executor = this.#options.executor(remote, { provisioner });
+    station.executor = executor;
+    const overdue = new AbortController();
+    using _timer = environment.after(setupTimeout, () => {
+      const why = `it takes longer than ${setupTimeout} ms`;
+      overdue.abort(new SetupError(`Cannot set up ${remote.id}: ${why}`));
+    });
+    const either = AbortSignal.any([signal, overdue.signal]);
+    await this.#untilEnd(
+      remote,
+      either,
+      () => executor.start({ signal: either }),
+    );
+    either.throwIfAborted();
+    const ms = environment.now() - began;
+    run.tell({ type: "setup-finished", remote: remote.id, ms });
+  }
+
+  /** Runs a test; whatever comes of it is an outcome. */
+  async runTest(
+    { remote, executor }: Station,
+    test: string,
+    { attempt, artifacts, signal }: {
+      attempt: number;
+      artifacts: string;
+      signal: AbortSignal;
+    },
+  ): Promise<TestOutcome> {
+    const { run, environment } = this.#options;
+    const startedAt = environment.now();
+    run.tell({
+      type: "test-started",
+      test,
+      attempt,
+      remote: remote.id,
+      artifacts,
+    });
+    const end = (how: Pick<TestOutcome, "exitCode" | "error">) => ({
+      test,
+      attempt,
+      ...how,
+      remote: remote.id,
+      startedAt,
+      finishedAt: environment.now(),
+    });
+    try {
+      const exitCode = await this.#untilEnd(
+        remote,
+        signal,
+        () => executor!.runTest(test, artifacts, { signal, attempt }),
+      );
+      return end({ exitCode });
+    } catch (error) {
+      return end({ error: asError(error) });
+    }
+  }
+
+  /** Stores the artifacts of a test, or notes where they are. */
+  async ingest(
+    { station, outcome, artifacts, aggregator, earlier, history }: IngestStep,
+  ): Promise<void> {
+    const { run, environment, ledger } = this.#options;
+    const { test, attempt, error, remote, startedAt, finishedAt } = outcome;
+    const about = { test, attempt, earlier };
+    const began = environment.now();
+    run.tell({ type: "ingest-started", ...about });
+    try {
+      if (error) await this.#options.artifacts.addOwnResult(artifacts, error);
+      const stored = await aggregator.ingest(ledger.platform, test, artifacts, {
+        attempt,
+        earlier: history ?? [],
+        remote,
+        attributes: station.remote.attributes,
+        startedAt,
+        finishedAt,
+      });
+      if (!earlier) ledger.stored(outcome);
+      run.tell({
+        type: "ingest-finished",
+        ...about,
+        ms: environment.now() - began,
+        ...(stored && { stored }),
+      });
+    } catch (thrown) {
+      const error = asError(thrown);
+      this.#options.artifacts.keep(artifacts);
+      ledger.ingestErrors.push({ test, attempt, error, artifacts });
+      run.tell({
+        type: "ingest-failed",
+        ...about,
+        ms: environment.now() - began,
+        error,
+        artifacts,
+      });
+      return;
+    }
+    await this.#options.artifacts.remove(artifacts);
+  }
+
+  /** Gives a system back; if it is lent again and `usable`, it is cleaned up before. */
+  async release(
+    { remote, executor }: Station,
+    reason: ReleaseReason,
+    usable: boolean,
+  ): Promise<void> {
+    const { run, environment, ledger, cancelGrace, releaseTimeout } =
+      this.#options;
+    const { id } = remote;
+    const began = environment.now();
+    run.tell({ type: "release-started", remote: id, reason });
+    const failures: unknown[] = [];
+    if (executor && usable && remote.reusable) {
+      const what = `Cannot clean up ${id}`;
+      const stop = promised(() => executor.stop());
+      await within(environment, cancelGrace, what, stop)
+        .catch((error) => failures.push(error));
+    }
+    const what = `Cannot give back ${id}`;
+    const release = promised(() => remote.release({ reason }));
+    await within(environment, releaseTimeout, what, release)
+      .catch((error) => failures.unshift(error));
+    const ms = environment.now() - began;
+    if (failures.length === 0) {
+      ledger.released++;
+      run.tell({ type: "release-finished", remote: id, reason, ms });
+    } else {
+      const error = asError(failures[0]);
+      ledger.releaseErrors.push({ remote: id, error });
+      run.tell({ type: "release-failed", remote: id, reason, ms, error });
+    }
+  }
+
+  /** Waits for an executor; if it does not end after an abort, its connection is cut. */
+  #untilEnd<T>(
+    remote: Remote,
+    signal: AbortSignal,
+    work: () => Promise<T>,
+  ): Promise<T> {
+    return untilEnd(promised(work), {
+      environment: this.#options.environment,
+      signal,
+      grace: this.#options.cancelGrace,
+      cut: () => void promised(() => remote.disconnect()).catch(() => {}),
+    });
+  }
+}
+
+/** What was thrown, as an error. */
+export function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
+}
+
+/** Calls what should return a promise; also what it throws at once becomes a rejection. */
+async function promised<T>(call: () => Promise<T>): Promise<T> {
+  return await call();
+}

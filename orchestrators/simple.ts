@@ -1,0 +1,296 @@
+/**
+ * One system, one test after the other. Also the shortest complete example of an
+ * orchestrator.
+ *
+ * @example
+ * ```ts no-run
+ * import { JsonLinesAggregator } from "jsr:@atex/atex/aggregators/jsonl";
+ * import { discover, FmfExecutor } from "jsr:@atex/atex/executors/fmf";
+ * import { SimpleOrchestrator } from "jsr:@atex/atex/orchestrators/simple";
+ * import { LocalProvisioner } from "jsr:@atex/atex/provisioners/local";
+ *
+ * await using tests = await discover("./suite");
+ * await using results = await new JsonLinesAggregator({
+ *   results: "out/results.jsonl",
+ *   files: "out/files",
+ * }).start();
+ * await using local = await new LocalProvisioner().start();
+ * await using run = new SimpleOrchestrator({
+ *   platform: "here",
+ *   tests: tests.data.keys(),
+ *   provisioner: local,
+ *   executor: (remote) => new FmfExecutor(remote, { tests }),
+ *   aggregator: results,
+ * }).run();
+ * const { passed, failed } = await run.finished;
+ * console.log({ passed, failed });
+ * ```
+ *
+ * @module
+ */
+import type { Aggregator } from "../aggregators/aggregator.ts";
+import type { SignalOptions } from "../connections/connection.ts";
+import type { Provisioner, Remote } from "../provisioners/provisioner.ts";
+import type {
+  ExecutorFactory,
+  Orchestrator,
+  OrchestratorErrorKind,
+  Run,
+} from "./orchestrator.ts";
+import { type Artifacts, platform as environment } from "./_environment.ts";
+import { Ledger } from "./_ledger.ts";
+import { type Activity, OpenRun } from "./_run.ts";
+import { platformName, testNames } from "./_settings.ts";
+import type { Ending, Station } from "./_state.ts";
+import { asError, Steps } from "./_steps.ts";
+import { testFinished } from "./_outcome.ts";
+
+type Fault = "setup-failed" | "destroyed";
+
+/** Times in milliseconds. */
+const LIMITS = {
+  setupTimeout: Infinity,
+  releaseTimeout: 5 * 60_000,
+  cancelGrace: 30_000,
+};
+
+/** Options of {@linkcode SimpleOrchestrator}. */
+export interface SimpleOptions {
+  /** Label of what is tested, for the results: `fedora-42@x86_64`. */
+  platform: string;
+  /** Names of the tests, in the order in which they run. */
+  tests: Iterable<string>;
+  /** A started source of systems. Whoever started it stops it. */
+  provisioner: Provisioner;
+  /** Makes what runs tests on a system. */
+  executor: ExecutorFactory;
+  /** A started collector of results. Whoever started it stops it. */
+  aggregator: Aggregator;
+  /**
+   * Take a new system for every test.
+   *
+   * @default {false}
+   */
+  destructive?: boolean;
+  /**
+   * What to do when a test could not be carried out: end the run, or store that,
+   * replace the system and go on.
+   *
+   * @default {"stop"}
+   */
+  onError?: "stop" | "continue";
+  /**
+   * Existing or new directory below which each run makes a directory of its own
+   * for artifacts that are not stored yet.
+   *
+   * @default the directory for temporary files
+   */
+  artifacts?: string | URL;
+}
+
+/**
+ * Runs tests one after the other on one system. Exit codes do not matter to the
+ * order of things, nothing is run again, and the results of a test are stored
+ * before the next one begins.
+ *
+ * Needs `--allow-write` and `--allow-read` for the directory of artifacts.
+ */
+export class SimpleOrchestrator implements Orchestrator {
+  readonly #options: Readonly<SimpleOptions>;
+  readonly #tests: readonly string[];
+  #ran = false;
+
+  /**
+   * Stores the options.
+   *
+   * @throws {RangeError} if `platform` or `tests` is empty, or a test is there twice
+   * @throws {TypeError} if `tests` is one text instead of a list
+   */
+  constructor(options: SimpleOptions) {
+    platformName(options.platform);
+    this.#tests = testNames(options.tests);
+    this.#options = { ...options };
+  }
+
+  /**
+   * Begins to run everything; to be called once.
+   *
+   * @throws {TypeError} if it was called before
+   */
+  run({ signal }: SignalOptions = {}): Run {
+    if (this.#ran) {
+      throw new TypeError("Cannot run tests: run() was called before");
+    }
+    this.#ran = true;
+    const ledger = new Ledger(this.#options.platform, this.#tests);
+    const activity = { running: 0, requested: 0, settingUp: 0, spares: 0 };
+    return new OpenRun({
+      environment,
+      ledger,
+      activity: () => activity,
+      signal,
+      main: (run) =>
+        new SimpleRun(this.#options, ledger, activity, run).toEnd(),
+    });
+  }
+}
+
+class SimpleRun {
+  readonly #options: Readonly<SimpleOptions>;
+  readonly #ledger: Ledger;
+  readonly #activity: Activity;
+  readonly #run: OpenRun;
+  readonly #artifacts: Artifacts;
+  readonly #steps: Steps;
+  readonly #waiting: string[];
+  #ending?: Ending;
+
+  constructor(
+    options: Readonly<SimpleOptions>,
+    ledger: Ledger,
+    activity: Activity,
+    run: OpenRun,
+  ) {
+    this.#options = options;
+    this.#ledger = ledger;
+    this.#activity = activity;
+    this.#run = run;
+    this.#artifacts = environment.openArtifacts(options.artifacts);
+    this.#steps = new Steps({
+      run,
+      environment,
+      ledger,
+      artifacts: this.#artifacts,
+      executor: options.executor,
+      ...LIMITS,
+    });
+    this.#waiting = [...ledger.tests];
+  }
+
+  async toEnd(): Promise<Ending | undefined> {
+    const { signal } = this.#run;
+    const aborted = () => {
+      const { reason: cause } = signal;
+      this.#run.tell({ type: "aborting", reason: cause });
+      this.#ending ??= { kind: "Aborted", why: "the run was aborted", cause };
+    };
+    if (signal.aborted) aborted();
+    else signal.addEventListener("abort", aborted, { once: true });
+    try {
+      while (this.#goesOn) await this.#useSystem();
+    } finally {
+      await this.#artifacts.close();
+      signal.removeEventListener("abort", aborted);
+    }
+    return this.#ending;
+  }
+
+  get #goesOn(): boolean {
+    return this.#waiting.length > 0 && !this.#ending;
+  }
+
+  /** Takes a system, runs tests on it, gives it back. */
+  async #useSystem(): Promise<void> {
+    const remote = await this.#take();
+    if (!remote) return;
+    const station = { remote, provisioner: this.#options.provisioner };
+    let fault: Fault | undefined = "destroyed";
+    try {
+      fault = await this.#setUp(station);
+      while (!fault && this.#goesOn) fault = await this.#runNext(station);
+    } finally {
+      const reason = this.#run.signal.aborted ? "abort" : fault ?? "done";
+      await this.#steps.release(station, reason, fault !== "destroyed");
+    }
+  }
+
+  async #take(): Promise<Remote | undefined> {
+    const { provisioner } = this.#options;
+    const { name } = provisioner;
+    const { signal } = this.#run;
+    this.#activity.requested = 1;
+    this.#run.tell({ type: "requested", provisioner: name, count: 1 });
+    try {
+      provisioner.provision(1);
+      const remote = await provisioner.getRemote({ signal });
+      this.#steps.arrived(remote, provisioner);
+      return remote;
+    } catch (thrown) {
+      provisioner.clear();
+      if (signal.aborted) return undefined;
+      const error = asError(thrown);
+      this.#run.tell({
+        type: "reservation-failed",
+        provisioner: name,
+        error,
+        failures: 1,
+        dead: true,
+      });
+      this.#fail("NoRemotes", `${name} supplied no system`, error);
+    } finally {
+      this.#activity.requested = 0;
+    }
+  }
+
+  async #setUp(station: Station): Promise<Fault | undefined> {
+    const { signal } = this.#run;
+    const began = environment.now();
+    this.#activity.settingUp = 1;
+    try {
+      await this.#steps.setUp(station, signal);
+    } catch (thrown) {
+      const error = asError(thrown);
+      const remote = station.remote.id;
+      const ms = environment.now() - began;
+      this.#run.tell({ type: "setup-failed", remote, ms, error, left: 0 });
+      const why = `the setup of ${remote} failed`;
+      this.#fail("SetupRetriesExceeded", why, error);
+      return "setup-failed";
+    } finally {
+      this.#activity.settingUp = 0;
+    }
+  }
+
+  /** Runs the next test and stores its results; tells if the system cannot be used after it. */
+  async #runNext(station: Station): Promise<Fault | undefined> {
+    const { aggregator, destructive = false, onError = "stop" } = this.#options;
+    const { signal } = this.#run;
+    const [test] = this.#waiting;
+    let artifacts: string;
+    try {
+      artifacts = this.#artifacts.make();
+    } catch (cause) {
+      this.#fail("IngestFailed", "there is no place for artifacts", cause);
+      return;
+    }
+    this.#activity.running = 1;
+    const work = { attempt: 1, artifacts, signal };
+    const outcome = await this.#steps.runTest(station, test, work);
+    this.#activity.running = 0;
+    const { error } = outcome;
+    const destroyed = destructive || error !== undefined;
+    this.#run.tell(testFinished(outcome, { destroyed, rerun: false }));
+    if (error && (signal.aborted || onError === "stop")) {
+      this.#fail("ExecutorFailed", `"${test}" could not be carried out`, error);
+      await this.#artifacts.remove(artifacts);
+    } else {
+      this.#waiting.shift();
+      this.#ledger.ended(outcome);
+      await this.#steps.ingest({
+        station,
+        outcome,
+        artifacts,
+        aggregator,
+        earlier: false,
+      });
+    }
+    if (destroyed) return "destroyed";
+  }
+
+  /** Ends the run; the first reason counts. */
+  #fail(kind: OrchestratorErrorKind, why: string, cause: unknown): void {
+    if (this.#ending) return;
+    this.#ending = { kind, why, cause };
+    this.#run.tell({ type: "draining", kind, error: asError(cause) });
+  }
+}
