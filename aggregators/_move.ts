@@ -1,0 +1,172 @@
+/** Moving the files of a test to their place: all of them, or none. */
+
+/**
+ * Moves a directory to a place below `root`. What is there already stays, and
+ * nothing lands on it. Every method is one synchronous step, so that nobody sees
+ * half of it.
+ */
+export class Move {
+  readonly #root: string;
+  readonly #place: string;
+  readonly #from: string;
+  /** Directories that were made for it, outermost first. */
+  readonly #made: string[] = [];
+  /** What was renamed, with the new path. */
+  readonly #renamed: [from: string, to: string][] = [];
+  /** Directories that were emptied, outermost first. */
+  readonly #emptied: string[] = [];
+
+  /** `place` is a normalised path. */
+  constructor(from: string, root: string, place: string) {
+    this.#from = from;
+    this.#root = root;
+    this.#place = place;
+  }
+
+  /** Where the directory goes. */
+  get target(): string {
+    return `${this.#root}/${this.#place}`;
+  }
+
+  /**
+   * Moves; if that fails, all is as it was.
+   *
+   * @throws {Deno.errors.AlreadyExists} if a file, or a directory, would land on a file
+   */
+  do(): void {
+    try {
+      this.#makeParents();
+      const renames: [string, string][] = [];
+      this.#plan(this.#from, this.target, renames);
+      for (const [from, to] of renames) {
+        Deno.renameSync(from, to);
+        this.#renamed.push([from, to]);
+      }
+    } catch (error) {
+      this.undo();
+      throw error;
+    }
+  }
+
+  /** Moves back. */
+  undo(): void {
+    for (const [from, to] of this.#renamed.splice(0).reverse()) {
+      Deno.renameSync(to, from);
+    }
+    for (const path of this.#made.splice(0).reverse()) Deno.removeSync(path);
+    this.#emptied.length = 0;
+  }
+
+  /** Removes the directories that are empty now. */
+  finish(): void {
+    for (const path of this.#emptied.splice(0).reverse()) {
+      try {
+        Deno.removeSync(path);
+      } catch {
+        // somebody else put something into it: it is the caller's
+      }
+    }
+  }
+
+  #makeParents(): void {
+    const parts = this.#place.split("/").slice(0, -1);
+    let path = this.#root;
+    for (const part of parts) {
+      path += `/${part}`;
+      const found = lookAt(path);
+      if (!found) {
+        Deno.mkdirSync(path);
+        this.#made.push(path);
+      } else if (!found.isDirectory) throw occupied(path);
+    }
+  }
+
+  /** Lists what is to be renamed: whole directories where nothing is in the way. */
+  #plan(from: string, to: string, renames: [string, string][]): void {
+    const found = lookAt(to);
+    if (!found) {
+      renames.push([from, to]);
+      return;
+    }
+    if (!found.isDirectory || !Deno.lstatSync(from).isDirectory) {
+      throw occupied(to);
+    }
+    this.#emptied.push(from);
+    for (const { name } of Deno.readDirSync(from)) {
+      this.#plan(`${from}/${name}`, `${to}/${name}`, renames);
+    }
+  }
+}
+
+/** What is at a path; links are not followed. */
+export function lookAt(path: string): Deno.FileInfo | undefined {
+  try {
+    return Deno.lstatSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+function occupied(path: string): Deno.errors.AlreadyExists {
+  return new Deno.errors.AlreadyExists(
+    `Cannot move files to "${path}": something else is there already`,
+  );
+}
+
+/** Whether a rename failed because the new path is on another file system. */
+export function isCrossDevice(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "EXDEV";
+}
+
+/**
+ * Copies a directory with modes, times, symbolic links, and hard links within it.
+ *
+ * @throws {Deno.errors.NotSupported} if there is a socket, device or named pipe in it
+ */
+export async function copyTree(
+  from: string,
+  to: string,
+  linked: Map<string, string> = new Map(),
+): Promise<void> {
+  const info = await Deno.lstat(from);
+  await Deno.mkdir(to);
+  for await (const entry of Deno.readDir(from)) {
+    const source = `${from}/${entry.name}`;
+    const target = `${to}/${entry.name}`;
+    if (entry.isDirectory) await copyTree(source, target, linked);
+    else if (entry.isSymlink) {
+      await Deno.symlink(await Deno.readLink(source), target);
+    } else if (entry.isFile) await copyFile(source, target, linked);
+    else {
+      throw new Deno.errors.NotSupported(
+        `Cannot copy "${source}": it is neither a file nor a directory nor a symbolic link`,
+      );
+    }
+  }
+  await copyAttributes(info, to);
+}
+
+async function copyFile(
+  from: string,
+  to: string,
+  linked: Map<string, string>,
+): Promise<void> {
+  const info = await Deno.lstat(from);
+  const key = `${info.dev}:${info.ino}`;
+  if ((info.nlink ?? 1) > 1) {
+    const first = linked.get(key);
+    if (first !== undefined) return await Deno.link(first, to);
+    linked.set(key, to);
+  }
+  await Deno.copyFile(from, to);
+  await copyAttributes(info, to);
+}
+
+async function copyAttributes(
+  { mode, atime, mtime }: Deno.FileInfo,
+  path: string,
+): Promise<void> {
+  if (mode !== null) await Deno.chmod(path, mode & 0o7777);
+  if (atime && mtime) await Deno.utime(path, atime, mtime);
+}

@@ -1,0 +1,88 @@
+/** Encoded results of one test, until they are appended to the target. */
+
+/** Bytes that are held in memory; what is beyond goes into a temporary file. */
+const MOST_IN_MEMORY = 8 * 1024 * 1024;
+const BLOCK = 1024 * 1024;
+
+/** Writes all of some bytes. */
+export async function writeAll(
+  file: Deno.FsFile,
+  bytes: Uint8Array,
+): Promise<void> {
+  // a small write is faster than the way to another thread and back
+  if (bytes.length <= 65536) {
+    for (let done = 0; done < bytes.length;) {
+      done += file.writeSync(bytes.subarray(done));
+    }
+  } else {
+    for (let done = 0; done < bytes.length;) {
+      done += await file.write(bytes.subarray(done));
+    }
+  }
+}
+
+/** Text that may become larger than memory. */
+export class Spool implements Disposable {
+  #parts: Uint8Array[] = [];
+  #length = 0;
+  #file: Deno.FsFile | undefined;
+
+  /** How many bytes there are. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Appends text. */
+  async add(text: string): Promise<void> {
+    const bytes = new TextEncoder().encode(text);
+    this.#length += bytes.length;
+    if (this.#file) return await writeAll(this.#file, bytes);
+    this.#parts.push(bytes);
+    if (this.#length > MOST_IN_MEMORY) {
+      this.#file = await openTemporary();
+      for (const part of this.#parts.splice(0)) {
+        await writeAll(this.#file, part);
+      }
+    }
+  }
+
+  /** Appends everything to a file: by one write, unless it is too large for memory. */
+  async copyTo(target: Deno.FsFile): Promise<void> {
+    if (!this.#file) {
+      const [first, ...rest] = this.#parts;
+      if (!first) return;
+      if (rest.length === 0) return await writeAll(target, first);
+      return await writeAll(
+        target,
+        new Uint8Array(await new Blob(this.#parts as BlobPart[]).arrayBuffer()),
+      );
+    }
+    await this.#file.seek(0, Deno.SeekMode.Start);
+    const block = new Uint8Array(BLOCK);
+    for (;;) {
+      const count = await this.#file.read(block);
+      if (count === null) return;
+      await writeAll(target, block.subarray(0, count));
+    }
+  }
+
+  /** Forgets everything. */
+  [Symbol.dispose](): void {
+    this.#parts = [];
+    this.#file?.close();
+    this.#file = undefined;
+  }
+}
+
+/** A file without a name: nothing can be left of it. */
+async function openTemporary(): Promise<Deno.FsFile> {
+  const path = await Deno.makeTempFile({ prefix: "atex-" });
+  const file = await Deno.open(path, { read: true, write: true });
+  try {
+    await Deno.remove(path);
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+  return file;
+}

@@ -1,0 +1,64 @@
+/** The file that results are appended to. */
+import type { Spool } from "./_spool.ts";
+
+/** A new file, to which whole tests are appended one after the other. */
+export class Target {
+  readonly #file: Deno.FsFile;
+  #length = 0;
+  #queue: Promise<unknown> = Promise.resolve();
+
+  private constructor(file: Deno.FsFile) {
+    this.#file = file;
+  }
+
+  /**
+   * Makes the file.
+   *
+   * @throws {Deno.errors.AlreadyExists} if there is one
+   */
+  static open(path: string): Target {
+    return new Target(
+      Deno.openSync(path, { write: true, append: true, createNew: true }),
+    );
+  }
+
+  /**
+   * Appends text while nobody else does, between two steps of the caller. If any
+   * of it fails, the file is as it was before.
+   */
+  append(
+    text: Spool,
+    steps: { before: () => void; after: () => void },
+  ): Promise<void> {
+    const done = this.#queue.then(async () => {
+      this.#cut();
+      steps.before();
+      try {
+        await text.copyTo(this.#file);
+        steps.after();
+        this.#length += text.length;
+      } finally {
+        this.#cut();
+      }
+    });
+    this.#queue = done.catch(() => {});
+    return done;
+  }
+
+  /** Waits for what is under way; then everything is on disk, and the file closed. */
+  async close(): Promise<void> {
+    await this.#queue;
+    try {
+      await this.#file.sync();
+    } finally {
+      this.#file.close();
+    }
+  }
+
+  /** Removes what does not belong to a whole test. */
+  #cut(): void {
+    if (this.#file.statSync().size > this.#length) {
+      this.#file.truncateSync(this.#length);
+    }
+  }
+}

@@ -1,0 +1,173 @@
+/**
+ * Results as lines of JSON in one file, and files in a directory beside it.
+ *
+ * Each line is a list of six items: platform, status, test, subtest, names of
+ * files, note; what is absent is `null`, but there is always a list of files.
+ *
+ * ```json
+ * ["10.1@s390x","fail","/net/sockets","connect",["trace.txt"],"errno 98, address in use"]
+ * ["10.1@s390x","pass","/net/sockets",null,["output.txt"],null]
+ * ```
+ *
+ * @example
+ * ```ts
+ * import { JsonLinesAggregator, readJsonLines } from "jsr:@atex/atex/aggregators/jsonl";
+ *
+ * {
+ *   await using aggregator = await new JsonLinesAggregator({
+ *     results: "out/results.jsonl",
+ *     files: "out/files",
+ *   }).start();
+ *   await aggregator.ingest("fedora-42@x86_64", "/smoke", "artifacts/smoke");
+ * }
+ * for await (const { test, subtest, status } of readJsonLines("out/results.jsonl")) {
+ *   console.log(test, subtest ?? "", status);
+ * }
+ * ```
+ *
+ * @module
+ */
+import { readResultBatches, type Result } from "../executors/results.ts";
+import type { Aggregator, IngestInfo, Stored } from "./aggregator.ts";
+import { Collector } from "./_collector.ts";
+import type { Spool } from "./_spool.ts";
+
+export { type JsonLine, readJsonLines } from "./_jsonl_reader.ts";
+
+/** Options of {@linkcode JsonLinesAggregator}. */
+export interface JsonLinesAggregatorOptions {
+  /** The file for the results. It must not exist; directories on the way are made. */
+  results: string | URL;
+  /** The directory for the files of tests. It must not exist; directories on the way are made. */
+  files: string | URL;
+  /**
+   * Take a test of a platform that was ingested before once more, under its name
+   * with ` (1)`, ` (2)` and so on.
+   *
+   * @default {false}
+   */
+  allowDuplicate?: boolean;
+  /**
+   * What else to write, as an object in a seventh item of each line: names of what
+   * is known of the run (`attempt`, `earlier`, `remote`, `attributes`,
+   * `startedAt`, `finishedAt`, and `durationMs` between the two), or of keys that
+   * a test reported.
+   *
+   * @default no seventh item
+   */
+  fields?: readonly string[];
+}
+
+/**
+ * Collects results as lines of JSON.
+ *
+ * Needs `--allow-read` and `--allow-write` for artifacts, results and files.
+ */
+export class JsonLinesAggregator implements Aggregator {
+  readonly #collector: Collector;
+  readonly #fields: readonly string[] | undefined;
+
+  /** Stores the options. */
+  constructor(options: JsonLinesAggregatorOptions) {
+    const { results, files, allowDuplicate = false, fields } = options;
+    this.#collector = new Collector({ results, files, allowDuplicate });
+    this.#fields = fields;
+  }
+
+  /**
+   * Makes the file and the directory.
+   *
+   * @throws {Deno.errors.AlreadyExists} if one of them is there already
+   */
+  // deno-lint-ignore require-await -- errors are to reject
+  async start(): Promise<this> {
+    this.#collector.start();
+    return this;
+  }
+
+  /**
+   * Appends the results of a test, and moves its files to
+   * `<files>/<platform>/<test>`, both made safe by `normalisePath()`.
+   *
+   * @throws {DuplicateResultError} if this test of this platform was ingested before
+   * @throws {BadResultsError} if the results file cannot be understood
+   * @throws {Deno.errors.NotFound} if there is no results file
+   * @throws {Deno.errors.AlreadyExists} if a file would land on another one
+   * @throws {TypeError} if nothing of platform or test can be used in a path
+   */
+  ingest(
+    platform: string,
+    test: string,
+    artifacts: string | URL,
+    info: IngestInfo = {},
+  ): Promise<Stored> {
+    return this.#collector.ingest(platform, test, artifacts, (name, text) => {
+      const known = this.#fields && knownFields(info);
+      return encode(artifacts, text, (result) => {
+        const { status, name: subtest, files, note } = result;
+        const line: unknown[] = [
+          platform,
+          status ?? null,
+          name,
+          subtest ?? null,
+          files ?? [],
+          note ?? null,
+        ];
+        if (known) line.push(pick(this.#fields!, known, result));
+        return line;
+      });
+    });
+  }
+
+  /** Waits for ingests under way; then everything is on disk. */
+  stop(): Promise<void> {
+    return this.#collector.stop();
+  }
+
+  /** The same as {@linkcode JsonLinesAggregator.stop}. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+}
+
+/** Adds a line for each result; returns the files of the test's own ones. */
+async function encode(
+  artifacts: string | URL,
+  text: Spool,
+  lineOf: (result: Result) => unknown[],
+): Promise<readonly string[]> {
+  const own: string[] = [];
+  for await (const results of readResultBatches(artifacts)) {
+    let lines = "";
+    for (const result of results) {
+      lines += `${JSON.stringify(lineOf(result))}\n`;
+      if (!result.name && result.files) own.push(...result.files);
+    }
+    await text.add(lines);
+  }
+  return own;
+}
+
+function knownFields(info: IngestInfo): Record<string, unknown> {
+  const { startedAt, finishedAt } = info;
+  return startedAt === undefined || finishedAt === undefined
+    ? { ...info }
+    : { ...info, durationMs: finishedAt - startedAt };
+}
+
+function pick(
+  fields: readonly string[],
+  known: Record<string, unknown>,
+  result: Result,
+): Record<string, unknown> {
+  return Object.fromEntries(
+    fields.map((field) => [
+      field,
+      Object.hasOwn(known, field)
+        ? known[field]
+        : Object.hasOwn(result, field)
+        ? result[field]
+        : undefined,
+    ]),
+  );
+}
