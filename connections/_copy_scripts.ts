@@ -1,0 +1,211 @@
+import { quote } from "./_quote.ts";
+
+/**
+ * What the two ends of a copy run. The same scripts work here and on the other
+ * system, with the tools of GNU and those of busybox.
+ */
+
+/** A command line: `sh`, a script, and its arguments. */
+function script(text: string, ...args: string[]): readonly string[] {
+  return ["sh", "-c", text, "sh", ...args];
+}
+
+/** What an end said about itself. */
+export interface Findings {
+  /** What is at the path; for a destination whether anything is in it. */
+  readonly kind: string;
+  readonly rsync: boolean;
+  readonly tar: boolean;
+  /** Whether tar is that of GNU. */
+  readonly gnu: boolean;
+  /** Permissions and time of a directory, in the words of chmod and touch. */
+  readonly mode: string;
+  readonly time: string;
+}
+
+const TELL = `
+rsync=no; tar=no; gnu=no
+command -v rsync >/dev/null 2>&1 && rsync=yes
+command -v tar >/dev/null 2>&1 && tar=yes
+case $(tar --version 2>/dev/null) in *GNU*) gnu=yes;; esac
+printf '\\natex-copy %s %s %s %s %s\\n' "$kind" "$rsync" "$tar" "$gnu" "$(stat -c '%a %Y' "$1/." 2>/dev/null)"
+`;
+
+/** Reads what {@linkcode source} and {@linkcode destination} print. */
+export function readFindings(stdout: Uint8Array): Findings {
+  // A login shell may have printed something before.
+  const said = new TextDecoder().decode(stdout).split("\natex-copy ").at(-1)!;
+  const [kind, rsync, tar, gnu, mode = "755", time = "0"] = said.trim().split(
+    " ",
+  );
+  return {
+    kind,
+    rsync: rsync === "yes",
+    tar: tar === "yes",
+    gnu: gnu === "yes",
+    mode,
+    time,
+  };
+}
+
+/** Finds out what is to be copied: a `directory`, a `file`, `other` or `nothing`. */
+export function source(path: string): readonly string[] {
+  return script(
+    `
+if [ -d "$1" ]; then kind=directory
+elif [ -f "$1" ]; then kind=file
+elif [ -e "$1" ]; then kind=other
+else kind=nothing; fi
+${TELL}`,
+    path,
+  );
+}
+
+/**
+ * Makes the directories that are needed. A directory is then `empty` or `full`;
+ * the place of a file is `free` or a `directory`.
+ */
+export function destination(
+  path: string,
+  kind: "directory" | "file",
+): readonly string[] {
+  return script(
+    kind === "directory"
+      ? `mkdir -p "$1" && cd "$1" || exit
+if [ -z "$(ls -A .)" ]; then kind=empty; else kind=full; fi
+${TELL}`
+      : `mkdir -p "$2" || exit
+if [ -d "$1" ]; then kind=directory; else kind=free; fi
+${TELL}`,
+    path,
+    path.slice(0, path.lastIndexOf("/") + 1),
+  );
+}
+
+/** Leaves out directories of these names, as a part of the expression of find. */
+function prune(exclude: readonly string[]): string {
+  if (exclude.length === 0) return "";
+  const names = exclude.map((name) =>
+    `-name ${quote(name.replace(/[\\*?[\]]/g, "\\$&"))}`
+  );
+  return `-type d \\( ${names.join(" -o ")} \\) -prune -o`;
+}
+
+/** Lists a tree: directories first, with a slash behind; each ends with NUL. */
+export function list(
+  path: string,
+  exclude: readonly string[],
+): readonly string[] {
+  return script(
+    `
+cd "$1" &&
+find . ${prune(exclude)} -type d -exec printf '%s/\\0' {} + &&
+find . ${prune(exclude)} ! -type d -print0`,
+    path,
+  );
+}
+
+/** Removes what is in the way of a tree that {@linkcode list} has listed. */
+export function makeWay(path: string): readonly string[] {
+  const each = `
+for path; do
+  case $path in
+    */)
+      path=\${path%/}
+      if [ -L "$path" ] || { [ -e "$path" ] && [ ! -d "$path" ]; }; then
+        rm -f -- "$path" || exit 255
+      fi;;
+    *) rm -rf -- "$path" || exit 255;;
+  esac
+done`;
+  return script('cd "$1" && xargs -0 sh -c "$2" sh', path, each);
+}
+
+/** How the two ends understand each other. */
+export interface Format {
+  /** Whether tar at the source is that of GNU. */
+  readonly from: Findings;
+  /** Whether tar at the destination is that of GNU. */
+  readonly to: Findings;
+}
+
+function create({ from, to }: Format): string {
+  // Only GNU's tar understands the format with fractions of seconds.
+  const format = to.gnu
+    ? "--format=posix --pax-option=delete=atime,delete=ctime"
+    : "--format=gnu";
+  return from.gnu
+    ? `tar --no-recursion --numeric-owner --owner=0 --group=0 ${format}`
+    : "tar --no-recursion";
+}
+
+/** Writes a tree to stdout. */
+export function packTree(
+  path: string,
+  exclude: readonly string[],
+  format: Format,
+): readonly string[] {
+  // Directories come after what is in them, deepest first: their times are
+  // then not touched any more. A failure of find makes tar fail.
+  const names = `{
+  find . ${prune(exclude)} ! -type d -print0 &&
+  find . ${
+    prune(exclude)
+  } -type d -print0 | LC_ALL=C sort -zr || printf './.atex/find failed\\0'
+}`;
+  const pack = format.from.gnu
+    ? `${create(format)} --null -T - -cf -`
+    : `xargs -0 ${create(format)} -cf -`;
+  return script(`export LC_ALL=C\ncd "$1" || exit\n${names} | ${pack}`, path);
+}
+
+/** Writes one file to stdout; a link is followed. */
+export function packFile(path: string, format: Format): readonly string[] {
+  const [directory, name] = split(path);
+  return script(
+    `cd "$1" && ${create(format)} -h -cf - "./$2"`,
+    directory,
+    name,
+  );
+}
+
+function extract({ from, to }: Format): string {
+  // What busybox packs can be several archives in a row.
+  return `tar -x -p -o ${from.gnu || !to.gnu ? "" : "-i"} -f -`;
+}
+
+/** Reads a tree from stdin; with `empty` what is there is removed before. */
+export function unpackTree(
+  path: string,
+  empty: boolean,
+  format: Format,
+): readonly string[] {
+  const steps = ['cd "$1"'];
+  if (empty) steps.push("find . ! -name . -prune -exec rm -rf -- {} +");
+  steps.push(extract(format));
+  if (!format.to.gnu) steps.push('chmod "$2" .', 'touch -d "@$3" .'); // it leaves this directory as it is
+  return script(steps.join(" && "), path, format.from.mode, format.from.time);
+}
+
+/** Reads the file `name` from stdin. */
+export function unpackFile(
+  path: string,
+  from: string,
+  format: Format,
+): readonly string[] {
+  return script(
+    `
+directory=$(mktemp -d "$1.XXXXXX") || exit
+${extract(format)} -C "$directory" && mv -f -- "$directory/$2" "$1"
+code=$?
+rm -rf -- "$directory"
+exit $code`,
+    path,
+    split(from)[1],
+  );
+}
+
+function split(path: string): [directory: string, name: string] {
+  const slash = path.lastIndexOf("/");
+  return [path.slice(0, slash + 1), path.slice(slash + 1)];
+}

@@ -1,0 +1,341 @@
+/**
+ * Copying files and trees to a system and back.
+ *
+ * It is done by rsync where both sides have it, otherwise by tar, with the same
+ * result. One of the two has to be there, and `sh`, `find`, `xargs`, `stat`.
+ *
+ * The copy has the content, permissions, modification times and hard links of the
+ * original; symbolic links stay as they are, even dangling ones; names may be
+ * anything. Owners, access lists and extended attributes are not copied. What
+ * rsync does better: without it, where tar is that of busybox, times are whole
+ * seconds; and sockets are left out.
+ *
+ * Needs the permission to run programs.
+ *
+ * @example Bring a tree to a system, and a file back
+ * ```ts no-run
+ * import { SshConnection } from "jsr:@atex/atex/connections/ssh";
+ * import { download, upload } from "jsr:@atex/atex/connections/copy";
+ *
+ * await using machine = await SshConnection.open({ host: "root@10.0.0.7" });
+ * await upload(machine, "./suite", "/var/tmp/suite", {
+ *   exclude: [".git"],
+ *   delete: true,
+ * });
+ * await download(machine, "/var/log/messages", "./messages.txt");
+ * ```
+ *
+ * @module
+ */
+import { resolve } from "@std/path/resolve";
+import type { Connection, LocalCommand, SignalOptions } from "./connection.ts";
+import { pathOf } from "./_command.ts";
+import {
+  destination,
+  type Findings,
+  type Format,
+  list,
+  makeWay,
+  packFile,
+  packTree,
+  readFindings,
+  source,
+  unpackFile,
+  unpackTree,
+} from "./_copy_scripts.ts";
+import { quoteAll } from "./_quote.ts";
+import { linkOf, shareLink } from "./_sessions.ts";
+import { CommandError, type CommandResult, outputLocal } from "./process.ts";
+
+/** Options of {@linkcode upload} and {@linkcode download}. */
+export interface CopyOptions extends SignalOptions {
+  /**
+   * Names of directories that are left out, at any depth. Files of these names
+   * are copied.
+   *
+   * @default {[]}
+   */
+  exclude?: readonly string[];
+  /**
+   * Whether to remove from the destination what is not in the source, excluded
+   * directories included.
+   *
+   * @default {false}
+   */
+  delete?: boolean;
+}
+
+/**
+ * Copies a directory or file from here to a system.
+ *
+ * If `from` is a directory, `to` becomes a directory like it: with what is in
+ * it, its permissions and its time. If `from` is a file, `to` is the path of the
+ * copy. A `from` that is a symbolic link is followed. The directories above
+ * `to` are made if need be; what is in the way of the copy is replaced, but not
+ * a directory by a file given as `from`. A relative `to` begins where a login
+ * does.
+ *
+ * A file that vanishes meanwhile is no error.
+ *
+ * @throws {Deno.errors.NotFound} if there is no `from`
+ * @throws {TypeError} if a path or a name to exclude cannot be used
+ * @throws {Error} if it cannot be copied; the `cause` is the {@linkcode CommandError} of the tool
+ */
+export async function upload(
+  connection: Connection,
+  from: string | URL,
+  to: string,
+  options: CopyOptions = {},
+): Promise<void> {
+  const copy = new Copy("upload", connection, options);
+  await copy.run({ here: true, path: pathOf(from) }, { here: false, path: to });
+}
+
+/**
+ * Copies a directory or file from a system to here. See {@linkcode upload}, the
+ * other way round.
+ *
+ * @throws {Deno.errors.NotFound} if there is no `from`
+ * @throws {TypeError} if a path or a name to exclude cannot be used
+ * @throws {Error} if it cannot be copied; the `cause` is the {@linkcode CommandError} of the tool
+ */
+export async function download(
+  connection: Connection,
+  from: string,
+  to: string | URL,
+  options: CopyOptions = {},
+): Promise<void> {
+  const copy = new Copy("download", connection, options);
+  await copy.run({ here: false, path: from }, { here: true, path: pathOf(to) });
+}
+
+/** One end of a copy. */
+interface End {
+  /** On this side, not on the other system. */
+  readonly here: boolean;
+  readonly path: string;
+}
+
+class Copy {
+  readonly #what: "upload" | "download";
+  readonly #connection: Connection;
+  readonly #exclude: readonly string[];
+  readonly #delete: boolean;
+  readonly #options: SignalOptions;
+  #title = "";
+
+  constructor(
+    what: "upload" | "download",
+    connection: Connection,
+    options: CopyOptions,
+  ) {
+    this.#what = what;
+    this.#connection = connection;
+    this.#exclude = options.exclude ?? [];
+    this.#delete = options.delete ?? false;
+    this.#options = options.signal ? { signal: options.signal } : {};
+    for (const name of this.#exclude) {
+      if (/^(|\.|\.\.)$|[/\0]/.test(name)) {
+        throw new TypeError(
+          `Cannot exclude "${name}": the name of a directory would be right`,
+        );
+      }
+    }
+  }
+
+  async run(from: End, to: End): Promise<void> {
+    this.#title = `Cannot ${this.#what} "${from.path}" to "${to.path}"`;
+    from = this.#absolute(from);
+    to = this.#absolute(to);
+    const there = await this.#ask(from, source(from.path));
+    const { kind } = there;
+    if (kind === "nothing") {
+      throw new Deno.errors.NotFound(
+        `${this.#title}: "${from.path}" does not exist`,
+      );
+    }
+    if (kind !== "directory" && kind !== "file") {
+      throw new TypeError(
+        `${this.#title}: "${from.path}" is neither a file nor a directory`,
+      );
+    }
+    if (kind === "file" && to.path.endsWith("/")) {
+      throw new TypeError(
+        `${this.#title}: "${from.path}" is a file, "${to.path}" names a directory`,
+      );
+    }
+    const format = {
+      from: there,
+      to: await this.#ask(to, destination(to.path, kind)),
+    };
+    if (format.to.kind === "directory") {
+      throw new Deno.errors.IsADirectory(
+        `${this.#title}: "${to.path}" is a directory`,
+      );
+    }
+    const has = (tool: "rsync" | "tar") => format.from[tool] && format.to[tool];
+    // Some versions of rsync take the path of the other side for a pattern.
+    const pattern = /[*?[\\]/.test(from.here ? to.path : from.path);
+    if (has("rsync") && !(pattern && has("tar"))) {
+      return await this.#byRsync(kind, from, to);
+    }
+    if (!has("tar")) throw this.#noTools(from.here ? format.to : format.from);
+    await this.#byTar(kind, from, to, format);
+  }
+
+  #absolute({ here, path }: End): End {
+    if (path === "" || path.includes("\0")) {
+      throw new TypeError(
+        `${this.#title}: "${path}" is not a path`,
+      );
+    }
+    const slash = path.endsWith("/") ? "/" : "";
+    if (here) return { here, path: resolve(path).replace(/\/?$/, slash) };
+    // Never an option, nor somebody's home directory.
+    return { here, path: path.startsWith("/") ? path : `./${path}` };
+  }
+
+  #noTools(system: Findings): Error {
+    const missing = system.tar || system.rsync
+      ? "the two sides have neither rsync nor tar in common"
+      : "the system has neither rsync nor tar";
+    return new Error(`${this.#title}: ${missing}`);
+  }
+
+  /** What to run here so that `argv` runs at an end. */
+  #at({ here }: Pick<End, "here">, argv: readonly string[]): LocalCommand {
+    return here ? { argv } : this.#connection.local(argv);
+  }
+
+  async #ask(end: End, argv: readonly string[]): Promise<Findings> {
+    return readFindings((await this.#output(end, argv)).stdout);
+  }
+
+  async #output(
+    end: End,
+    argv: readonly string[],
+    stdin?: Uint8Array,
+  ): Promise<CommandResult> {
+    const result = await outputLocal(this.#at(end, argv), {
+      ...this.#options,
+      ...(stdin && { stdin }),
+    });
+    if (!result.success) throw this.#failure(argv, result);
+    return result;
+  }
+
+  async #byRsync(kind: "directory" | "file", from: End, to: End) {
+    const name = ({ here, path }: End) => {
+      const slash = kind === "directory" && !path.endsWith("/") ? "/" : "";
+      return `${here ? "" : "remote:"}${path}${slash}`;
+    };
+    // -I: files of the same size and time can differ, tar would replace them.
+    const args = kind === "file"
+      ? ["-LptI", "--force"]
+      : ["-rlptDHI", "--force", ...this.#exclude.map(exclusion)];
+    if (kind === "directory" && this.#delete) {
+      args.push("--delete", "--delete-excluded");
+    }
+    args.push("--", name(from), name(to));
+    const command = this.#connection.rsync(args, {
+      stdin: "null",
+      stdout: "null",
+      stderr: "piped",
+      detached: true,
+      ...this.#options,
+    });
+    const { signal } = this.#options;
+    signal?.throwIfAborted();
+    const { code, success, stderr, signal: by } = await command.output();
+    signal?.throwIfAborted();
+    if (success || code === VANISHED) return;
+    const stdout = new Uint8Array();
+    const status = { code, success, signal: by, stdout, stderr };
+    throw this.#failure(["rsync", ...args], status);
+  }
+
+  async #byTar(
+    kind: "directory" | "file",
+    from: End,
+    to: End,
+    format: Format,
+  ) {
+    if (kind === "file") {
+      return await this.#pipe(
+        this.#at(from, packFile(from.path, format)),
+        this.#at(to, unpackFile(to.path, from.path, format)),
+      );
+    }
+    if (format.to.kind === "full" && !this.#delete) {
+      const { stdout } = await this.#output(
+        from,
+        list(from.path, this.#exclude),
+      );
+      await this.#output(to, makeWay(to.path), stdout);
+    }
+    await this.#pipe(
+      this.#at(from, packTree(from.path, this.#exclude, format)),
+      this.#at(to, unpackTree(to.path, this.#delete, format)),
+    );
+  }
+
+  /** Runs both commands, the output of one into the other, not through this program. */
+  async #pipe(from: LocalCommand, to: LocalCommand): Promise<void> {
+    const remote = this.#what === "upload" ? to : from;
+    const { env, clearEnv, cwd } = remote;
+    const script = [
+      "exec 3>&1 1>&2",
+      `{ ${quoteAll(from.argv)} 3>&-; echo "from $?" >&3; } |` +
+      `{ ${quoteAll(to.argv)} 3>&-; echo "to $?" >&3; }`,
+    ].join("\n");
+    const link = linkOf(remote);
+    const command: LocalCommand = {
+      argv: ["/bin/sh", "-c", script],
+      ...(env && { env }),
+      ...(clearEnv && { clearEnv }),
+      ...(cwd !== undefined && { cwd }),
+    };
+    const result = await outputLocal(
+      link ? shareLink(command, link) : command,
+      this.#options,
+    );
+    const said = new TextDecoder().decode(result.stdout);
+    const code = (end: string) =>
+      Number(new RegExp(`^${end} (\\d+)$`, "m").exec(said)?.[1] ?? 255);
+    const fail = (command: LocalCommand, code: number) => {
+      const status = { ...result, code, success: false, signal: null };
+      throw this.#failure(command.argv, status);
+    };
+    if (code("to") !== 0) fail(to, code("to"));
+    if (code("from") !== 0 && !onlyVanished(result.stderr)) {
+      fail(from, code("from"));
+    }
+  }
+
+  #failure(argv: readonly string[], result: CommandResult): Error {
+    const { code, success, signal } = result;
+    const output = new TextDecoder().decode(result.stderr.subarray(-64 * 1024));
+    const cause = new CommandError(argv, { code, success, signal }, output);
+    const lines = output.split("\n").map((line) => line.trim()).filter(Boolean);
+    const how = lines.slice(-3).join("; ") || signal || `exit code ${code}`;
+    return new Error(`${this.#title}: ${how}`, { cause });
+  }
+}
+
+/** Exit code of rsync when files vanished before they could be copied. */
+const VANISHED = 24;
+
+/** Whether tar and find complain of nothing else. */
+function onlyVanished(stderr: Uint8Array): boolean {
+  const lines = new TextDecoder().decode(stderr).trim().split("\n");
+  return lines.every((line) =>
+    /^(tar|find): .*(No such file or directory|file changed as we read it|File removed before we read it|previous errors)$/
+      .test(line)
+  );
+}
+
+/** Excludes directories of a name. To rsync it is a pattern if it has certain characters. */
+function exclusion(name: string): string {
+  const pattern = /[*?[]/.test(name) ? name.replace(/[\\*?[]/g, "\\$&") : name;
+  return `--exclude=${pattern}/`;
+}
