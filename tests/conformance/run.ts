@@ -75,9 +75,7 @@ async function runFile(file: URL): Promise<void> {
   }
   let seen = 0;
   try {
-    // A template in the import would make Deno load every file beside this one.
-    const module = new URL(`${topic}.ts`, import.meta.url).href;
-    const { run }: { run: Runner } = await import(module);
+    const { run }: { run: Runner } = await import(`./${topic}.ts`);
     for await (const outcome of run(file, cases)) {
       seen++;
       report(label, outcome);
