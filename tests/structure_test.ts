@@ -16,11 +16,11 @@ const MAY_IMPORT: [from: RegExp, to: RegExp | null][] = [
   [/^aggregators\//, /^executors\/results\.ts$/],
   [
     /^orchestrators\/policies\.ts$/,
-    /^(connections\/connection|provisioners\/provisioner|executors\/(executor|fmf\/duration)|aggregators\/aggregator)\.ts$/,
+    /^(connections\/connection|provisioners\/provisioner|executors\/(executor|results|fmf\/duration)|aggregators\/aggregator)\.ts$/,
   ],
   [
     /^orchestrators\//,
-    /^(connections\/connection|provisioners\/provisioner|executors\/executor|aggregators\/aggregator)\.ts$/,
+    /^(connections\/connection|provisioners\/provisioner|executors\/(executor|results)|aggregators\/aggregator)\.ts$/,
   ],
   [/^[^/]+$/, /./],
 ];
@@ -182,6 +182,8 @@ Deno.test("faultOf() sees each kind of fault", () => {
       ["aggregators/jsonl.ts", "executors/results.ts", true],
       ["aggregators/jsonl.ts", "executors/executor.ts", false],
       ["orchestrators/adhoc.ts", "executors/executor.ts", true],
+      ["orchestrators/adhoc.ts", "executors/results.ts", true],
+      ["orchestrators/adhoc.ts", "executors/function.ts", false],
       ["orchestrators/adhoc.ts", "executors/fmf/duration.ts", false],
       ["orchestrators/policies.ts", "executors/fmf/duration.ts", true],
       ["mod.ts", "connections/ssh.ts", true],
