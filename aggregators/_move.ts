@@ -129,14 +129,14 @@ export async function copyTree(
   to: string,
   linked: Map<string, string> = new Map(),
 ): Promise<void> {
-  const info = await Deno.lstat(from);
-  await Deno.mkdir(to);
-  for await (const entry of Deno.readDir(from)) {
+  const info = Deno.lstatSync(from);
+  Deno.mkdirSync(to);
+  for (const entry of Deno.readDirSync(from)) {
     const source = `${from}/${entry.name}`;
     const target = `${to}/${entry.name}`;
     if (entry.isDirectory) await copyTree(source, target, linked);
     else if (entry.isSymlink) {
-      await Deno.symlink(await Deno.readLink(source), target);
+      Deno.symlinkSync(Deno.readLinkSync(source), target);
     } else if (entry.isFile) await copyFile(source, target, linked);
     else {
       throw new Deno.errors.NotSupported(
@@ -144,7 +144,7 @@ export async function copyTree(
       );
     }
   }
-  await copyAttributes(info, to);
+  copyAttributes(info, to);
 }
 
 async function copyFile(
@@ -152,21 +152,22 @@ async function copyFile(
   to: string,
   linked: Map<string, string>,
 ): Promise<void> {
-  const info = await Deno.lstat(from);
+  const info = Deno.lstatSync(from);
   const key = `${info.dev}:${info.ino}`;
   if ((info.nlink ?? 1) > 1) {
     const first = linked.get(key);
-    if (first !== undefined) return await Deno.link(first, to);
+    if (first !== undefined) return Deno.linkSync(first, to);
     linked.set(key, to);
   }
+  // the only step that may take long
   await Deno.copyFile(from, to);
-  await copyAttributes(info, to);
+  copyAttributes(info, to);
 }
 
-async function copyAttributes(
+function copyAttributes(
   { mode, atime, mtime }: Deno.FileInfo,
   path: string,
-): Promise<void> {
-  if (mode !== null) await Deno.chmod(path, mode & 0o7777);
-  if (atime && mtime) await Deno.utime(path, atime, mtime);
+): void {
+  if (mode !== null) Deno.chmodSync(path, mode & 0o7777);
+  if (atime && mtime) Deno.utimeSync(path, atime, mtime);
 }
