@@ -1,0 +1,253 @@
+/**
+ * Changing data by the rules that it carries.
+ */
+import { Context, type ContextValues } from "./context.ts";
+import { FmfError, type FmfErrorPlace, quote } from "./errors.ts";
+import { merge } from "./merge.ts";
+import { type FmfNode, placeOf } from "./node.ts";
+import {
+  type FmfMap,
+  type FmfValue,
+  fromPlain,
+  isMap,
+  textOf,
+  typeName,
+} from "./value.ts";
+
+/** Options of {@linkcode Tree.adjust}. */
+export interface AdjustOptions {
+  /**
+   * The data key that holds the rules.
+   *
+   * @default {"adjust"}
+   */
+  key?: string;
+  /**
+   * What to do with a rule whose condition cannot be decided, because the context
+   * says nothing about a dimension.
+   *
+   * @default {"skip"}
+   */
+  undecided?: "skip" | "raise";
+  /**
+   * Compare the values of the context case-sensitively. Of no effect if a
+   * {@linkcode Context} is given, which has an option of its own.
+   *
+   * @default {true}
+   */
+  caseSensitive?: boolean;
+  /**
+   * A rule, or a list of rules, to apply after those of each node.
+   *
+   * @default {[]}
+   */
+  additionalRules?:
+    | FmfValue
+    | Readonly<Record<string, unknown>>
+    | readonly Readonly<
+      Record<string, unknown>
+    >[];
+  /**
+   * Tells for which nodes the additional rules are meant.
+   *
+   * @default all
+   */
+  appliesTo?: (node: FmfNode) => boolean;
+  /**
+   * Called for each rule that is looked at, before it changes anything: `applied`
+   * is undefined if its condition cannot be decided.
+   *
+   * @default nothing
+   */
+  onDecision?: (
+    node: FmfNode,
+    rule: FmfMap,
+    applied: boolean | undefined,
+  ) => void;
+}
+
+/** A rule after its keys were checked. */
+interface Rule {
+  source: FmfMap;
+  when: string | boolean;
+  continues: boolean;
+  /** What it merges. */
+  changes: FmfMap;
+}
+
+/**
+ * Applies the rules of a node and of all below it, in place.
+ *
+ * @throws {FmfError} of kind `format`, `rule`, `merge`, `usage` or `cannot-decide`
+ */
+export function adjust(
+  top: FmfNode,
+  context: Context | ContextValues,
+  options: AdjustOptions = {},
+): void {
+  new Adjuster(
+    context instanceof Context ? context : new Context(
+      context,
+      options.caseSensitive === undefined
+        ? {}
+        : { caseSensitive: options.caseSensitive },
+    ),
+    options,
+  ).adjustAll(top);
+}
+
+class Adjuster {
+  readonly #context: Context;
+  readonly #options: AdjustOptions;
+  readonly #key: string;
+  readonly #additional: readonly FmfValue[];
+  /** Most nodes have the rules of their parent: each is looked at and decided once. */
+  readonly #rules = new Map<FmfMap, Rule>();
+  readonly #decisions = new Map<string | boolean, boolean | undefined>();
+
+  constructor(context: Context, options: AdjustOptions) {
+    this.#context = context;
+    this.#options = options;
+    this.#key = options.key ?? "adjust";
+    const additional = options.additionalRules === undefined
+      ? []
+      : fromPlain(options.additionalRules);
+    this.#additional = Array.isArray(additional) ? additional : [additional];
+  }
+
+  adjustAll(top: FmfNode): void {
+    for (const node of top.climb({ whole: true, sort: false })) {
+      this.#adjust(node);
+    }
+  }
+
+  #adjust(node: FmfNode): void {
+    const own = node.data.get(this.#key);
+    if (own !== undefined) {
+      if (!Array.isArray(own) && !isMap(own)) {
+        throw new FmfError(
+          "format",
+          `rules must be a mapping or a list of mappings, not ${typeName(own)}`,
+          { ...placeOf(node), key: this.#key },
+        );
+      }
+      this.#apply(node, Array.isArray(own) ? own : [own], "rule");
+    }
+    if (
+      this.#additional.length > 0 && (this.#options.appliesTo?.(node) ?? true)
+    ) {
+      this.#apply(node, this.#additional, "additional rule");
+    }
+  }
+
+  #apply(node: FmfNode, rules: readonly FmfValue[], what: string): void {
+    let data: FmfMap | undefined;
+    for (const [index, value] of rules.entries()) {
+      const label = `${what} ${index + 1}`;
+      const rule = this.#ruleOf(value, node, label);
+      const applies = this.#decide(rule, node, label);
+      this.#options.onDecision?.(node, rule.source, applies);
+      if (applies === undefined) this.#undecided(rule, node, label);
+      if (!applies) continue;
+      data ??= new Map(node.data);
+      try {
+        merge(data, rule.changes);
+      } catch (error) {
+        if (!(error instanceof FmfError)) throw error;
+        throw inRule(error, node, label, { key: error.key ?? this.#key });
+      }
+      if (!rule.continues) break;
+    }
+    if (data) node.data = data;
+  }
+
+  #ruleOf(value: FmfValue, node: FmfNode, label: string): Rule {
+    const wrong = (reason: string) =>
+      new FmfError("format", `${label}: ${reason}`, {
+        ...placeOf(node),
+        key: this.#key,
+      });
+    if (!isMap(value)) {
+      throw wrong(`a rule must be a mapping, not ${typeName(value)}`);
+    }
+    const known = this.#rules.get(value);
+    if (known) return known;
+    const when = value.get("when") ?? (value.has("when") ? null : true);
+    if (typeof when !== "boolean" && typeof when !== "string") {
+      throw wrong(`"when" must be text or a boolean, not ${typeName(when)}`);
+    }
+    const continues = value.has("continue") ? value.get("continue") : true;
+    if (typeof continues !== "boolean") {
+      throw wrong(
+        `"continue" must be true or false, not ${
+          typeof continues === "string"
+            ? `the text ${quote(continues)}`
+            : typeName(continues)
+        }`,
+      );
+    }
+    const changes: FmfMap = new Map(value);
+    changes.delete("when");
+    changes.delete("continue");
+    changes.delete("because");
+    for (const key of changes.keys()) {
+      if (typeof key === "string" && key.startsWith("/")) {
+        throw wrong(`a rule must not define a child node, ${quote(key)}`);
+      }
+    }
+    const rule = { source: value, when, continues, changes };
+    this.#rules.set(value, rule);
+    return rule;
+  }
+
+  #decide(rule: Rule, node: FmfNode, label: string): boolean | undefined {
+    const { when } = rule;
+    if (this.#decisions.has(when)) return this.#decisions.get(when);
+    try {
+      const applies = this.#context.matches(when);
+      this.#decisions.set(when, applies);
+      return applies;
+    } catch (error) {
+      if (!(error instanceof FmfError)) throw error;
+      throw inRule(error, node, `${label}: "when"`, {
+        key: this.#key,
+        text: textOf(when),
+      });
+    }
+  }
+
+  #undecided(rule: Rule, node: FmfNode, label: string): void {
+    const { undecided = "skip" } = this.#options;
+    if (undecided === "skip") return;
+    const place = { ...placeOf(node), key: this.#key, text: textOf(rule.when) };
+    if (undecided !== "raise") {
+      throw new FmfError(
+        "usage",
+        `the option "undecided" must be "skip" or "raise", not ${
+          quote(String(undecided))
+        }`,
+      );
+    }
+    throw new FmfError(
+      "cannot-decide",
+      `${label}: "when" cannot be decided: the context does not say enough about ${
+        quote(textOf(rule.when))
+      }`,
+      place,
+    );
+  }
+}
+
+/** The same error, as one of a rule of a node. */
+function inRule(
+  error: FmfError,
+  node: FmfNode,
+  label: string,
+  place: FmfErrorPlace,
+): FmfError {
+  return new FmfError(error.kind, `${label}: ${error.reason}`, {
+    ...error.place,
+    ...placeOf(node),
+    ...place,
+  });
+}

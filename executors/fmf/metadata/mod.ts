@@ -1,0 +1,74 @@
+/**
+ * Metadata of tests as it is kept beside them, in files of the Flexible Metadata
+ * Format: reading a tree of such files, with inheritance and merging, adjusting
+ * it to a context, and selecting nodes from it.
+ *
+ * Nothing here knows about running tests; `executors/fmf` does.
+ *
+ * @example What a tree holds
+ * ```ts
+ * import { openTree } from "jsr:@atex/atex/fmf";
+ *
+ * const tree = openTree("./suite").adjust({ distro: "fedora-42" });
+ * for (const node of tree.prune({ keys: ["test"], filters: ["tag: fast"] })) {
+ *   console.log(node.name, node.toObject());
+ * }
+ * ```
+ *
+ * @example Errors say where
+ * ```ts
+ * import { FmfError, openTree } from "jsr:@atex/atex/fmf";
+ *
+ * try {
+ *   openTree("./suite");
+ * } catch (error) {
+ *   if (!(error instanceof FmfError)) throw error;
+ *   console.error(error.message); // net/ping.fmf:3:9: …
+ *   console.error(error.kind, error.file, error.line, error.node, error.key);
+ * }
+ * ```
+ *
+ * @example A tree made in the script
+ * ```ts
+ * import { Tree } from "jsr:@atex/atex/fmf";
+ *
+ * const tree = Tree.fromData({
+ *   test: "./run.sh",
+ *   tag: ["base"],
+ *   "/fast": { "tag+": ["fast"] },
+ *   "/slow": { adjust: { when: "arch == s390x", enabled: false } },
+ * });
+ * const names = Array.from(
+ *   tree.adjust({ arch: "s390x" }).prune({
+ *     conditions: [(data) => data.enabled !== false],
+ *   }),
+ *   (node) => node.name,
+ * );
+ * console.log(names); // [ "/fast" ]
+ * ```
+ *
+ * @module
+ */
+export { type AdjustOptions } from "./adjust.ts";
+export * from "./context.ts";
+export { FmfError, type FmfErrorKind, type FmfErrorPlace } from "./errors.ts";
+export type { FetchOptions } from "./fetch.ts";
+export {
+  type FmfIdentifier,
+  type ResolvedIdentifier,
+  resolveIdentifier,
+} from "./identifier.ts";
+export { openTree, type OpenTreeOptions } from "./loader.ts";
+export { type ClimbOptions, FmfNode, type FmfNodeFields } from "./node.ts";
+export type { Condition, PruneOptions } from "./select.ts";
+export { type FmfWarning, Tree, type TreeOptions } from "./tree.ts";
+export {
+  Float,
+  type FmfKey,
+  type FmfMap,
+  type FmfScalar,
+  type FmfValue,
+  PlainDate,
+  textOf,
+  Timestamp,
+} from "./value.ts";
