@@ -1,0 +1,107 @@
+/**
+ * Running git.
+ */
+import { FmfError } from "./errors.ts";
+
+/** How a git command ended. */
+export interface GitOutput {
+  success: boolean;
+  stdout: string;
+  /** What it complained about, without blanks around. */
+  stderr: string;
+}
+
+/** Options of {@linkcode git}. */
+export interface GitOptions {
+  cwd?: string;
+  env?: Record<string, string>;
+  signal?: AbortSignal | undefined;
+}
+
+/** Variables that would lead git to another repository than the one it is told. */
+const REPOSITORY_VARIABLES = [
+  "GIT_DIR",
+  "GIT_WORK_TREE",
+  "GIT_INDEX_FILE",
+  "GIT_OBJECT_DIRECTORY",
+  "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+  "GIT_COMMON_DIR",
+  "GIT_NAMESPACE",
+  "GIT_PREFIX",
+  "GIT_CEILING_DIRECTORIES",
+  "GIT_GRAFT_FILE",
+  "GIT_SHALLOW_FILE",
+  "GIT_NO_REPLACE_OBJECTS",
+  "GIT_REPLACE_REF_BASE",
+];
+
+const SETTINGS = [
+  "-c",
+  "protocol.ext.allow=never",
+  // What git would do behind our back, after the command.
+  "-c",
+  "gc.auto=0",
+  "-c",
+  "maintenance.auto=false",
+  "-c",
+  "core.hooksPath=/dev/null",
+  "-c",
+  "advice.detachedHead=false",
+];
+
+function environment(): Record<string, string> {
+  const env = Deno.env.toObject();
+  for (const name of REPOSITORY_VARIABLES) delete env[name];
+  return {
+    ...env,
+    // Nobody is there to be asked: neither by git, nor by its credential
+    // helper, nor by ssh.
+    GIT_TERMINAL_PROMPT: "0",
+    GIT_ASKPASS: "false",
+    SSH_ASKPASS: "false",
+    SSH_ASKPASS_REQUIRE: "force",
+    GCM_INTERACTIVE: "never",
+    LC_ALL: "C",
+  };
+}
+
+/**
+ * Runs git to its end, whatever its exit status.
+ *
+ * @throws {FmfError} of kind `fetch` if git is not there
+ */
+export async function git(
+  args: readonly string[],
+  options: GitOptions = {},
+): Promise<GitOutput> {
+  const { cwd, env = {}, signal } = options;
+  signal?.throwIfAborted();
+  let output;
+  try {
+    output = await new Deno.Command("git", {
+      args: [...SETTINGS, ...args],
+      env: { ...environment(), ...env },
+      clearEnv: true,
+      stdin: "null",
+      ...(cwd !== undefined && { cwd }),
+      ...(signal && { signal }),
+    }).output();
+  } catch (error) {
+    signal?.throwIfAborted();
+    if (error instanceof Deno.errors.NotFound) {
+      throw new FmfError(
+        "fetch",
+        "cannot run git: the program is not installed",
+        { cause: error },
+      );
+    }
+    throw error;
+  }
+  signal?.throwIfAborted();
+  const decoder = new TextDecoder();
+  return {
+    success: output.success,
+    stdout: decoder.decode(output.stdout),
+    stderr: decoder.decode(output.stderr).trim(),
+  };
+}
