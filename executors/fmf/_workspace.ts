@@ -1,0 +1,48 @@
+/**
+ * The directory that discovered tests are uploaded from.
+ */
+import { type CopyOptions, copyTree, removeTree } from "./_copy.ts";
+
+/** Gives the tree itself for as long as nothing has to be laid over it, then a copy. */
+export class Workspace {
+  readonly #tree: string;
+  readonly #resources: AsyncDisposableStack;
+  readonly #options: CopyOptions;
+  #copy: Promise<string> | undefined;
+  #path: string;
+
+  /** @param resources gets what removes the copy */
+  constructor(
+    tree: string,
+    resources: AsyncDisposableStack,
+    options: CopyOptions,
+  ) {
+    this.#tree = tree;
+    this.#path = tree;
+    this.#resources = resources;
+    this.#options = options;
+  }
+
+  /** The directory as it is now. */
+  get path(): string {
+    return this.#path;
+  }
+
+  /** A directory that may be written to, with the tree in it. */
+  writable(): Promise<string> {
+    this.#copy ??= this.empty()
+      .then(async (path) => {
+        await copyTree(this.#tree, path, this.#options);
+        return path;
+      });
+    return this.#copy;
+  }
+
+  /** A directory that may be written to, with nothing in it. */
+  async empty(): Promise<string> {
+    const path = await Deno.makeTempDir({ prefix: "atex-" });
+    this.#resources.defer(() => removeTree(path).catch(() => {}));
+    this.#path = path;
+    return path;
+  }
+}

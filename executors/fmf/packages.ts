@@ -1,0 +1,65 @@
+/**
+ * What tests and plans say about packages.
+ */
+import { FmfError } from "./metadata/errors.ts";
+
+/** The key with the packages that a test needs, or with those that it can do without. */
+export type PackageKey = "require" | "recommend";
+
+/** The part of discovered tests that {@linkcode allPackages} looks at. */
+export interface PackageSource {
+  /** Data of the plan. */
+  readonly plan: Readonly<Record<string, unknown>>;
+  /** Data of the tests, by name. */
+  readonly data: ReadonlyMap<string, Readonly<Record<string, unknown>>>;
+}
+
+/**
+ * The list that a key stands for which takes one value or a list of them:
+ * nothing for an absent one or null, otherwise the list, or a list of the one
+ * value.
+ */
+export function listOf<T>(value: T | readonly T[] | null | undefined): T[] {
+  if (value === undefined || value === null) return [];
+  return Array.isArray(value) ? [...value] : [value as T];
+}
+
+/** The packages of one test, in order; what is no package, such as a library, is left out. */
+export function packagesOf(
+  test: Readonly<Record<string, unknown>>,
+  key: PackageKey,
+): string[] {
+  return listOf(test[key]).filter((item) => typeof item === "string");
+}
+
+/**
+ * The packages of all tests, and those that the plan wants to be installed, each
+ * once and sorted.
+ *
+ * @throws {FmfError} of kind `discover` if `prepare` of the plan cannot be used
+ */
+export function allPackages(tests: PackageSource, key: PackageKey): string[] {
+  const names = new Set(planPackages(tests.plan));
+  for (const test of tests.data.values()) {
+    for (const name of packagesOf(test, key)) names.add(name);
+  }
+  return [...names].sort();
+}
+
+function planPackages(plan: Readonly<Record<string, unknown>>): string[] {
+  return listOf(plan.prepare).flatMap((item) => {
+    if (typeof item !== "object" || item === null || Array.isArray(item)) {
+      throw wrong("must be a mapping or a list of mappings");
+    }
+    const { how, package: packages } = item as Record<string, unknown>;
+    if (how !== "install") return [];
+    return listOf(packages).map((name) => {
+      if (typeof name === "string") return name;
+      throw wrong('"package" must be text or a list of text');
+    });
+  });
+}
+
+function wrong(reason: string): FmfError {
+  return new FmfError("discover", reason, { key: "prepare" });
+}
