@@ -1,0 +1,90 @@
+/**
+ * Comparing a benchmark with another implementation of the same.
+ */
+
+/** What every benchmark prints, as one line of JSON. */
+export interface Measurement {
+  name: string;
+  options: Record<string, unknown>;
+  /** How many tests, results, … */
+  n: number;
+  wall_ms: number;
+  cpu_ms: number;
+  children_cpu_ms: number;
+  peak_mib: number;
+  /** Proves that the work was done: equal for all implementations. */
+  check: string | number;
+  [count: string]: unknown;
+}
+
+/** The median of the ratios of pairs, with the smallest and the largest. */
+export interface Ratio {
+  median: number;
+  min: number;
+  max: number;
+}
+
+/** Result of {@linkcode compare}. */
+export interface Comparison {
+  name: string;
+  options: Record<string, unknown>;
+  pairs: number;
+  /** Ours divided by theirs. */
+  wall: Ratio;
+  cpu: Ratio;
+  peak: Ratio;
+  check: string | number;
+  same: boolean;
+}
+
+/** Runs a foreign benchmark: `command` as a shell would, with `args` appended. */
+async function runForeign(
+  command: string,
+  args: readonly string[],
+): Promise<Measurement> {
+  const { success, stdout } = await new Deno.Command("sh", {
+    args: ["-c", `${command} "$@"`, "sh", ...args],
+    stdin: "null",
+    stderr: "inherit",
+  }).output();
+  if (!success) throw new Error(`${command} failed`);
+  return JSON.parse(new TextDecoder().decode(stdout));
+}
+
+/** Measures in turn, ours and theirs, after one pair that does not count. */
+export async function compare(
+  ours: () => Promise<Measurement>,
+  command: string,
+  args: readonly string[],
+  pairs = 5,
+): Promise<Comparison> {
+  const measured: [Measurement, Measurement][] = [];
+  for (let i = 0; i <= pairs; i++) {
+    const pair: [Measurement, Measurement] = [
+      await ours(),
+      await runForeign(command, args),
+    ];
+    if (i > 0) measured.push(pair);
+  }
+  const ratio = (of: (one: Measurement) => number): Ratio => {
+    const ratios = measured.map(([a, b]) => of(a) / of(b)).sort((a, b) =>
+      a - b
+    );
+    return {
+      median: ratios[Math.floor(ratios.length / 2)],
+      min: ratios[0],
+      max: ratios.at(-1)!,
+    };
+  };
+  const [[{ name, options, check }]] = measured;
+  return {
+    name,
+    options,
+    pairs,
+    wall: ratio((one) => one.wall_ms),
+    cpu: ratio((one) => one.cpu_ms + one.children_cpu_ms),
+    peak: ratio((one) => one.peak_mib),
+    check,
+    same: measured.every(([a, b]) => a.check === b.check),
+  };
+}
