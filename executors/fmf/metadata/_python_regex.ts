@@ -1,0 +1,640 @@
+/**
+ * Translates patterns of Python's `re` to JavaScript's `u` dialect: to a
+ * pattern that means the same, or to an error; never to one that means
+ * something else.
+ */
+
+/** What is wrong with a pattern. */
+export class PatternError extends Error {
+  /** Takes what is wrong, and the index of the character where it is. */
+  constructor(message: string, readonly index: number) {
+    super(message);
+  }
+}
+
+/** A translated pattern. */
+export interface Translation {
+  /** The pattern in JavaScript's `u` dialect; group n of Python is called `gn`. */
+  source: string;
+  /** Whether it needs the flag `i`. */
+  ignoreCase: boolean;
+  /** How many groups there are. */
+  groups: number;
+  /** Numbers of named groups. */
+  names: ReadonlyMap<string, number>;
+  /** Groups that may hold something else in JavaScript after a match. */
+  unclear: ReadonlySet<number>;
+}
+
+/** Translates a pattern; throws a {@linkcode PatternError} for one that is invalid or has no equivalent. */
+export function translate(pattern: string, ignoreCase = false): Translation {
+  return new Translator(pattern, ignoreCase).translate();
+}
+
+interface Flags {
+  ignoreCase: boolean;
+  multiline: boolean;
+  dotAll: boolean;
+  verbose: boolean;
+  ascii: boolean;
+}
+
+/** A part of a pattern, as translated. */
+interface Item {
+  js: string;
+  /** An anchor cannot be repeated, and neither can a repetition. */
+  kind: "anchor" | "repetition" | "look" | "other";
+  /** Whether it can match the empty text. */
+  nullable: boolean;
+  /** Groups in it. */
+  groups: readonly number[];
+}
+
+type Range = readonly [low: number, high: number];
+
+const SPACE = {
+  unicode:
+    "\\t-\\r\\u{1c}-\\u{20}\\u{85}\\u{a0}\\u{1680}\\u{2000}-\\u{200a}\\u{2028}\\u{2029}\\u{202f}\\u{205f}\\u{3000}",
+  ascii: "\\t-\\r\\u{20}",
+};
+const CATEGORIES: Record<string, typeof SPACE> = {
+  d: { unicode: "\\p{Nd}", ascii: "0-9" },
+  s: SPACE,
+  w: { unicode: "\\p{L}\\p{N}_", ascii: "a-zA-Z0-9_" },
+};
+
+/** Escapes of control characters, and of the backslash. */
+export const CONTROLS: Readonly<Record<string, string>> = {
+  a: "\x07",
+  f: "\f",
+  n: "\n",
+  r: "\r",
+  t: "\t",
+  v: "\v",
+  "\\": "\\",
+};
+
+const HEX_LENGTHS: Record<string, number> = { x: 2, u: 4, U: 8 };
+
+/** Letters that Python takes for each other when it ignores case, and JavaScript does not. */
+const DOTTED = [0x49, 0x69, 0x130, 0x131];
+
+const MAX_DEPTH = 200;
+
+const pointOf = (char: string) => char.codePointAt(0)!;
+
+const isOctal = (char: string | undefined) =>
+  char !== undefined && /[0-7]/.test(char);
+
+const isDigit = (char: string | undefined) =>
+  char !== undefined && /[0-9]/.test(char);
+
+/** Whether a text can name a group. */
+export const isGroupName = (name: string): boolean =>
+  /^[\p{ID_Start}_]\p{ID_Continue}*$/u.test(name);
+
+const escape = (point: number) =>
+  /[a-zA-Z0-9_ ]/.test(String.fromCodePoint(point))
+    ? String.fromCodePoint(point)
+    : `\\u{${point.toString(16)}}`;
+
+class Translator {
+  readonly #chars: string[];
+  #at = 0;
+  #flags: Flags;
+  #groups = 0;
+  #hidden = 0;
+  readonly #names = new Map<string, number>();
+  readonly #open = new Set<number>();
+  /** Groups that have surely taken part when the current place is reached. */
+  #sure = new Set<number>();
+  readonly #unclear = new Set<number>();
+  /** How many groups there were when the outermost look-behind began. */
+  #lookBehind: number | undefined;
+  #depth = 0;
+
+  constructor(pattern: string, ignoreCase: boolean) {
+    this.#chars = Array.from(pattern);
+    this.#flags = {
+      ignoreCase,
+      multiline: false,
+      dotAll: false,
+      verbose: false,
+      ascii: false,
+    };
+  }
+
+  translate(): Translation {
+    const { js } = this.#alternatives(true);
+    if (this.#peek() === ")") throw this.#error("unbalanced parenthesis");
+    return {
+      source: js,
+      ignoreCase: this.#ignoresCase,
+      groups: this.#groups,
+      names: this.#names,
+      unclear: this.#unclear,
+    };
+  }
+
+  #error(message: string, index = this.#at): PatternError {
+    return new PatternError(message, index);
+  }
+
+  #peek(): string | undefined {
+    return this.#chars[this.#at];
+  }
+
+  #take(char: string): boolean {
+    if (this.#peek() !== char) return false;
+    this.#at++;
+    return true;
+  }
+
+  #next(missing: string): string {
+    const char = this.#chars[this.#at];
+    if (char === undefined) throw this.#error(missing);
+    this.#at++;
+    return char;
+  }
+
+  #until(end: string, missing: string): string {
+    const start = this.#at;
+    const stop = this.#chars.indexOf(end, start);
+    if (stop < 0) throw this.#error(missing);
+    this.#at = stop + 1;
+    return this.#chars.slice(start, stop).join("");
+  }
+
+  /** Whether JavaScript's own flag is on; ASCII letters are spelled out. */
+  get #ignoresCase(): boolean {
+    return this.#flags.ignoreCase && !this.#flags.ascii;
+  }
+
+  #alternatives(isStart = false): Item {
+    const before = this.#sure;
+    const branches: Item[] = [];
+    const sure: Set<number>[] = [];
+    do {
+      this.#sure = new Set(before);
+      branches.push(this.#sequence(isStart && branches.length === 0));
+      sure.push(this.#sure);
+    } while (this.#take("|"));
+    this.#sure = sure.reduce((all, some) => all.intersection(some));
+    return {
+      js: branches.map(({ js }) => js).join("|"),
+      kind: "other",
+      nullable: branches.some(({ nullable }) => nullable),
+      groups: branches.flatMap(({ groups }) => groups),
+    };
+  }
+
+  #sequence(isStart: boolean): Item {
+    const items: Item[] = [];
+    let sureBefore = this.#sure;
+    for (;;) {
+      if (this.#flags.verbose) this.#skipBlank();
+      const char = this.#peek();
+      if (char === undefined || char === "|" || char === ")") break;
+      const start = this.#at;
+      const repetition = this.#repetition();
+      if (repetition) {
+        const item = items.pop();
+        items.push(this.#repeat(item, repetition, sureBefore, start));
+        continue;
+      }
+      sureBefore = new Set(this.#sure);
+      const item = this.#element(isStart && items.length === 0);
+      if (item) items.push(item);
+    }
+    return {
+      js: items.map(({ js }) => js).join(""),
+      kind: "other",
+      nullable: items.every(({ nullable }) => nullable),
+      groups: items.flatMap(({ groups }) => groups),
+    };
+  }
+
+  #skipBlank(): void {
+    for (let char = this.#peek(); char !== undefined; char = this.#peek()) {
+      if (char === "#") {
+        while (![undefined, "\n"].includes(this.#peek())) this.#at++;
+      } else if (/[ \t\n\r\v\f]/.test(char)) {
+        this.#at++;
+      } else {
+        return;
+      }
+    }
+  }
+
+  /** Reads how often what stands before is meant; nothing if a brace is just a brace. */
+  #repetition(): [min: number, max: number] | undefined {
+    if (this.#take("*")) return [0, Infinity];
+    if (this.#take("+")) return [1, Infinity];
+    if (this.#take("?")) return [0, 1];
+    if (this.#peek() !== "{") return undefined;
+    const text = this.#chars.slice(this.#at, this.#at + 30).join("");
+    const match = /^\{(?:([0-9]+)|([0-9]*),([0-9]*))\}/.exec(text);
+    if (!match) return undefined;
+    const [whole, exactly, low, high] = match;
+    const min = Number(exactly ?? low);
+    const max = Number((exactly ?? high) || Infinity);
+    if (min > 65_535 || (max > 65_535 && max < Infinity)) {
+      throw this.#error("the repetition number is too large");
+    }
+    if (min > max) throw this.#error("min repeat greater than max repeat");
+    this.#at += whole.length;
+    return [min, max];
+  }
+
+  #repeat(
+    item: Item | undefined,
+    [min, max]: [number, number],
+    sureBefore: Set<number>,
+    at: number,
+  ): Item {
+    if (!item || item.kind === "anchor") {
+      throw this.#error("nothing to repeat", at);
+    }
+    if (item.kind === "repetition") throw this.#error("multiple repeat", at);
+    const { nullable, groups } = item;
+    if (max > 1) {
+      // JavaScript forgets groups at each turn and allows no empty turns
+      for (const group of groups) {
+        if (
+          nullable || this.#lookBehind !== undefined || !this.#sure.has(group)
+        ) this.#unclear.add(group);
+      }
+    }
+    if (min === 0) this.#sure = sureBefore;
+    const often = max === Infinity ? `{${min},}` : `{${min},${max}}`;
+    const atom = item.kind === "look" ? `(?:${item.js})` : item.js;
+    let js = atom + often;
+    if (this.#take("?")) js += "?";
+    else if (this.#take("+")) js = this.#atomic(js, at);
+    return { js, kind: "repetition", nullable: nullable || min === 0, groups };
+  }
+
+  /** What matches without ever giving anything back: a look-ahead does not, and then the same once more. */
+  #atomic(js: string, at: number): string {
+    if (this.#lookBehind !== undefined) {
+      throw this.#error("not supported in a look-behind", at);
+    }
+    const name = `h${++this.#hidden}`;
+    return `(?:(?=(?<${name}>${js}))\\k<${name}>)`;
+  }
+
+  #element(isStart: boolean): Item | undefined {
+    const { dotAll, multiline } = this.#flags;
+    const char = this.#next("unexpected end of pattern");
+    switch (char) {
+      case "(":
+        return this.#group(isStart);
+      case "[":
+        return this.#class();
+      case "\\":
+        return this.#escape();
+      case ".":
+        return item(dotAll ? "[^]" : "[^\\n]");
+      case "^":
+        return anchor(multiline ? "(?<![^\\n])" : "^");
+      case "$":
+        return anchor(multiline ? "(?![^\\n])" : "(?=\\n?$)");
+      default:
+        return this.#literal(pointOf(char));
+    }
+  }
+
+  #literal(point: number): Item {
+    const ranges = this.#withCases([[point, point]]);
+    return item(
+      ranges.length === 1
+        ? escape(point)
+        : `[${ranges.map(rangeText).join("")}]`,
+    );
+  }
+
+  /** Adds the other cases that JavaScript's flag does not. */
+  #withCases(ranges: Range[]): Range[] {
+    if (!this.#flags.ignoreCase) return ranges;
+    const result = [...ranges];
+    for (const [low, high] of ranges) {
+      if (this.#flags.ascii) {
+        for (const [first, shift] of [[0x41, 0x20], [0x61, -0x20]]) {
+          const from = Math.max(low, first);
+          const to = Math.min(high, first + 25);
+          if (from <= to) result.push([from + shift, to + shift]);
+        }
+      } else if (DOTTED.some((point) => low <= point && point <= high)) {
+        result.push(...DOTTED.map((point): Range => [point, point]));
+      }
+    }
+    return result;
+  }
+
+  /** What is between the brackets of a class for a category, whether it is negated or not. */
+  #category(letter: string): string {
+    const sets = CATEGORIES[letter.toLowerCase()];
+    return this.#flags.ascii ? sets.ascii : sets.unicode;
+  }
+
+  #escape(): Item {
+    const start = this.#at - 1;
+    const char = this.#next("bad escape (end of pattern)");
+    if (/[dswDSW]/.test(char)) {
+      const negation = /[DSW]/.test(char) ? "^" : "";
+      const set = `[${negation}${this.#category(char)}]`;
+      return item(this.#ignoresCase ? `(?-i:${set})` : set);
+    }
+    if (char === "b" || char === "B") {
+      const word = `[${this.#category("w")}]`;
+      const [one, other] = char === "b" ? ["!", "="] : ["=", "!"];
+      const js =
+        `(?:(?<=${word})(?${one}${word})|(?<!${word})(?${other}${word}))`;
+      return anchor(this.#ignoresCase ? `(?-i:${js})` : js);
+    }
+    if (char === "A") return anchor("^");
+    if (char === "Z") return anchor("$");
+    if (/[1-9]/.test(char)) {
+      const number = this.#groupNumber(char, start);
+      if (number !== undefined) return this.#reference(number, start);
+    }
+    return this.#literal(this.#escapedPoint(char, start));
+  }
+
+  /** The number in a back reference; nothing if it is an octal code. */
+  #groupNumber(first: string, start: number): number | undefined {
+    const [second, third] = this.#chars.slice(this.#at, this.#at + 2);
+    if (isOctal(first) && isOctal(second) && isOctal(third)) return undefined;
+    if (!isDigit(second)) return Number(first);
+    this.#at = start + 3;
+    return Number(first + second);
+  }
+
+  /** The character that an escape stands for; what stands for more is dealt with before. */
+  #escapedPoint(char: string, start: number, inClass = false): number {
+    if (char in CONTROLS) return pointOf(CONTROLS[char]);
+    if (char in HEX_LENGTHS) {
+      const digits = this.#chars.slice(this.#at, this.#at + HEX_LENGTHS[char]);
+      const text = digits.join("");
+      const point = parseInt(text, 16);
+      if (
+        !RegExp(`^[0-9a-fA-F]{${HEX_LENGTHS[char]}}$`).test(text) ||
+        point > 0x10ffff
+      ) {
+        throw this.#error(`incomplete or bad escape \\${char}`, start);
+      }
+      this.#at += digits.length;
+      return point;
+    }
+    if (isOctal(char)) {
+      let digits = char;
+      while (digits.length < 3 && isOctal(this.#peek())) {
+        digits += this.#next("");
+      }
+      const point = parseInt(digits, 8);
+      if (point > 0o377) throw this.#error("octal escape out of range", start);
+      return point;
+    }
+    if (inClass && char === "b") return 8;
+    if (char === "N") {
+      throw this.#error("named characters are not supported", start);
+    }
+    if (/[a-zA-Z0-9]/.test(char)) {
+      throw this.#error(`bad escape \\${char}`, start);
+    }
+    return pointOf(char);
+  }
+
+  #class(): Item {
+    const start = this.#at - 1;
+    const unfinished = "unterminated character set";
+    const negated = this.#take("^");
+    const ranges: Range[] = [];
+    let categories = "";
+    const negations: string[] = [];
+    const member = (): number | undefined => {
+      const at = this.#at;
+      const char = this.#next(unfinished);
+      if (char !== "\\") return pointOf(char);
+      const escaped = this.#next(unfinished);
+      if (!/[dswDSW]/.test(escaped)) {
+        return this.#escapedPoint(escaped, at, true);
+      }
+      const category = this.#category(escaped);
+      if (/[dsw]/.test(escaped)) categories += category;
+      else negations.push(`[^${category}]`);
+      return undefined;
+    };
+    do {
+      const at = this.#at;
+      const low = member();
+      if (this.#peek() === "-" && this.#chars[this.#at + 1] !== "]") {
+        this.#at++;
+        const high = member();
+        if (low === undefined || high === undefined || low > high) {
+          throw this.#error("bad character range", at);
+        }
+        ranges.push([low, high]);
+      } else if (low !== undefined) {
+        ranges.push([low, low]);
+      }
+    } while (this.#peek() !== "]" && this.#expectMore(unfinished, start));
+    this.#at++;
+    const inner = this.#withCases(ranges).map(rangeText).join("") + categories;
+    if (negations.length === 0) {
+      return item(`[${negated ? "^" : ""}${inner}]`);
+    }
+    const any = (inner ? [`[${inner}]`, ...negations] : negations).join("|");
+    return item(negated ? `(?:(?!${any})[^])` : `(?:${any})`);
+  }
+
+  #expectMore(missing: string, start: number): true {
+    if (this.#peek() === undefined) throw this.#error(missing, start);
+    return true;
+  }
+
+  #group(isStart: boolean): Item | undefined {
+    const start = this.#at - 1;
+    if (!this.#take("?")) return this.#capture(start);
+    const char = this.#next("unexpected end of pattern");
+    switch (char) {
+      case ":":
+        return this.#nonCapturing(start);
+      case "#":
+        this.#until(")", "missing ), unterminated comment");
+        return undefined;
+      case "=":
+      case "!":
+        return this.#look(char, start);
+      case "<":
+        if (this.#take("=")) return this.#lookBehindOf("<=", start);
+        if (this.#take("!")) return this.#lookBehindOf("<!", start);
+        throw this.#error(
+          "unknown extension ?<, a named group is (?P<name>…)",
+          start,
+        );
+      case ">": {
+        const { js, nullable, groups } = this.#body(start);
+        return { js: this.#atomic(js, start), kind: "other", nullable, groups };
+      }
+      case "(":
+        throw this.#error("conditional patterns are not supported", start);
+      case "P":
+        return this.#named(start);
+      default:
+        return this.#flagged(start, isStart);
+    }
+  }
+
+  /** What stands in parentheses, to the closing one. */
+  #body(start: number): Item {
+    if (++this.#depth > MAX_DEPTH) {
+      throw this.#error("nested too deeply", start);
+    }
+    const flags = this.#flags;
+    const body = this.#alternatives();
+    this.#flags = flags;
+    if (!this.#take(")")) {
+      throw this.#error("missing ), unterminated subpattern", start);
+    }
+    this.#depth--;
+    return body;
+  }
+
+  #nonCapturing(start: number): Item {
+    const body = this.#body(start);
+    return { ...body, js: `(?:${body.js})`, kind: "other" };
+  }
+
+  #capture(start: number, name?: string): Item {
+    const group = ++this.#groups;
+    if (name !== undefined) this.#names.set(name, group);
+    this.#open.add(group);
+    const { js, nullable, groups } = this.#body(start);
+    this.#open.delete(group);
+    this.#sure.add(group);
+    return {
+      js: `(?<g${group}>${js})`,
+      kind: "other",
+      nullable,
+      groups: [group, ...groups],
+    };
+  }
+
+  #named(start: number): Item {
+    if (this.#take("<")) {
+      const name = this.#until(">", "missing >, unterminated name");
+      if (!isGroupName(name)) {
+        throw this.#error("bad character in group name", start);
+      }
+      if (this.#names.has(name)) {
+        throw this.#error(`redefinition of group name ${name}`, start);
+      }
+      return this.#capture(start, name);
+    }
+    if (this.#take("=")) {
+      const name = this.#until(")", "missing ), unterminated name");
+      const group = this.#names.get(name);
+      if (group === undefined) {
+        throw this.#error(`unknown group name ${name}`, start);
+      }
+      return this.#reference(group, start);
+    }
+    throw this.#error("unknown extension ?P", start);
+  }
+
+  #reference(group: number, start: number): Item {
+    if (group > this.#groups) {
+      throw this.#error("invalid group reference", start);
+    }
+    if (this.#open.has(group)) {
+      throw this.#error("cannot refer to an open group", start);
+    }
+    if (group > (this.#lookBehind ?? Infinity)) {
+      throw this.#error(
+        "cannot refer to a group of the same look-behind",
+        start,
+      );
+    }
+    // JavaScript takes a group without part for the empty text, Python fails
+    if (!this.#sure.has(group) || this.#unclear.has(group)) {
+      throw this.#error(
+        "a reference to a group that need not take part is not supported",
+        start,
+      );
+    }
+    if (this.#flags.ascii && this.#flags.ignoreCase) {
+      throw this.#error("a reference is not supported with (?ai)", start);
+    }
+    return { js: `\\k<g${group}>`, kind: "other", nullable: true, groups: [] };
+  }
+
+  #look(sign: string, start: number): Item {
+    const before = new Set(this.#sure);
+    const { js, groups } = this.#body(start);
+    if (sign.endsWith("!")) {
+      this.#sure = before;
+      groups.forEach((group) => this.#unclear.add(group));
+    }
+    return { js: `(?${sign}${js})`, kind: "look", nullable: true, groups };
+  }
+
+  #lookBehindOf(sign: string, start: number): Item {
+    const outer = this.#lookBehind;
+    this.#lookBehind ??= this.#groups;
+    const look = this.#look(sign, start);
+    this.#lookBehind = outer;
+    return look;
+  }
+
+  /** `(?i)` for all, `(?i:…)` for what is inside. */
+  #flagged(start: number, isStart: boolean): Item | undefined {
+    const text = this.#chars.slice(start, start + 30).join("");
+    const match = /^\(\?([aimsux]*)(?:-([imsx]+))?([:)])/.exec(text);
+    if (!match) throw this.#error("unknown extension or flag", start);
+    const [whole, on, off = "", end] = match;
+    if (
+      /a.*u|u.*a/.test(on) || Array.from(on).some((flag) => off.includes(flag))
+    ) {
+      throw this.#error("incompatible flags", start);
+    }
+    if (end === ")" && off) throw this.#error("missing :", start);
+    if (end === ")" && !isStart) {
+      throw this.#error("global flags not at the start of the pattern", start);
+    }
+    this.#at = start + whole.length;
+    const outer = this.#flags;
+    const outside = this.#ignoresCase;
+    this.#flags = withFlags(outer, on, off);
+    if (end === ")") return undefined;
+    const inside = this.#ignoresCase;
+    const body = this.#body(start);
+    this.#flags = outer;
+    const modifier = inside === outside ? "" : inside ? "i" : "-i";
+    return { ...body, js: `(?${modifier}:${body.js})`, kind: "other" };
+  }
+}
+
+function item(js: string): Item {
+  return { js, kind: "other", nullable: false, groups: [] };
+}
+
+function anchor(js: string): Item {
+  return { js, kind: "anchor", nullable: true, groups: [] };
+}
+
+function rangeText([low, high]: Range): string {
+  return low === high ? escape(low) : `${escape(low)}-${escape(high)}`;
+}
+
+function withFlags(flags: Flags, on: string, off: string): Flags {
+  const has = (flag: string, before: boolean) =>
+    on.includes(flag) || (before && !off.includes(flag));
+  return {
+    ignoreCase: has("i", flags.ignoreCase),
+    multiline: has("m", flags.multiline),
+    dotAll: has("s", flags.dotAll),
+    verbose: has("x", flags.verbose),
+    ascii: on.includes("a") || (flags.ascii && !on.includes("u")),
+  };
+}
