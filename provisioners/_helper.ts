@@ -1,0 +1,26 @@
+/** What a helper is to do with its output. */
+export interface HelperOptions {
+  stdout?: "null" | "piped";
+}
+
+/**
+ * Starts a shell script that outlives us in a session of its own, and learns
+ * from the end of its input that we are gone. It does not keep this process
+ * from ending.
+ */
+export function spawnHelper(
+  script: string,
+  args: readonly string[],
+  { stdout = "null" }: HelperOptions = {},
+): Deno.ChildProcess {
+  const child = new Deno.Command("sh", {
+    args: ["-c", script, "sh", ...args],
+    cwd: "/",
+    stdin: "piped",
+    stdout,
+    stderr: "null",
+    detached: true,
+  }).spawn();
+  child.unref();
+  return child;
+}

@@ -1,0 +1,319 @@
+import { deadline } from "@std/async/deadline";
+import { delay } from "@std/async/delay";
+import { Semaphore } from "@std/async/unstable-semaphore";
+import { PodmanConnection } from "../connections/podman.ts";
+import {
+  type Backend,
+  type Reserving,
+  StillAliveError,
+  type System,
+} from "./_backend.ts";
+import { acquire } from "./_permit.ts";
+import { PodmanCli, type PodmanResult } from "./_podman_cli.ts";
+import { PodmanEvents } from "./_podman_events.ts";
+import {
+  imageMissing,
+  provideImage,
+  type PullPolicy,
+} from "./_podman_image.ts";
+import { LABEL, reap } from "./_podman_reaper.ts";
+import { formatOwner, holdRun, nextNumber, type Run } from "./_run.ts";
+import { Watchdog } from "./_watchdog.ts";
+import type { ProvisionerEvent } from "./events.ts";
+import { ProvisionError } from "./provisioner.ts";
+
+/** Milliseconds that a start waits for the removal of what dead scripts left. */
+const REAP_WAIT = 5000;
+/** Milliseconds that an aborted `podman run` has to end by itself: killed half-way it leaves more behind. */
+const RUN_PATIENCE = 5000;
+
+export interface PodmanBackendOptions {
+  image: string;
+  runOptions: readonly string[];
+  command: readonly string[];
+  pull: PullPolicy;
+  init: boolean;
+  maxLifetime: number;
+  podman: string;
+  parallel: number;
+  commandTimeout: number;
+}
+
+/** What there is between start and stop. */
+interface Session {
+  readonly prefix: string;
+  readonly run: Run;
+  readonly watchdog: Watchdog;
+  readonly events: PodmanEvents;
+  readonly resources: AsyncDisposableStack;
+  /** A client was killed: a container may still come into being. */
+  uncertain: boolean;
+}
+
+/** Containers, each in the system's podman for as long as it is lent. */
+export class PodmanBackend implements Backend {
+  readonly #options: PodmanBackendOptions;
+  readonly #cli: PodmanCli;
+  readonly #parallel: Semaphore;
+  readonly #emit: (event: ProvisionerEvent) => void;
+  #session?: Session;
+
+  constructor(
+    options: PodmanBackendOptions,
+    emit: (event: ProvisionerEvent) => void,
+  ) {
+    this.#options = options;
+    this.#cli = new PodmanCli(options.podman, options.commandTimeout);
+    this.#parallel = new Semaphore(options.parallel);
+    this.#emit = emit;
+  }
+
+  async start(signal: AbortSignal): Promise<void> {
+    const cli = this.#cli;
+    await checkProgram(cli, signal);
+    await provideImage(cli, this.#options.image, this.#options.pull, signal);
+    await using resources = new AsyncDisposableStack();
+    const run = resources.use(await holdRun());
+    const reaping = this.#reap(run);
+    resources.use(reaping);
+    await deadline(reaping.done, REAP_WAIT, { signal }).catch(() => {});
+    signal.throwIfAborted();
+    const prefix = `atex-${run.id}-${nextNumber()}-`;
+    const watchdog = resources.use(new Watchdog(cli.program, prefix, run.file));
+    const events = resources.use(new PodmanEvents(cli, prefix, this.#emit));
+    this.#session = {
+      prefix,
+      run,
+      watchdog,
+      events,
+      resources: resources.move(),
+      uncertain: false,
+    };
+  }
+
+  /** Removes what dead scripts left, in the background. */
+  #reap(run: Run): AsyncDisposable & { done: Promise<void> } {
+    const abort = new AbortController();
+    const done = reap(this.#cli, run, this.#emit, abort.signal).catch(
+      (error) => {
+        if (abort.signal.aborted) return;
+        this.#emit({ type: "warning", error });
+      },
+    );
+    return {
+      done,
+      [Symbol.asyncDispose]: () => (abort.abort(), done),
+    };
+  }
+
+  async reserve({ signal, identify }: Reserving): Promise<System> {
+    const session = this.#session!;
+    const number = nextNumber();
+    const id = `podman:${number}`;
+    const name = session.prefix + number;
+    identify(id);
+    await using undo = new AsyncDisposableStack();
+    {
+      using _permit = await acquire(this.#parallel, signal);
+      undo.defer(() => this.#undo(name, session));
+      await this.#create(name, session, signal);
+    }
+    signal.throwIfAborted();
+    const lost = session.events.watch(name);
+    undo.defer(() => session.events.unwatch(name));
+    const connection = await this.#connect(name, lost, signal);
+    undo.move();
+    const { image } = this.#options;
+    return {
+      id,
+      attributes: { image, container: name },
+      reusable: false,
+      connection,
+      lost,
+    };
+  }
+
+  /** Runs the container; when this rejects there may be one. */
+  async #create(
+    name: string,
+    session: Session,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { image } = this.#options;
+    let result: PodmanResult;
+    try {
+      result = await this.#cli.output(this.#runArguments(name, session), {
+        signal,
+        patience: RUN_PATIENCE,
+        timeout: Infinity, // the reservation has one
+      });
+    } catch (error) {
+      session.uncertain = true;
+      throw error;
+    }
+    const { code, said } = result;
+    if (code === 0) return;
+    if (code === 125 && /image not known|no such image/i.test(said)) {
+      throw imageMissing(this.#cli, image);
+    }
+    const wrongOption = code === 125 &&
+      /unknown (shorthand )?flag|invalid argument .* for .* flag/.test(said);
+    throw new ProvisionError(
+      `Cannot run a container of the image "${image}": ${
+        said || `exit code ${code}`
+      }`,
+      { fatal: code === 126 || code === 127 || wrongOption },
+    );
+  }
+
+  #runArguments(name: string, { run }: Session): string[] {
+    const { image, runOptions, command, init, maxLifetime } = this.#options;
+    const seconds = Math.ceil(maxLifetime / 1000);
+    const until = Math.floor(Date.now() / 1000) + seconds;
+    return [
+      ...["container", "run", "--quiet", "--detach", "--rm", "--pull=never"],
+      `--name=${name}`,
+      ...(init ? ["--init"] : []),
+      "--stop-timeout=1",
+      `--label=${LABEL.run}=${run.id}`,
+      `--label=${LABEL.owner}=${formatOwner(run.owner)}`,
+      `--label=${LABEL.kind}=podman`,
+      ...(seconds === Infinity
+        ? []
+        : [`--timeout=${seconds}`, `--label=${LABEL.until}=${until}`]),
+      ...runOptions,
+      image,
+      ...command,
+    ];
+  }
+
+  async #connect(
+    container: string,
+    lost: Promise<Error>,
+    signal: AbortSignal,
+  ): Promise<PodmanConnection> {
+    const { podman, image, command } = this.#options;
+    try {
+      return await PodmanConnection.open({ container, podman, signal });
+    } catch (error) {
+      signal.throwIfAborted();
+      const ended = await deadline(lost, 1000).catch(() => undefined);
+      if (!ended) throw error;
+      throw new ProvisionError(
+        `Cannot keep a container of the image "${image}": it ended at once, its command has to run for as long as the container is needed: ${
+          command.join(" ")
+        }`,
+        { cause: error },
+      );
+    }
+  }
+
+  /** After a reservation that did not come to its end. */
+  async #undo(name: string, session: Session): Promise<void> {
+    try {
+      await this.#remove(name);
+      if (!session.uncertain) return;
+      await delay(1000); // what the killed client had begun may take that long
+      await this.#remove(name);
+    } catch (error) {
+      session.uncertain = true;
+      this.#emit({ type: "warning", error: error as Error });
+    }
+  }
+
+  async dispose({ attributes: { container } }: System): Promise<void> {
+    this.#session!.events.unwatch(container);
+    await this.#remove(container);
+  }
+
+  /** No error if it is gone, however. */
+  async #remove(name: string): Promise<void> {
+    using _permit = await acquire(this.#parallel);
+    const errors: string[] = [];
+    while (errors.length < 2) {
+      const failure = await this.#attempt(
+        ["container", "rm", "-f", "-t", "0", name],
+      );
+      if (failure === undefined) return;
+      errors.push(failure);
+    }
+    const exists = await this.#cli.output(["container", "exists", name])
+      .catch(() => undefined);
+    if (exists?.code === 1) return;
+    const message = `Cannot remove the container "${name}": ${errors.at(-1)}`;
+    if (exists?.code === 0) throw new StillAliveError(message);
+    throw new ProvisionError(message);
+  }
+
+  /** Gives what was wrong. */
+  async #attempt(args: string[]): Promise<string | undefined> {
+    try {
+      const { code, said } = await this.#cli.output(args);
+      return code === 0 ? undefined : said || `exit code ${code}`;
+    } catch (error) {
+      return (error as Error).message;
+    }
+  }
+
+  async stop(): Promise<void> {
+    const session = this.#session!;
+    this.#session = undefined;
+    await using _ = session.resources;
+    const { prefix, watchdog, uncertain } = session;
+    const left = await this.#list(prefix);
+    const failure = left.length === 0
+      ? undefined
+      : await this.#attempt(["container", "rm", "-f", "-t", "0", ...left]);
+    if (failure !== undefined) {
+      throw new ProvisionError(
+        `Cannot remove the containers ${left.join(", ")}: ${failure}`,
+      );
+    }
+    // Otherwise it looks three times more, when its input ends.
+    if (!uncertain) await watchdog.dismiss();
+  }
+
+  async #list(prefix: string): Promise<string[]> {
+    const { code, stdout, said } = await this.#cli.output([
+      ...["ps", "-a", "--external"],
+      `--filter=name=^${prefix}`,
+      "--format={{.Names}}",
+    ]);
+    if (code !== 0) {
+      throw new ProvisionError(`Cannot list the containers of a run: ${said}`);
+    }
+    return stdout.split("\n").filter((name) => name !== "");
+  }
+}
+
+/** That the program is there, answers, and is podman. */
+async function checkProgram(
+  cli: PodmanCli,
+  signal: AbortSignal,
+): Promise<void> {
+  const { code, stdout, said } = await cli.output(
+    ["version", "--format=json"],
+    { signal },
+  );
+  const attempted = `Cannot use "${cli.program}" for containers`;
+  if (code !== 0) {
+    throw new ProvisionError(`${attempted}: ${said || `exit code ${code}`}`, {
+      fatal: true,
+    });
+  }
+  let version: unknown;
+  try {
+    version = JSON.parse(stdout)?.Client?.Version;
+  } catch {
+    // not podman
+  }
+  const [major] = String(version).split(".").map(Number);
+  if (!(major >= 4)) {
+    throw new ProvisionError(
+      version === undefined
+        ? `${attempted}: it does not answer as podman does`
+        : `${attempted}: its version is ${version}, 4.0 or later is needed`,
+      { fatal: true },
+    );
+  }
+}

@@ -1,0 +1,118 @@
+import { delay } from "@std/async/delay";
+import { join } from "@std/path/join";
+import type { PodmanCli } from "./_podman_cli.ts";
+import { factsOf, isAbandoned, probeRunFile } from "./_verdict.ts";
+import type { Run } from "./_run.ts";
+import type { ProvisionerEvent } from "./events.ts";
+import { ProvisionError } from "./provisioner.ts";
+
+/** Labels of our containers. */
+export const LABEL = {
+  run: "atex.run",
+  owner: "atex.owner",
+  kind: "atex.kind",
+  until: "atex.until",
+} as const;
+
+/** Most containers removed by one command. */
+const BATCH = 50;
+
+/** A container that has our labels and a name of ours. */
+interface Found {
+  readonly name: string;
+  readonly run: string;
+  /** Absent where podman lost all but the name. */
+  readonly owner?: string;
+  readonly until?: number;
+}
+
+/**
+ * Removes the containers of scripts that died, and then their run files.
+ *
+ * @throws {ProvisionError} if that did not work for some
+ */
+export async function reap(
+  cli: PodmanCli,
+  run: Run,
+  emit: (event: ProvisionerEvent) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const facts = factsOf(run.directory);
+  const dead: Found[] = [];
+  for (const found of await findOurs(cli, signal)) {
+    const { owner } = found;
+    const abandoned = owner === undefined
+      ? await facts.runFile(found.run) === "free"
+      : await isAbandoned({ ...found, owner }, run.owner, facts);
+    if (abandoned) dead.push(found);
+  }
+  for (let start = 0; start < dead.length; start += BATCH) {
+    const batch = dead.slice(start, start + BATCH);
+    await remove(cli, batch.map(({ name }) => name), signal);
+    for (const { name, owner = "" } of batch) {
+      emit({ type: "reaped", kind: "podman", name, owner });
+    }
+  }
+  await removeRunFiles(run.directory);
+}
+
+async function findOurs(
+  cli: PodmanCli,
+  signal: AbortSignal,
+): Promise<Found[]> {
+  const { code, stdout, said } = await cli.output(
+    ["ps", "-a", "--external", "--filter=name=^atex-", "--format=json"],
+    { signal },
+  );
+  if (code !== 0) {
+    throw new ProvisionError(`Cannot list containers of dead scripts: ${said}`);
+  }
+  const containers: {
+    Names?: string[] | null;
+    Labels?: Record<string, string> | null;
+  }[] = JSON.parse(stdout || "[]") ?? [];
+  return containers.flatMap(({ Names, Labels }) => {
+    // Images and what is made of them inherit labels: the name has to fit, too.
+    const name = Names?.find((name) => RUN_IN_NAME.test(name));
+    const [, run] = RUN_IN_NAME.exec(name ?? "") ?? [];
+    if (name === undefined) return [];
+    if (!Labels) return [{ name, run }];
+    const { [LABEL.owner]: owner, [LABEL.until]: until } = Labels;
+    if (owner === undefined || Labels[LABEL.run] !== run) return [];
+    return [{ name, run, owner, ...(until && { until: Number(until) }) }];
+  });
+}
+
+const RUN_IN_NAME = /^atex-([a-z0-9]{10})-\d+-\d+$/;
+
+/** The first attempt may fail on a mount that is still busy. */
+async function remove(
+  cli: PodmanCli,
+  names: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
+  for (let attempt = 1;; attempt++) {
+    const { code, said } = await cli.output(
+      ["container", "rm", "-f", "-t", "0", ...names],
+      { signal },
+    );
+    if (code === 0) return;
+    if (attempt === 2) {
+      throw new ProvisionError(
+        `Cannot remove containers of dead scripts: ${said}`,
+      );
+    }
+    await delay(1000, { signal });
+  }
+}
+
+/** What says that scripts are dead, when nothing of theirs is left. */
+async function removeRunFiles(directory: string): Promise<void> {
+  for await (const { name } of Deno.readDir(directory)) {
+    if (name.startsWith(".")) continue; // about to be locked
+    const path = join(directory, name);
+    if (await probeRunFile(path) === "free") {
+      await Deno.remove(path).catch(() => {}); // somebody else was faster
+    }
+  }
+}

@@ -1,0 +1,254 @@
+import { join } from "@std/path/join";
+import { ProvisionError } from "./provisioner.ts";
+
+/** What tells one process from all others, as far as it is known. Unknown is "-". */
+export interface Owner {
+  readonly hostname: string;
+  /** Changes with each boot of the kernel. */
+  readonly bootId: string;
+  readonly pid: string;
+  /** When the process began, in ticks of the kernel since its boot. */
+  readonly startTime: string;
+  /** Tells the directory of run files from one of the same name elsewhere. */
+  readonly directory: string;
+  /** In which processes are numbered this way. */
+  readonly pidNamespace: string;
+  /** Tells systems of the same host name apart. */
+  readonly machine: string;
+}
+
+/** Stands for what cannot be found out here. */
+export const UNKNOWN = "-";
+
+/** The owner as the text of a label: its fields with slashes between. */
+export function formatOwner(owner: Owner): string {
+  return [
+    owner.hostname,
+    owner.bootId,
+    owner.pid,
+    owner.startTime,
+    owner.directory,
+    owner.pidNamespace,
+    owner.machine,
+  ].join("/");
+}
+
+/** `undefined` if the text is none that {@linkcode formatOwner} makes. */
+export function parseOwner(text: string): Owner | undefined {
+  const fields = text.split("/");
+  if (fields.length !== 7 || fields.includes("")) return undefined;
+  const [
+    hostname,
+    bootId,
+    pid,
+    startTime,
+    directory,
+    pidNamespace,
+    machine,
+  ] = fields;
+  return {
+    hostname,
+    bootId,
+    pid,
+    startTime,
+    directory,
+    pidNamespace,
+    machine,
+  };
+}
+
+/** When a process began; `undefined` if it is dead or we may not see it. */
+export async function startTimeOf(pid: string): Promise<string | undefined> {
+  const stat = await readLine(`/proc/${pid}/stat`);
+  // The second field is a name in parentheses, which may hold anything.
+  const fields = stat?.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return fields && !"ZX".includes(fields[0]) ? fields[22 - 3] : undefined;
+}
+
+async function readLine(path: string): Promise<string | undefined> {
+  try {
+    return (await Deno.readTextFile(path)).trim();
+  } catch {
+    return undefined; // no Linux, no such process, or it is hidden from us
+  }
+}
+
+async function hash(text: string): Promise<string> {
+  const bytes = new TextEncoder().encode(text);
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return digest.slice(0, 6).toHex();
+}
+
+/** The directory in which this user's scripts keep their run files. */
+export async function openRunDirectory(): Promise<string> {
+  const uid = Deno.uid();
+  const runtime = Deno.env.get("XDG_RUNTIME_DIR");
+  const places = runtime?.startsWith("/") ? [join(runtime, "atex")] : [];
+  places.push(`/tmp/atex-${uid}`);
+  const faults: string[] = [];
+  for (const place of places) {
+    const directory = join(place, "runs");
+    const fault = await makePrivate(place, uid) ??
+      await makePrivate(directory, uid);
+    if (fault === undefined) return directory;
+    faults.push(fault);
+  }
+  throw new ProvisionError(
+    `Cannot make a directory for run files: ${faults.join("; ")}`,
+    { fatal: true },
+  );
+}
+
+/** Makes a directory that is ours alone; tells what is in the way. */
+async function makePrivate(
+  path: string,
+  uid: number | null,
+): Promise<string | undefined> {
+  try {
+    await Deno.mkdir(path, { mode: 0o700 });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) {
+      return `"${path}" cannot be made (${(error as Error).message})`;
+    }
+  }
+  const info = await Deno.lstat(path);
+  if (!info.isDirectory) return `"${path}" is not a directory`;
+  if (info.uid !== uid) return `"${path}" belongs to user ${info.uid}`;
+  if ((info.mode ?? 0) & 0o077) await Deno.chmod(path, 0o700);
+}
+
+/** Who we are, for owner labels. */
+export async function describeOwner(directory: string): Promise<Owner> {
+  const [info, bootId, startTime, machine, namespace] = await Promise.all([
+    Deno.stat(directory),
+    readLine("/proc/sys/kernel/random/boot_id"),
+    startTimeOf("self"),
+    readLine("/etc/machine-id"),
+    Deno.readLink("/proc/self/ns/pid").catch(() => ""),
+  ]);
+  return {
+    hostname: Deno.hostname().replaceAll("/", "_") || UNKNOWN,
+    bootId: bootId || UNKNOWN,
+    pid: String(Deno.pid),
+    startTime: startTime ?? UNKNOWN,
+    // The device and number of the directory tell it from that of a container.
+    directory: await hash(`${directory}:${info.dev}:${info.ino}`),
+    pidNamespace: /\d+/.exec(namespace)?.[0] ?? UNKNOWN,
+    machine: machine ? await hash(machine) : UNKNOWN,
+  };
+}
+
+/** What this process is known by, as long as somebody holds it. */
+export interface Run extends AsyncDisposable {
+  /** Ten characters of `a-z0-9`, the same for the life of the process. */
+  readonly id: string;
+  readonly owner: Owner;
+  /** Of the run files of this user's scripts. */
+  readonly directory: string;
+  /** The run file. */
+  readonly file: string;
+}
+
+let runId: string | undefined;
+let current: { holders: number; file: Promise<RunFile> } | undefined;
+let lastClosed: Promise<void> = Promise.resolve();
+let counter = 0;
+
+/** The name of this process in labels and names of what it makes. */
+export function getRunId(): string {
+  if (runId === undefined) {
+    const random = crypto.getRandomValues(new Uint32Array(10));
+    const letters = "abcdefghijklmnopqrstuvwxyz0123456789";
+    runId = Array.from(random, (n) => letters[n % letters.length]).join("");
+  }
+  return runId;
+}
+
+/** 1, 2, 3 …: no number twice in this process. */
+export function nextNumber(): number {
+  return ++counter;
+}
+
+/**
+ * Keeps a run file: a file that this process has locked tells others that what
+ * carries our run id still has an owner. The kernel unlocks it however we end.
+ * All holders share one file; the last one removes it.
+ */
+export async function holdRun(): Promise<Run> {
+  const mine = current ??= {
+    holders: 0,
+    // Not before the former file of the same name is removed.
+    file: lastClosed.then(() => RunFile.open(getRunId())),
+  };
+  mine.holders++;
+  const release = async () => {
+    if (--mine.holders > 0) return;
+    current = undefined;
+    await (lastClosed = mine.file.then((file) => file.close(), () => {}));
+  };
+  try {
+    const { id, owner, directory } = await mine.file;
+    const stack = new AsyncDisposableStack(); // disposing twice is harmless
+    stack.defer(release);
+    return {
+      id,
+      owner,
+      directory,
+      file: join(directory, id),
+      [Symbol.asyncDispose]: () => stack.disposeAsync(),
+    };
+  } catch (error) {
+    await release();
+    throw error;
+  }
+}
+
+class RunFile {
+  private constructor(
+    readonly id: string,
+    readonly owner: Owner,
+    readonly directory: string,
+    private readonly file: Deno.FsFile,
+  ) {}
+
+  static async open(id: string): Promise<RunFile> {
+    const directory = await openRunDirectory();
+    const owner = await describeOwner(directory);
+    // Locked before it gets its name: nobody ever finds it unlocked.
+    const hidden = join(directory, `.${id}.${crypto.randomUUID()}`);
+    using stack = new DisposableStack();
+    let file: Deno.FsFile;
+    try {
+      file = await Deno.open(hidden, {
+        createNew: true,
+        write: true,
+        mode: 0o600,
+      });
+      stack.use(file);
+      if (!await file.tryLock(true)) throw new Error("it is locked already");
+      const content = JSON.stringify({
+        run: id,
+        ...owner,
+        user: Deno.uid(),
+        script: Deno.mainModule,
+        since: new Date().toISOString(),
+      });
+      await file.write(new TextEncoder().encode(content + "\n"));
+      await Deno.rename(hidden, join(directory, id));
+    } catch (error) {
+      await Deno.remove(hidden).catch(() => {});
+      throw new ProvisionError(
+        `Cannot lock a run file in "${directory}": ${(error as Error).message}`,
+        { cause: error, fatal: true },
+      );
+    }
+    stack.move();
+    return new RunFile(id, owner, directory, file);
+  }
+
+  async close(): Promise<void> {
+    // Removed while it is locked: afterwards it might be somebody else's.
+    await Deno.remove(join(this.directory, this.id)).catch(() => {});
+    this.file.close();
+  }
+}

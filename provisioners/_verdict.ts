@@ -1,0 +1,79 @@
+import { join } from "@std/path/join";
+import { type Owner, parseOwner, startTimeOf, UNKNOWN } from "./_run.ts";
+
+/** What an object that outlives processes says about its owner. */
+export interface Claim {
+  readonly run: string;
+  /** An owner, as text. */
+  readonly owner: string;
+  /** Seconds since 1970 at which the object ends by itself. */
+  readonly until?: number;
+}
+
+/** What can be found out about processes; replaced in tests. */
+export interface Facts {
+  /** Seconds since 1970. */
+  now(): number;
+  runFile(run: string): Promise<"locked" | "free" | "missing">;
+  /** `undefined` if we cannot tell. */
+  startTimeOf(pid: string): Promise<string | undefined>;
+  /** False if the processes of other users may be hidden from us. */
+  seesAll(): Promise<boolean>;
+}
+
+/** Clocks of different machines differ. */
+const CLOCK_SLACK = 600;
+
+/** The facts of this machine, with the run files of that directory. */
+export function factsOf(directory: string): Facts {
+  return {
+    now: () => Date.now() / 1000,
+    runFile: (run) => probeRunFile(join(directory, run)),
+    startTimeOf,
+    seesAll: async () => await startTimeOf("1") !== undefined,
+  };
+}
+
+/** Whoever can lock a run file knows that its owner is dead. */
+export async function probeRunFile(
+  path: string,
+): Promise<"locked" | "free" | "missing"> {
+  let file: Deno.FsFile;
+  try {
+    file = await Deno.open(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "missing";
+    throw error;
+  }
+  using _ = file;
+  // Shared: two who look at the same time do not take each other for the owner.
+  return await file.tryLock(false) ? "free" : "locked";
+}
+
+/**
+ * True if the owner of an object is certainly dead, or if the object is overdue.
+ * In doubt, its owner lives.
+ */
+export async function isAbandoned(
+  claim: Claim,
+  me: Owner,
+  facts: Facts,
+): Promise<boolean> {
+  const overdue = claim.until !== undefined &&
+    facts.now() > claim.until + CLOCK_SLACK;
+  const owner = parseOwner(claim.owner);
+  const sameHost = owner?.hostname === me.hostname &&
+    owner.machine === me.machine;
+  if (!owner || !sameHost) return overdue;
+
+  const ours = owner.directory === me.directory;
+  const file = ours ? await facts.runFile(claim.run) : "missing";
+  if (file !== "missing") return file === "free";
+  // Somebody cleaned up, or the run files of its user are elsewhere.
+  if (owner.bootId !== me.bootId) return true;
+  if (
+    owner.pidNamespace !== me.pidNamespace || owner.startTime === UNKNOWN
+  ) return overdue;
+  if (!ours && !await facts.seesAll()) return overdue;
+  return await facts.startTimeOf(owner.pid) !== owner.startTime;
+}

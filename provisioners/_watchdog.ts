@@ -1,0 +1,71 @@
+import { spawnHelper } from "./_helper.ts";
+
+/**
+ * Removes all containers whose name has the prefix `$1` when its input ends, by
+ * the command in the arguments from `$3` on, and then the file `$2`. It goes on
+ * until it found nothing three times, for those that are still being made, but
+ * not for ever. A line `home` ends it instead; any other keeps the file.
+ */
+export const WATCHDOG_SCRIPT = `
+trap '' INT HUP TERM
+prefix=$1
+file=$2
+shift 2
+read -r word
+if [ "$word" = home ]; then exit 0; fi
+quiet=0
+rounds=0
+while [ "$quiet" -lt 3 ] && [ "$rounds" -lt 300 ]; do
+  if ids=$("$@" ps -aq --external --filter "name=^$prefix"); then
+    if [ -n "$ids" ]; then
+      quiet=0
+      # shellcheck disable=SC2086 # a list
+      "$@" rm -f -t 0 $ids
+    else
+      quiet=$((quiet + 1))
+    fi
+    rounds=$((rounds + 1))
+  else
+    rounds=$((rounds + 10))
+  fi
+  sleep 1
+done
+if [ -z "$word" ]; then rm -f -- "$file"; fi
+`;
+
+/** A process that removes our containers when we are gone. */
+export class Watchdog implements AsyncDisposable {
+  readonly #child: Deno.ChildProcess;
+  readonly #status: Promise<Deno.CommandStatus>;
+  #closed?: Promise<void>;
+
+  /** The run file goes with the last container. */
+  constructor(program: string, prefix: string, runFile: string) {
+    this.#child = spawnHelper(WATCHDOG_SCRIPT, [prefix, runFile, program]);
+    this.#status = this.#child.status;
+  }
+
+  /** Sends it home: nothing is left for it to do. */
+  async dismiss(): Promise<void> {
+    this.#closed ??= this.#say("home\n");
+    this.#child.ref();
+    await this.#closed;
+    await this.#status;
+  }
+
+  /** Lets it look for containers now; it ends by itself. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed ??= this.#say("look\n");
+    await this.#closed;
+  }
+
+  async #say(text: string): Promise<void> {
+    const writer = this.#child.stdin.getWriter();
+    try {
+      await writer.write(new TextEncoder().encode(text));
+      await writer.close();
+    } catch {
+      // Somebody ended it.
+    }
+  }
+}

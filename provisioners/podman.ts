@@ -1,0 +1,233 @@
+/**
+ * Lends podman containers, each made for one use and removed afterwards.
+ *
+ * Containers never outlive the script, however it ends: a watchdog process
+ * removes them when the script is gone, the next start of this provisioner by
+ * the same user removes what a watchdog could not, and podman itself ends each
+ * after {@linkcode PodmanProvisionerOptions.maxLifetime}.
+ *
+ * Needs podman 4.0 or later, a POSIX `sh`, and the permissions to run programs,
+ * to read and write files and to read the environment, the host name and the
+ * user id: in practice `deno run -A`.
+ *
+ * @example A container, for a moment
+ * ```ts no-run
+ * import { PodmanProvisioner } from "jsr:@atex/atex/provisioners/podman";
+ * import { run } from "jsr:@atex/atex/connections/process";
+ *
+ * await using pool = await new PodmanProvisioner({
+ *   image: "registry.fedoraproject.org/fedora:42",
+ *   pull: "missing",
+ *   maxRemotes: 4,
+ * }).start();
+ * pool.provision();
+ * await using remote = await pool.getRemote();
+ * console.log(await run(remote, ["cat", "/etc/os-release"]));
+ * ```
+ *
+ * @module
+ */
+import type { Semaphore } from "@std/async/unstable-semaphore";
+import type { SignalOptions } from "../connections/connection.ts";
+import { guard } from "./_guard.ts";
+import { PodmanBackend } from "./_podman_backend.ts";
+import { Pool } from "./_pool.ts";
+import type { EventOptions } from "./events.ts";
+import type { Provisioner, Remote } from "./provisioner.ts";
+
+/** Options of {@linkcode PodmanProvisioner}. */
+export interface PodmanProvisionerOptions extends EventOptions {
+  /** Name or id of the image. */
+  image: string;
+  /**
+   * Most containers at one moment.
+   *
+   * @default {10}
+   */
+  maxRemotes?: number;
+  /**
+   * More options of `podman container run`. The container is known by its name
+   * and removed when it ends: `--name`, `--restart` and `--replace` are not for here.
+   *
+   * @default {[]}
+   */
+  runOptions?: readonly string[];
+  /**
+   * The command that keeps the container alive.
+   *
+   * @default {["sleep", "inf"]}
+   */
+  command?: readonly string[];
+  /**
+   * Whether `start()` fetches the image: `never`, if it is `missing`, if the
+   * registry can be reached and has a `newer` one, or `always`.
+   *
+   * @default {"never"}
+   */
+  pull?: "never" | "missing" | "newer" | "always";
+  /**
+   * Run an init process, which collects the orphans of tests.
+   *
+   * @default {true}
+   */
+  init?: boolean;
+  /**
+   * Milliseconds after which podman ends a container in any case; `Infinity` for
+   * no limit.
+   *
+   * @default {86_400_000} a day
+   */
+  maxLifetime?: number;
+  /**
+   * The podman program.
+   *
+   * @default {"podman"}
+   */
+  podman?: string;
+  /**
+   * How many containers are made or removed at the same time.
+   *
+   * @default {4}
+   */
+  parallel?: number;
+  /**
+   * Milliseconds in which a container has to be ready.
+   *
+   * @default {300_000}
+   */
+  reserveTimeout?: number;
+  /**
+   * Milliseconds in which a podman command that does not make a container or
+   * pull an image has to end.
+   *
+   * @default {60_000}
+   */
+  commandTimeout?: number;
+  /**
+   * Shared by several provisioners, it bounds what they lend together.
+   *
+   * @default nothing is shared
+   */
+  limit?: Semaphore;
+}
+
+/** Lends podman containers of an image. */
+export class PodmanProvisioner implements Provisioner {
+  /** `podman:` and the image */
+  readonly name: string;
+  /** Most containers at one moment. */
+  readonly maxRemotes: number;
+  readonly #pool: Pool;
+
+  /**
+   * Stores the options.
+   *
+   * @throws {TypeError} if `image` or `command` is empty, or `image` begins with "-"
+   * @throws {RangeError} if a number is out of range
+   */
+  constructor(options: PodmanProvisionerOptions) {
+    const {
+      image,
+      maxRemotes = 10,
+      runOptions = [],
+      command = ["sleep", "inf"],
+      pull = "never",
+      init = true,
+      maxLifetime = 86_400_000,
+      podman = "podman",
+      parallel = 4,
+      reserveTimeout = 300_000,
+      commandTimeout = 60_000,
+      limit,
+      onEvent,
+    } = options;
+    if (typeof image !== "string" || image === "" || image.startsWith("-")) {
+      throw new TypeError(
+        `Cannot lend containers of the image "${image}": "image" must be the name or id of an image`,
+      );
+    }
+    if (!Number.isInteger(parallel) || parallel < 1) {
+      throw new RangeError(
+        `Cannot make ${parallel} containers at a time: "parallel" must be a positive whole number`,
+      );
+    }
+    const times = { maxLifetime, reserveTimeout, commandTimeout };
+    for (const [name, ms] of Object.entries(times)) {
+      if (!(ms > 0)) {
+        throw new RangeError(
+          `Cannot use ${ms} as "${name}": it must be a positive number of milliseconds`,
+        );
+      }
+    }
+    this.name = `podman:${image}`;
+    this.maxRemotes = maxRemotes;
+    this.#pool = new Pool({
+      name: this.name,
+      maxRemotes,
+      reserveTimeout,
+      limit,
+      onEvent,
+      backend: new PodmanBackend({
+        image,
+        runOptions: [...runOptions],
+        command: [...command],
+        pull,
+        init,
+        maxLifetime,
+        podman,
+        parallel,
+        commandTimeout,
+      }, guard(onEvent)),
+    });
+  }
+
+  /**
+   * Checks podman and the image, pulls it if that is wanted, and removes what
+   * scripts left behind that did not get to it (for which it waits at most 5 s).
+   *
+   * @throws {ProvisionError} if podman is missing or does not work, or the image is not there
+   */
+  async start(options?: SignalOptions): Promise<this> {
+    await this.#pool.start(options);
+    return this;
+  }
+
+  /**
+   * Asks for more containers: `count`, or 1. Never waits.
+   *
+   * @throws {RangeError} if `count` is neither a positive integer nor `Infinity`, or if it and `maxRemotes` are both `Infinity`
+   * @throws {ProvisionerStoppedError} before `start()` and after `stop()`
+   */
+  provision(count?: number): void {
+    this.#pool.provision(count);
+  }
+
+  /**
+   * Waits for the next container in which commands can be run.
+   *
+   * @throws {ProvisionError} if one could not be had; `fatal` if the image or the command is at fault
+   * @throws {ProvisionerStoppedError} if `stop()` was called
+   */
+  getRemote(options?: SignalOptions): Promise<Remote> {
+    return this.#pool.getRemote(options);
+  }
+
+  /** Drops what was asked for and has not begun. */
+  clear(): void {
+    this.#pool.clear();
+  }
+
+  /**
+   * Ends what is being made and removes all containers.
+   *
+   * @throws {AggregateError} if some could not be removed; the watchdog goes on trying
+   */
+  stop(): Promise<void> {
+    return this.#pool.stop();
+  }
+
+  /** Stops; failures are events only. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop().catch(() => {});
+  }
+}

@@ -1,0 +1,306 @@
+/** What is left of scripts that lend containers and do not get to clean up. */
+import assert from "node:assert/strict";
+import type { ProvisionerEvent } from "../../provisioners/events.ts";
+import { PodmanProvisioner } from "../../provisioners/podman.ts";
+import { openRunDirectory } from "../../provisioners/_run.ts";
+import { run } from "../../connections/process.ts";
+import { cannotRun, imageName, podman, podmanMissing } from "../_podman.ts";
+
+const ignore = cannotRun(
+  "integration/provisioner_podman_killed",
+  podmanMissing(),
+);
+
+/** One line that the script printed. */
+interface Told {
+  type: string;
+  run?: string;
+  container?: string;
+  name?: string;
+}
+
+/** A user's script in a process of its own. */
+class Script implements AsyncDisposable {
+  readonly told: Told[] = [];
+  readonly #child: Deno.ChildProcess;
+  readonly #reading: Promise<void>;
+  #news = Promise.withResolvers<void>();
+
+  constructor(count: number, then: "wait" | "end") {
+    this.#child = new Deno.Command(Deno.execPath(), {
+      args: [
+        "run",
+        "-A",
+        "--no-check",
+        `--config=${new URL("../../deno.json", import.meta.url).pathname}`,
+        new URL("_pool_script.ts", import.meta.url).pathname,
+        imageName("tiny"),
+        String(count),
+        then,
+      ],
+      stdin: "null",
+      stdout: "piped",
+    }).spawn();
+    this.#reading = this.#read();
+  }
+
+  async #read(): Promise<void> {
+    let rest = "";
+    const text = this.#child.stdout.pipeThrough(new TextDecoderStream());
+    for await (const part of text) {
+      const lines = (rest + part).split("\n");
+      rest = lines.pop()!;
+      for (const line of lines) this.told.push(JSON.parse(line));
+      this.#news.resolve();
+      this.#news = Promise.withResolvers();
+    }
+    this.#news.resolve();
+  }
+
+  /** Waits until it told so many things of that kind. */
+  async tells(type: string, count = 1): Promise<Told> {
+    for (;;) {
+      const told = this.told.filter((told) => told.type === type);
+      if (told.length >= count) return told[count - 1];
+      const ended = this.#reading.then(() => "ended");
+      if (await Promise.race([this.#news.promise, ended]) === "ended") {
+        assert.fail(`The script ended without ${count} "${type}"`);
+      }
+    }
+  }
+
+  get run(): string {
+    return this.told.find(({ type }) => type === "started")!.run!;
+  }
+
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  get status(): Promise<Deno.CommandStatus> {
+    return this.#child.status;
+  }
+
+  async kill(): Promise<void> {
+    this.#child.kill("SIGKILL");
+    await this.#child.status;
+    await this.#reading;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.#child.kill("SIGKILL");
+    } catch {
+      // Ended already.
+    }
+    await this.#child.status;
+    await this.#reading;
+  }
+}
+
+async function containersOf(run: string): Promise<string[]> {
+  const names = await podman(
+    "ps",
+    "-a",
+    "--external",
+    `--filter=name=^atex-${run}-`,
+    "--format={{.Names}}",
+  );
+  return names.split("\n").filter((name) => name !== "");
+}
+
+/** Processes whose arguments name the run. */
+async function processesOf(run: string): Promise<number[]> {
+  const found: number[] = [];
+  for await (const { name } of Deno.readDir("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    const text = await Deno.readTextFile(`/proc/${name}/cmdline`).catch(() =>
+      ""
+    );
+    if (text.includes(`atex-${run}`)) found.push(Number(name));
+  }
+  return found;
+}
+
+const childrenOf = async (pid: number): Promise<number[]> => {
+  const found: number[] = [];
+  for await (const { name } of Deno.readDir("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    const stat = await Deno.readTextFile(`/proc/${name}/stat`).catch(() => "");
+    if (stat.slice(stat.lastIndexOf(")")).split(" ")[2] === String(pid)) {
+      found.push(Number(name));
+    }
+  }
+  return found;
+};
+
+const alive = (pids: number[]): Promise<number[]> =>
+  Promise.all(
+    pids.map((pid) => Deno.stat(`/proc/${pid}`).then(() => [pid], () => [])),
+  ).then((lists) => lists.flat());
+
+async function eventually(
+  what: () => Promise<boolean>,
+  ms: number,
+  message: string,
+): Promise<void> {
+  const end = performance.now() + ms;
+  while (!await what()) {
+    if (performance.now() > end) assert.fail(message);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+for (
+  const [when, type, count] of [
+    ["while some of its containers are still being made", "reserving", 5],
+    ["as soon as it has one of them", "taken", 1],
+    ["when it has all of them", "taken", 8],
+  ] as const
+) {
+  Deno.test({
+    name:
+      `a script that is killed ${when} leaves nothing, and disturbs no other`,
+    ignore,
+    fn: async () => {
+      await using other = await new PodmanProvisioner({
+        image: imageName("tiny"),
+        runOptions: ["--network=none"],
+      }).start();
+      other.provision();
+      const remote = await other.getRemote();
+
+      await using script = new Script(8, "wait");
+      await script.tells(type, count);
+      const children = await childrenOf(script.pid);
+      assert.ok(children.length >= 2); // the watchdog and podman events at least
+      await script.kill();
+      const { run: name } = script;
+      await eventually(
+        async () => (await containersOf(name)).length === 0,
+        5000,
+        "containers are left",
+      );
+      // Nothing comes after that, and the helpers end.
+      await eventually(
+        async () =>
+          (await processesOf(name)).length === 0 &&
+          (await alive(children)).length === 0,
+        15_000,
+        "processes are left",
+      );
+      assert.deepEqual(await containersOf(name), []);
+      const runFile = `${await openRunDirectory()}/${name}`;
+      await assert.rejects(Deno.stat(runFile), Deno.errors.NotFound);
+
+      assert.equal(await run(remote, ["echo", "still here"]), "still here\n");
+      assert.deepEqual(
+        await podman(
+          "inspect",
+          "-f",
+          "{{.State.Status}}",
+          remote.attributes.container,
+        ),
+        "running",
+      );
+    },
+  });
+}
+
+Deno.test({
+  name: "a script that ends without stop() leaves nothing",
+  ignore,
+  fn: async () => {
+    await using script = new Script(2, "end");
+    assert.equal((await script.status).code, 0);
+    const { run } = script;
+    await eventually(
+      async () =>
+        (await containersOf(run)).length === 0 &&
+        (await processesOf(run)).length === 0,
+      10_000,
+      "something is left",
+    );
+  },
+});
+
+Deno.test({
+  name:
+    "what a script leaves whose watchdog was killed, too, the next start removes, and nothing else",
+  ignore,
+  fn: async () => {
+    await using living = new Script(1, "wait");
+    const { container } = await living.tells("taken");
+    await using foreign = await makeContainer([]);
+    await using inherited = await makeContainer([
+      "--label=atex.run=aaaaaaaaaa",
+    ]);
+
+    await using dead = new Script(4, "wait");
+    await dead.tells("taken", 4);
+    const left = await containersOf(dead.run);
+    assert.equal(left.length, 4);
+    const watchdogs = (await childrenOf(dead.pid)).filter((pid) =>
+      Deno.readTextFileSync(`/proc/${pid}/cmdline`).includes("atex-")
+    );
+    assert.equal(watchdogs.length, 1);
+    Deno.kill(watchdogs[0], "SIGKILL");
+    await dead.kill();
+    const runFile = `${await openRunDirectory()}/${dead.run}`;
+    await Deno.stat(runFile);
+    assert.deepEqual((await containersOf(dead.run)).sort(), left.sort());
+
+    const events: ProvisionerEvent[] = [];
+    await using pool = new PodmanProvisioner({
+      image: imageName("tiny"),
+      onEvent: (event) => events.push(event),
+    });
+    await pool.start();
+    assert.deepEqual(await containersOf(dead.run), []);
+    const reaped = events.flatMap((event) =>
+      event.type === "reaped" && left.includes(event.name) ? [event] : []
+    );
+    assert.deepEqual(reaped.map(({ name }) => name).sort(), left.sort());
+    assert.ok(
+      reaped.every(({ kind, owner }) =>
+        kind === "podman" && owner.startsWith(`${Deno.hostname()}/`)
+      ),
+    );
+    await assert.rejects(Deno.stat(runFile), Deno.errors.NotFound);
+    for (const name of [container!, foreign.name, inherited.name]) {
+      const status = await podman("inspect", "-f", "{{.State.Status}}", name);
+      assert.equal(status, "running");
+    }
+    await living.kill();
+    await eventually(
+      async () => (await containersOf(living.run)).length === 0,
+      5000,
+      "containers are left",
+    );
+  },
+});
+
+/** A container that is not ours to remove. */
+async function makeContainer(
+  args: string[],
+): Promise<AsyncDisposable & { name: string }> {
+  const name = `atex-test-${crypto.randomUUID().slice(0, 8)}`;
+  await podman(
+    "run",
+    "-d",
+    "--rm",
+    "--pull=never",
+    "--network=none",
+    `--name=${name}`,
+    ...args,
+    imageName("tiny"),
+    "sleep",
+    "600",
+  );
+  return {
+    name,
+    [Symbol.asyncDispose]: async () => {
+      await podman("rm", "-f", "-t", "0", name);
+    },
+  };
+}

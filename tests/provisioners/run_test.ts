@@ -1,0 +1,209 @@
+import assert from "node:assert/strict";
+import {
+  describeOwner,
+  formatOwner,
+  getRunId,
+  holdRun,
+  nextNumber,
+  openRunDirectory,
+  parseOwner,
+  startTimeOf,
+} from "../../provisioners/_run.ts";
+import { probeRunFile } from "../../provisioners/_verdict.ts";
+
+const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
+
+/** Sets a variable of the environment for a while. */
+function withRuntimeDirectory(value: string | undefined): Disposable {
+  const before = Deno.env.get("XDG_RUNTIME_DIR");
+  const set = (value?: string) =>
+    value === undefined
+      ? Deno.env.delete("XDG_RUNTIME_DIR")
+      : Deno.env.set("XDG_RUNTIME_DIR", value);
+  set(value);
+  return { [Symbol.dispose]: () => set(before) };
+}
+
+async function temporary(): Promise<AsyncDisposable & { path: string }> {
+  const path = await Deno.makeTempDir({ prefix: "atex-test-" });
+  return {
+    path,
+    [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }),
+  };
+}
+
+Deno.test("getRunId() is the same ten letters and digits all the time", () => {
+  assert.match(getRunId(), /^[a-z0-9]{10}$/);
+  assert.equal(getRunId(), getRunId());
+});
+
+Deno.test("nextNumber() gives no number twice", () => {
+  const numbers = [nextNumber(), nextNumber(), nextNumber()];
+  assert.equal(new Set(numbers).size, 3);
+});
+
+Deno.test("openRunDirectory() makes a directory that is ours alone", async () => {
+  await using runtime = await temporary();
+  using _ = withRuntimeDirectory(runtime.path);
+  assert.equal(await openRunDirectory(), `${runtime.path}/atex/runs`);
+  await Deno.chmod(`${runtime.path}/atex`, 0o777);
+  assert.equal(await openRunDirectory(), `${runtime.path}/atex/runs`);
+  const { mode } = await Deno.stat(`${runtime.path}/atex`);
+  assert.equal(mode! & 0o777, 0o700);
+});
+
+Deno.test("openRunDirectory() leaves alone what is not a directory of ours", async () => {
+  await using runtime = await temporary();
+  await Deno.mkdir(`${runtime.path}/elsewhere`);
+  const atex = `${runtime.path}/atex`;
+  await Deno.symlink(`${runtime.path}/elsewhere`, atex);
+  using _ = withRuntimeDirectory(runtime.path);
+  const fallback = `/tmp/atex-${Deno.uid()}/runs`;
+  assert.equal(await openRunDirectory(), fallback);
+  await Deno.remove(atex);
+  await Deno.mkdir(atex, { mode: 0o700 });
+  await Deno.writeTextFile(`${atex}/runs`, "in the way");
+  assert.equal(await openRunDirectory(), fallback);
+  for (const unusable of [`${runtime.path}/missing`, "relative", undefined]) {
+    using _ = withRuntimeDirectory(unusable);
+    assert.equal(await openRunDirectory(), fallback);
+  }
+  assert.deepEqual([...Deno.readDirSync(`${runtime.path}/elsewhere`)], []);
+});
+
+Deno.test("holdRun() keeps one locked file until its last holder is gone", async () => {
+  await using runtime = await temporary();
+  using _ = withRuntimeDirectory(runtime.path);
+  const [first, second] = await Promise.all([holdRun(), holdRun()]);
+  assert.equal(first.id, getRunId());
+  assert.equal(first.directory, `${runtime.path}/atex/runs`);
+  const path = `${first.directory}/${first.id}`;
+  assert.deepEqual([...Deno.readDirSync(first.directory)].map((e) => e.name), [
+    first.id,
+  ]);
+  const content = JSON.parse(await Deno.readTextFile(path));
+  assert.equal(content.run, first.id);
+  assert.equal(content.pid, String(Deno.pid));
+  assert.equal(content.script, Deno.mainModule);
+  assert.equal(await probeRunFile(path), "locked");
+  await first[Symbol.asyncDispose]();
+  await first[Symbol.asyncDispose](); // counts once
+  assert.equal(await probeRunFile(path), "locked");
+  const closing = second[Symbol.asyncDispose]();
+  const third = await holdRun(); // while the former file is being removed
+  await closing;
+  assert.equal(await probeRunFile(path), "locked");
+  await third[Symbol.asyncDispose]();
+  assert.equal(await probeRunFile(path), "missing");
+});
+
+Deno.test("holdRun() that fails tells all that is in the way, and works later", async () => {
+  await using runtime = await temporary();
+  await Deno.mkdir(`${runtime.path}/atex/runs`, { recursive: true });
+  await Deno.chmod(`${runtime.path}/atex`, 0o700);
+  using _ = withRuntimeDirectory(runtime.path);
+  const { open } = Deno;
+  try {
+    Deno.open = () => Promise.reject(new Error("no space left"));
+    await assert.rejects(holdRun(), {
+      name: "ProvisionError",
+      fatal: true,
+      message:
+        `Cannot lock a run file in "${runtime.path}/atex/runs": no space left`,
+    });
+  } finally {
+    Deno.open = open;
+  }
+  await using run = await holdRun();
+  assert.equal(await probeRunFile(`${run.directory}/${run.id}`), "locked");
+});
+
+Deno.test("a run file is free as soon as its process is killed, even while children live", async () => {
+  await using runtime = await temporary();
+  const script = `
+    import { holdRun } from "${new URL(
+    "../../provisioners/_run.ts",
+    import.meta.url,
+  )}";
+    const run = await holdRun();
+    const child = new Deno.Command("sleep", { args: ["60"], detached: true, stdout: "null" }).spawn();
+    console.log(run.directory + "/" + run.id + " " + child.pid);
+    await child.status;`;
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-check", `--config=${CONFIG}`, "-"],
+    env: { XDG_RUNTIME_DIR: runtime.path },
+    stdin: "piped",
+    stdout: "piped",
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(script));
+  await writer.close();
+  const reader = child.stdout.getReader();
+  const { value } = await reader.read();
+  const [path, pid] = new TextDecoder().decode(value).trim().split(" ");
+  assert.equal(await probeRunFile(path), "locked");
+  child.kill("SIGKILL");
+  await child.status;
+  try {
+    assert.equal(await probeRunFile(path), "free");
+    assert.equal(await probeRunFile(path), "free"); // looking changes nothing
+  } finally {
+    Deno.kill(Number(pid), "SIGKILL");
+    await reader.cancel();
+  }
+});
+
+Deno.test("describeOwner() tells this process from others", async () => {
+  await using directory = await temporary();
+  const owner = await describeOwner(directory.path);
+  assert.equal(owner.hostname, Deno.hostname());
+  assert.equal(owner.pid, String(Deno.pid));
+  assert.deepEqual(parseOwner(formatOwner(owner)), owner);
+  for (const field of Object.values(owner)) assert.match(field, /^[^/]+$/);
+  await using other = await temporary();
+  assert.notEqual(
+    (await describeOwner(other.path)).directory,
+    owner.directory,
+  );
+});
+
+Deno.test("parseOwner() takes nothing else for an owner", () => {
+  for (
+    const text of ["", "a/b", "a/b/c/d/e/f", "a/b/c/d/e/f/g/h", "a/b/c//e/f/g"]
+  ) {
+    assert.equal(parseOwner(text), undefined);
+  }
+});
+
+Deno.test({
+  name: "startTimeOf() reads the start of any process, whatever its name",
+  ignore: Deno.build.os !== "linux",
+  fn: async () => {
+    const mine = await startTimeOf("self");
+    assert.match(mine!, /^\d+$/);
+    assert.equal(await startTimeOf(String(Deno.pid)), mine);
+    assert.equal(await startTimeOf("0"), undefined);
+    await using directory = await temporary();
+    const program = `${directory.path}/a) S 1 (b`;
+    await Deno.copyFile("/bin/sleep", program);
+    const child = new Deno.Command(program, { args: ["60"] }).spawn();
+    const started = await startTimeOf(String(child.pid));
+    child.kill("SIGKILL");
+    await child.status;
+    assert.match(started!, /^\d+$/);
+    const zombie = new Deno.Command("sh", {
+      args: ["-c", "sleep 0 & echo $!; exec sleep 60"],
+      stdout: "piped",
+    }).spawn();
+    const reader = zombie.stdout.getReader();
+    const pid = new TextDecoder().decode((await reader.read()).value).trim();
+    while (await startTimeOf(pid) !== undefined) { // until it has ended
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    assert.match(await Deno.readTextFile(`/proc/${pid}/stat`), / Z /);
+    await reader.cancel();
+    zombie.kill("SIGKILL");
+    await zombie.status;
+    assert.ok(Number(started) >= Number(mine));
+  },
+});

@@ -1,0 +1,25 @@
+import assert from "node:assert/strict";
+import { EVENTS_SCRIPT } from "../../provisioners/_podman_events.ts";
+import { WATCHDOG_SCRIPT } from "../../provisioners/_watchdog.ts";
+import { cannotRun, missingPrograms } from "../_parts.ts";
+
+for (
+  const [name, script] of Object.entries({ WATCHDOG_SCRIPT, EVENTS_SCRIPT })
+) {
+  Deno.test({
+    name: `${name} is a POSIX shell script without fault`,
+    ignore: cannotRun("provisioners/scripts", missingPrograms("shellcheck")),
+    fn: async () => {
+      const child = new Deno.Command("shellcheck", {
+        args: ["--shell=sh", "--color=never", "-"],
+        stdin: "piped",
+        stdout: "piped",
+      }).spawn();
+      const writer = child.stdin.getWriter();
+      await writer.write(new TextEncoder().encode(script));
+      await writer.close();
+      const { stdout } = await child.output();
+      assert.equal(new TextDecoder().decode(stdout), "");
+    },
+  });
+}
