@@ -21,23 +21,26 @@ import { asEarlier } from "./_outcome.ts";
 import { asError, Steps } from "./_steps.ts";
 import { acquire, untilEnd } from "./_waiting.ts";
 
-/** How many results may wait to be stored before no further test is started. */
-const MAX_WAITING_INGESTS = 100;
 /** After so many happenings in a row, timers and signals get their turn. */
 const BATCH = 64;
 /** How often a run that waits for systems tells so, in milliseconds. */
 const STALLED_EVERY = 10 * 60_000;
 
-/** Begins a run; `environment` is the real one or that of a test. */
+/**
+ * Begins a run; `environment` is the real one or that of a test.
+ *
+ * @param maxWaitingIngests how many results may wait to be stored before no further test is started
+ */
 export function startAdHoc(
   settings: Settings,
   { signal }: SignalOptions,
   environment: Environment,
+  maxWaitingIngests = 100,
 ): OpenRun {
   const { platform, tests, provisioners, concurrency } = settings;
   const state = newState(tests, provisioners, {
     ...settings,
-    maxPendingIngests: concurrency.ingest + MAX_WAITING_INGESTS,
+    maxPendingIngests: concurrency.ingest + maxWaitingIngests,
   }, settings);
   const ledger = new Ledger(platform, tests);
   return new OpenRun({

@@ -133,7 +133,7 @@ function setupFailed(
   moves.giveBack(system, broken ? "setup-failed" : undefined);
   if (broken && state.failedSetups > maxFailedSetups) {
     const why =
-      `${state.failedSetups} setups failed, the last one of ${remote}`;
+      `too many setups failed (${state.failedSetups}), the last one on ${remote}`;
     moves.fail("SetupRetriesExceeded", why, error);
   }
 }

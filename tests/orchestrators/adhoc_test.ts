@@ -1,0 +1,676 @@
+import {
+  deepStrictEqual as equal,
+  match,
+  ok,
+  rejects,
+  throws,
+} from "node:assert/strict";
+import type { IngestInfo } from "../../aggregators/aggregator.ts";
+import {
+  type AdHocOptions,
+  AdHocOrchestrator,
+} from "../../orchestrators/adhoc.ts";
+import {
+  OrchestratorError,
+  type Run,
+  type RunEvent,
+  type RunSummary,
+} from "../../orchestrators/orchestrator.ts";
+import { reruns } from "../../orchestrators/policies.ts";
+import {
+  PretendedAggregator,
+  PretendedExecutor,
+  PretendedPool,
+  StoppedPool,
+} from "./pretend.ts";
+
+type Work = ConstructorParameters<typeof PretendedExecutor>[1];
+
+/** Options for a run of which only something matters. */
+function options(
+  { work, ...others }: Partial<AdHocOptions> & { work?: Work },
+): AdHocOptions {
+  return {
+    platform: "here",
+    tests: ["/a", "/b", "/c"],
+    provisioners: [new PretendedPool()],
+    executor: (remote) => new PretendedExecutor(remote, work),
+    aggregator: new PretendedAggregator(),
+    ...others,
+  };
+}
+
+async function incomplete(run: Run): Promise<OrchestratorError> {
+  const error = await run.finished.then(() => undefined, (error) => error);
+  ok(error instanceof OrchestratorError, Deno.inspect(error));
+  return error;
+}
+
+async function eventsOf(run: Run): Promise<RunEvent[]> {
+  return await Array.fromAsync(run);
+}
+
+const untilAborted = (signal: AbortSignal) =>
+  new Promise<never>((_, reject) =>
+    signal.addEventListener("abort", () => reject(signal.reason))
+  );
+
+/** A directory of one's own, which must be empty at the end. */
+async function withDirectory(
+  use: (directory: string) => Promise<void>,
+): Promise<void> {
+  const directory = await Deno.makeTempDir({ prefix: "atex-test-" });
+  try {
+    await use(directory);
+    equal([...Deno.readDirSync(directory)], []);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+Deno.test("AdHocOrchestrator runs every test and gives every system back", async () => {
+  const pool = new PretendedPool({ maxRemotes: 2 });
+  const aggregator = new PretendedAggregator();
+  const work = (test: string) => test === "/b" ? 3 : 0;
+  const run = new AdHocOrchestrator(
+    options({ provisioners: [pool], aggregator, work }),
+  ).run();
+  const [summary, events] = await Promise.all([run.finished, eventsOf(run)]);
+  const { ingested, startedAt, finishedAt, ...counts } = summary;
+  equal(counts, {
+    platform: "here",
+    tests: 3,
+    passed: 2,
+    failed: 1,
+    flaky: 0,
+    earlier: [],
+    notRun: [],
+    ingestErrors: [],
+    releaseErrors: [],
+    handedOut: pool.remotes.length,
+    released: pool.remotes.length,
+    setups: counts.setups,
+    reruns: 0,
+  });
+  equal([...ingested.keys()].sort(), ["/a", "/b", "/c"]);
+  equal(ingested.get("/b")?.exitCode, 3);
+  equal(aggregator.tests.length, 3);
+  equal(pool.reasons.length, pool.remotes.length);
+  ok(startedAt <= finishedAt);
+  equal(events[0].type, "run-started");
+  equal(events.at(-1)?.type, "run-finished");
+  ok(events.every(({ time }, i) => i === 0 || time >= events[i - 1].time));
+  equal(run.status, {
+    tests: 3,
+    queued: 0,
+    running: 0,
+    done: 3,
+    failed: 1,
+    reruns: 0,
+    requested: 0,
+    settingUp: 0,
+    spares: 0,
+  });
+});
+
+Deno.test("run() can be called once", async () => {
+  const orchestrator = new AdHocOrchestrator(options({}));
+  const run = orchestrator.run();
+  throws(() => orchestrator.run(), {
+    name: "TypeError",
+    message: "Cannot run tests: run() was called before",
+  });
+  await run.finished;
+});
+
+Deno.test("run() does nothing before the caller has had a chance to listen", async () => {
+  const pool = new PretendedPool();
+  const run = new AdHocOrchestrator(options({ provisioners: [pool] })).run();
+  for (let i = 0; i < 100; i++) await Promise.resolve();
+  equal(pool.asked, 0);
+  equal((await eventsOf(run))[0].type, "run-started");
+});
+
+Deno.test("each iteration of a run is a subscription of its own, from then on", async () => {
+  const run = new AdHocOrchestrator(options({})).run();
+  const late: RunEvent[][] = [];
+  const listening: Promise<unknown>[] = [];
+  const all: RunEvent[] = [];
+  for await (const event of run) {
+    all.push(event);
+    if (all.length % 3 === 0) {
+      const events: RunEvent[] = [];
+      late.push(events);
+      listening.push((async () => {
+        for await (const event of run) events.push(event);
+      })());
+    }
+  }
+  await Promise.all(listening);
+  ok(late.length > 3);
+  for (const events of late) {
+    ok(events.length < all.length);
+    equal(events, all.slice(all.length - events.length));
+  }
+  equal(await eventsOf(run), [], "a run that is over has no further events");
+});
+
+Deno.test("leaving an iteration of a run leaves the run and other iterations alone", async () => {
+  const run = new AdHocOrchestrator(options({})).run();
+  const all = eventsOf(run);
+  for await (const event of run) {
+    if (event.type === "test-started") break;
+  }
+  const iterator = run[Symbol.asyncIterator]();
+  equal(await iterator.return!(), { done: true, value: undefined });
+  equal(await iterator.next(), { done: true, value: undefined });
+  equal((await run.finished).passed, 3);
+  equal((await all).at(-1)?.type, "run-finished");
+});
+
+Deno.test("a run that fails disturbs nobody who does not wait for it", async () => {
+  const run = new AdHocOrchestrator(
+    options({ provisioners: [new StoppedPool()] }),
+  ).run();
+  const events = await eventsOf(run); // an unhandled rejection would fail this test
+  const last = events.at(-1);
+  equal(last?.type === "run-finished" && last.kind, "NoRemotes");
+});
+
+Deno.test("a provisioner that was stopped is not asked again", async () => {
+  const run = new AdHocOrchestrator(
+    options({ provisioners: [new StoppedPool()] }),
+  ).run();
+  const error = await incomplete(run);
+  equal(error.kind, "NoRemotes");
+  equal(
+    error.message,
+    'Cannot complete the run on "here": no provisioner can supply systems (pool: pool was stopped); 3 of 3 tests were not run',
+  );
+  equal((error.cause as Error).name, "ProvisionerStoppedError");
+  equal(error.summary.notRun, ["/a", "/b", "/c"]);
+});
+
+Deno.test("disposing of a run ends its tests and waits for its end", async () => {
+  const pool = new PretendedPool({ maxRemotes: 2 });
+  let ended = 0;
+  let run: Run;
+  {
+    await using inner = new AdHocOrchestrator(options({
+      provisioners: [pool],
+      work: (_test, _artifacts, { signal }) =>
+        untilAborted(signal!).finally(() => ended++),
+    })).run();
+    run = inner;
+    for await (const { type } of run) if (type === "test-started") break;
+  }
+  ok(ended > 0);
+  equal(pool.reasons.length, pool.remotes.length);
+  const error = await incomplete(run);
+  equal(error.kind, "Aborted");
+  equal((error.cause as Error).message, "disposed");
+  await run[Symbol.asyncDispose]();
+});
+
+Deno.test("disposing of a run before it begins asks nobody for anything", async () => {
+  const pool = new PretendedPool();
+  const run = new AdHocOrchestrator(options({ provisioners: [pool] })).run();
+  const events = eventsOf(run);
+  await run[Symbol.asyncDispose]();
+  equal(pool.asked, 0);
+  equal((await events).map(({ type }) => type), [
+    "run-started",
+    "aborting",
+    "run-finished",
+  ]);
+});
+
+Deno.test("disposing of a run that is over changes nothing", async () => {
+  const run = new AdHocOrchestrator(options({})).run();
+  await run.finished;
+  await run[Symbol.asyncDispose]();
+  equal((await run.finished).passed, 3);
+});
+
+Deno.test("an abort ends a run with the reason as its cause", async () => {
+  const abort = new AbortController();
+  const reason = new Error("enough");
+  const run = new AdHocOrchestrator(options({
+    work: (test, _artifacts, { signal }) => {
+      if (test === "/a") return 0;
+      abort.abort(reason);
+      return untilAborted(signal!);
+    },
+    provisioners: [new PretendedPool({ maxRemotes: 1 })],
+  })).run(abort);
+  const error = await incomplete(run);
+  equal(error.kind, "Aborted");
+  equal(error.cause, reason);
+  equal(
+    error.message,
+    'Cannot complete the run on "here": the run was aborted; 2 of 3 tests were not run',
+  );
+  equal([...error.summary.ingested.keys()], ["/a"]);
+  equal(error.summary.notRun, ["/b", "/c"]);
+});
+
+Deno.test("a signal that is aborted already keeps a run from beginning", async () => {
+  const pool = new PretendedPool();
+  const signal = AbortSignal.abort("no");
+  const run = new AdHocOrchestrator(options({ provisioners: [pool] }))
+    .run({ signal });
+  equal((await incomplete(run)).kind, "Aborted");
+  equal(pool.asked, 0);
+});
+
+Deno.test("a run leaves no listener on the signal of the caller", async () => {
+  const { signal } = new AbortController();
+  let listeners = 0;
+  const add = signal.addEventListener.bind(signal);
+  const remove = signal.removeEventListener.bind(signal);
+  signal.addEventListener = (...args: Parameters<typeof add>) => {
+    listeners++;
+    add(...args);
+  };
+  signal.removeEventListener = (...args: Parameters<typeof remove>) => {
+    listeners--;
+    remove(...args);
+  };
+  await new AdHocOrchestrator(options({})).run({ signal }).finished;
+  equal(listeners, 0);
+});
+
+Deno.test("timers and signals get their turn while tests end at once", async () => {
+  const tests = Array.from({ length: 100_000 }, (_, i) => `/t${i}`);
+  const signal = AbortSignal.timeout(50);
+  const error = await incomplete(
+    new AdHocOrchestrator(options({ tests })).run({ signal }),
+  );
+  equal(error.kind, "Aborted");
+  ok(error.summary.notRun.length > 0);
+});
+
+Deno.test("tests get directories of their own for artifacts: new, empty, private, removed at the end", async () => {
+  await withDirectory(async (parent) => {
+    const seen: string[] = [];
+    const aggregator = new PretendedAggregator(async (_test, artifacts) => {
+      equal(await Deno.readTextFile(`${artifacts}/files/log`), "hello");
+      await Deno.remove(`${artifacts}/files/log`);
+    });
+    const run = new AdHocOrchestrator(options({
+      artifacts: new URL(`file://${parent}/new/`),
+      aggregator,
+      work: (_test, artifacts) => {
+        const { mode } = Deno.statSync(artifacts);
+        equal((mode ?? 0) & 0o777, 0o700);
+        equal([...Deno.readDirSync(artifacts)], []);
+        seen.push(artifacts);
+        Deno.mkdirSync(`${artifacts}/files`);
+        Deno.writeTextFileSync(`${artifacts}/files/log`, "hello");
+        return 0;
+      },
+    })).run();
+    const { passed, ingestErrors } = await run.finished;
+    equal(ingestErrors, []);
+    equal(passed, 3);
+    equal(new Set(seen).size, 3);
+    for (const path of seen) match(path, /\/new\/atex-[^/]+\/\d+$/);
+    equal([...Deno.readDirSync(`${parent}/new`)], []);
+    await Deno.remove(`${parent}/new`);
+  });
+});
+
+Deno.test("artifacts of attempts that nobody wants are removed", async () => {
+  await withDirectory(async (artifacts) => {
+    const run = new AdHocOrchestrator(options({
+      artifacts,
+      rerun: reruns(1),
+      work: (_test, directory, { attempt }) => {
+        Deno.writeTextFileSync(`${directory}/results`, "");
+        return attempt === 1 ? 1 : 0;
+      },
+    })).run();
+    const summary = await run.finished;
+    equal(summary.flaky, 3);
+    equal(summary.reruns, 3);
+    equal(summary.earlier.map(({ attempt }) => attempt), [1, 1, 1]);
+  });
+});
+
+Deno.test("results that cannot be stored stay where they are, and the run says so", async () => {
+  const parent = await Deno.makeTempDir({ prefix: "atex-test-" });
+  try {
+    const run = new AdHocOrchestrator(options({
+      artifacts: parent,
+      aggregator: new PretendedAggregator((test) => {
+        if (test === "/b") throw new Error("disk full");
+      }),
+      work: (test, artifacts) => {
+        Deno.writeTextFileSync(`${artifacts}/results`, test);
+        return 0;
+      },
+    })).run();
+    const events = eventsOf(run);
+    const error = await incomplete(run);
+    equal(error.kind, "IngestFailed");
+    equal((error.cause as Error).message, "disk full");
+    const [{ test, artifacts, attempt }] = error.summary.ingestErrors;
+    equal([test, attempt], ["/b", 1]);
+    equal(
+      error.message,
+      `Cannot complete the run on "here": the results of "/b" could not be stored and are in "${artifacts}"`,
+    );
+    equal(Deno.readTextFileSync(`${artifacts}/results`), "/b");
+    const [own, ...others] = [...Deno.readDirSync(parent)];
+    equal(others, []);
+    equal([...Deno.readDirSync(`${parent}/${own.name}`)].length, 1);
+    const failed = (await events).find(({ type }) => type === "ingest-failed");
+    equal(failed?.type === "ingest-failed" && failed.artifacts, artifacts);
+    equal([...error.summary.ingested.keys()].sort(), ["/a", "/c"]);
+    equal(error.summary.passed, 3, "the test passed, whatever came later");
+  } finally {
+    await Deno.remove(parent, { recursive: true });
+  }
+});
+
+Deno.test("without a place for artifacts the run ends, and its systems are given back", async () => {
+  const file = await Deno.makeTempFile({ prefix: "atex-test-" });
+  try {
+    const pool = new PretendedPool();
+    const run = new AdHocOrchestrator(
+      options({ artifacts: `${file}/below`, provisioners: [pool] }),
+    ).run();
+    const error = await incomplete(run);
+    equal(error.kind, "IngestFailed");
+    match(error.message, /: there is no place for artifacts; 3 of 3 tests/);
+    match(String(error.cause), /below/);
+    equal(error.summary.notRun, ["/a", "/b", "/c"]);
+    equal(pool.reasons.length, pool.remotes.length);
+  } finally {
+    await Deno.remove(file);
+  }
+});
+
+Deno.test("an executor that fails without a result gets one that says so", async () => {
+  const results: string[] = [];
+  const run = new AdHocOrchestrator(options({
+    tests: ["/a"],
+    aggregator: new PretendedAggregator(async (_test, artifacts) => {
+      results.push(await Deno.readTextFile(`${artifacts}/results`));
+      ok(Deno.statSync(`${artifacts}/files`).isDirectory);
+    }),
+    work: () => {
+      throw new TypeError("connection lost");
+    },
+  })).run();
+  const summary = await run.finished;
+  equal(summary.failed, 1);
+  equal(summary.ingested.get("/a")?.error?.message, "connection lost");
+  equal(results.map((text) => JSON.parse(text)), [
+    { status: "infra", note: "TypeError: connection lost" },
+  ]);
+});
+
+Deno.test("what an executor throws may be anything", async () => {
+  const run = new AdHocOrchestrator(options({
+    tests: ["/a"],
+    work: () => {
+      throw "a text";
+    },
+  })).run();
+  const { error } = (await run.finished).ingested.get("/a")!;
+  equal(error?.message, "a text");
+});
+
+Deno.test("aggregators are told of the attempt, the ones before, the system and the times", async () => {
+  const told: IngestInfo[] = [];
+  const earlier: IngestInfo[] = [];
+  const pool = new PretendedPool();
+  const outcomes = [2, new Error("connection lost"), 0];
+  const run = new AdHocOrchestrator(options({
+    tests: ["/a"],
+    provisioners: [pool],
+    rerun: reruns(2),
+    aggregator: new PretendedAggregator((_test, _artifacts, info) => {
+      told.push(info);
+    }),
+    earlier: new PretendedAggregator((_test, _artifacts, info) => {
+      earlier.push(info);
+    }),
+    work: (_test, _artifacts, { attempt = 0 }) => {
+      const outcome = outcomes[attempt - 1];
+      if (outcome instanceof Error) throw outcome;
+      return outcome;
+    },
+  })).run();
+  const { ingested } = await run.finished;
+  const outcome = ingested.get("/a")!;
+  equal(told, [{
+    attempt: 3,
+    earlier: [
+      { status: "fail", note: "exit code 2" },
+      { status: "infra", note: "connection lost" },
+    ],
+    remote: outcome.remote,
+    attributes: { kind: "pretended" },
+    startedAt: outcome.startedAt,
+    finishedAt: outcome.finishedAt,
+  }]);
+  equal(
+    earlier.map(({ attempt, earlier }) => [attempt, earlier?.length]),
+    [[1, 0], [2, 1]],
+  );
+});
+
+Deno.test("ingest-finished tells where the files are, if the aggregator does", async () => {
+  const stored = { directory: "/out/a", output: "/out/a/output.txt" };
+  const run = new AdHocOrchestrator(options({
+    tests: ["/a", "/b"],
+    aggregator: new PretendedAggregator((test) => {
+      if (test === "/a") return stored;
+    }),
+  })).run();
+  const places = (await eventsOf(run))
+    .filter((event) => event.type === "ingest-finished")
+    .map((event) => [event.test, event.stored]);
+  equal(places.sort(), [["/a", stored], ["/b", undefined]]);
+});
+
+Deno.test("reusable systems are cleaned up before they are given back, others are not", async () => {
+  for (const reusable of [true, false]) {
+    const executors: PretendedExecutor[] = [];
+    const run = new AdHocOrchestrator(options({
+      provisioners: [new PretendedPool({ maxRemotes: 1, reusable })],
+      executor: (remote) => {
+        const executor = new PretendedExecutor(
+          remote,
+          (test) => test === "/b" ? 1 : 0,
+        );
+        executors.push(executor);
+        return executor;
+      },
+    })).run();
+    await run.finished;
+    equal(
+      executors.map(({ stopped }) => stopped),
+      reusable ? [0, 1] : [0, 0],
+      "the first one was destroyed by /b",
+    );
+  }
+});
+
+Deno.test("a system that vanishes ends its test and is replaced", async () => {
+  const pool = new PretendedPool({ maxRemotes: 1 });
+  const run = new AdHocOrchestrator(options({
+    provisioners: [pool],
+    tests: ["/a", "/b"],
+    work: (_test, _artifacts, { remote, signal }) => {
+      if (remote.id !== "pool#1") return 0;
+      pool.remotes[0].lose(new Error("power cut"));
+      return untilAborted(signal!);
+    },
+  })).run();
+  const events = eventsOf(run);
+  const { ingested } = await run.finished;
+  equal(ingested.get("/a")?.error?.message, "power cut");
+  equal(ingested.get("/b")?.remote, "pool#2");
+  equal(pool.reasons, ["destroyed", "done"]);
+  ok((await events).some(({ type }) => type === "remote-lost"));
+});
+
+Deno.test("a factory that throws counts as a failed setup", async () => {
+  const pool = new PretendedPool({ maxRemotes: 1 });
+  const run = new AdHocOrchestrator(options({
+    provisioners: [pool],
+    maxFailedSetups: 1,
+    executor: () => {
+      throw new Error("no such suite");
+    },
+  })).run();
+  const error = await incomplete(run);
+  equal(error.kind, "SetupRetriesExceeded");
+  equal(
+    error.message,
+    'Cannot complete the run on "here": too many setups failed (2), the last one on pool#2; 3 of 3 tests were not run',
+  );
+  equal((error.cause as Error).message, "no such suite");
+  equal(pool.reasons, ["setup-failed", "setup-failed"]);
+});
+
+Deno.test("a rank that is not a number is told of at once", () => {
+  const rule = Object.assign((all: readonly string[]) => all, {
+    rank: () => NaN,
+  });
+  const orchestrator = new AdHocOrchestrator(options({ next: rule }));
+  throws(() => orchestrator.run(), {
+    name: "TypeError",
+    message:
+      'Cannot order tests: rule 1 of "next" ranked "/a" as NaN, which is not a number',
+  });
+});
+
+Deno.test("a rule that throws ends the run with what it threw as the cause", async () => {
+  const cause = new Error("oh no");
+  const run = new AdHocOrchestrator(options({
+    next: () => {
+      throw cause;
+    },
+  })).run();
+  const error = await incomplete(run);
+  equal([error.kind, error.cause], ["PolicyFailed", cause]);
+  match(error.message, /: rule 1 of "next" threw; 3 of 3 tests/);
+});
+
+Deno.test("systems that could not be given back are listed, and the run is complete", async () => {
+  const pool = new PretendedPool({ maxRemotes: 1 });
+  const run = new AdHocOrchestrator(options({ provisioners: [pool] })).run();
+  for await (const { type } of run) {
+    if (type === "remote-ready") {
+      pool.remotes[0].release = () => Promise.reject(new Error("busy"));
+    }
+  }
+  const summary: RunSummary = await run.finished;
+  equal(summary.passed, 3);
+  equal([summary.handedOut, summary.released], [1, 0]);
+  equal(
+    summary.releaseErrors.map(({ remote, error }) => [remote, error.message]),
+    [["pool#1", "busy"]],
+  );
+});
+
+Deno.test("AdHocOrchestrator refuses options that make no sense, each with one message", () => {
+  const pool = new PretendedPool();
+  const number = "a number of milliseconds above 0, or Infinity";
+  const table: [Partial<AdHocOptions>, string, string][] = [
+    [{ platform: "" }, "RangeError", '"platform" is empty'],
+    [{ tests: [] }, "RangeError", '"tests" is empty'],
+    [
+      { tests: ["/a", "/b", "/a"] },
+      "RangeError",
+      '"tests" holds "/a" more than once',
+    ],
+    [
+      { tests: "/a" },
+      "TypeError",
+      '"tests" is the text "/a", it must be a list of names',
+    ],
+    [{ provisioners: [] }, "RangeError", '"provisioners" is empty'],
+    [
+      { provisioners: [pool, pool] },
+      "RangeError",
+      '"provisioners" holds pool more than once',
+    ],
+    [
+      { maxSpares: Infinity },
+      "RangeError",
+      '"maxSpares" is Infinity, it must be an integer of at least 0',
+    ],
+    [
+      { maxFailedSetups: -1 },
+      "RangeError",
+      '"maxFailedSetups" is -1, it must be an integer of at least 0, or Infinity',
+    ],
+    [
+      { maxProvisionFailures: 1.5 },
+      "RangeError",
+      '"maxProvisionFailures" is 1.5, it must be an integer of at least 0, or Infinity',
+    ],
+    [
+      { concurrency: { ingest: 0 } },
+      "RangeError",
+      '"concurrency.ingest" is 0, it must be an integer of at least 1',
+    ],
+    [
+      { setupTimeout: 0 },
+      "RangeError",
+      `"setupTimeout" is 0, it must be ${number}`,
+    ],
+    [
+      { releaseTimeout: NaN },
+      "RangeError",
+      `"releaseTimeout" is NaN, it must be ${number}`,
+    ],
+    [
+      { stallTimeout: "5m" as unknown as number },
+      "RangeError",
+      `"stallTimeout" is "5m", it must be ${number}`,
+    ],
+    [
+      { cancelGrace: -1 },
+      "RangeError",
+      '"cancelGrace" is -1, it must be a number of milliseconds of at least 0, or Infinity',
+    ],
+  ];
+  for (const [wrong, name, message] of table) {
+    throws(
+      () => new AdHocOrchestrator(options(wrong)),
+      { name, message: `Cannot run tests: ${message}` },
+    );
+  }
+});
+
+Deno.test("options given as undefined are as if not given", async () => {
+  const run = new AdHocOrchestrator(options({
+    maxSpares: undefined,
+    rerun: undefined,
+    destructive: undefined,
+    concurrency: { setup: undefined },
+    cancelGrace: undefined,
+    next: undefined,
+  })).run();
+  equal((await run.finished).passed, 3);
+});
+
+Deno.test("names of tests are read when the orchestrator is made", async () => {
+  const tests = ["/a"];
+  const orchestrator = new AdHocOrchestrator(options({ tests }));
+  tests.push("/b");
+  equal((await orchestrator.run().finished).tests, 1);
+});
+
+Deno.test("finished rejects with an OrchestratorError, whose cause is what went wrong", async () => {
+  const run = new AdHocOrchestrator(
+    options({ provisioners: [new StoppedPool()] }),
+  ).run();
+  await rejects(run.finished, { name: "OrchestratorError" });
+});

@@ -1,0 +1,141 @@
+import { deepStrictEqual as equal, throws } from "node:assert/strict";
+import fc from "npm:fast-check@^4";
+import type { NextRule, SetupInfo } from "../../orchestrators/orchestrator.ts";
+import { TestQueue } from "../../orchestrators/_queue.ts";
+import { byRank } from "../../orchestrators/policies.ts";
+
+const info = {} as SetupInfo;
+
+function rest(queue: TestQueue): string[] {
+  return Array.from({ length: queue.size }, () => queue.take(info));
+}
+
+/** The same narrowing, without what makes it sortable. */
+function unranked(rule: NextRule): NextRule {
+  return (candidates, info) => rule(candidates, info);
+}
+
+Deno.test("TestQueue keeps the order given without rules", () => {
+  equal(rest(new TestQueue(["b", "a", "c"], [])), ["b", "a", "c"]);
+});
+
+Deno.test("TestQueue puts a test that comes again behind those of the same rank", () => {
+  const even = byRank((test) => Number(test) % 2);
+  const queue = new TestQueue(["1", "2", "3", "4"], [even]);
+  equal(queue.take(info), "2");
+  queue.push("2");
+  equal(rest(queue), ["4", "2", "1", "3"]);
+  queue.push("4");
+  queue.push("1");
+  equal(queue.size, 2);
+  equal(rest(queue), ["4", "1"]);
+});
+
+Deno.test("TestQueue shows other rules only what the ranks before leave equal", () => {
+  const shown: string[][] = [];
+  const last: NextRule = (candidates) => {
+    shown.push([...candidates]);
+    return candidates.slice(-1);
+  };
+  const even = byRank((test) => Number(test) % 2);
+  equal(rest(new TestQueue(["1", "2", "3", "4"], [even, last])), [
+    "4",
+    "2",
+    "3",
+    "1",
+  ]);
+  equal(shown, [["2", "4"], ["2"], ["1", "3"], ["1"]]);
+});
+
+Deno.test("TestQueue passes over a rule that leaves nothing", () => {
+  const rules: NextRule[] = [() => [], (candidates) => candidates.slice(-1)];
+  equal(rest(new TestQueue(["a", "b"], rules)), ["b", "a"]);
+});
+
+Deno.test("TestQueue is not disturbed by a rule that changes its list", () => {
+  const queue = new TestQueue(["a", "b"], [(candidates) => {
+    (candidates as string[]).length = 0;
+    return ["b"];
+  }]);
+  equal(queue.take(info), "b");
+  equal(queue.size, 1);
+});
+
+Deno.test("TestQueue loses no test to a rule that names another one", () => {
+  const queue = new TestQueue(["a"], [(all) => all, () => ["b"]]);
+  throws(() => queue.take(info), {
+    name: "NextRuleError",
+    kind: "InvalidNextTest",
+    message: 'rule 2 of "next" named "b", which was not offered to it',
+  });
+  equal(queue.size, 1);
+});
+
+Deno.test("TestQueue tells of a rule that throws, or gives no list", () => {
+  const cause = new Error("oh no");
+  const bad: [NextRule, string, unknown][] = [
+    [
+      () => {
+        throw cause;
+      },
+      'rule 1 of "next" threw',
+      cause,
+    ],
+    [
+      () => undefined as unknown as string[],
+      'rule 1 of "next" gave undefined instead of a list of tests',
+      undefined,
+    ],
+  ];
+  for (const [rule, message, cause] of bad) {
+    const queue = new TestQueue(["a"], [rule]);
+    throws(
+      () => queue.take(info),
+      { name: "NextRuleError", kind: "PolicyFailed", message, cause },
+    );
+    equal(queue.size, 1);
+  }
+});
+
+Deno.test("TestQueue refuses a rank that is not a number", () => {
+  for (const rank of [NaN, "1", undefined]) {
+    throws(
+      () => new TestQueue(["a"], [byRank(() => rank as number)]),
+      {
+        name: "TypeError",
+        message: `Cannot order tests: rule 1 of "next" ranked "a" as ${
+          Deno.inspect(rank)
+        }, which is not a number`,
+      },
+    );
+  }
+});
+
+Deno.test("TestQueue sorts by ranks exactly as the same rules would narrow, reruns included", () => {
+  const ranks = fc.array(
+    fc.tuple(fc.integer({ min: -1, max: 1 }), fc.nat(2), fc.nat(2)),
+    { minLength: 1, maxLength: 60 },
+  );
+  const again = fc.infiniteStream(fc.boolean());
+  fc.assert(
+    fc.property(ranks, again, fc.nat(3), (ranks, again, dynamic) => {
+      const tests = ranks.map((_, index) => `${index}`);
+      const rules = [0, 1, 2].map((column) =>
+        byRank((test) => ranks[Number(test)][column])
+      );
+      if (dynamic < 3) rules[dynamic] = unranked(rules[dynamic]);
+      const sorted = new TestQueue(tests, rules);
+      const narrowed = new TestQueue(tests, rules.map(unranked));
+      for (let left = 100; sorted.size > 0; left--) {
+        const test = sorted.take(info);
+        equal(test, narrowed.take(info));
+        equal(sorted.size, narrowed.size);
+        if (left > 0 && again.next().value) {
+          sorted.push(test);
+          narrowed.push(test);
+        }
+      }
+    }),
+    { numRuns: 300 },
+  );
+});

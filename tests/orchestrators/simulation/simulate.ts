@@ -1,0 +1,247 @@
+import type { Remote } from "../../../provisioners/provisioner.ts";
+import { startAdHoc } from "../../../orchestrators/_adhoc_run.ts";
+import { settingsOf } from "../../../orchestrators/_settings.ts";
+import {
+  type DestructiveRule,
+  type NextRule,
+  OrchestratorError,
+  type OrchestratorErrorKind,
+  type RerunRule,
+  type Run,
+  type RunEvent,
+  type RunSummary,
+} from "../../../orchestrators/orchestrator.ts";
+import {
+  affinity,
+  byPriority,
+  destructiveOnFresh,
+  destructiveTag,
+  longestFirst,
+  reruns,
+} from "../../../orchestrators/policies.ts";
+import { SimpleOrchestrator } from "../../../orchestrators/simple.ts";
+import type { Policy, Scenario, ScenarioOptions } from "./scenario.ts";
+import { FakeExecutor, type FakeRemote, World } from "./world.ts";
+
+/** What came of a simulated run. */
+export interface Simulation {
+  readonly scenario: Scenario;
+  readonly world: World;
+  readonly kind: OrchestratorErrorKind | null;
+  readonly error?: OrchestratorError;
+  readonly summary: RunSummary;
+  readonly events: readonly RunEvent[];
+  readonly executors: ReadonlyMap<string, FakeExecutor>;
+  /** When the run was aborted. */
+  readonly abortedAt?: number;
+  readonly endedAt: number;
+}
+
+const MAX_STEPS = 20_000;
+
+/** Runs a scenario on a fake clock. */
+export async function simulate(scenario: Scenario): Promise<Simulation> {
+  const world = new World(scenario);
+  const executors = new Map<string, FakeExecutor>();
+  const abort = new AbortController();
+  const run = start(scenario, world, executors, abort.signal);
+  let abortedAt: number | undefined;
+  const end = () => {
+    abortedAt ??= world.clock.now();
+    abort.abort(new Error("the caller had enough"));
+  };
+  const { abort: when } = scenario;
+  if (when && "atMs" in when) world.clock.after(when.atMs, end);
+  world.asked = () => checkNeed(scenario, world, run);
+  const events: RunEvent[] = [];
+  const listening = (async () => {
+    for await (const event of run) {
+      events.push(event);
+      checkStatus(world, run);
+      const limit = when && "afterEvents" in when ? when.afterEvents : NaN;
+      if (events.length === limit) end();
+    }
+  })();
+  const ended = await world.clock.run(
+    Promise.allSettled([run.finished, listening]),
+    MAX_STEPS,
+  );
+  if (!ended && !await later(run, scenario)) {
+    throw new Error(
+      `the run does not end: ${Deno.inspect(run.status)} after ${
+        Deno.inspect(events.slice(-5))
+      }`,
+    );
+  }
+  const endedAt = world.clock.now();
+  let error: OrchestratorError | undefined;
+  const summary = await run.finished.catch((thrown) => {
+    if (!(thrown instanceof OrchestratorError)) throw thrown;
+    error = thrown;
+    return thrown.summary;
+  });
+  await listening;
+  return {
+    scenario,
+    world,
+    kind: error?.kind ?? null,
+    error,
+    summary,
+    events,
+    executors,
+    abortedAt,
+    endedAt,
+  };
+}
+
+/** Simple has real artifacts, which are removed in real time. */
+async function later(run: Run, { kind }: Scenario): Promise<boolean> {
+  if (kind !== "simple") return false;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), 10_000);
+  });
+  const ended = run.finished.then(() => true, () => true);
+  const result = await Promise.race([ended, late]);
+  clearTimeout(timer);
+  return result;
+}
+
+function start(
+  scenario: Scenario,
+  world: World,
+  executors: Map<string, FakeExecutor>,
+  signal: AbortSignal,
+): Run {
+  const { options = {} } = scenario;
+  const common = {
+    platform: "platform",
+    tests: world.tests.keys(),
+    aggregator: world.aggregator,
+    executor: (remote: Remote) => {
+      const fake = remote as FakeRemote;
+      if (fake.spec.setup === "factory-throws") {
+        throw new Error(`no executor for ${fake.id}`);
+      }
+      const executor = new FakeExecutor(world, fake);
+      executors.set(fake.id, executor);
+      return executor;
+    },
+  };
+  if (scenario.kind === "simple") {
+    const [provisioner] = world.provisioners;
+    const { destructive, onError } = options;
+    return new SimpleOrchestrator({
+      ...common,
+      provisioner,
+      destructive,
+      onError,
+    }).run({ signal });
+  }
+  const settings = settingsOf({
+    ...common,
+    provisioners: world.provisioners,
+    earlier: world.oldAggregator,
+    ...rules(scenario, world),
+    maxSpares: options.maxSpares,
+    maxFailedSetups: options.maxFailedSetups,
+    maxProvisionFailures: options.maxProvisionFailures,
+    concurrency: options.concurrency,
+    setupTimeout: options.setupTimeoutMs,
+    releaseTimeout: options.releaseTimeoutMs,
+    stallTimeout: options.stallTimeoutMs,
+    cancelGrace: options.cancelGraceMs,
+  });
+  const { clock } = world;
+  return startAdHoc(settings, { signal }, {
+    now: () => clock.now(),
+    after: (ms, call) => clock.after(ms, call),
+    pause: () => clock.pause(),
+    openArtifacts: () => world.openArtifacts(),
+  }, options.maxWaitingIngests);
+}
+
+function rules(
+  { options = {} }: Scenario,
+  world: World,
+): { next: NextRule[]; rerun: RerunRule; destructive: DestructiveRule } {
+  const { policies = [], policyThrows } = options;
+  const data = new Map(
+    [...world.tests].map(([name, { priority, duration, tags }]) => [
+      name,
+      {
+        ...(priority !== undefined && { "extra-priority": priority }),
+        ...(duration !== undefined && { duration }),
+        ...(tags !== undefined && { tag: tags }),
+      },
+    ]),
+  );
+  const make: Record<Exclude<Policy, "destructive">, () => NextRule> = {
+    priority: () => byPriority({ data }),
+    duration: () => longestFirst({ data }),
+    affinity: () => affinity((test) => test.length % 2),
+    "destructive-on-fresh": () => destructiveOnFresh({ data }),
+  };
+  const next = policies.filter((policy) => policy !== "destructive")
+    .map((policy) => make[policy]());
+  const left = options.invalidNextTestWhenLeft;
+  if (left !== undefined) {
+    next.unshift((candidates) =>
+      candidates.length === left ? ["/not-a-test"] : candidates
+    );
+  }
+  let rerun = rerunRule(options);
+  let destructive = destructiveRule(options);
+  if (policies.includes("destructive")) {
+    destructive = destructiveTag({ data }, destructive);
+  }
+  const refuse = (test: string) => {
+    if (test === policyThrows?.test) throw new Error(`not ${test}`);
+  };
+  if (policyThrows?.rule === "next") {
+    next.push((candidates) => {
+      refuse(candidates[0]);
+      return candidates;
+    });
+  } else if (policyThrows?.rule === "rerun") {
+    const rule = rerun;
+    rerun = (info) => (refuse(info.test), rule(info));
+  } else if (policyThrows?.rule === "destructive") {
+    const rule = destructive;
+    destructive = (info) => (refuse(info.test), rule(info));
+  }
+  return { next, rerun, destructive };
+}
+
+function rerunRule(
+  { maxReruns = 0, rerunExitCodes = "nonzero" }: ScenarioOptions,
+): RerunRule {
+  return reruns(
+    maxReruns,
+    rerunExitCodes === "nonzero" ? {} : { exitCodes: rerunExitCodes },
+  );
+}
+
+function destructiveRule(
+  { destructiveExitCodes: codes = "nonzero" }: ScenarioOptions,
+): DestructiveRule {
+  return ({ exitCode }) =>
+    codes === "nonzero" ? exitCode !== 0 : codes.includes(exitCode!);
+}
+
+function checkStatus(world: World, run: Run): void {
+  const { tests, queued, running, done, failed } = run.status;
+  if (queued + running + done !== tests || queued < 0 || failed > done) {
+    world.violate(`the status is ${Deno.inspect(run.status)}`);
+  }
+}
+
+/** Nothing is asked for unless a test waits or a spare is missing. */
+function checkNeed({ kind, options }: Scenario, world: World, run: Run): void {
+  if (kind === "simple") return;
+  const { queued, running, spares, settingUp } = run.status;
+  const target = Math.min(options?.maxSpares ?? 0, running + queued);
+  if (queued === 0 && spares + settingUp >= target) {
+    world.violate(`systems are asked for although ${Deno.inspect(run.status)}`);
+  }
+}
