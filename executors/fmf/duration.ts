@@ -1,0 +1,164 @@
+/**
+ * How long a test may take: durations as metadata writes them, and the limit
+ * of a running test, which the test itself can move.
+ *
+ * @example
+ * ```ts
+ * import { parseDuration } from "./duration.ts";
+ *
+ * parseDuration("1h 30m"); // 5_400_000 milliseconds
+ * parseDuration("5m *1.5"); // 450_000
+ * ```
+ *
+ * @module
+ */
+
+const SECONDS: Record<string, bigint> = {
+  s: 1n,
+  m: 60n,
+  h: 3600n,
+  d: 86_400n,
+};
+
+/** Children may add to what they inherit, but nothing sensible gets longer. */
+const MAX_LENGTH = 1000;
+
+const TIME = /(\p{Nd}+)\s*([smhd])?\s*/uy;
+const FACTOR = /\*\s*(\p{Nd}+)(?:\.(\p{Nd}+))?(?![.smhd\p{Nd}])\s*/uy;
+
+/** The value of digits of any alphabet, which Unicode keeps in rows of ten. */
+function digits(text: string): bigint {
+  const ascii = text.replace(/[^0-9]/gu, (digit) => {
+    const point = digit.codePointAt(0)!;
+    let zero = point;
+    while (/\p{Nd}/u.test(String.fromCodePoint(zero - 1))) zero--;
+    return String((point - zero) % 10);
+  });
+  return BigInt(ascii);
+}
+
+function malformed(value: unknown): TypeError {
+  const text = String(value).slice(0, 100);
+  const shown = typeof value === "string" ? JSON.stringify(text) : text;
+  return new TypeError(
+    `${shown} is no duration: it must be like 90, 90s, 15m, 1h30m or 5m *2`,
+  );
+}
+
+/**
+ * The milliseconds that a duration stands for: a sum of times, each a whole
+ * number with the unit `s`, `m`, `h` or `d` (none means seconds), multiplied by
+ * all factors `*NUMBER`, and rounded up to full seconds. Blanks between them
+ * do not matter, except that they separate a time without unit from the next.
+ *
+ * @param value text, or a whole number of seconds
+ * @param base milliseconds to multiply where there are only factors
+ * @throws {TypeError} if it is no duration, or one beyond all measure
+ */
+export function parseDuration(value: unknown, base = 0): number {
+  const isWhole = typeof value === "bigint" ||
+    (typeof value === "number" && Number.isSafeInteger(value));
+  if (typeof value !== "string" && !isWhole) throw malformed(value);
+  const text = String(value);
+  if (text.length > MAX_LENGTH) throw malformed(value);
+  let sum: bigint | undefined;
+  let factor = 1n;
+  let divisor = 1n;
+  let at = 0;
+  do {
+    TIME.lastIndex = FACTOR.lastIndex = at;
+    const time = TIME.exec(text);
+    const match = time ?? FACTOR.exec(text);
+    if (!match) throw malformed(value);
+    const [whole, number, rest = ""] = match;
+    if (time) {
+      sum = (sum ?? 0n) + digits(number) * SECONDS[rest || "s"];
+    } else {
+      factor *= digits(number + rest);
+      divisor *= 10n ** BigInt(rest.length);
+    }
+    at += whole.length;
+  } while (at < text.length);
+  const total = (sum ?? BigInt(Math.ceil(base / 1000))) * factor;
+  const result = Number((total + divisor - 1n) / divisor) * 1000;
+  if (!Number.isSafeInteger(result)) throw malformed(value);
+  return result;
+}
+
+/** Options of {@linkcode DurationLimit}. */
+export interface DurationLimitOptions {
+  /**
+   * A clock that never goes back, in milliseconds.
+   *
+   * @default {() => performance.now()}
+   */
+  now?: () => number;
+  /**
+   * Called when the limit has moved, for example to move a timer.
+   *
+   * @default nothing
+   */
+  onChange?: (limit: DurationLimit) => void;
+}
+
+/** The limit of a running test. All times are in milliseconds. */
+export class DurationLimit {
+  readonly #now: () => number;
+  readonly #onChange: ((limit: DurationLimit) => void) | undefined;
+  #end: number;
+  #saves = 0;
+  #saved = 0;
+
+  /** Starts the clock. */
+  constructor(duration: number, options: DurationLimitOptions = {}) {
+    this.#now = options.now ?? (() => performance.now());
+    this.#onChange = options.onChange;
+    this.#end = this.#now() + duration;
+  }
+
+  /** When the time is over, on the clock. */
+  get end(): number {
+    return this.#end;
+  }
+
+  /** How much time is left; negative when it is over. */
+  get remaining(): number {
+    return this.#end - this.#now();
+  }
+
+  /** Whether the time is over. */
+  get expired(): boolean {
+    return this.remaining < 0;
+  }
+
+  /** Starts again with this time. */
+  set(duration: number): void {
+    this.#move(this.#now() + duration);
+  }
+
+  /** Adds time. */
+  increment(duration: number): void {
+    this.#move(this.#end + duration);
+  }
+
+  /** Takes time away. */
+  decrement(duration: number): void {
+    this.#move(this.#end - duration);
+  }
+
+  /** Remembers the time that is left; of several in a nest only the first does. The clock goes on. */
+  save(): void {
+    if (this.#saves++ === 0) this.#saved = this.remaining;
+  }
+
+  /** Goes back to the time that was left at the outermost `save`, when as many `restore` as `save` came; without one, nothing happens. */
+  restore(): void {
+    if (this.#saves === 0 || --this.#saves > 0) return;
+    this.#move(this.#now() + this.#saved);
+  }
+
+  #move(end: number): void {
+    this.#end = end;
+    this.#onChange?.(this);
+  }
+}
