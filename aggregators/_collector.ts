@@ -39,6 +39,7 @@ export class Collector {
   /** How often each platform and test was ingested. */
   readonly #counts = new Map<string, number>();
   readonly #underWay = new Set<Promise<unknown>>();
+  #device = 0;
   #target: Target | undefined;
   #stopped: Promise<void> | undefined;
 
@@ -64,6 +65,7 @@ export class Collector {
       makeParents(this.#files, made);
       Deno.mkdirSync(this.#files);
       made.push(this.#files);
+      this.#device = Deno.lstatSync(this.#files).dev;
       this.#target = Target.open(this.#results);
       this.#stopped = undefined;
     } catch (error) {
@@ -134,10 +136,10 @@ export class Collector {
     using text = new Spool();
     const own = await encode(name, text);
     const files = filesOf(artifacts);
-    if (files === undefined) await this.#append(target, text, artifacts);
-    else await this.#moveAndAppend(target, text, artifacts, files, place);
+    if (files) await this.#moveAndAppend(target, text, artifacts, files, place);
+    else await this.#append(target, text, artifacts);
     this.#counts.set(key, count + 1);
-    return files === undefined ? {} : this.#stored(place, own);
+    return files ? this.#stored(place, own) : {};
   }
 
   /** Appends the text and removes the results file: both, or neither. */
@@ -157,7 +159,7 @@ export class Collector {
     target: Target,
     text: Spool,
     artifacts: string,
-    files: string,
+    { path: files, dev }: { path: string; dev: number },
     place: string,
   ): Promise<void> {
     const move = async (from: string) => {
@@ -170,7 +172,7 @@ export class Collector {
       }
       move.finish();
     };
-    if (Deno.lstatSync(files).dev === Deno.lstatSync(this.#files).dev) {
+    if (dev === this.#device) {
       try {
         return await move(files);
       } catch (error) {
@@ -197,8 +199,10 @@ export class Collector {
   }
 }
 
-/** The directory of files, if there is anything in it; what is empty is removed. */
-function filesOf(artifacts: string): string | undefined {
+/** The directory of files and its device, if there is anything in it. */
+function filesOf(
+  artifacts: string,
+): { path: string; dev: number } | undefined {
   const path = `${artifacts}/files`;
   const found = lookAt(path);
   if (!found) return undefined;
@@ -207,7 +211,7 @@ function filesOf(artifacts: string): string | undefined {
       `Cannot ingest the files in "${path}": it is not a directory`,
     );
   }
-  for (const _entry of Deno.readDirSync(path)) return path;
+  for (const _entry of Deno.readDirSync(path)) return { path, dev: found.dev };
   return undefined;
 }
 

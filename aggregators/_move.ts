@@ -36,11 +36,16 @@ export class Move {
   do(): void {
     try {
       this.#makeParents();
-      const renames: [string, string][] = [];
-      this.#plan(this.#from, this.target, renames);
-      for (const [from, to] of renames) {
-        Deno.renameSync(from, to);
-        this.#renamed.push([from, to]);
+      if (this.#make(this.target)) {
+        // onto the empty directory that was just made
+        Deno.renameSync(this.#from, this.target);
+        this.#made.pop();
+        this.#renamed.push([this.#from, this.target]);
+      } else {
+        for (const [from, to] of this.#plan(this.#from, this.target)) {
+          Deno.renameSync(from, to);
+          this.#renamed.push([from, to]);
+        }
       }
     } catch (error) {
       this.undo();
@@ -74,27 +79,34 @@ export class Move {
     for (const part of parts) {
       path += `/${part}`;
       const found = lookAt(path);
-      if (!found) {
-        Deno.mkdirSync(path);
-        this.#made.push(path);
-      } else if (!found.isDirectory) throw occupied(path);
+      if (!found) this.#make(path);
+      else if (!found.isDirectory) throw occupied(path);
     }
   }
 
-  /** Lists what is to be renamed: whole directories where nothing is in the way. */
-  #plan(from: string, to: string, renames: [string, string][]): void {
-    const found = lookAt(to);
-    if (!found) {
-      renames.push([from, to]);
-      return;
+  /** Makes a directory; returns whether there was nothing. */
+  #make(path: string): boolean {
+    try {
+      Deno.mkdirSync(path);
+    } catch (error) {
+      if (error instanceof Deno.errors.AlreadyExists) return false;
+      throw error;
     }
+    this.#made.push(path);
+    return true;
+  }
+
+  /** What is to be renamed: whole directories where nothing is in the way. */
+  #plan(from: string, to: string): [from: string, to: string][] {
+    const found = lookAt(to);
+    if (!found) return [[from, to]];
     if (!found.isDirectory || !Deno.lstatSync(from).isDirectory) {
       throw occupied(to);
     }
     this.#emptied.push(from);
-    for (const { name } of Deno.readDirSync(from)) {
-      this.#plan(`${from}/${name}`, `${to}/${name}`, renames);
-    }
+    return [...Deno.readDirSync(from)].flatMap(({ name }) =>
+      this.#plan(`${from}/${name}`, `${to}/${name}`)
+    );
   }
 }
 

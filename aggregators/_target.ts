@@ -4,7 +4,10 @@ import type { Spool } from "./_spool.ts";
 /** A new file, to which whole tests are appended one after the other. */
 export class Target {
   readonly #file: Deno.FsFile;
+  /** Bytes of whole tests. */
   #length = 0;
+  /** Whether there may be more in the file. */
+  #spoilt = false;
   #queue: Promise<unknown> = Promise.resolve();
 
   private constructor(file: Deno.FsFile) {
@@ -31,14 +34,16 @@ export class Target {
     steps: { before: () => void; after: () => void },
   ): Promise<void> {
     const done = this.#queue.then(async () => {
-      this.#cut();
+      if (this.#spoilt) this.#cut();
       steps.before();
+      this.#spoilt = true;
       try {
         await text.copyTo(this.#file);
         steps.after();
         this.#length += text.length;
+        this.#spoilt = false;
       } finally {
-        this.#cut();
+        if (this.#spoilt) this.#cut();
       }
     });
     this.#queue = done.catch(() => {});
@@ -49,6 +54,7 @@ export class Target {
   async close(): Promise<void> {
     await this.#queue;
     try {
+      if (this.#spoilt) this.#cut();
       await this.#file.sync();
     } finally {
       this.#file.close();
@@ -57,8 +63,7 @@ export class Target {
 
   /** Removes what does not belong to a whole test. */
   #cut(): void {
-    if (this.#file.statSync().size > this.#length) {
-      this.#file.truncateSync(this.#length);
-    }
+    this.#file.truncateSync(this.#length);
+    this.#spoilt = false;
   }
 }

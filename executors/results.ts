@@ -147,8 +147,8 @@ export async function* readArtifacts(
   for await (const results of readResultBatches(directory)) yield* results;
 }
 
-const FIRST_BLOCK = 64 * 1024;
-const BLOCK = 1024 * 1024;
+const FIRST_BLOCK = 16 * 1024;
+const BLOCK = 256 * 1024;
 
 /**
  * The same as {@linkcode readArtifacts}, with all results of each block read at

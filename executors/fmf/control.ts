@@ -354,7 +354,8 @@ export class ControlParser {
 
 /** One character for each byte, whatever it means. */
 function textOf(bytes: Uint8Array): string {
-  return String.fromCharCode(...bytes);
+  // several times faster than to spread them
+  return String.fromCharCode.apply(null, bytes as unknown as number[]);
 }
 
 /** The place of `part` in `bytes`, not before `from`; -1 if there is none. */
