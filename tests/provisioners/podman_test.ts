@@ -13,7 +13,7 @@ import {
 import { FakePodman } from "./_fake_podman.ts";
 
 /** A provisioner of containers that the fake makes. */
-async function lend(
+function lend(
   podman: FakePodman,
   options: Partial<PodmanProvisionerOptions> = {},
 ) {
@@ -151,7 +151,7 @@ Deno.test("start() pulls the image as the option says", async () => {
     image: string,
   ) => {
     const before = podman.calls.length;
-    const { pool } = await lend(podman, { image, pull });
+    const { pool } = lend(podman, { image, pull });
     try {
       await pool.start();
     } finally {
@@ -179,7 +179,7 @@ Deno.test("start() pulls the image as the option says", async () => {
 Deno.test("start() that is aborted while podman hangs ends it", async () => {
   await using podman = await FakePodman.make();
   await podman.fault("pull", 'echo $$ >"$here/pid"; exec sleep 60');
-  const { pool } = await lend(podman, { image: "other", pull: "missing" });
+  const { pool } = lend(podman, { image: "other", pull: "missing" });
   const abort = new AbortController();
   const starting = pool.start({ signal: abort.signal });
   while (!await exists(`${podman.directory}/pid`)) await tick();
@@ -191,7 +191,7 @@ Deno.test("start() that is aborted while podman hangs ends it", async () => {
 
 Deno.test("getRemote() lends a container of the options, and release() removes it", async () => {
   await using podman = await FakePodman.make();
-  const { pool, start } = await lend(podman, {
+  const { pool, start } = lend(podman, {
     runOptions: ["--network=none"],
     command: ["sleep", "1d"],
     init: false,
@@ -231,7 +231,7 @@ Deno.test("getRemote() tells what podman said about a container, and whether ano
   await using podman = await FakePodman.make();
   const errorOf = async (script: string) => {
     await podman.fault("run", script);
-    const { pool, start } = await lend(podman);
+    const { pool, start } = lend(podman);
     await using _ = await start();
     pool.provision(1);
     const error = await pool.getRemote().then(
@@ -272,7 +272,7 @@ Deno.test("a container that ends at once is reported as such", async () => {
      echo "{\\"Name\\":\\"$1\\"}" >>"$here/events"
      echo "Error: no such container $1" >&2; exit 125`,
   );
-  const { pool, start } = await lend(podman, { command: ["true"] });
+  const { pool, start } = lend(podman, { command: ["true"] });
   await using _ = await start();
   pool.provision(1);
   await assert.rejects(pool.getRemote(), {
@@ -288,7 +288,7 @@ Deno.test("stop() ends podman run that hangs, and removes what it may have made"
     "run",
     `: >"$here/containers/$(name_of "$@")"; echo $$ >>"$here/pids"; exec sleep 60`,
   );
-  const { pool, start } = await lend(podman, { parallel: 2 });
+  const { pool, start } = lend(podman, { parallel: 2 });
   await start();
   const waiting = pool.getRemote();
   waiting.catch(() => {});
@@ -310,7 +310,7 @@ Deno.test("stop() ends podman run that hangs, and removes what it may have made"
 Deno.test("a container that is not ready within reserveTimeout is removed", async () => {
   await using podman = await FakePodman.make();
   await podman.fault("inspect", "exec sleep 60");
-  const { pool, start } = await lend(podman, { reserveTimeout: 300 });
+  const { pool, start } = lend(podman, { reserveTimeout: 300 });
   await using _ = await start();
   pool.provision(1);
   await assert.rejects(pool.getRemote(), {
@@ -321,7 +321,7 @@ Deno.test("a container that is not ready within reserveTimeout is removed", asyn
 
 Deno.test("release() tries twice, and then tells that the container is still there", async () => {
   await using podman = await FakePodman.make();
-  const { pool, start, events } = await lend(podman, { maxRemotes: 2 });
+  const { pool, start, events } = lend(podman, { maxRemotes: 2 });
   await start();
   pool.provision(2);
   const [first, second] = [await pool.getRemote(), await pool.getRemote()];
@@ -353,7 +353,7 @@ Deno.test("release() tries twice, and then tells that the container is still the
 
 Deno.test("release() of a container that is gone is fine, whatever rm says", async () => {
   await using podman = await FakePodman.make();
-  const { pool, start } = await lend(podman);
+  const { pool, start } = lend(podman);
   await using _ = await start();
   pool.provision(1);
   const remote = await pool.getRemote();
@@ -367,7 +367,7 @@ Deno.test("release() of a container that is gone is fine, whatever rm says", asy
 
 Deno.test("stop() that could not remove a container rejects and leaves it to the watchdog", async () => {
   await using podman = await FakePodman.make();
-  const { pool, start, seen } = await lend(podman);
+  const { pool, start, seen } = lend(podman);
   await start();
   pool.provision(1);
   await pool.getRemote();
@@ -381,7 +381,7 @@ Deno.test("stop() that could not remove a container rejects and leaves it to the
 
 Deno.test("lost resolves when the container ends by itself", async () => {
   await using podman = await FakePodman.make();
-  const { pool, start } = await lend(podman);
+  const { pool, start } = lend(podman);
   await using _ = await start();
   pool.provision(1);
   const remote = await pool.getRemote();
@@ -395,7 +395,7 @@ Deno.test("lost resolves when the container ends by itself", async () => {
 Deno.test("lost resolves even if podman events ended in the meantime", async () => {
   await using podman = await FakePodman.make();
   await podman.fault("events", 'echo "Error: no events" >&2; exit 125');
-  const { pool, start, seen } = await lend(podman);
+  const { pool, start, seen } = lend(podman);
   await using _ = await start();
   pool.provision(2);
   const [ends, stays] = [await pool.getRemote(), await pool.getRemote()];
@@ -416,7 +416,7 @@ Deno.test("lost resolves even if podman events ended in the meantime", async () 
 Deno.test("podman events that is killed is started again", async () => {
   await using podman = await FakePodman.make();
   await podman.fault("events", 'echo $$ >"$here/pid"');
-  const { pool, start, seen } = await lend(podman);
+  const { pool, start, seen } = lend(podman);
   await using _ = await start();
   pool.provision(1);
   const remote = await pool.getRemote();
@@ -431,7 +431,7 @@ Deno.test("podman events that is killed is started again", async () => {
 Deno.test("start() goes on when what dead scripts left cannot be removed", async () => {
   await using podman = await FakePodman.make();
   await podman.fault("ps", 'echo "Error: locked" >&2; exit 125');
-  const { pool, start, seen } = await lend(podman);
+  const { pool, start, seen } = lend(podman);
   await start();
   assert.equal(
     (await seen("warning") as { error: Error }).error.message,
@@ -446,7 +446,7 @@ Deno.test("start() goes on when what dead scripts left cannot be removed", async
 Deno.test("start() waits no more than some seconds for what dead scripts left", async () => {
   await using podman = await FakePodman.make();
   await podman.fault("ps", 'case "$*" in *json*) exec sleep 60;; esac');
-  const { pool, start } = await lend(podman);
+  const { pool, start } = lend(podman);
   await start();
   pool.provision(1);
   await pool.getRemote();
@@ -466,7 +466,7 @@ Deno.test("start() removes nothing that is not certainly a dead script's", async
     { Names: ["atex-aaaaaaaaaa-1-4"], Labels: null }, // no run file says it is dead
     { Names: null, Labels: labels },
   ]);
-  const { pool, start } = await lend(podman);
+  const { pool, start } = lend(podman);
   await start();
   await pool.stop();
   assert.deepEqual(podman.calls.filter((call) => / rm /.test(call)), []);
@@ -483,7 +483,7 @@ Deno.test("start() removes what is overdue, in one command", async () => {
     },
   }));
   await podman.list(found);
-  const { pool, start, events } = await lend(podman);
+  const { pool, start, events } = lend(podman);
   await start();
   await pool.stop();
   assert.deepEqual(podman.calls.filter((call) => / rm /.test(call)), [

@@ -1,0 +1,67 @@
+import assert from "node:assert/strict";
+import { provisionerFromString } from "../../provisioners/from_string.ts";
+
+Deno.test("provisionerFromString() makes what the text names", async () => {
+  const facts = async (...args: Parameters<typeof provisionerFromString>) => {
+    const { constructor, name, maxRemotes } = await provisionerFromString(
+      ...args,
+    );
+    return [constructor.name, name, maxRemotes];
+  };
+  assert.deepEqual(await facts("local"), ["LocalProvisioner", "local", 1]);
+  assert.deepEqual(await facts("local", { maxRemotes: 4 }), [
+    "LocalProvisioner",
+    "local",
+    4,
+  ]);
+  assert.deepEqual(
+    await facts("podman:localhost:5000/x/fedora:42", { maxRemotes: undefined }),
+    ["PodmanProvisioner", "podman:localhost:5000/x/fedora:42", 10],
+  );
+  assert.deepEqual(
+    await facts("podman:x", { maxRemotes: 3, podman: { pull: "missing" } }),
+    ["PodmanProvisioner", "podman:x", 3],
+  );
+  assert.deepEqual(await facts("ssh:root@a:2222, b,[::1]:22"), [
+    "HostsProvisioner",
+    "hosts",
+    3,
+  ]);
+  assert.deepEqual(
+    await facts("ssh:a,b", { maxRemotes: 1, hosts: { retryAfter: 1 } }),
+    ["HostsProvisioner", "hosts", 1],
+  );
+});
+
+Deno.test("provisionerFromString() says what would be right", async () => {
+  for (
+    const text of [
+      ...["", "locals", "local:", "local:4", "podman", "podman:", "ssh"],
+      ...["ssh:", "docker:x", "LOCAL", " local"],
+    ]
+  ) {
+    await assert.rejects(provisionerFromString(text), {
+      name: "TypeError",
+      message:
+        `Cannot make a provisioner of "${text}": "local", "podman:IMAGE" or "ssh:HOST,HOST" would be right`,
+    });
+  }
+  await assert.rejects(provisionerFromString("ssh:a,"), TypeError);
+  await assert.rejects(provisionerFromString("ssh:a,a"), /listed twice/);
+  await assert.rejects(provisionerFromString("podman:-v"), TypeError);
+});
+
+Deno.test("provisionerFromString() loads nothing but what is named", async () => {
+  const module = new URL("../../provisioners/from_string.ts", import.meta.url);
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["info", "--json", module.href],
+  }).output();
+  const { modules } = JSON.parse(new TextDecoder().decode(stdout));
+  const own = modules.find(({ specifier }: { specifier: string }) =>
+    specifier === module.href
+  );
+  const loaded = own.dependencies.filter((
+    { code, isDynamic }: { code?: unknown; isDynamic?: boolean },
+  ) => code && !isDynamic);
+  assert.deepEqual(loaded, []);
+});

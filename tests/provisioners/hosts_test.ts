@@ -1,0 +1,235 @@
+/** HostsProvisioner with a program that behaves like ssh to hosts that come and go. */
+import assert from "node:assert/strict";
+import { run } from "../../connections/process.ts";
+import type { ProvisionerEvent } from "../../provisioners/events.ts";
+import {
+  HostsProvisioner,
+  type HostsProvisionerOptions,
+} from "../../provisioners/hosts.ts";
+
+const SSH = `#!/bin/sh
+here=$(dirname "$0")
+for arg; do host=$command; command=$arg; done
+echo "$host" >>"$here/calls"
+if [ -e "$here/hangs-$host" ]; then exec sleep 60; fi
+if [ -e "$here/down-$host" ]; then
+  echo "ssh: connect to host $host port 22: Connection refused" >&2
+  exit 255
+fi
+exec sh -c "$command"
+`;
+
+/** A lab of hosts and the provisioner that lends them. */
+async function lab(
+  hosts: HostsProvisionerOptions["hosts"],
+  options: Partial<HostsProvisionerOptions> = {},
+) {
+  const directory = await Deno.makeTempDir({ prefix: "atex-test-" });
+  const program = `${directory}/ssh`;
+  await Deno.writeTextFile(program, SSH, { mode: 0o755 });
+  const events: ProvisionerEvent[] = [];
+  const pool = new HostsProvisioner({
+    hosts,
+    ssh: { ssh: program, stateless: true },
+    onEvent: (event) => events.push(event),
+    rebootTimeout: 0,
+    ...options,
+  });
+  const flag = (name: string) => `${directory}/${name}`;
+  return {
+    pool,
+    events,
+    calls: () => Deno.readTextFileSync(flag("calls")).trim().split("\n"),
+    fail: (host: string, how: "down" | "hangs" = "down") =>
+      Deno.writeTextFile(flag(`${how}-${host}`), ""),
+    repair: (host: string) => Deno.remove(flag(`down-${host}`)),
+    async [Symbol.asyncDispose]() {
+      await pool.stop();
+      await Deno.remove(directory, { recursive: true });
+    },
+  };
+}
+
+Deno.test("HostsProvisioner refuses hosts that are none, and the same twice", () => {
+  for (
+    const [hosts, message] of [
+      [["a", "b", "a"], 'Cannot lend the host "a": it is listed twice'],
+      [["a:x"], /^Cannot use "a:x" as a host: /],
+      [[{ host: "a", options: { ControlPath: "x" } }], /"stateless"/],
+    ] as const
+  ) {
+    assert.throws(() => new HostsProvisioner({ hosts }), {
+      name: "TypeError",
+      message,
+    });
+  }
+  for (
+    const options of [
+      { retryAfter: -1 },
+      { connectTimeout: 0 },
+      { rebootTimeout: NaN },
+      { maxRemotes: 0.5 },
+    ]
+  ) {
+    assert.throws(
+      () => new HostsProvisioner({ hosts: ["a"], ...options }),
+      RangeError,
+    );
+  }
+});
+
+Deno.test("start() without any host fails for good", async () => {
+  const pool = new HostsProvisioner({ hosts: [] });
+  await assert.rejects(pool.start(), {
+    name: "ProvisionError",
+    fatal: true,
+    message: "Cannot lend hosts: the list of hosts is empty",
+  });
+});
+
+Deno.test("HostsProvisioner lends each host to one at a time, in the order given", async () => {
+  await using it = await lab([
+    "root@a:2222",
+    { host: "b", labels: { arch: "s390x" } },
+  ]);
+  assert.equal(it.pool.maxRemotes, 2);
+  await it.pool.start();
+  it.pool.provision(3);
+  const a = await it.pool.getRemote();
+  const b = await it.pool.getRemote();
+  assert.deepEqual([a.id, b.id].sort(), ["ssh:b", "ssh:root@a:2222"]);
+  const first = a.id === "ssh:b" ? b : a;
+  assert.deepEqual(first.attributes, { host: "root@a:2222" });
+  const second = first === a ? b : a;
+  assert.deepEqual(second.attributes, { host: "b", arch: "s390x" });
+  assert.equal(first.reusable, true);
+  assert.equal(await run(first, ["echo", "hi"]), "hi\n");
+  await first.release();
+  assert.equal((await it.pool.getRemote()).id, first.id);
+});
+
+Deno.test("maxRemotes below the number of hosts leaves some alone", async () => {
+  await using it = await lab(["a", "b", "c"], { maxRemotes: 1 });
+  await it.pool.start();
+  it.pool.provision(2);
+  const first = await it.pool.getRemote();
+  await first.release();
+  await it.pool.getRemote();
+  assert.deepEqual([...new Set(it.calls())], ["a"]);
+});
+
+Deno.test("a host that cannot be reached is reported and another one lent instead", async () => {
+  await using it = await lab(["a", "b"]);
+  await it.fail("a");
+  await it.pool.start();
+  it.pool.provision(1);
+  assert.equal((await it.pool.getRemote()).id, "ssh:b");
+  const failed = it.events.find(({ type }) => type === "reserve-failed");
+  assert.ok(failed?.type === "reserve-failed");
+  assert.equal(failed.id, "ssh:a");
+  assert.equal(failed.willRetry, true);
+  assert.match(failed.error.message, /^Cannot connect to a: .*refused/);
+});
+
+Deno.test("a host that was set aside is not tried again before retryAfter", async () => {
+  await using it = await lab(["a", "b"]);
+  await it.fail("a");
+  await it.pool.start();
+  it.pool.provision(3);
+  for (let i = 0; i < 3; i++) { // the one that works, again and again
+    const remote = await it.pool.getRemote();
+    assert.equal(remote.id, "ssh:b");
+    await remote.release();
+  }
+  assert.equal(it.calls().filter((host) => host === "a").length, 1);
+});
+
+Deno.test("a host that was set aside gets another chance after retryAfter", async () => {
+  await using it = await lab(["a", "b"], { retryAfter: 300 });
+  await it.fail("a");
+  await it.pool.start();
+  it.pool.provision(2);
+  assert.equal((await it.pool.getRemote()).id, "ssh:b");
+  await it.repair("a");
+  assert.equal((await it.pool.getRemote()).id, "ssh:a"); // b is still lent
+});
+
+Deno.test("when all hosts are set aside each request fails, with all the reasons", async () => {
+  await using it = await lab(["a", "b"], { retryAfter: 300 });
+  await it.fail("a");
+  await it.fail("b");
+  await it.pool.start();
+  it.pool.provision(2);
+  for (let i = 0; i < 2; i++) {
+    await assert.rejects(it.pool.getRemote(), {
+      name: "ProvisionError",
+      fatal: false,
+      message:
+        /^Cannot reach any host: Cannot connect to a: .*refused; Cannot connect to b: .*refused$/,
+    });
+  }
+  await it.repair("b");
+  await new Promise((resolve) => setTimeout(resolve, 350));
+  it.pool.provision(1);
+  assert.equal((await it.pool.getRemote()).id, "ssh:b");
+});
+
+Deno.test("a host that does not answer is set aside after connectTimeout", async () => {
+  await using it = await lab(["a"], { connectTimeout: 200 });
+  await it.fail("a", "hangs");
+  await it.pool.start();
+  it.pool.provision(1);
+  await assert.rejects(it.pool.getRemote(), {
+    message:
+      "Cannot reach any host: Cannot connect to a: no answer within 0.2 s",
+  });
+});
+
+Deno.test("a host that was lent before is waited for while it reboots", async () => {
+  await using it = await lab(["a"], { rebootTimeout: 30_000 });
+  await it.pool.start();
+  it.pool.provision(2);
+  const remote = await it.pool.getRemote();
+  await it.fail("a");
+  await remote.release();
+  const again = it.pool.getRemote();
+  while (it.calls().length < 3) { // it was tried in vain
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  await it.repair("a");
+  assert.equal((await again).id, "ssh:a");
+  assert.ok(!it.events.some(({ type }) => type === "reserve-failed"));
+});
+
+Deno.test("stop() ends connecting and waiting for a free host", async () => {
+  await using it = await lab(["a", "b", "c"]);
+  await it.fail("b", "hangs");
+  await it.fail("c");
+  await it.pool.start();
+  it.pool.provision(3); // a is lent, b hangs, and there is none for the third
+  const remote = await it.pool.getRemote();
+  const waiting = [it.pool.getRemote(), it.pool.getRemote()];
+  const ended = Promise.allSettled(waiting);
+  while (!it.events.some(({ type }) => type === "reserve-failed")) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  await it.pool.stop();
+  for (const outcome of await ended) {
+    assert.equal(
+      outcome.status === "rejected" && outcome.reason.name,
+      "ProvisionerStoppedError",
+    );
+  }
+  assert.throws(() => remote.local(["true"]), { name: "NotConnectedError" });
+});
+
+Deno.test("without an ssh program there is no point in trying other hosts", async () => {
+  await using it = await lab(["a", "b"], { ssh: { ssh: "no-such-ssh" } });
+  await it.pool.start();
+  it.pool.provision(1);
+  await assert.rejects(it.pool.getRemote(), {
+    name: "ProvisionError",
+    fatal: true,
+    message: /the program "no-such-ssh" is not installed/,
+  });
+});
