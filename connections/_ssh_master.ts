@@ -96,9 +96,14 @@ export class SshMaster {
     return master;
   }
 
+  /** From now on the program does not end by itself before this does. */
+  keepRunning(): void {
+    this.#child.ref();
+  }
+
   /** Ends it and waits for that. */
   async stop(): Promise<void> {
-    this.#child.ref();
+    this.keepRunning();
     await this.#child.stdin.close().catch(() => {}); // ended, or being stopped
     const timer = setTimeout(() => this.#kill(), GRACE);
     await this.ended;

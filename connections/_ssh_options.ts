@@ -12,6 +12,7 @@ export interface SshTarget {
   configFile?: string | URL;
   password?: string;
   options?: SshConfig;
+  stateless?: boolean;
 }
 
 /** What a user says of a host, taken apart. */
@@ -87,14 +88,15 @@ const PATHS = new Set([
   "xauthlocation",
 ]);
 
+/** What cannot be done by every command anew. */
+const FORWARDS = new Set(["dynamicforward", "localforward", "remoteforward"]);
+
 /** What only the process that makes the connection needs, not those that share it. */
 const CONNECTION_ONLY = new Set([
-  "dynamicforward",
-  "localforward",
+  ...FORWARDS,
   "proxycommand",
   "proxyjump",
   "proxyusefdpass",
-  "remoteforward",
 ]);
 
 /** The value that counts is the first one, so these come last. */
@@ -127,9 +129,11 @@ export function sshArguments(
   const { hostname, user, port } = parseHost(target.host);
   const { options = {}, password, identityFile, configFile } = target;
   const own: SshConfig[] = [];
+  // Each of several commands would want to listen at the same place.
+  if (role !== "master") own.push({ ClearAllForwardings: true });
   if (role === "client") {
     // A client that cannot use the socket would make a connection of its own.
-    own.push({ ProxyCommand: "false", ClearAllForwardings: true });
+    own.push({ ProxyCommand: "false" });
   } else if (password !== undefined) {
     own.push({ BatchMode: false, NumberOfPasswordPrompts: 1 });
   }
@@ -177,6 +181,9 @@ export function checkTarget(target: SshTarget): void {
     }
     const instead = OURS[keyword.toLowerCase()];
     if (instead) throw new TypeError(`${what}: use ${instead} instead`);
+    if (target.stateless && FORWARDS.has(keyword.toLowerCase())) {
+      throw new TypeError(`${what}: a "stateless" connection has no forwards`);
+    }
     if ([value].flat().some((value) => /[\n\r\0]/.test(`${value}`))) {
       throw new TypeError(`${what}: a value is a single line`);
     }

@@ -106,8 +106,8 @@ export interface SshOptions {
    */
   configFile?: string | URL;
   /**
-   * Whether every command makes a connection of its own, for servers that forbid
-   * to share one.
+   * Whether every command makes a connection of its own, without forwards, for
+   * servers that forbid to share one.
    *
    * @default {false}
    */
@@ -151,8 +151,10 @@ export class SshConnection implements Connection {
   readonly #sessions: Sessions;
   #link?: Link;
   #closed = Promise.withResolvers<ConnectionError>();
-  /** Ends what is under way to connect. */
-  #connecting?: AbortController;
+  /** End the calls of {@linkcode connect} that are under way. */
+  readonly #connecting = new Set<AbortController>();
+  /** Whether somebody wants to know when the connection ends. */
+  #watched = false;
   #turn: Promise<unknown> = Promise.resolve();
 
   /**
@@ -188,9 +190,14 @@ export class SshConnection implements Connection {
 
   /**
    * Resolves with the reason when the connection ends by itself; never if
-   * `stateless`. It does not keep the program running.
+   * `stateless`. Each link after a loss has a promise of its own.
+   *
+   * A connection by itself does not keep the program running. When this has been
+   * asked for it does, until it is disconnected.
    */
   get closed(): Promise<ConnectionError> {
+    this.#watched = true;
+    this.#link?.master?.keepRunning();
     return this.#closed.promise;
   }
 
@@ -205,8 +212,14 @@ export class SshConnection implements Connection {
    */
   connect({ signal }: SignalOptions = {}): Promise<void> {
     const before = this.#turn;
-    const connected = (signal ? abortable(before, signal) : before)
-      .then(() => this.#connect(signal));
+    const controller = new AbortController();
+    this.#connecting.add(controller);
+    const either = signal
+      ? AbortSignal.any([signal, controller.signal])
+      : controller.signal;
+    const connected = abortable(before, either)
+      .then(() => this.#connect(either))
+      .finally(() => this.#connecting.delete(controller));
     this.#turn = Promise.allSettled([before, connected]);
     return connected;
   }
@@ -216,11 +229,13 @@ export class SshConnection implements Connection {
    * may go on. Also ends a {@linkcode connect} under way.
    */
   disconnect(): Promise<void> {
-    this.#connecting?.abort(
-      new NotConnectedError(
-        `Cannot connect to ${this.#options.host}: disconnected meanwhile`,
-      ),
-    );
+    for (const controller of this.#connecting) {
+      controller.abort(
+        new NotConnectedError(
+          `Cannot connect to ${this.#options.host}: disconnected meanwhile`,
+        ),
+      );
+    }
     const disconnected = this.#turn.then(() => this.#disconnect());
     this.#turn = disconnected;
     return disconnected;
@@ -324,20 +339,12 @@ export class SshConnection implements Connection {
     return this.disconnect();
   }
 
-  async #connect(signal?: AbortSignal): Promise<void> {
-    signal?.throwIfAborted();
+  async #connect(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
     if (this.#link && !this.#link.lost) return;
     await this.#disconnect();
-    const connecting = new AbortController();
-    this.#connecting = connecting;
-    const either = signal
-      ? AbortSignal.any([signal, connecting.signal])
-      : connecting.signal;
-    try {
-      this.#link = await this.#open(either);
-    } finally {
-      this.#connecting = undefined;
-    }
+    this.#link = await this.#open(signal);
+    if (this.#watched) this.#link.master?.keepRunning();
   }
 
   async #disconnect(): Promise<void> {

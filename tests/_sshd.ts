@@ -36,7 +36,7 @@ export class Sshd implements AsyncDisposable {
     log: { text: string; done: Promise<void> },
     /** Port on 127.0.0.1. */
     readonly port: number,
-    /** Directory with `key`, `key.pub`, `host_key`, `sshd_config`. */
+    /** Directory with `key`, `key.pub`, `host_key`, `sshd_config`, and `home`, which is $HOME. */
     readonly directory: string,
     /** Whom one can log in as: nobody but the user of the test. */
     readonly user: string,
@@ -63,6 +63,7 @@ export class Sshd implements AsyncDisposable {
           `${directory}/${name}`,
         );
       }
+      await Deno.mkdir(`${directory}/home`);
       const user = await command("id", "-un");
       if (user === "root") await Deno.mkdir("/run/sshd", { recursive: true });
       for (let attempt = 1;; attempt++) {
@@ -83,6 +84,7 @@ export class Sshd implements AsyncDisposable {
             "PermitRootLogin yes",
             "UseDNS no",
             "AcceptEnv LANG LC_*",
+          `SetEnv HOME=${directory}/home`, // nobody's .bashrc
             "",
           ].join("\n"),
         );

@@ -139,6 +139,10 @@ Deno.test("SshConnection refuses options that cannot be used", () => {
   bad({ options: { "Proxy Command": "x" } }, "letters and digits");
   bad({ options: { User: "a\nb" } }, "single line");
   bad({ options: { SendEnv: ["A", "B\n"] } }, "single line");
+  bad(
+    { options: { localForward: "1 h:1" }, stateless: true },
+    'option "localForward": a "stateless" connection has no forwards',
+  );
   bad({ password: "a\nb" }, "password");
   bad({ maxSessions: 0 }, "maxSessions");
   bad({ maxSessions: 1.5 }, "maxSessions");

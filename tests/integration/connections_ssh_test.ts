@@ -1,0 +1,763 @@
+/** Connections by ssh, with a real sshd on loopback: what is particular to them, and what goes wrong. */
+import { deepEqual, equal, match, notEqual, ok } from "node:assert/strict";
+import {
+  ConnectError,
+  ConnectionLostError,
+  NotConnectedError,
+} from "../../connections/connection.ts";
+import {
+  CommandError,
+  output,
+  outputLocal,
+  run,
+  start,
+} from "../../connections/process.ts";
+import { SshConnection, type SshOptions } from "../../connections/ssh.ts";
+import { Container, podmanMissing } from "../_podman.ts";
+import { cannotRun, freePort, Sshd, sshdMissing } from "../_sshd.ts";
+import { rejected, thrown } from "../_thrown.ts";
+import { exists, until } from "../_wait.ts";
+
+const ignore = cannotRun("connections by ssh", sshdMissing());
+
+const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+
+/** A place for temporary files; a test fails if it leaves anything there, or a process that uses it. */
+class Place implements AsyncDisposable {
+  readonly #before = Deno.env.get("TMPDIR");
+
+  constructor(readonly path: string) {
+    Deno.env.set("TMPDIR", path);
+  }
+
+  static async make(name = ""): Promise<Place> {
+    const path = await Deno.makeTempDir({ prefix: `atex-test-${name}` });
+    return new Place(path);
+  }
+
+  /** Names of connections' directories. */
+  async directories(): Promise<string[]> {
+    return (await Array.fromAsync(Deno.readDir(this.path))).map(({ name }) =>
+      name
+    );
+  }
+
+  /** Processes that have something to do with it, with their command lines. */
+  async processes(): Promise<[pid: number, argv: string][]> {
+    const found: [number, string][] = [];
+    for await (const { name } of Deno.readDir("/proc")) {
+      if (!/^\d+$/.test(name) || +name === Deno.pid) continue;
+      const argv = await Deno.readTextFile(`/proc/${name}/cmdline`).catch(() =>
+        ""
+      );
+      if (argv.includes(this.path)) {
+        found.push([+name, argv.replaceAll("\0", " ")]);
+      }
+    }
+    return found;
+  }
+
+  /** Process ids of masters: the shell that guards one, and ssh itself. */
+  async master(): Promise<{ guard: number; ssh: number }> {
+    const processes = await this.processes();
+    const guard = processes.find(([, argv]) => argv.startsWith("/bin/sh -c"));
+    const ssh = processes.find(([, argv]) => argv.startsWith("ssh -N"));
+    return { guard: guard![0], ssh: ssh![0] };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#before === undefined) Deno.env.delete("TMPDIR");
+    else Deno.env.set("TMPDIR", this.#before);
+    // Processes that were killed may be under way.
+    await until(async () => (await this.processes()).length === 0);
+    await until(async () => (await this.directories()).length === 0);
+    await Deno.remove(this.path);
+  }
+}
+
+/** A test with an sshd, after which nothing may be left. */
+function test(
+  name: string,
+  fn: (sshd: Sshd, place: Place) => Promise<void>,
+  config: readonly string[] = [],
+): void {
+  Deno.test({
+    name,
+    ignore,
+    fn: async () => {
+      await using sshd = await Sshd.start({ config });
+      await using place = await Place.make();
+      await fn(sshd, place);
+    },
+  });
+}
+
+/** How often somebody logged in. */
+const logins = (sshd: Sshd) =>
+  sshd.log.match(/Accepted publickey/g)?.length ?? 0;
+
+/** A server that accepts connections and never says a word. */
+function silence(): { port: number } & Disposable {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const accepted: Deno.Conn[] = [];
+  (async () => {
+    for await (const connection of listener) accepted.push(connection);
+  })();
+  return {
+    port: listener.addr.port,
+    [Symbol.dispose]: () => {
+      listener.close();
+      for (const connection of accepted) connection.close();
+    },
+  };
+}
+
+/** Runs the script of `_hold_ssh.ts` as a program of its own. */
+function script(options: SshOptions & { wait?: number }): Deno.ChildProcess {
+  return new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "-qA",
+      "--no-check",
+      new URL("_hold_ssh.ts", import.meta.url).pathname,
+      JSON.stringify(options),
+    ],
+    stdin: "null",
+    stdout: "piped",
+  }).spawn();
+}
+
+test(
+  "SshConnection runs all commands over one connection, and leaves nothing",
+  async (sshd, place) => {
+    const connection = await SshConnection.open(sshd.options);
+    const numbers = Array.from({ length: 20 }, (_, i) => `${i}`);
+    const argv = (
+      number: string,
+    ) => ["sh", "-c", 'sleep 0.05; echo "$0"', number];
+    deepEqual(
+      await Promise.all(numbers.map((number) => run(connection, argv(number)))),
+      numbers.map((number) => `${number}\n`),
+    );
+    equal(logins(sshd), 1);
+    equal((await place.directories()).length, 1);
+    await connection[Symbol.asyncDispose]();
+    await connection[Symbol.asyncDispose]();
+    deepEqual(await place.processes(), []);
+    deepEqual(await place.directories(), []);
+    thrown(
+      () => connection.local(["true"]),
+      NotConnectedError,
+      "not connected",
+    );
+  },
+);
+
+test("SshConnection.connect() connects once, however often it is called", async (sshd) => {
+  await using connection = new SshConnection(sshd.options);
+  await Promise.all([connection.connect(), connection.connect()]);
+  await connection.connect();
+  equal(logins(sshd), 1);
+});
+
+test(
+  "SshConnection with stateless connects for every command, and has no directory",
+  async (sshd, place) => {
+    await using connection = await SshConnection.open({
+      ...sshd.options,
+      stateless: true,
+    });
+    equal(logins(sshd), 1);
+    await run(connection, ["true"]);
+    equal(logins(sshd), 2);
+    deepEqual(await place.directories(), []);
+    const forward = { kind: "local", listen: 1, to: "h:1" } as const;
+    await rejected(connection.forward(forward), TypeError, "stateless");
+  },
+);
+
+test("a script that is killed leaves no connection", async (sshd, place) => {
+  await using child = script({ ...sshd.options, wait: 600 });
+  const reader = child.stdout.getReader();
+  match(text((await reader.read()).value!), /^connected/);
+  equal((await place.directories()).length, 1);
+  ok((await place.processes()).some(([, argv]) => argv.startsWith("ssh -N")));
+  child.kill("SIGKILL");
+  await child.status;
+  await reader.cancel();
+  await until(async () => (await place.processes()).length === 0);
+});
+
+test("a script that forgets to disconnect ends nevertheless", async (sshd) => {
+  await using child = script(sshd.options);
+  equal(await child.stdout.text(), "connected\n\n");
+  equal((await child.status).code, 0);
+});
+
+for (const victim of ["ssh", "guard"] as const) {
+  test(
+    `SshConnection notices that its master was killed: ${victim}`,
+    async (sshd, place) => {
+      await using connection = await SshConnection.open(sshd.options);
+      const { closed } = connection;
+      const running = output(connection, ["sleep", "600"]);
+      await until(async () =>
+        (await place.processes()).some(([, argv]) =>
+          argv.includes("exec sleep 600")
+        )
+      );
+      Deno.kill((await place.master())[victim], "SIGKILL");
+      equal((await running).code, 255);
+      const error = await closed;
+      ok(error instanceof ConnectionLostError);
+      match(
+        error.message,
+        /^Lost the connection to root@127\.0\.0\.1:\d+: ssh ended with exit code 137$/,
+      );
+      equal(error.code, 137);
+      const lost = thrown(
+        () => connection.local(["true"]),
+        ConnectionLostError,
+        'Cannot run "true" on',
+      );
+      equal(lost.cause, error);
+      await rejected(run(connection, ["true"]), ConnectionLostError);
+      thrown(() => connection.rsync([]), ConnectionLostError);
+      deepEqual(await place.directories(), []);
+
+      await connection.connect();
+      equal(await run(connection, ["echo", "again"]), "again\n");
+      notEqual(connection.closed, closed);
+    },
+  );
+}
+
+test("SshConnection notices that the server ended the connection", async (sshd) => {
+  await using connection = await SshConnection.open(sshd.options);
+  await sshd.cutSessions();
+  const error = await connection.closed;
+  ok(error instanceof ConnectionLostError);
+  match(error.message, /Connection to 127\.0\.0\.1 closed by remote host/);
+  equal(error.code, 255);
+  match(error.output, /closed by remote host/);
+  await connection.disconnect();
+  thrown(() => connection.local(["true"]), NotConnectedError);
+});
+
+test("SshConnection.closed stays pending when it is disconnected on purpose", async (sshd) => {
+  const connection = await SshConnection.open(sshd.options);
+  await connection.disconnect();
+  const later = new Promise((resolve) => setTimeout(resolve, 50, "pending"));
+  equal(await Promise.race([connection.closed, later]), "pending");
+});
+
+Deno.test({
+  name: "SshConnection.connect() succeeds after a system is back",
+  ignore,
+  fn: async () => {
+    await using place = await Place.make();
+    const sshd = await Sshd.start();
+    await using connection = await SshConnection.open({
+      ...sshd.options,
+      options: { ...sshd.options.options, ConnectionAttempts: 1 },
+    });
+    // The keys have to stay.
+    const keys = `${place.path}/keys`;
+    await Deno.mkdir(keys);
+    for (const name of ["key", "key.pub"]) {
+      await Deno.copyFile(`${sshd.directory}/${name}`, `${keys}/${name}`);
+    }
+    await sshd[Symbol.asyncDispose]();
+    await connection.closed;
+    await rejected(connection.connect(), ConnectError, "Connection refused");
+    await Deno.mkdir(sshd.directory);
+    await Deno.copyFile(`${keys}/key`, `${sshd.directory}/key`);
+    await Deno.chmod(`${sshd.directory}/key`, 0o600);
+    await using _again = await Sshd.start({
+      port: sshd.port,
+      config: [`AuthorizedKeysFile ${keys}/key.pub`],
+    });
+    await connection.connect();
+    equal(await run(connection, ["echo", "back"]), "back\n");
+    await Deno.remove(sshd.directory, { recursive: true });
+    await Deno.remove(keys, { recursive: true });
+  },
+});
+
+test("killing one command leaves the connection and the others alone", async (sshd) => {
+  await using connection = await SshConnection.open(sshd.options);
+  await using first = start(connection, ["sleep", "600"]);
+  await using second = start(connection, ["cat"], {
+    stdin: "piped",
+    stdout: "piped",
+  });
+  first.kill("SIGKILL");
+  equal((await first.status).code, 137);
+  await second.stdin.close();
+  equal((await second.status).code, 0);
+  equal(await run(connection, ["echo", "there"]), "there\n");
+});
+
+test("a command does not connect by itself when the connection is gone", async (sshd) => {
+  const connection = await SshConnection.open(sshd.options);
+  const command = connection.local(["echo", "unnoticed"]);
+  await connection.disconnect();
+  const { code, stdout } = await outputLocal(command);
+  equal(code, 255);
+  equal(text(stdout), "");
+  equal(logins(sshd), 1);
+});
+
+test("ConnectError tells why a key is refused", async (sshd) => {
+  const identityFile = `${sshd.directory}/host_key`;
+  for (const stateless of [false, true]) {
+    const error = await rejected(
+      SshConnection.open({ ...sshd.options, identityFile, stateless }),
+      ConnectError,
+      `Cannot connect to root@127.0.0.1:${sshd.port}: root@127.0.0.1: Permission denied (publickey)`,
+    );
+    equal(error.code, 255);
+    match(error.output, /Permission denied/);
+  }
+});
+
+test("ConnectError tells why a system cannot be reached", async () => {
+  const options = { ConnectionAttempts: 1, ConnectTimeout: 1 };
+  const cases: [host: string, reason: RegExp][] = [
+    [`127.0.0.1:${freePort()}`, /Connection refused$/],
+    [
+      "no-such-host.invalid",
+      /Could not resolve hostname no-such-host\.invalid/,
+    ],
+  ];
+  using server = silence();
+  cases.push([`127.0.0.1:${server.port}`, /timed out/]);
+  for (const [host, reason] of cases) {
+    for (const stateless of [false, true]) {
+      const { message } = await rejected(
+        SshConnection.open({ host, options, stateless }),
+        ConnectError,
+        `Cannot connect to ${host}: `,
+      );
+      match(message, reason);
+    }
+  }
+});
+
+test("ConnectError names a missing ssh", async (sshd) => {
+  for (const stateless of [false, true]) {
+    await rejected(
+      SshConnection.open({ ...sshd.options, ssh: "atex-no-ssh", stateless }),
+      ConnectError,
+      `Cannot connect to root@127.0.0.1:${sshd.port}: the program "atex-no-ssh" is not installed`,
+    );
+  }
+});
+
+test("ConnectError tells that no command can be run", async (sshd) => {
+  await rejected(
+    SshConnection.open(sshd.options),
+    ConnectError,
+    "no commands for you",
+  );
+}, ["ForceCommand echo no commands for you >&2; exit 1"]);
+
+test("SshConnection.connect() can be aborted, and tried again", async (sshd) => {
+  using server = silence();
+  for (const stateless of [false, true]) {
+    const controller = new AbortController();
+    const connection = new SshConnection({
+      host: `127.0.0.1:${server.port}`,
+      stateless,
+    });
+    const connecting = connection.connect({ signal: controller.signal });
+    const other = connection.connect();
+    setTimeout(() => controller.abort(new Error("my reason")), 100);
+    await rejected(connecting, Error, "my reason");
+    const error = rejected(other, NotConnectedError, "disconnected meanwhile");
+    await connection.disconnect();
+    await error;
+  }
+  const signal = AbortSignal.abort(new Error("before"));
+  const connection = new SshConnection(sshd.options);
+  await rejected(connection.connect({ signal }), Error, "before");
+  equal(logins(sshd), 0);
+  await connection.connect();
+  await connection.disconnect();
+});
+
+test("SshConnection.disconnect() ends a connect() under way", async () => {
+  using server = silence();
+  const connection = new SshConnection({ host: `127.0.0.1:${server.port}` });
+  const connecting = rejected(
+    connection.connect(),
+    NotConnectedError,
+    "disconnected meanwhile",
+  );
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  await connection.disconnect();
+  await connecting;
+});
+
+test(
+  "SshConnection asks again a server that drops new connections",
+  async (sshd) => {
+    const opening = Array.from(
+      { length: 8 },
+      () => SshConnection.open(sshd.options),
+    );
+    const connections = await Promise.all(opening);
+    for (const connection of connections) {
+      equal(await run(connection, ["echo", "x"]), "x\n");
+      await connection.disconnect();
+    }
+    match(sshd.log, /MaxStartups/);
+  },
+  ["MaxStartups 1:100:1"],
+);
+
+test(
+  "commands wait for their turn, those that were started count",
+  async (sshd) => {
+    await using connection = await SshConnection.open({
+      ...sshd.options,
+      maxSessions: 3,
+    });
+    await using started = start(connection, ["sleep", "600"]);
+    await using child = connection.command("sleep", { args: ["600"] }).spawn();
+    const echo = (i: number) =>
+      run(connection, ["sh", "-c", `sleep 0.02; echo ${i}`]);
+    const numbers = Array.from({ length: 10 }, (_, i) => i);
+    deepEqual(
+      await Promise.all(numbers.map(echo)),
+      numbers.map((i) => `${i}\n`),
+    );
+    equal(sshd.log.includes("no more sessions"), false);
+    child.kill("SIGKILL");
+    await started.terminate();
+  },
+  ["MaxSessions 3"],
+);
+
+test("waiting for one's turn can be given up", async (sshd) => {
+  await using connection = await SshConnection.open({
+    ...sshd.options,
+    maxSessions: 1,
+  });
+  const first = new AbortController();
+  const long = run(connection, ["sleep", "600"], { signal: first.signal });
+  await rejected(
+    run(connection, ["true"], { signal: AbortSignal.timeout(50) }),
+    DOMException,
+    "timeout",
+  );
+  first.abort(new Error("enough"));
+  await rejected(long, Error, "enough");
+  equal(await run(connection, ["echo", "next"]), "next\n");
+});
+
+test(
+  "the user's configuration counts, except where it would do harm",
+  async (sshd, place) => {
+    const configFile = `${sshd.directory}/config with blanks`;
+    await Deno.writeTextFile(
+      configFile,
+      [
+        "Host alias",
+        "  HostName 127.0.0.1",
+        `  Port ${sshd.port}`,
+        `  User ${sshd.user}`,
+        `  IdentityFile ${sshd.directory}/key`,
+        "  RemoteCommand echo harm",
+        "  RequestTTY force",
+        "  ControlMaster auto",
+        `  ControlPath ${place.path}/harm`,
+        "  ControlPersist yes",
+        "  PermitLocalCommand yes",
+        "  LocalCommand echo harm",
+        "  SendEnv LANG LC_* ATEX_SENT",
+        `  LocalForward ${place.path}/forward 127.0.0.1:${sshd.port}`,
+        "Host *",
+        "  LogLevel VERBOSE",
+        "  EscapeChar x",
+      ].join("\n"),
+    );
+    const saved = ["LANG", "LC_ALL", "LC_ATEX", "ATEX_SENT"]
+      .map((name) => [name, Deno.env.get(name)] as const);
+    for (const [name] of saved) Deno.env.set(name, "C");
+    try {
+      for (const stateless of [false, true]) {
+        await using connection = await SshConnection.open({
+          host: "alias",
+          configFile: new URL(`file://${encodeURI(configFile)}`),
+          stateless,
+        });
+        const { stdout, stderr } = await output(connection, ["env"]);
+        const environment = text(stdout).split("\n");
+        equal(text(stderr), "");
+        deepEqual(
+          environment.filter((line) => /^(LANG|LC_|ATEX_)/.test(line)),
+          ["ATEX_SENT=C"],
+        );
+        equal(await run(connection, ["cat"], { stdin: "\nx.\n" }), "\nx.\n");
+        equal(await exists(`${place.path}/forward`), !stateless);
+        await connection.disconnect();
+        if (!stateless) await Deno.remove(`${place.path}/forward`);
+      }
+    } finally {
+      for (const [name, value] of saved) {
+        if (value === undefined) Deno.env.delete(name);
+        else Deno.env.set(name, value);
+      }
+    }
+  },
+  ["AcceptEnv ATEX_SENT"],
+);
+
+test(
+  "a proxy command is used by the connection, and ends with it",
+  async (sshd, place) => {
+    const proxy = `${place.path}/proxy`;
+    await Deno.writeTextFile(
+      proxy,
+      `#!/bin/sh\nexec ssh -F none -i "${sshd.directory}/key" -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -p "$2" -W "$1:$2" "${sshd.user}@$1"\n`,
+    );
+    await Deno.chmod(proxy, 0o700);
+    await using connection = await SshConnection.open({
+      ...sshd.options,
+      options: { ...sshd.options.options, ProxyCommand: `${proxy} %h %p` },
+    });
+    equal(await run(connection, ["echo", "through"]), "through\n");
+    equal(await run(connection, ["echo", "again"]), "again\n");
+    equal(logins(sshd), 2); // the proxy, and what goes through it
+    await connection.disconnect();
+    await Deno.remove(proxy);
+  },
+);
+
+test("host keys are checked if asked for", async (sshd, place) => {
+  const known = `${place.path}/known hosts`;
+  const options = {
+    ...sshd.options.options,
+    StrictHostKeyChecking: true,
+    UserKnownHostsFile: known,
+  };
+  await rejected(
+    SshConnection.open({ ...sshd.options, options }),
+    ConnectError,
+    "Host key verification failed",
+  );
+  const key = await Deno.readTextFile(`${sshd.directory}/host_key.pub`);
+  await Deno.writeTextFile(known, `[127.0.0.1]:${sshd.port} ${key}`);
+  await using connection = await SshConnection.open({
+    ...sshd.options,
+    options,
+  });
+  equal(await run(connection, ["echo", "known"]), "known\n");
+  await Deno.remove(known);
+});
+
+test("a command that is too long is refused, one that is just not is run", async (sshd) => {
+  await using connection = await SshConnection.open(sshd.options);
+  const longest = 128 * 1024 - 1 - "exec echo ".length;
+  equal(
+    (await run(connection, ["echo", "x".repeat(longest)])).length,
+    longest + 1,
+  );
+  const error = thrown(
+    () => connection.local(["echo", "x".repeat(longest + 1)]),
+    RangeError,
+  );
+  match(
+    error.message,
+    /the command has 131072 bytes, at most 131071 are possible/,
+  );
+});
+
+Deno.test({
+  name: "SshConnection works where the path of temporary files is long",
+  ignore,
+  fn: async () => {
+    await using place = await Place.make("x".repeat(100));
+    await using sshd = await Sshd.start();
+    await using connection = await SshConnection.open(sshd.options);
+    equal(await run(connection, ["echo", "x"]), "x\n");
+    const { ssh } = await new Place("/tmp").master();
+    ok(ssh > 0);
+    Deno.env.set("TMPDIR", place.path);
+  },
+});
+
+test(
+  "forward() makes reachable here what listens there, and the other way round",
+  async (sshd, place) => {
+    await using connection = await SshConnection.open(sshd.options);
+    const target = `127.0.0.1:${sshd.port}`;
+    const greeting = async (
+      options: Deno.ConnectOptions | Deno.UnixConnectOptions,
+    ) => {
+      using socket = "path" in options
+        ? await Deno.connect({ ...options, transport: "unix" })
+        : await Deno.connect(options);
+      const buffer = new Uint8Array(4);
+      await socket.read(buffer);
+      return text(buffer);
+    };
+    const refused = async (
+      options: Deno.ConnectOptions | Deno.UnixConnectOptions,
+    ) => {
+      const error = await greeting(options).catch((error) => error);
+      ok(error instanceof Error, `still answers: ${error}`);
+    };
+
+    for (const kind of ["local", "remote"] as const) {
+      const forwards = [
+        { listen: 0 },
+        { listen: "127.0.0.1:0" },
+        { listen: `127.0.0.1:${freePort()}` },
+      ];
+      for (const { listen } of forwards) {
+        const forward = await connection.forward({ kind, listen, to: target });
+        ok(forward.port > 0);
+        equal(
+          await greeting({ port: forward.port }),
+          "SSH-",
+          `${kind} ${listen}`,
+        );
+        await forward[Symbol.asyncDispose]();
+        await refused({ port: forward.port });
+        await forward[Symbol.asyncDispose]();
+      }
+    }
+    const path = `${place.path}/socket`;
+    const forward = await connection.forward({
+      kind: "local",
+      listen: path,
+      to: target,
+    });
+    equal(forward.port, 0);
+    equal(await greeting({ path, transport: "unix" }), "SSH-");
+    await forward[Symbol.asyncDispose]();
+    await Deno.remove(path).catch(() => {});
+  },
+);
+
+test("forward() tells what is wrong", async (sshd) => {
+  await using connection = await SshConnection.open(sshd.options);
+  const to = "127.0.0.1:1";
+  for (
+    const listen of ["", "x", "h:", "h:x", "65536", "a:b:1", "relative/path"]
+  ) {
+    await rejected(
+      connection.forward({ kind: "local", listen, to }),
+      TypeError,
+      `Cannot listen on "${listen}"`,
+    );
+  }
+  for (const to of ["", "1", "h", "h:", "::1:1"]) {
+    await rejected(
+      connection.forward({ kind: "local", listen: 1, to }),
+      TypeError,
+      `Cannot forward to "${to}"`,
+    );
+  }
+  const used = { listen: `127.0.0.1:${sshd.port}`, to } as const;
+  await rejected(
+    connection.forward({ kind: "local", ...used }),
+    CommandError,
+    "failed",
+  );
+  await rejected(
+    connection.forward({ kind: "remote", ...used }),
+    CommandError,
+    "failed",
+  );
+  const signal = AbortSignal.abort(new Error("my reason"));
+  await rejected(
+    connection.forward({ kind: "local", listen: 0, to, signal }),
+    Error,
+    "my reason",
+  );
+  const forward = await connection.forward({ kind: "local", listen: 0, to });
+  await connection.disconnect();
+  await forward[Symbol.asyncDispose]();
+});
+
+Deno.test({
+  name: "a password lets us in, and is in no process list",
+  ignore: ignore ||
+    cannotRun("connections by ssh, with a password", podmanMissing(["debian"])),
+  fn: async () => {
+    await using _place = await Place.make();
+    await using container = await Container.start({
+      image: "debian",
+      ssh: true,
+    });
+    const { host } = container.ssh("tester");
+    const password = Deno.env.get("ATEX_TEST_PASSWORD")!;
+    const options = { PubkeyAuthentication: false };
+    const visible: string[] = [];
+    const look = async () => {
+      for await (const { name } of Deno.readDir("/proc")) {
+        if (!/^\d+$/.test(name)) continue;
+        const argv = await Deno.readTextFile(`/proc/${name}/cmdline`).catch(
+          () => "",
+        );
+        if (argv.includes(password)) visible.push(argv);
+      }
+    };
+    for (const stateless of [false, true]) {
+      let looking = true;
+      let looks = 0;
+      const looked = (async () => {
+        while (looking) {
+          await look();
+          looks++;
+        }
+      })();
+      await using connection = await SshConnection.open({
+        host,
+        password,
+        options,
+        stateless,
+      });
+      equal(await run(connection, ["id", "-un"]), "tester\n");
+      equal((await run(connection, ["env"])).includes(password), false);
+      looking = false;
+      await looked;
+      ok(looks > 2);
+      deepEqual(visible, []);
+    }
+    // Asked for once only: the server takes its time to refuse.
+    const error = await rejected(
+      SshConnection.open({ host, password: "wrong", options }),
+      ConnectError,
+      "Permission denied",
+    );
+    equal(error.message.match(/Permission denied/g)!.length, 1);
+    // An odd one arrives as it is.
+    const odd = "%s '\"$x\\ ž*";
+    await container.exec("sh", "-c", 'echo "tester:$0" | chpasswd', odd);
+    const machine = await SshConnection.open({ host, password: odd, options });
+    equal(await run(machine, ["id", "-un"]), "tester\n");
+    await machine.disconnect();
+  },
+});
+
+Deno.test({
+  name: "a user that sudo does not know is a ConnectError",
+  ignore: ignore ||
+    cannotRun("connections by ssh, with sudo", podmanMissing(["debian"])),
+  fn: async () => {
+    await using _place = await Place.make();
+    await using container = await Container.start({
+      image: "debian",
+      ssh: true,
+    });
+    await rejected(
+      SshConnection.open({ ...container.ssh("tester"), sudo: "nosuchuser" }),
+      ConnectError,
+      "nosuchuser",
+    );
+  },
+});
