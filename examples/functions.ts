@@ -1,10 +1,8 @@
 // Tests that are functions of the script, on containers: deno run -A functions.ts [IMAGE]
 import { JsonLinesAggregator } from "jsr:@atex/atex/aggregators/jsonl";
 import { run } from "jsr:@atex/atex/connections/process";
-import {
-  FunctionExecutor,
-  type TestFunctions,
-} from "jsr:@atex/atex/executors/function";
+import { FunctionExecutor } from "jsr:@atex/atex/executors/function";
+import type { TestFunctions } from "jsr:@atex/atex/executors/function";
 import { AdHocOrchestrator } from "jsr:@atex/atex/orchestrators/adhoc";
 import { showProgress } from "jsr:@atex/atex/orchestrators/progress";
 import { PodmanProvisioner } from "jsr:@atex/atex/provisioners/podman";
@@ -13,16 +11,12 @@ const tests: TestFunctions = {
   "/boots": async ({ remote }) => {
     await run(remote, ["test", "-d", "/proc/1"]);
   },
-  "/disk": async ({ remote, artifacts, report, log }) => {
+  "/disk": async ({ remote, report, log }) => {
     const df = await run(remote, ["df", "-P", "/"]);
-    await Deno.writeTextFile(artifacts.file("df.txt"), df);
     const used = parseInt(/(\d+)%/.exec(df)?.[1] ?? "");
     log(`${used} % of the disk are in use`);
-    report({
-      name: "space",
-      status: used < 99 ? "pass" : "fail",
-      files: ["df.txt"],
-    });
+    const status = used < 99 ? "pass" : "fail";
+    report({ name: "space", status, files: { "df.txt": df } });
   },
 };
 
@@ -31,14 +25,13 @@ await using results = await new JsonLinesAggregator({
   results: "out/results.jsonl",
   files: "out/files",
 }).start();
-await using pool = await new PodmanProvisioner({ image, maxRemotes: 2 })
-  .start();
-await using orchestration = new AdHocOrchestrator({
+await using pool = await new PodmanProvisioner({ image }).start();
+await using testing = new AdHocOrchestrator({
   platform: image,
   tests: Object.keys(tests),
   provisioners: [pool],
   executor: (remote) => new FunctionExecutor(remote, { tests }),
   aggregator: results,
 }).run();
-await showProgress(orchestration);
-Deno.exitCode = (await orchestration.finished).failed === 0 ? 0 : 1;
+await showProgress(testing);
+Deno.exitCode = (await testing.finished).failed === 0 ? 0 : 1;
