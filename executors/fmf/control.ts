@@ -7,14 +7,10 @@
  * @module
  */
 import { BadControlError, TestAbortedError } from "../executor.ts";
+import { badLine, type DurationChange, readLine } from "./_line.ts";
 import { readReport, type Report, type Upload } from "./_report.ts";
 
-export type { Report, Upload };
-
-/** A change of the time that a test may take, in milliseconds. */
-export type DurationChange =
-  | { readonly how: "set" | "increment" | "decrement"; readonly ms: number }
-  | { readonly how: "save" | "restore" };
+export type { DurationChange, Report, Upload };
 
 /** What a piece of the stream asks for. */
 export type ControlEvent =
@@ -46,8 +42,6 @@ export interface ControlParserOptions {
 
 /** Bytes of a line, with its end. */
 const MAX_LINE = 4096;
-/** Bytes of the JSON of a result. */
-const MAX_JSON = 16 * 1024 * 1024;
 /** Bytes before the start mark. */
 const MAX_DROPPED = 64 * 1024;
 
@@ -246,50 +240,24 @@ export class ControlParser {
   #obeyLine(): ControlEvent | undefined {
     const line = this.#line;
     this.#line = "";
-    // deno-lint-ignore no-control-regex -- whatever is not ASCII
-    if (/[^\u0000-\u007f]/.test(line)) throw badLine(line, "it is not ASCII");
-    const space = line.indexOf(" ");
-    const word = space === -1 ? line : line.slice(0, space);
-    const argument = space === -1 ? "" : line.slice(space + 1);
-    switch (word) {
-      case "result": {
-        const length = integer(argument);
-        if (length === undefined) throw badLine(line, "it needs a length");
-        if (length < 1 || length > MAX_JSON) {
-          throw badLine(line, `the length is not from 1 to ${MAX_JSON}`);
-        }
-        this.#jsonLength = length;
+    if (line === this.#endMark) this.#ended = true;
+    const order = readLine(line);
+    switch (order.word) {
+      case "result":
+        this.#jsonLength = order.length;
         this.#state = "json";
         return undefined;
-      }
-      case "exitcode": {
-        const code = integer(argument);
-        if (code === undefined) throw badLine(line, "it needs an integer");
-        this.#exitCode = code;
+      case "exitcode":
+        this.#exitCode = order.code;
         return undefined;
-      }
-      case "duration": {
-        const change = durationChange(argument);
-        if (change === undefined) {
-          throw badLine(
-            line,
-            'it needs a duration such as 90, 15m, +1h or -30s, or "save" or "restore"',
-          );
-        }
-        return { type: "duration", change };
-      }
+      case "duration":
+        return { type: "duration", change: order.change };
       case "disconnect":
         this.#disconnected = true;
         this.stop();
         return undefined;
       case "noop":
-        if (line === this.#endMark) this.#ended = true;
         return undefined;
-      default:
-        throw badLine(
-          line,
-          line === "" ? "it is empty" : "its first word is unknown",
-        );
     }
   }
 
@@ -368,39 +336,4 @@ function find(part: Uint8Array, bytes: Uint8Array, from: number): number {
     }
     from = start + 1;
   }
-}
-
-/** An integer with a sign, between blanks, that a number can hold. */
-function integer(text: string): number | undefined {
-  if (!/^[ \t]*[+-]?[0-9]+[ \t]*$/.test(text)) return undefined;
-  const value = Number(text);
-  return Number.isSafeInteger(value) ? value + 0 : undefined;
-}
-
-const UNITS: Record<string, number> = {
-  "": 1000,
-  s: 1000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-};
-
-function durationChange(text: string): DurationChange | undefined {
-  if (text === "save" || text === "restore") return { how: text };
-  const match = /^([+-]?)([0-9]+)([smhd]?)$/.exec(text);
-  if (!match) return undefined;
-  const [, sign, digits, unit] = match;
-  const ms = Number(digits) * UNITS[unit!]!;
-  if (!Number.isSafeInteger(ms)) return undefined;
-  return {
-    how: sign === "+" ? "increment" : sign === "-" ? "decrement" : "set",
-    ms,
-  };
-}
-
-function badLine(line: string, reason: string): BadControlError {
-  const shown = line.length > 80 ? `${line.slice(0, 80)}…` : line;
-  return new BadControlError(
-    `Cannot understand the control line ${JSON.stringify(shown)}: ${reason}`,
-  );
 }

@@ -23,27 +23,17 @@
 import { BadReportJSONError } from "../executor.ts";
 import { ArtifactsWriter, placeOf, type Result } from "../results.ts";
 import {
-  type ControlEvent,
-  ControlParser,
-  type DurationChange,
-  type Report,
-} from "./control.ts";
+  type ChannelOptions,
+  ControlChannel,
+  type DurationActions,
+  type UploadEvent,
+} from "./_channel.ts";
+import type { Report } from "./control.ts";
 import { type Chain, Chains, extend } from "./_partial.ts";
+import { plainResult, resultOf } from "./_written.ts";
 import { type Link, storageError, Uploads } from "./_uploads.ts";
 
-/** What the `duration` lines of a test act on. Times are in milliseconds. */
-export interface DurationActions {
-  /** Starts again with this time. */
-  set(ms: number): void;
-  /** Adds time. */
-  increment(ms: number): void;
-  /** Takes time away. */
-  decrement(ms: number): void;
-  /** Remembers the time that is left. */
-  save(): void;
-  /** Goes back to the time that was left. */
-  restore(): void;
-}
+export { type ChannelOptions, ControlChannel, type DurationActions };
 
 /** How much a test may report; more is a {@linkcode BadReportJSONError}. */
 export interface ReportLimits {
@@ -77,18 +67,6 @@ export interface ReporterOptions {
    * @default {Deno.linkSync}
    */
   link?: Link;
-}
-
-/** Options of {@linkcode Reporter.channel}. */
-export interface ChannelOptions {
-  /** What `duration` lines act on. */
-  duration: DurationActions;
-  /**
-   * What the wrapper puts into its start and end marks.
-   *
-   * @default no marks
-   */
-  nonce?: string;
 }
 
 /** How a run of a test came to its end: with an exit code, or not at all. */
@@ -366,114 +344,6 @@ export class Reporter implements Disposable {
   }
 }
 
-type UploadEvent = Extract<ControlEvent, { type: "upload" }>;
-
-/** The control channel of one start of a test. */
-export class ControlChannel {
-  readonly #parser: ControlParser;
-  readonly #duration: DurationActions;
-  readonly #sink: Sink;
-
-  /** To be had from {@linkcode Reporter.channel}. */
-  constructor(options: ChannelOptions, sink: Sink) {
-    const { duration, nonce } = options;
-    this.#parser = new ControlParser(nonce === undefined ? {} : { nonce });
-    this.#duration = duration;
-    this.#sink = sink;
-  }
-
-  /** Whether the start mark was seen; always true without marks. */
-  get started(): boolean {
-    return this.#parser.started;
-  }
-
-  /** What came before the start mark, at most 64 KiB. */
-  get dropped(): string {
-    return this.#parser.dropped;
-  }
-
-  /** The exit code of the test, as the last `exitcode` said. */
-  get exitCode(): number | undefined {
-    return this.#parser.exitCode;
-  }
-
-  /** Whether the test announced that the connection will be lost: stop reading. */
-  get disconnected(): boolean {
-    return this.#parser.disconnected;
-  }
-
-  /** Whether the wrapper said that the test is over, and its exit code final. */
-  get ended(): boolean {
-    return this.#parser.ended;
-  }
-
-  /**
-   * Does what the next bytes ask for; await it before the next call, and before
-   * the bytes are overwritten. When it resolves, all that was complete is on
-   * disk. After an error, and after `disconnect`, bytes are ignored.
-   *
-   * @throws {BadControlError} if the test broke the rules of the channel
-   * @throws {BadReportJSONError} if a result, or what it asks for, cannot be used
-   * @throws {TestAbortedError} if something cannot be stored (`storage`), or the
-   * start mark does not come (`wrapper`)
-   */
-  async feed(bytes: Uint8Array): Promise<void> {
-    try {
-      try {
-        for (const event of this.#parser.feed(bytes)) {
-          if (event.type === "result") this.#sink.result(event.report);
-          else if (event.type === "duration") this.#change(event.change);
-          else {
-            const written = this.#sink.upload(event);
-            if (written) await written;
-          }
-        }
-      } finally {
-        this.#sink.flush();
-      }
-    } catch (error) {
-      this.#parser.stop();
-      this.#sink.close();
-      throw error;
-    }
-  }
-
-  /**
-   * Tells that there are no more bytes. Returns the beginning of a line that did
-   * not come to its end and counts for nothing, to be logged; else `""`.
-   *
-   * @throws {BadControlError} if the stream ended inside a result
-   */
-  end(): string {
-    try {
-      return this.#parser.end();
-    } finally {
-      this.#sink.close();
-    }
-  }
-
-  #change(change: DurationChange): void {
-    const duration = this.#duration;
-    switch (change.how) {
-      case "set":
-      case "increment":
-      case "decrement":
-        return duration[change.how](change.ms);
-      case "save":
-      case "restore":
-        return duration[change.how]();
-    }
-  }
-}
-
-/** Where a channel puts what it understood. */
-interface Sink {
-  upload(event: UploadEvent): Promise<void> | undefined;
-  result(report: Report): void;
-  flush(): void;
-  close(): void;
-}
-
 /** Larger files are written without holding up whoever else is served meanwhile. */
 const LARGE = 1024 * 1024;
 
@@ -492,48 +362,6 @@ const STANDARD: ReadonlySet<string> = new Set([
 function pathOf(name: string, file: string): string {
   const place = placeOf({ name });
   return place === "" ? file : `${place}/${file}`;
-}
-
-/** What is written of a result that was reported as a whole. */
-function plainResult({ values, files, testout }: Report): Result {
-  if ("partial" in values) delete values.partial;
-  if ("testout" in values) delete values.testout;
-  if (files || testout) {
-    values.files = listOf(files?.map(({ name }) => name), testout);
-  } else if ("files" in values) delete values.files;
-  return values as Result;
-}
-
-/** What is written of a result that was reported in pieces. */
-function resultOf({ values, files, testout }: Chain): Result {
-  if (files || testout) values.files = listOf(files, testout);
-  return values as Result;
-}
-
-/** The output first, then the others in the order of their code points. */
-function listOf(
-  files: Iterable<string> | undefined,
-  testout: string | null | undefined,
-): string[] {
-  const names = new Set(files);
-  if (testout) names.delete(testout);
-  const sorted = [...names].sort(byCodePoint);
-  return testout ? [testout, ...sorted] : sorted;
-}
-
-function byCodePoint(a: string, b: string): number {
-  const length = Math.min(a.length, b.length);
-  for (let index = 0; index < length; index++) {
-    const difference = rank(a.charCodeAt(index)) - rank(b.charCodeAt(index));
-    if (difference !== 0) return difference;
-  }
-  return a.length - b.length;
-}
-
-/** Orders UTF-16 units as the characters that they begin: surrogates last. */
-function rank(unit: number): number {
-  if (unit < 0xd800) return unit;
-  return unit < 0xe000 ? unit + 0x2000 : unit - 0x800;
 }
 
 function limit(value: number, most: number | undefined, what: string): void {

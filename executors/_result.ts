@@ -1,0 +1,86 @@
+/** A result, and where its files lie. */
+import { fromFileUrl } from "@std/path/from-file-url";
+
+/** One line of `results`. */
+export interface Result {
+  /** The part of the test that it is about; absent for the test itself. */
+  name?: string;
+  /**
+   * How it went: `pass`, `fail`, `info`, `warn`, `skip`, `error`, or `infra` if
+   * the test could not be carried out. Any other text is allowed.
+   */
+  status?: string;
+  /** A short text for people. */
+  note?: string;
+  /** Paths of its files, below the directory that {@linkcode placeOf} tells. */
+  files?: string[];
+  /** Whatever else was reported. */
+  [key: string]: unknown;
+}
+
+// deno-lint-ignore no-control-regex -- these are what it looks for
+const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f]|\p{Surrogate}/gu;
+
+/**
+ * Makes any text a relative path that stays where it is: control characters and
+ * lone surrogates become `_`, empty, `.` and `..` parts are dropped. Nothing may
+ * be left of it.
+ *
+ * @example
+ * ```ts
+ * import { normalisePath } from "jsr:@atex/atex/executors/results";
+ *
+ * console.log(normalisePath("/../up/./x")); // up/x
+ * ```
+ */
+export function normalisePath(text: string): string {
+  return text.replaceAll(UNPRINTABLE, "_").split("/")
+    .filter((part) => part !== "" && part !== "." && part !== "..").join("/");
+}
+
+/**
+ * The directory, below `files`, of the files of a result: `""` for `files`
+ * itself, otherwise a path such as `a/b`.
+ */
+export function placeOf(result: Pick<Result, "name">): string {
+  return result.name ? normalisePath(result.name) : "";
+}
+
+/**
+ * Makes the name of a file, as a test gives it, a path below the place of its
+ * result.
+ *
+ * @throws {TypeError} if the name is absolute, has a `..` part, has nothing in
+ * it, or has a part of more than 255 bytes
+ */
+export function normaliseFileName(name: string): string {
+  const reason = name.startsWith("/")
+    ? "it begins with a slash"
+    : name.split("/").includes("..")
+    ? 'it has a ".." part'
+    : undefined;
+  if (reason) throw badFileName(name, reason);
+  const path = normalisePath(name);
+  if (path === "") throw badFileName(name, "nothing is left of it");
+  // a UTF-16 unit never takes more than 3 bytes
+  if (path.length > 85 && path.split("/").some((part) => bytes(part) > 255)) {
+    throw badFileName(name, "a part of it is longer than 255 bytes");
+  }
+  return path;
+}
+
+function bytes(text: string): number {
+  return new TextEncoder().encode(text).length;
+}
+
+function badFileName(name: string, reason: string): TypeError {
+  const shown = name.length > 100 ? `${name.slice(0, 100)}…` : name;
+  return new TypeError(
+    `Cannot use ${JSON.stringify(shown)} as a file name: ${reason}`,
+  );
+}
+
+/** The path of a directory. */
+export function pathOf(directory: string | URL): string {
+  return typeof directory === "string" ? directory : fromFileUrl(directory);
+}

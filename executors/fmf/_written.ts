@@ -1,0 +1,46 @@
+/** What is written of a result, in the file `results`. */
+import type { Result } from "../results.ts";
+import type { Report } from "./control.ts";
+import type { Chain } from "./_partial.ts";
+
+/** What is written of a result that was reported as a whole. */
+export function plainResult({ values, files, testout }: Report): Result {
+  if ("partial" in values) delete values.partial;
+  if ("testout" in values) delete values.testout;
+  if (files || testout) {
+    values.files = listOf(files?.map(({ name }) => name), testout);
+  } else if ("files" in values) delete values.files;
+  return values as Result;
+}
+
+/** What is written of a result that was reported in pieces. */
+export function resultOf({ values, files, testout }: Chain): Result {
+  if (files || testout) values.files = listOf(files, testout);
+  return values as Result;
+}
+
+/** The output first, then the others in the order of their code points. */
+function listOf(
+  files: Iterable<string> | undefined,
+  testout: string | null | undefined,
+): string[] {
+  const names = new Set(files);
+  if (testout) names.delete(testout);
+  const sorted = [...names].sort(byCodePoint);
+  return testout ? [testout, ...sorted] : sorted;
+}
+
+function byCodePoint(a: string, b: string): number {
+  const length = Math.min(a.length, b.length);
+  for (let index = 0; index < length; index++) {
+    const difference = rank(a.charCodeAt(index)) - rank(b.charCodeAt(index));
+    if (difference !== 0) return difference;
+  }
+  return a.length - b.length;
+}
+
+/** Orders UTF-16 units as the characters that they begin: surrogates last. */
+function rank(unit: number): number {
+  if (unit < 0xd800) return unit;
+  return unit < 0xe000 ? unit + 0x2000 : unit - 0x800;
+}
