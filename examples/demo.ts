@@ -20,9 +20,10 @@ await runMain(async (signal) => {
   });
   const suite = new URL("./suite", import.meta.url);
   await using tests = await discover(suite, { plan: "/plans/demo", signal });
-  await using pool = await provisionerFromString(options.on, {
+  const provisioner = await provisionerFromString(options.on, {
     maxRemotes: Number(options.systems),
-  }).start({ signal });
+  });
+  await using pool = await provisioner.start({ signal });
   await using results = await new JsonLinesAggregator({
     results: `${options.output}/results.jsonl`,
     files: `${options.output}/files`,
