@@ -22,6 +22,7 @@ import {
   PretendedExecutor,
   PretendedPool,
   StoppedPool,
+  untilAborted,
 } from "./pretend.ts";
 
 type Work = ConstructorParameters<typeof PretendedExecutor>[1];
@@ -49,11 +50,6 @@ async function incomplete(run: Run): Promise<OrchestratorError> {
 async function eventsOf(run: Run): Promise<RunEvent[]> {
   return await Array.fromAsync(run);
 }
-
-const untilAborted = (signal: AbortSignal) =>
-  new Promise<never>((_, reject) =>
-    signal.addEventListener("abort", () => reject(signal.reason))
-  );
 
 /** A directory of one's own, which must be empty at the end. */
 async function withDirectory(
@@ -199,7 +195,7 @@ Deno.test("disposing of a run ends its tests and waits for its end", async () =>
     await using inner = new AdHocOrchestrator(options({
       provisioners: [pool],
       work: (_test, _artifacts, { signal }) =>
-        untilAborted(signal!).finally(() => ended++),
+        untilAborted(signal).finally(() => ended++),
     })).run();
     run = inner;
     for await (const { type } of run) if (type === "test-started") break;
@@ -239,7 +235,7 @@ Deno.test("an abort ends a run with the reason as its cause", async () => {
     work: (test, _artifacts, { signal }) => {
       if (test === "/a") return 0;
       abort.abort(reason);
-      return untilAborted(signal!);
+      return untilAborted(signal);
     },
     provisioners: [new PretendedPool({ maxRemotes: 1 })],
   })).run(abort);
@@ -507,7 +503,7 @@ Deno.test("a system that vanishes ends its test and is replaced", async () => {
     work: (_test, _artifacts, { remote, signal }) => {
       if (remote.id !== "pool#1") return 0;
       pool.remotes[0].lose(new Error("power cut"));
-      return untilAborted(signal!);
+      return untilAborted(signal);
     },
   })).run();
   const events = eventsOf(run);

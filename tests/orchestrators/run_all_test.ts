@@ -1,0 +1,108 @@
+import { deepStrictEqual as equal, throws } from "node:assert/strict";
+import { runAll } from "../../orchestrators/run_all.ts";
+import { SimpleOrchestrator } from "../../orchestrators/simple.ts";
+import {
+  PretendedAggregator,
+  PretendedExecutor,
+  PretendedPool,
+  StoppedPool,
+  untilAborted,
+} from "./pretend.ts";
+
+type Work = ConstructorParameters<typeof PretendedExecutor>[1];
+
+function orchestrator(
+  platform: string,
+  { provisioner = new PretendedPool(), work }: {
+    provisioner?: PretendedPool;
+    work?: Work;
+  } = {},
+) {
+  return new SimpleOrchestrator({
+    platform,
+    tests: ["/a", "/b"],
+    provisioner,
+    executor: (remote) => new PretendedExecutor(remote, work),
+    aggregator: new PretendedAggregator(),
+  });
+}
+
+const hang: Work = (_test, _artifacts, { signal }) => untilAborted(signal);
+
+Deno.test("runAll() runs several orchestrators and gives their events and summaries", async () => {
+  const all = runAll([orchestrator("x"), orchestrator("y")]);
+  const events = await Array.fromAsync(all);
+  for (const run of [0, 1]) {
+    const own = events.filter((event) => event.run === run);
+    equal(own[0].type, "run-started");
+    equal(own.at(-1)?.type, "run-finished");
+    equal(own.filter(({ type }) => type === "test-finished").length, 2);
+  }
+  const { summaries, errors, exitCode } = await all.finished;
+  equal(summaries.map(({ platform, passed }) => [platform, passed]), [
+    ["x", 2],
+    ["y", 2],
+  ]);
+  equal([errors, exitCode], [[], 0]);
+  equal(all.runs.map(({ status }) => status.done), [2, 2]);
+});
+
+Deno.test("runAll() tells failed tests from incomplete runs by its exit code", async () => {
+  const failing = () => orchestrator("failing", { work: () => 1 });
+  const broken = () =>
+    orchestrator("broken", { provisioner: new StoppedPool() });
+  const good = () => orchestrator("good");
+  equal((await runAll([good(), failing()]).finished).exitCode, 1);
+  const { exitCode, errors, summaries } = await runAll([
+    broken(),
+    failing(),
+    good(),
+  ]).finished;
+  equal(exitCode, 2);
+  equal(errors.map(({ kind }) => kind), ["NoRemotes"]);
+  equal(summaries.map(({ passed }) => passed), [0, 0, 2]);
+  equal((await runAll([]).finished).exitCode, 0);
+});
+
+Deno.test("runAll() can end the others when one is incomplete", async () => {
+  const waiting = orchestrator("waiting", { work: hang });
+  const broken = orchestrator("broken", { provisioner: new StoppedPool() });
+  const { errors } = await runAll([waiting, broken], { failFast: true })
+    .finished;
+  equal(errors.map(({ kind }) => kind), ["NoRemotes", "Aborted"]);
+  equal(errors[1].cause, errors[0]);
+});
+
+Deno.test("runAll() hands the signal on", async () => {
+  const abort = new AbortController();
+  const all = runAll([
+    orchestrator("x", { work: hang }),
+    orchestrator("y", { work: hang }),
+  ], abort);
+  for await (const { type } of all) if (type === "test-started") break;
+  abort.abort(new Error("enough"));
+  const { errors, exitCode } = await all.finished;
+  equal(errors.map(({ kind }) => kind), ["Aborted", "Aborted"]);
+  equal(exitCode, 2);
+});
+
+Deno.test("disposing of all runs ends them and waits", async () => {
+  const pool = new PretendedPool();
+  {
+    await using all = runAll([
+      orchestrator("x", { provisioner: pool, work: hang }),
+    ]);
+    for await (const { type } of all) if (type === "test-started") break;
+  }
+  equal(pool.reasons, ["abort"]);
+});
+
+Deno.test("runAll() begins none for good if one of them ran before", async () => {
+  const pool = new PretendedPool();
+  const fresh = orchestrator("fresh", { provisioner: pool });
+  const used = orchestrator("used");
+  await used.run().finished;
+  throws(() => runAll([fresh, used]), { name: "TypeError" });
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  equal(pool.asked, 0);
+});

@@ -1,0 +1,297 @@
+import { deepStrictEqual as equal, ok, throws } from "node:assert/strict";
+import { OrchestratorError } from "../../orchestrators/orchestrator.ts";
+import type { Run, RunEvent } from "../../orchestrators/orchestrator.ts";
+import {
+  type SimpleOptions,
+  SimpleOrchestrator,
+} from "../../orchestrators/simple.ts";
+import {
+  PretendedAggregator,
+  PretendedExecutor,
+  PretendedPool,
+  StoppedPool,
+  untilAborted,
+} from "./pretend.ts";
+
+type Work = ConstructorParameters<typeof PretendedExecutor>[1];
+
+function options(
+  { work, ...others }: Partial<SimpleOptions> & { work?: Work },
+): SimpleOptions {
+  return {
+    platform: "here",
+    tests: ["/a", "/b", "/c"],
+    provisioner: new PretendedPool(),
+    executor: (remote) => new PretendedExecutor(remote, work),
+    aggregator: new PretendedAggregator(),
+    ...others,
+  };
+}
+
+async function incomplete(run: Run): Promise<OrchestratorError> {
+  const error = await run.finished.then(() => undefined, (error) => error);
+  ok(error instanceof OrchestratorError, Deno.inspect(error));
+  return error;
+}
+
+const types = (events: readonly RunEvent[]) => events.map(({ type }) => type);
+
+Deno.test("SimpleOrchestrator runs and stores one test after the other on one system", async () => {
+  const pool = new PretendedPool();
+  const run = new SimpleOrchestrator(options({
+    tests: ["/a", "/b"],
+    provisioner: pool,
+    work: (test) => test === "/a" ? 1 : 0,
+  })).run();
+  const events = await Array.fromAsync(run);
+  equal(types(events), [
+    "run-started",
+    "requested",
+    "remote-ready",
+    "setup-started",
+    "setup-finished",
+    ...[1, 2].flatMap(() => [
+      "test-started",
+      "test-finished",
+      "ingest-started",
+      "ingest-finished",
+    ]),
+    "release-started",
+    "release-finished",
+    "run-finished",
+  ]);
+  const summary = await run.finished;
+  equal([summary.passed, summary.failed, summary.setups], [1, 1, 1]);
+  equal([summary.handedOut, summary.released], [1, 1]);
+  equal(pool.reasons, ["done"]);
+  equal(run.status.done, 2);
+});
+
+Deno.test("SimpleOrchestrator tells in its status what goes on", async () => {
+  const run: Run = new SimpleOrchestrator(options({
+    tests: ["/a", "/b"],
+    work: () => {
+      const { queued, running, done } = run.status;
+      equal(
+        [queued, running, done].join(),
+        run.status.done ? "0,1,1" : "1,1,0",
+      );
+      return 0;
+    },
+  })).run();
+  equal((await run.finished).passed, 2);
+});
+
+Deno.test("SimpleOrchestrator can take a new system for every test", async () => {
+  const pool = new PretendedPool();
+  const run = new SimpleOrchestrator(
+    options({ provisioner: pool, destructive: true }),
+  ).run();
+  equal((await run.finished).handedOut, 3);
+  equal(pool.asked, 3);
+  equal(pool.reasons, ["destroyed", "destroyed", "destroyed"]);
+});
+
+Deno.test("SimpleOrchestrator ends at an error of the executor", async () => {
+  const pool = new PretendedPool();
+  const cause = new Error("connection lost");
+  const run = new SimpleOrchestrator(options({
+    provisioner: pool,
+    work: (test, artifacts) => {
+      Deno.writeTextFileSync(`${artifacts}/results`, "");
+      if (test === "/b") throw cause;
+      return 0;
+    },
+  })).run();
+  const error = await incomplete(run);
+  equal([error.kind, error.cause], ["ExecutorFailed", cause]);
+  equal(
+    error.message,
+    'Cannot complete the run on "here": "/b" could not be carried out; 2 of 3 tests were not run',
+  );
+  equal(error.summary.notRun, ["/b", "/c"]);
+  equal(pool.reasons, ["destroyed"]);
+});
+
+Deno.test("SimpleOrchestrator can go on after an error, on a new system", async () => {
+  const pool = new PretendedPool();
+  const results: string[] = [];
+  const run = new SimpleOrchestrator(options({
+    provisioner: pool,
+    onError: "continue",
+    aggregator: new PretendedAggregator(async (test, artifacts) => {
+      if (test !== "/b") return;
+      results.push(await Deno.readTextFile(`${artifacts}/results`));
+    }),
+    work: (test) => {
+      if (test === "/b") throw new Error("connection lost");
+      return 0;
+    },
+  })).run();
+  const { passed, failed, ingested } = await run.finished;
+  equal([passed, failed], [2, 1]);
+  equal(ingested.get("/b")?.error?.message, "connection lost");
+  equal(results.map((text) => JSON.parse(text)), [
+    { status: "infra", note: "Error: connection lost" },
+  ]);
+  equal(pool.reasons, ["destroyed", "done"]);
+});
+
+Deno.test("SimpleOrchestrator ends without a system", async () => {
+  const run = new SimpleOrchestrator(
+    options({ provisioner: new StoppedPool() }),
+  ).run();
+  const events = Array.fromAsync(run);
+  const error = await incomplete(run);
+  equal(error.kind, "NoRemotes");
+  equal(
+    error.message,
+    'Cannot complete the run on "here": pool supplied no system; 3 of 3 tests were not run',
+  );
+  equal(types(await events), [
+    "run-started",
+    "requested",
+    "reservation-failed",
+    "draining",
+    "run-finished",
+  ]);
+});
+
+Deno.test("SimpleOrchestrator ends when the setup fails, and gives the system back", async () => {
+  const pool = new PretendedPool({ reusable: true });
+  let executor: PretendedExecutor | undefined;
+  const run = new SimpleOrchestrator(options({
+    provisioner: pool,
+    executor: (remote) => {
+      executor = new PretendedExecutor(remote);
+      executor.start = () => Promise.reject(new Error("no packages"));
+      return executor;
+    },
+  })).run();
+  const error = await incomplete(run);
+  equal(error.kind, "SetupRetriesExceeded");
+  equal((error.cause as Error).message, "no packages");
+  equal(pool.reasons, ["setup-failed"]);
+  equal(executor?.stopped, 1);
+});
+
+Deno.test("SimpleOrchestrator keeps what cannot be stored, goes on, and says so", async () => {
+  const artifacts = await Deno.makeTempDir({ prefix: "atex-test-" });
+  try {
+    const run = new SimpleOrchestrator(options({
+      artifacts,
+      aggregator: new PretendedAggregator((test) => {
+        if (test === "/a") throw new Error("disk full");
+      }),
+    })).run();
+    const error = await incomplete(run);
+    equal(error.kind, "IngestFailed");
+    equal([...error.summary.ingested.keys()], ["/b", "/c"]);
+    const [failure] = error.summary.ingestErrors;
+    ok(Deno.statSync(failure.artifacts).isDirectory);
+    const [own] = [...Deno.readDirSync(artifacts)];
+    equal([...Deno.readDirSync(`${artifacts}/${own.name}`)].length, 1);
+  } finally {
+    await Deno.remove(artifacts, { recursive: true });
+  }
+});
+
+Deno.test("SimpleOrchestrator ends at once without a place for artifacts", async () => {
+  const file = await Deno.makeTempFile({ prefix: "atex-test-" });
+  try {
+    const pool = new PretendedPool();
+    const run = new SimpleOrchestrator(
+      options({ artifacts: `${file}/below`, provisioner: pool }),
+    ).run();
+    equal((await incomplete(run)).kind, "IngestFailed");
+    equal(pool.reasons, ["done"]);
+  } finally {
+    await Deno.remove(file);
+  }
+});
+
+Deno.test("SimpleOrchestrator ends its test at an abort, and gives the system back", async () => {
+  const pool = new PretendedPool();
+  const abort = new AbortController();
+  const reason = new Error("enough");
+  const run = new SimpleOrchestrator(options({
+    provisioner: pool,
+    work: (test, _artifacts, { signal }) => {
+      if (test === "/a") return 0;
+      abort.abort(reason);
+      return untilAborted(signal);
+    },
+  })).run(abort);
+  const error = await incomplete(run);
+  equal([error.kind, error.cause], ["Aborted", reason]);
+  equal([...error.summary.ingested.keys()], ["/a"]);
+  equal(error.summary.notRun, ["/b", "/c"]);
+  equal(pool.reasons, ["abort"]);
+});
+
+Deno.test("SimpleOrchestrator stores a test that ended by itself in spite of an abort", async () => {
+  const abort = new AbortController();
+  const run = new SimpleOrchestrator(options({
+    work: () => {
+      abort.abort();
+      return 0;
+    },
+  })).run(abort);
+  const error = await incomplete(run);
+  equal([...error.summary.ingested.keys()], ["/a"]);
+  equal(error.summary.notRun, ["/b", "/c"]);
+});
+
+Deno.test("SimpleOrchestrator asks for nothing if it is aborted before it begins", async () => {
+  const pool = new PretendedPool();
+  const run = new SimpleOrchestrator(options({ provisioner: pool })).run();
+  await run[Symbol.asyncDispose]();
+  equal((await incomplete(run)).kind, "Aborted");
+  equal(pool.asked, 0);
+});
+
+Deno.test("SimpleOrchestrator drops its demand when it is aborted while it waits", async () => {
+  const pool = new PretendedPool({ maxRemotes: 0 });
+  let cleared = 0;
+  pool.clear = () => {
+    cleared++;
+  };
+  await using run = new SimpleOrchestrator(options({ provisioner: pool }))
+    .run();
+  for await (const { type } of run) {
+    if (type === "requested") break;
+  }
+  equal(run.status.requested, 1);
+  await run[Symbol.asyncDispose]();
+  equal(cleared, 1);
+});
+
+Deno.test("SimpleOrchestrator refuses options that make no sense, and a second run", async () => {
+  const table: [Partial<SimpleOptions>, string, string][] = [
+    [{ platform: "" }, "RangeError", '"platform" is empty'],
+    [{ tests: [] }, "RangeError", '"tests" is empty'],
+    [
+      { tests: ["/a", "/a"] },
+      "RangeError",
+      '"tests" holds "/a" more than once',
+    ],
+    [
+      { tests: "/a" },
+      "TypeError",
+      '"tests" is the text "/a", it must be a list of names',
+    ],
+  ];
+  for (const [wrong, name, message] of table) {
+    throws(
+      () => new SimpleOrchestrator(options(wrong)),
+      { name, message: `Cannot run tests: ${message}` },
+    );
+  }
+  const orchestrator = new SimpleOrchestrator(options({}));
+  const run = orchestrator.run();
+  throws(() => orchestrator.run(), {
+    name: "TypeError",
+    message: "Cannot run tests: run() was called before",
+  });
+  await run.finished;
+});
