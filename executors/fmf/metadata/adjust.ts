@@ -6,6 +6,7 @@ import { FmfError, type FmfErrorPlace, quote } from "./errors.ts";
 import { merge } from "./merge.ts";
 import { type FmfNode, placeOf } from "./node.ts";
 import {
+  type FmfKey,
   type FmfMap,
   type FmfValue,
   fromPlain,
@@ -71,9 +72,10 @@ interface Rule {
   source: FmfMap;
   when: string | boolean;
   continues: boolean;
-  /** What it merges. */
-  changes: FmfMap;
 }
+
+/** Keys of a rule that are not merged. */
+const CONTROL: ReadonlySet<FmfKey> = new Set(["when", "continue", "because"]);
 
 /**
  * Applies the rules of a node and of all below it, in place.
@@ -151,7 +153,7 @@ class Adjuster {
       if (!applies) continue;
       data ??= new Map(node.data);
       try {
-        merge(data, rule.changes);
+        merge(data, rule.source, "", CONTROL);
       } catch (error) {
         if (!(error instanceof FmfError)) throw error;
         throw inRule(error, node, label, { key: error.key ?? this.#key });
@@ -186,16 +188,12 @@ class Adjuster {
         }`,
       );
     }
-    const changes: FmfMap = new Map(value);
-    changes.delete("when");
-    changes.delete("continue");
-    changes.delete("because");
-    for (const key of changes.keys()) {
+    for (const key of value.keys()) {
       if (typeof key === "string" && key.startsWith("/")) {
         throw wrong(`a rule must not define a child node, ${quote(key)}`);
       }
     }
-    const rule = { source: value, when, continues, changes };
+    const rule = { source: value, when, continues };
     this.#rules.set(value, rule);
     return rule;
   }
@@ -228,10 +226,15 @@ class Adjuster {
         }`,
       );
     }
+    const missing = this.#context.missing(rule.when);
     throw new FmfError(
       "cannot-decide",
-      `${label}: "when" cannot be decided: the context does not say enough about ${
-        quote(textOf(rule.when))
+      `${label}: "when" cannot be decided: ${
+        missing.length > 0
+          ? `the context does not say ${missing.map(quote).join(", ")}`
+          : `the values of the context do not compare with those in ${
+            quote(textOf(rule.when))
+          }`
       }`,
       place,
     );

@@ -10,6 +10,7 @@ import { compilePattern, type Pattern } from "./regex.ts";
 import {
   equal,
   type Float,
+  type FmfKey,
   type FmfMap,
   type FmfValue,
   isMap,
@@ -57,10 +58,17 @@ const VERBS: Record<Operator, string> = {
  * suffix stands for. Only `target` itself changes, not what it holds.
  *
  * @param outer the keys around this mapping, for messages
+ * @param skip keys of `source` to leave out
  * @throws {FmfError} of kind `merge` or `format`, with the key
  */
-export function merge(target: FmfMap, source: FmfMap, outer = ""): void {
+export function merge(
+  target: FmfMap,
+  source: FmfMap,
+  outer = "",
+  skip?: ReadonlySet<FmfKey>,
+): void {
   for (const [key, value] of source) {
+    if (skip?.has(key)) continue;
     if (typeof key !== "string") {
       throw new FmfError(
         "format",
