@@ -33,6 +33,8 @@ import { type FmfWarning, Tree } from "./metadata/tree.ts";
 import { type FmfValue, toPlain } from "./metadata/value.ts";
 import { listOf } from "./packages.ts";
 
+export type { LibraryOptions };
+
 /** Options of {@linkcode discover}. */
 export interface DiscoverOptions {
   /**
@@ -119,7 +121,7 @@ export interface FmfTests extends AsyncDisposable {
   /** The directory in which each test runs, relative to `root`. */
   readonly sources: Map<string, string>;
   /**
-   * Directory to upload, without any `.git` in it: the one of the tree itself
+   * Directory to upload, except for any `.git` in it: the one of the tree itself
    * if nothing has to be added, otherwise a copy that lasts until the tests are
    * disposed of.
    */

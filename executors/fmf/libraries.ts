@@ -251,6 +251,9 @@ export class LibraryResolver {
     let tree = this.#trees.get(treeId);
     if (!tree) {
       tree = this.#options.store.open(identifier).then((read) => {
+        for (const { message, file = "" } of read.warnings) {
+          this.#options.warn(message, file);
+        }
         const adjusted = read.copy();
         this.#options.adjust(adjusted);
         return adjusted;

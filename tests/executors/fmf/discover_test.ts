@@ -212,6 +212,7 @@ Deno.test("discover() says which test cannot be used, and why", async () => {
       ["{test: x, manual: 1}", "manual", "must be true or false"],
       ["{test: x, duration: soon}", "duration", "soon"],
       ["{test: x, duration: 1.5}", "duration", "1.5"],
+      ["{test: x, duration: 2.0}", "duration", "2.0"],
     ]
   ) {
     await using tree = await temporaryTree({
