@@ -204,7 +204,15 @@ const TOPICS: Record<
     return Array.from(nodes, ({ name }) => name);
   },
 
-  duration: ({ value }) => parseDuration(value) / 1000,
+  duration({ value }) {
+    try {
+      return parseDuration(value) / 1000;
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error;
+      // It does not know of metadata, so its errors are not about that.
+      return new FmfError("discover", error.message);
+    }
+  },
 
   discover: runDiscover,
 };
