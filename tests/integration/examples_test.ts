@@ -259,8 +259,8 @@ Deno.test({
       ) => [status, test, name, files]).sort(),
       [
         ["pass", "/boots", null, []],
-        ["pass", "/disk", "space", ["df.txt"]],
         ["pass", "/disk", null, ["output.txt"]],
+        ["pass", "/disk", "space", ["df.txt"]],
       ],
     );
   },
@@ -277,7 +277,7 @@ Deno.test("examples/own_provisioner.ts uses a provisioner of its own", async () 
   await using workplace = await Workplace.open();
   const { code, stdout, stderr } = await workplace.run("own_provisioner.ts");
   strictEqual(code, 0, stderr);
-  match(stdout, /^\/\S+\n$/);
+  match(stdout, /^\/\S+\s+$/);
   strictEqual(await Deno.stat(stdout.trim()).catch(() => "gone"), "gone");
 });
 
