@@ -1,6 +1,8 @@
 /** One pass of the YAML parser over a source, and the value made of what it gives. */
 import { type ImplicitType, parse } from "@std/yaml/unstable-parse";
+import { errorOffset, keyAt, position } from "./_position.ts";
 import { plainScalar, TAGGED } from "./_scalar.ts";
+import { NO_KEY } from "./_refuse.ts";
 import { TokenSource, unusedCharacter } from "./_tokens.ts";
 import { FmfError, quote } from "./errors.ts";
 import {
@@ -26,7 +28,7 @@ const INDEX = /^(?:0|[1-9][0-9]{0,9})$/;
 const MERGE = "<<";
 
 /** The tag of plain scalars; no source can hold it. */
-const PLAIN = "plain scalar";
+export const PLAIN = "plain scalar";
 
 /** A scalar that is not text. As a key it becomes a text that no other key has. */
 class Typed {
@@ -80,11 +82,29 @@ function type<T extends Raw>(
 
 /** A document, read with or without tokens in its source. */
 export class Document {
+  /** The one that is being parsed; new types for each would cost as much as a small file. */
+  static #current: Document;
+  static readonly #plainType = type<string>(
+    PLAIN,
+    (text) => Document.#current.#plain(text),
+  );
+  static readonly #taggedTypes = Object.entries(TAGGED).map((
+    [name, construct],
+  ) =>
+    type<RawScalar>(
+      `tag:yaml.org,2002:${name}`,
+      (data) => Document.#current.#tagged(data, construct),
+    )
+  );
+
   /** Whether there are keys whose order or type gets lost unless they are marked. */
   ambiguousKeys = false;
   /** Whether a list has an item that is not written. */
   hasGap = false;
+  /** Whether the source ends within a block of text. */
+  endsInBlock = false;
   readonly #source: string;
+  readonly #areKeysMarked: boolean;
   readonly #tokens: TokenSource | undefined;
   /** What stands at anchors, by their places. */
   readonly #anchored = new Map<number, Raw>();
@@ -96,9 +116,17 @@ export class Document {
   readonly #copying: number[] = [];
   #copies = 0;
 
-  /** Takes the source, and patterns of the places in it that need tokens. */
-  constructor(source: string, patterns: readonly string[]) {
+  /**
+   * Takes the source, and patterns of the places in it that need tokens;
+   * `areKeysMarked` if these include all keys that would get ambiguous.
+   */
+  constructor(
+    source: string,
+    patterns: readonly string[],
+    areKeysMarked = false,
+  ) {
     this.#source = source;
+    this.#areKeysMarked = areKeysMarked;
     if (patterns.length === 0) return;
     this.#tokens = new TokenSource(
       source,
@@ -113,10 +141,11 @@ export class Document {
   /** Parses the source. */
   read(): FmfValue {
     let raw: Raw;
+    Document.#current = this;
     try {
       raw = parse(this.#tokens?.text ?? this.#source, {
         schema: "failsafe",
-        extraTypes: this.#types(),
+        extraTypes: [Document.#plainType, ...this.#tagTypes()],
       }) as Raw;
     } catch (error) {
       throw this.#explain(error);
@@ -124,15 +153,10 @@ export class Document {
     return this.#convert(raw, 0);
   }
 
-  #types(): ImplicitType[] {
-    const types = [type<string>(PLAIN, (text) => this.#plain(text))];
-    for (const [name, construct] of Object.entries(TAGGED)) {
-      types.push(type<RawScalar>(`tag:yaml.org,2002:${name}`, (data) => {
-        const text = this.#textOf(data);
-        const value = construct(text);
-        return value === undefined ? undefined : new Typed(this, text, value);
-      }));
-    }
+  /** Types of the tags in the source and of those that stand for places. */
+  #tagTypes(): ImplicitType[] {
+    if (!this.#tokens && !this.#source.includes("!")) return [];
+    const types = [...Document.#taggedTypes];
     const tokens = this.#tokens;
     tokens?.places.forEach(({ 0: original }, place) => {
       if (!/^[&!]/.test(original)) return;
@@ -142,10 +166,10 @@ export class Document {
         return data;
       };
       types.push(
-        type(tag, keep, "sequence"),
-        type(tag, keep, "mapping"),
         type<RawScalar>(tag, (data) => keep(this.#scalarAt(place, data))),
       );
+      if (original === "!!str") return;
+      types.push(type(tag, keep, "sequence"), type(tag, keep, "mapping"));
     });
     return types;
   }
@@ -157,6 +181,15 @@ export class Document {
   #textOf(data: RawScalar): string {
     if (data instanceof Typed) return data.text;
     return typeof data === "string" ? this.#restore(data) : "";
+  }
+
+  #tagged(
+    data: RawScalar,
+    construct: (text: string) => FmfScalar | undefined,
+  ): RawScalar | undefined {
+    const text = this.#textOf(data);
+    const value = construct(text);
+    return value === undefined ? undefined : new Typed(this, text, value);
   }
 
   #plain(text: string): RawScalar {
@@ -202,7 +235,7 @@ export class Document {
   aliasText(alias: Alias): string {
     const raw = this.#anchored.get(this.#anchorOf(alias)) ?? null;
     if (Array.isArray(raw) || isRawMap(raw)) {
-      throw this.#error("a list or mapping may not be a key", alias.place);
+      throw this.#error(NO_KEY, alias.place);
     }
     return raw === null ? this.keyText(new Typed(this, "", null)) : `${raw}`;
   }
@@ -237,14 +270,16 @@ export class Document {
   }
 
   #text(raw: string): string {
-    if (!this.#tokens) return raw;
+    const tokens = this.#tokens;
+    if (!tokens) return raw;
     // the parser ends a last line that has no line break
-    const end = this.#tokens.mark(this.#tokens.places.length - 1) + "\n";
-    return this.#restore(
-      this.#tokens.places.at(-1)?.[0] === "" && raw.endsWith(end)
-        ? raw.slice(0, -end.length)
-        : raw,
-    );
+    const last = tokens.places.length - 1;
+    const end = tokens.mark(last) + "\n";
+    if (raw.endsWith(end) && tokens.places[last][0] === "") {
+      this.endsInBlock = true;
+      return tokens.restore(raw.slice(0, -end.length));
+    }
+    return tokens.restore(raw);
   }
 
   #copy(alias: Alias, depth: number): FmfValue {
@@ -270,18 +305,16 @@ export class Document {
 
   #map(raw: RawMap, depth: number): FmfMap {
     const keys = Object.keys(raw);
-    if (keys.length > 1 && INDEX.test(keys[0])) this.ambiguousKeys = true;
-    const merge = this.#keyMark && this.#markedKey(MERGE);
-    const map = merge && Object.hasOwn(raw, merge)
+    if (keys.length > 1 && INDEX.test(keys[0])) this.#foundAmbiguous(keys[0]);
+    const merge = this.#keyMark ? this.#markedKey(MERGE) : undefined;
+    const map = merge !== undefined && Object.hasOwn(raw, merge)
       ? this.#merged(raw[merge], depth)
       : new Map();
     const own = new Set<FmfKey>();
     for (const key of keys) {
       if (key === merge) continue;
-      if (key === "null") this.ambiguousKeys = true;
-      if (key === "[object Object]") {
-        throw this.#problem("a mapping may not be a key");
-      }
+      if (key === "null") this.#foundAmbiguous(key);
+      if (key === "[object Object]") throw this.#problem(NO_KEY);
       const typed = this.#keys.get(key);
       const name = typed === undefined ? this.#text(key) : typed;
       this.#path.push(`${name}`);
@@ -293,6 +326,17 @@ export class Document {
       this.#path.pop();
     }
     return map;
+  }
+
+  #foundAmbiguous(key: string): void {
+    if (this.#areKeysMarked) {
+      throw this.#problem(
+        key === "null"
+          ? "a key is missing: null as a key must be written as ~"
+          : `the text ${key} as a key must be written as '${key}'`,
+      );
+    }
+    this.ambiguousKeys = true;
   }
 
   #merged(raw: Raw, depth: number): FmfMap {
@@ -336,7 +380,9 @@ export class Document {
     if (!(error instanceof SyntaxError)) throw error;
     const tokens = this.#tokens;
     const found = errorOffset(error, tokens?.text ?? this.#source);
-    const reason = this.#restore(error.message.replace(WHERE, ""));
+    const reason = this.#restore(
+      error.message.replace(/ at line -?\d+, column -?\d+[^]*$/, ""),
+    );
     if (found === undefined) {
       return new FmfError("file", reason, { cause: error });
     }
@@ -349,53 +395,4 @@ export class Document {
       })
       : new FmfError("file", reason, place);
   }
-}
-
-/** The key that a parser's error is about: in a block it starts there, in a flow its value ends there. */
-function keyAt(source: string, offset: number): string | undefined {
-  const match =
-    /[{,]\s*("[^"]*"|'[^']*'|[^\s,:{}[\]][^\n,:{}[\]]*)\s*:[^,{}[\]]*$/.exec(
-      /^[,}]/.test(source.slice(offset)) ? source.slice(0, offset) : "",
-    ) ?? /^("[^"]*"|'[^']*'|[^\n,:}\]]+)/.exec(source.slice(offset));
-  return match?.[1].replace(/^(["'])(.*)\1$/, "$2").trim();
-}
-
-/** Parses for the sake of the plain scalars; keys may be doubled. */
-export function scan(source: string, look?: (plain: string) => void): void {
-  const types = [type<string>(PLAIN, (text) => {
-    look?.(text);
-    return text;
-  })];
-  for (const name of Object.keys(TAGGED)) {
-    types.push(type<RawScalar>(`tag:yaml.org,2002:${name}`, (data) => data));
-  }
-  parse(source, {
-    schema: "failsafe",
-    allowDuplicateKeys: true,
-    extraTypes: types,
-  });
-}
-
-/** Where the parser's message says that its error is. */
-const WHERE = / at line (\d+), column (\d+)[^]*$/;
-
-/** The offset of a parser's error. */
-export function errorOffset(
-  error: unknown,
-  source: string,
-): number | undefined {
-  const where = error instanceof SyntaxError && WHERE.exec(error.message);
-  if (!where) return undefined;
-  const [line, column] = where.slice(1).map(Number);
-  const before = source.split("\n", line - 1).join("\n").length;
-  return before + (line > 1 ? 1 : 0) + column - 1;
-}
-
-/** Line and column of an offset, both from 1. */
-export function position(
-  source: string,
-  offset: number,
-): { line: number; column: number } {
-  const before = source.slice(0, offset).split("\n");
-  return { line: before.length, column: before.at(-1)!.length + 1 };
 }

@@ -22,12 +22,12 @@ export class TokenSource {
     pattern: RegExp,
     token: (tokens: TokenSource, place: number) => string,
   ) {
+    this.places = Array.from(source.matchAll(pattern));
     [this.#char, this.#code] = unusedCharacter(source);
     this.#token = new RegExp(
       `${this.#char}(\\d+)${this.#char}|!${this.#code}-(\\d+)(?:~ )?`,
       "g",
     );
-    this.places = Array.from(source.matchAll(pattern));
     let text = "";
     let end = 0;
     this.places.forEach((match, place) => {
@@ -58,6 +58,7 @@ export class TokenSource {
 
   /** Puts back what tokens inside a text stand for. */
   restore(text: string): string {
+    if (!text.includes(this.#char) && !text.includes(this.#code)) return text;
     return text.replace(
       this.#token,
       (_, mark, tag) => this.places[mark ?? tag][0],
