@@ -67,6 +67,7 @@ export class Collector {
       made.push(this.#files);
       this.#device = Deno.lstatSync(this.#files).dev;
       this.#target = Target.open(this.#results);
+      this.#counts.clear();
       this.#stopped = undefined;
     } catch (error) {
       for (const path of made.reverse()) Deno.removeSync(path);

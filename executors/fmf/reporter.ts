@@ -183,7 +183,7 @@ export class Reporter implements Disposable {
         { first: true, last: true },
       );
     }
-    this.#add(files.length > 0 ? { ...result, files } : result);
+    this.#pending.push(files.length > 0 ? { ...result, files } : result);
     this.#flush();
   }
 
@@ -215,15 +215,14 @@ export class Reporter implements Disposable {
           : [chain.testout];
         chain.testout = undefined;
         attempt(() => chain.testout = this.#attachFirst(name, names));
-        this.#add(resultOf(chain));
+        this.#pending.push(resultOf(chain));
       }
-      if (this.#pending.length > 0) {
-        const results = this.#pending.splice(0);
-        try {
-          this.#store(results);
-        } catch {
-          // a full disk may have room for some of them
-          for (const result of results) attempt(() => this.#store([result]));
+      try {
+        this.#flush();
+      } catch {
+        // a full disk may have room for some of them
+        for (const result of this.#pending) {
+          attempt(() => this.#store([result]));
         }
       }
       await this.#uploads.copyOutput().catch((error) => failures.push(error));
@@ -283,8 +282,8 @@ export class Reporter implements Disposable {
     if (chain) {
       extend(chain, report);
       this.#chains.delete(name);
-      this.#add(resultOf(chain));
-    } else this.#add(plainResult(report));
+      this.#pending.push(resultOf(chain));
+    } else this.#pending.push(plainResult(report));
   }
 
   /**
@@ -323,23 +322,22 @@ export class Reporter implements Disposable {
     return undefined;
   }
 
-  #add(result: Result): void {
-    this.#pending.push(result);
-    if (!result.name) this.#hasOwnResult = true;
-    const { status } = result;
-    if (STANDARD.has(status!)) this.#statuses.add(status!);
-  }
-
-  /** Writes the complete results, by one write. */
+  /** Writes the complete results, by one write; what cannot be written may be tried again. */
   #flush(): void {
-    if (this.#pending.length > 0) this.#store(this.#pending.splice(0));
+    if (this.#pending.length === 0) return;
+    this.#store(this.#pending);
+    this.#pending.length = 0;
   }
 
-  #store(results: Result[]): void {
+  #store(results: readonly Result[]): void {
     try {
       this.#writer.write(results);
     } catch (error) {
       throw storageError("store results of the test", error);
+    }
+    for (const { name, status } of results) {
+      if (!name) this.#hasOwnResult = true;
+      if (STANDARD.has(status!)) this.#statuses.add(status!);
     }
   }
 }

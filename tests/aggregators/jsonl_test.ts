@@ -67,6 +67,7 @@ Deno.test("JsonLinesAggregator ingests between start() and stop() only", async (
   await using it = new Case();
   const { aggregator } = it;
   const artifacts = it.artifacts();
+  const artifacts2 = it.artifacts();
   const ingest = () => aggregator.ingest("p", "/t", artifacts);
   await aggregator.stop();
   await rejected(ingest(), Error, "not started");
@@ -77,6 +78,12 @@ Deno.test("JsonLinesAggregator ingests between start() and stop() only", async (
   strictEqual(it.lines().length, 1);
   await rejected(aggregator.ingest("p", "/u", artifacts), Error, "not started");
   await rejected(aggregator.start(), Deno.errors.AlreadyExists, it.results);
+  // a second life, without a memory of the first
+  Deno.removeSync(it.results);
+  Deno.removeSync(it.files);
+  await aggregator.start();
+  await aggregator.ingest("p", "/t", artifacts2);
+  strictEqual(it.lines().length, 1);
 });
 
 Deno.test("JsonLinesAggregator.start() makes directories on the way and takes URLs", async () => {

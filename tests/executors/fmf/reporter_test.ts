@@ -571,3 +571,25 @@ for (const what of ["files", "large", "results"] as const) {
     },
   });
 }
+
+Deno.test({
+  name: "Reporter.finish() writes what a full disk had no room for",
+  ignore: !smallDiskAvailable,
+  fn() {
+    const directory = Deno.makeTempDirSync({ prefix: "atex-test-" });
+    try {
+      deepStrictEqual(
+        onSmallDisk(directory, "128k", "executors/fmf/_disk_freed.ts", [
+          directory,
+        ]),
+        {
+          reason: "storage",
+          hasOwnResult: false,
+          results: '{"status":"pass"}\n',
+        },
+      );
+    } finally {
+      Deno.removeSync(directory);
+    }
+  },
+});
