@@ -22,10 +22,33 @@ import { denoCommand, pathOf } from "./_command.ts";
 import { checkArgv, checkOptions } from "./_quote.ts";
 import { rsyncBehindPrefix } from "./_rsync.ts";
 
+/** Options of {@linkcode LocalConnection}. */
+export interface LocalConnectionOptions {
+  /**
+   * Directory in which commands run that name none.
+   *
+   * @default the directory of the script
+   */
+  cwd?: string | URL;
+  /**
+   * Variables added to the environment of all commands.
+   *
+   * @default {{}}
+   */
+  env?: Readonly<Record<string, string>>;
+  /**
+   * Start commands with an empty environment instead of that of the script.
+   *
+   * @default {false}
+   */
+  clearEnv?: boolean;
+}
+
 /**
  * The local system. Always connected: connecting and disconnecting do nothing.
  *
- * Commands inherit the environment and the directory of the script.
+ * Commands inherit the environment and the directory of the script, unless the
+ * options say otherwise.
  */
 export class LocalConnection implements Connection {
   /**
@@ -33,9 +56,18 @@ export class LocalConnection implements Connection {
    */
   readonly canReboot: boolean = false;
 
+  readonly #options: LocalConnectionOptions;
+
+  /** Stores the options. */
+  constructor(options: LocalConnectionOptions = {}) {
+    this.#options = options;
+  }
+
   /** Makes a connection and connects it. */
-  static async open(options: SignalOptions = {}): Promise<LocalConnection> {
-    const connection = new this();
+  static async open(
+    options: LocalConnectionOptions & SignalOptions = {},
+  ): Promise<LocalConnection> {
+    const connection = new this(options);
     await connection.connect(options);
     return connection;
   }
@@ -61,11 +93,14 @@ export class LocalConnection implements Connection {
   ): LocalCommand {
     checkArgv(argv);
     checkOptions(options);
-    const { env, cwd } = options;
+    const defaults = this.#options;
+    const cwd = options.cwd ?? defaults.cwd;
     return {
       argv: [...argv],
-      ...(env && { env }),
-      ...(cwd !== undefined && { cwd }),
+      ...((defaults.env || options.env) &&
+        { env: { ...defaults.env, ...options.env } }),
+      ...(defaults.clearEnv && { clearEnv: true }),
+      ...(cwd !== undefined && { cwd: pathOf(cwd) }),
     };
   }
 

@@ -19,7 +19,10 @@
  */
 import type { Semaphore } from "@std/async/unstable-semaphore";
 import type { SignalOptions } from "../connections/connection.ts";
-import { LocalConnection } from "../connections/local.ts";
+import {
+  LocalConnection,
+  type LocalConnectionOptions,
+} from "../connections/local.ts";
 import type { Reserving, System } from "./_backend.ts";
 import { Pool } from "./_pool.ts";
 import { nextNumber } from "./_run.ts";
@@ -27,7 +30,8 @@ import type { EventOptions } from "./events.ts";
 import type { Provisioner, Remote } from "./provisioner.ts";
 
 /** Options of {@linkcode LocalProvisioner}. */
-export interface LocalProvisionerOptions extends EventOptions {
+export interface LocalProvisionerOptions
+  extends EventOptions, LocalConnectionOptions {
   /**
    * Most systems lent at one moment. All of them are the same system: more than
    * one is for tests that do not get in each other's way.
@@ -57,14 +61,17 @@ export class LocalProvisioner implements Provisioner {
    * @throws {RangeError} if `maxRemotes` is neither a whole number nor `Infinity`
    */
   constructor(options: LocalProvisionerOptions = {}) {
-    const { maxRemotes = 1, limit, onEvent } = options;
+    const { maxRemotes = 1, limit, onEvent, ...connection } = options;
     this.maxRemotes = maxRemotes;
     this.#pool = new Pool({
       name: this.name,
       maxRemotes,
       limit,
       onEvent,
-      backend: { reserve, dispose: () => Promise.resolve() },
+      backend: {
+        reserve: (reserving) => reserve(reserving, connection),
+        dispose: () => Promise.resolve(),
+      },
     });
   }
 
@@ -110,13 +117,16 @@ export class LocalProvisioner implements Provisioner {
   }
 }
 
-async function reserve({ signal, identify }: Reserving): Promise<System> {
+async function reserve(
+  { signal, identify }: Reserving,
+  options: LocalConnectionOptions,
+): Promise<System> {
   const id = `local:${nextNumber()}`;
   identify(id);
   return {
     id,
     attributes: { host: Deno.hostname() },
     reusable: true,
-    connection: await LocalConnection.open({ signal }),
+    connection: await LocalConnection.open({ ...options, signal }),
   };
 }

@@ -125,3 +125,26 @@ Deno.test("output() of a program that a system lacks ends with 127", async () =>
   const result = await output(here, ["env", "atex-no-such-program"]);
   equal(result.code, 127);
 });
+
+Deno.test("LocalConnection runs commands in its directory and with its variables", async () => {
+  const directory = await Deno.realPath(
+    await Deno.makeTempDir({ prefix: "atex-test-" }),
+  );
+  try {
+    await using here = await LocalConnection.open({
+      cwd: directory,
+      env: { A: "1", B: "1", PATH: Deno.env.get("PATH")! },
+      clearEnv: true,
+    });
+    const show = ["sh", "-c", 'echo "$PWD $A$B$HOME"'];
+    equal(await run(here, show), `${directory} 11\n`);
+    equal(
+      await run(here, show, { cwd: "/", env: { B: "2" } }),
+      "/ 12\n",
+    );
+    const { stdout } = await here.command("pwd").output();
+    equal(new TextDecoder().decode(stdout), `${directory}\n`);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
