@@ -19,9 +19,12 @@ const COLLECTION_KEY = RegExp(
 );
 const MAPPING_KEY = RegExp(`(?<=^|[\\s[{,])\\?${BLANKS}+(?=.*:\\s)`, "gm");
 const INNER_KEY = /:[ \t]+(?=\?[ \t])/g;
+const CROWDED_KEY = /["'\]}](?=[ \t]*[^\s,\]}:#"'].*:(?:\s|$))/gm;
 const GAP = RegExp(`[[{,]${BLANKS}*(?=,)`, "g");
 const FLOW_KEY = /[\]}](?=[ \t]*:)/g;
 const MERGE = /(?=<<[ \t]*:)/g;
+
+const CROWDED = "a key may not begin on the line of another";
 
 /** The message for keys that are no scalars. */
 export const NO_KEY = "a list or mapping may not be a key";
@@ -44,9 +47,10 @@ export function refuseBefore(source: string): void {
     refuseIf(
       findScalar(source, INNER_KEY),
       source,
-      "a key may not begin on the line of another",
+      CROWDED,
     );
   }
+  refuseIf(findScalar(source, CROWDED_KEY), source, CROWDED);
 }
 
 /** Refuses what shows only where the rest is right; `hasGap` says that a list has an item that is not written. */
