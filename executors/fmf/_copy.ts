@@ -156,7 +156,11 @@ function wrapped<T>(path: string, action: () => T): T {
 
 function copyError(path: string, error: unknown): FmfError {
   if (error instanceof FmfError) return error;
-  return new FmfError("discover", `cannot copy ${path}: ${reasonOf(error)}`, {
-    cause: error,
-  });
+  return new FmfError(
+    "discover",
+    `cannot copy ${path}: ${reasonOf(error, path)}`,
+    {
+      cause: error,
+    },
+  );
 }

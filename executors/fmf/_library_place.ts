@@ -4,7 +4,7 @@
 import { type CopyOptions, copyTree, makeDirectory } from "./_copy.ts";
 import { FmfError, quote } from "./metadata/errors.ts";
 import type { FmfNode } from "./metadata/node.ts";
-import { isInside } from "./metadata/paths.ts";
+import { isInside, reasonOf } from "./metadata/paths.ts";
 import type { Tree } from "./metadata/tree.ts";
 
 const DIRECTORY = "libs";
@@ -45,7 +45,8 @@ export class LibraryPlace {
       Deno.symlinkSync(node.name === "/" ? up : up + node.name, path);
     } catch (error) {
       // What the tests bring along themselves stays.
-      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+      if (error instanceof Deno.errors.AlreadyExists) return;
+      throw wrong(`cannot make the link ${path}: ${reasonOf(error)}`);
     }
   }
 

@@ -198,7 +198,7 @@ class SectionReader {
     if (typeof value === "string") return value;
     throw this.#wrong(
       key,
-      `must be text, not ${typeName(value)} (${textOf(value)})`,
+      `must be text, not ${typeName(value)} (${quote(textOf(value))})`,
     );
   }
 

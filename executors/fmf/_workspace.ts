@@ -2,6 +2,8 @@
  * The directory that discovered tests are uploaded from.
  */
 import { type CopyOptions, copyTree, removeTree } from "./_copy.ts";
+import { FmfError } from "./metadata/errors.ts";
+import { reasonOf } from "./metadata/paths.ts";
 
 /** Gives the tree itself for as long as nothing has to be laid over it, then a copy. */
 export class Workspace {
@@ -40,7 +42,16 @@ export class Workspace {
 
   /** A directory that may be written to, with nothing in it. */
   async empty(): Promise<string> {
-    const path = await Deno.makeTempDir({ prefix: "atex-" });
+    let path: string;
+    try {
+      path = await Deno.makeTempDir({ prefix: "atex-" });
+    } catch (error) {
+      throw new FmfError(
+        "discover",
+        `cannot make a temporary directory: ${reasonOf(error)}`,
+        { cause: error },
+      );
+    }
     this.#resources.defer(() => removeTree(path).catch(() => {}));
     this.#path = path;
     return path;

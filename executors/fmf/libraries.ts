@@ -352,7 +352,7 @@ function shownItem(item: FmfValue): string {
   for (const key of ["url", "ref", "path", "nick", "name"]) {
     const value = isMap(item) ? item.get(key) : undefined;
     if (value === undefined) continue;
-    parts.push(`${key}: ${shownUrl(textOf(value))}`);
+    parts.push(`${key}: ${shownUrl(textOf(value)).slice(0, 300)}`);
   }
   return `{ ${parts.join(", ")} }`;
 }
@@ -362,7 +362,7 @@ function textIn(item: FmfMap, key: string): string | undefined {
   if (value === undefined || typeof value === "string") return value;
   throw wrong(
     "require",
-    `"${key}" must be text, not ${typeName(value)} (${textOf(value)})`,
+    `"${key}" must be text, not ${typeName(value)} (${quote(textOf(value))})`,
   );
 }
 

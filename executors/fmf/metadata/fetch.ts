@@ -76,19 +76,26 @@ export async function checkOut(
   const { signal } = options;
   signal?.throwIfAborted();
   const repository = new Repository(url, ref, options);
-  const commit = await repository.update();
-  await using resources = new AsyncDisposableStack();
-  const directory = await Deno.makeTempDir({ prefix: "atex-" });
-  resources.defer(() => Deno.remove(directory, { recursive: true }));
-  const path = join(directory, "tree");
-  await Deno.mkdir(path);
-  await repository.writeTo(path, join(directory, "index"), commit);
-  const kept = resources.move();
-  return {
-    path,
-    commit,
-    [Symbol.asyncDispose]: () => kept.disposeAsync(),
-  };
+  try {
+    const commit = await repository.update();
+    await using resources = new AsyncDisposableStack();
+    const directory = await Deno.makeTempDir({ prefix: "atex-" });
+    resources.defer(() => Deno.remove(directory, { recursive: true }));
+    const path = join(directory, "tree");
+    await Deno.mkdir(path);
+    await repository.writeTo(path, join(directory, "index"), commit);
+    const kept = resources.move();
+    return {
+      path,
+      commit,
+      [Symbol.asyncDispose]: () => kept.disposeAsync(),
+    };
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw error instanceof FmfError
+      ? error
+      : repository.error(reasonOf(error), error);
+  }
 }
 
 /** The clone of one repository, for one ref. */
@@ -110,12 +117,13 @@ class Repository {
     this.#options = options;
     const wrong = whyNotUrl(source) ??
       (ref === undefined ? undefined : whyNotRef(ref));
-    if (wrong !== undefined) throw this.#error(wrong);
+    if (wrong !== undefined) throw this.error(wrong);
     this.#isPath = isLocalPath(source);
     this.#url = this.#isPath ? resolve(source) : source;
   }
 
-  #error(reason: string, cause?: unknown): FmfError {
+  /** An error that says what could not be fetched. */
+  error(reason: string, cause?: unknown): FmfError {
     return new FmfError("fetch", `cannot fetch ${this.#shown}: ${reason}`, {
       ...(cause !== undefined && { cause }),
     });
@@ -127,7 +135,7 @@ class Repository {
     try {
       await Deno.mkdir(cache, { recursive: true });
     } catch (error) {
-      throw this.#error(
+      throw this.error(
         `the directory for clones, ${cache}, cannot be made: ${
           reasonOf(error)
         }`,
@@ -148,7 +156,7 @@ class Repository {
     if (caches) return join(caches, "fmf");
     const home = Deno.env.get("HOME");
     if (home) return join(home, ".cache", "fmf");
-    throw this.#error(
+    throw this.error(
       "there is no directory for clones: none of FMF_CACHE_DIRECTORY, XDG_CACHE_HOME and HOME is set",
     );
   }
@@ -181,7 +189,7 @@ class Repository {
     const { signal, lockTimeout = LOCK_TIMEOUT } = this.#options;
     const lock = await lockFile(path, lockTimeout, signal);
     if (lock) return lock;
-    throw this.#error(
+    throw this.error(
       `another process has held the lock ${path} for ${lockTimeout / 1000} s`,
     );
   }
@@ -197,7 +205,7 @@ class Repository {
 
   #failure(output: GitOutput): FmfError {
     const text = output.stderr.replaceAll(this.#url, shownUrl(this.#url));
-    return this.#error(text.split("\n").slice(-10).join("\n") || "git failed");
+    return this.error(text.split("\n").slice(-10).join("\n") || "git failed");
   }
 
   /** Makes the clone unless it is there; tells whether it was made. */
@@ -301,7 +309,7 @@ class Repository {
       commit = await this.#lookUp();
     }
     if (commit !== undefined) return commit;
-    throw this.#error(
+    throw this.error(
       this.#ref === undefined
         ? "the repository has no default branch, or is empty"
         : "there is no such branch, tag or commit",

@@ -251,7 +251,7 @@ class Loader {
       if (error instanceof FmfError) throw error;
       throw new FmfError(
         "file",
-        `cannot read metadata: ${reasonOf(error)}`,
+        `cannot read metadata: ${reasonOf(error, path)}`,
         { file, cause: error },
       );
     }
@@ -272,7 +272,7 @@ function listing(
   try {
     return [...Deno.readDirSync(path)];
   } catch (error) {
-    const reason = reasonOf(error);
+    const reason = reasonOf(error, path);
     if (!warnings) {
       throw new FmfError("file", `cannot list the directory: ${reason}`, {
         file: path,

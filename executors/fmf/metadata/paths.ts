@@ -15,8 +15,13 @@ export function pathOf(path: string | URL): string {
 }
 
 /** What the operating system says about a file, in words. */
-export function reasonOf(error: unknown): string {
-  if (error instanceof Deno.errors.NotFound) return "it does not exist";
+export function reasonOf(error: unknown, path = ""): string {
+  if (error instanceof Deno.errors.NotFound) {
+    // Deno lists such names with that character, and then cannot find them.
+    return path.includes("\ufffd")
+      ? "its name, or that of a directory above, is not UTF-8"
+      : "it does not exist";
+  }
   if (error instanceof Deno.errors.PermissionDenied) return "permission denied";
   if (error instanceof Deno.errors.NotADirectory) {
     return "a part of its path is no directory";

@@ -1,4 +1,5 @@
 import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
+import fc from "fast-check";
 import { CONTEXT, SHAPES, writeTree } from "../../../bench/_trees.ts";
 import { discover } from "../../../executors/fmf/discover.ts";
 import { Context } from "../../../executors/fmf/metadata/context.ts";
@@ -349,5 +350,71 @@ Deno.test("discover() copies a tree in a repository without that repository", as
   deepStrictEqual(
     Array.from(Deno.readDirSync(`${tests.root}/n`), ({ name }) => name).sort(),
     [".fmf", "main.fmf"],
+  );
+});
+
+const text = fc.oneof(
+  fc.constantFrom(
+    "..",
+    "__proto__",
+    "/a/../b",
+    "library(../x)",
+    "library(a/b)",
+    "(",
+    "tag: [",
+    "",
+    "/",
+    "/lib",
+    "fmf",
+    "\0",
+  ),
+  fc.string({ maxLength: 5 }),
+);
+/** Text, and now and then something else. */
+const odd = fc.oneof(
+  { weight: 20, arbitrary: text },
+  { weight: 1, arbitrary: fc.integer() },
+  { weight: 1, arbitrary: fc.boolean() },
+  { weight: 1, arbitrary: fc.constant(null) },
+);
+const dictionary = (keys: string[]) =>
+  fc.dictionary(fc.constantFrom(...keys), odd, { maxKeys: 3 });
+const orList = <T>(one: fc.Arbitrary<T>) =>
+  fc.oneof(one, fc.array(one, { maxLength: 3 }));
+
+Deno.test("discover() fails with FmfError only, whatever plans and tests ask for", async () => {
+  await using directory = await temporaryTree({ "lib/main.fmf": "x: 1\n" });
+  await fc.assert(
+    fc.asyncProperty(
+      orList(
+        dictionary(["how", "name", "ref", "path", "test", "filter", "exclude"]),
+      ),
+      orList(fc.oneof(odd, dictionary(["type", "path", "nick", "name"]))),
+      fc.oneof({ weight: 9, arbitrary: fc.constant("5m") }, odd),
+      async (section, require, duration) => {
+        await Deno.writeTextFile(
+          `${directory.path}/main.fmf`,
+          `/p: ${JSON.stringify({ discover: section })}\n` +
+            `/t: ${JSON.stringify({ test: "x", require, duration })}\n`,
+        );
+        for (const plan of [undefined, "/p"]) {
+          try {
+            await using tests = await discover(directory.path, {
+              ...(plan && { plan }),
+              libraries: { exists: () => Promise.resolve(false) },
+            });
+            ok(await Deno.stat(tests.root));
+          } catch (error) {
+            if (!(error instanceof FmfError)) throw error;
+          }
+        }
+        deepStrictEqual(
+          Array.from(Deno.readDirSync(directory.path), ({ name }) => name)
+            .sort(),
+          [".fmf", "lib", "main.fmf"],
+        );
+      },
+    ),
+    { numRuns: 300 },
   );
 });

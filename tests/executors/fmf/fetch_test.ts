@@ -304,6 +304,21 @@ Deno.test("checkOut() says that git is missing", async () => {
   }
 });
 
+Deno.test("checkOut() says where clones or files cannot be written", async () => {
+  await using repos = await Repositories.open();
+  const url = await repos.make("r", { f: "one" });
+  await Deno.writeTextFile(repos.cache, "a file");
+  await rejects(checkOut(url, undefined), FmfError, repos.cache);
+  await Deno.remove(repos.cache);
+  Deno.env.set("TMPDIR", `${repos.path}/none`);
+  try {
+    const error = await rejected(checkOut(url, undefined), FmfError, url);
+    strictEqual(error.kind, "fetch");
+  } finally {
+    Deno.env.delete("TMPDIR");
+  }
+});
+
 Deno.test("checkOut() of an empty repository says so", async () => {
   await using repos = await Repositories.open();
   await Deno.mkdir(`${repos.path}/e`);

@@ -295,6 +295,20 @@ Deno.test("a library in the old form that cannot be asked for is an error", asyn
   );
 });
 
+Deno.test("warnings about the tree of a library reach the caller", async () => {
+  await using repos = await Repositories.open();
+  const url = await repos.make("kit", {
+    ...VERSION,
+    "a/main.fmf": "x: 1\n",
+    out: { symlink: "/etc" },
+  });
+  await using tree = await temporaryTree({
+    "main.fmf": `/t: {test: x, require: {url: '${url}', name: /a}}\n`,
+  });
+  await using tests = await discover(tree.path);
+  deepStrictEqual(tests.warnings.map(({ file }) => file), ["out"]);
+});
+
 Deno.test("libraries of the same tree do not replace what is there", async () => {
   const { layout } = await requirements("{nick: tool, name: /lib}", {
     "lib/main.fmf": "x: 1\n",

@@ -162,6 +162,19 @@ Deno.test("openTree() takes any text as names and keys", async () => {
   strictEqual(JSON.stringify(data["__proto__"]), '{"x":1,"y":2}');
 });
 
+Deno.test("openTree() says that a name is not UTF-8", async () => {
+  await using tree = await temporaryTree({ "main.fmf": "a: 1\n" });
+  const script = String
+    .raw`touch "$(printf 'x\377.fmf')"; mkdir "$(printf 'd\376')"`;
+  await new Deno.Command("bash", { args: ["-c", script], cwd: tree.path })
+    .output();
+  thrown(() => openTree(tree.path), FmfError, "is not UTF-8");
+  await new Deno.Command("bash", { args: ["-c", "rm x*"], cwd: tree.path })
+    .output();
+  const [{ message }] = openTree(tree.path).warnings;
+  ok(message.includes("is not UTF-8"), message);
+});
+
 /** Texts that are more often nearly YAML than not. */
 const yaml = fc.array(
   fc.oneof(
