@@ -11,6 +11,8 @@ export interface System {
   readonly connection: Connection;
   /** Resolves when it vanishes by itself. Absent if nobody would notice. */
   readonly lost?: Promise<Error>;
+  /** Called when the user of the system may wait for `lost` and for nothing else. */
+  readonly expectLoss?: () => void;
 }
 
 /** What a backend is told about the reservation it shall carry out. */

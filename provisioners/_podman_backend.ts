@@ -54,7 +54,9 @@ interface Session {
 export class PodmanBackend implements Backend {
   readonly #options: PodmanBackendOptions;
   readonly #cli: PodmanCli;
-  readonly #parallel: Semaphore;
+  readonly #making: Semaphore;
+  /** Of its own, so that what is to be removed does not wait for what is to be made. */
+  readonly #removing: Semaphore;
   readonly #emit: (event: ProvisionerEvent) => void;
   #session?: Session;
 
@@ -64,7 +66,8 @@ export class PodmanBackend implements Backend {
   ) {
     this.#options = options;
     this.#cli = new PodmanCli(options.podman, options.commandTimeout);
-    this.#parallel = new Semaphore(options.parallel);
+    this.#making = new Semaphore(options.parallel);
+    this.#removing = new Semaphore(options.parallel);
     this.#emit = emit;
   }
 
@@ -114,7 +117,7 @@ export class PodmanBackend implements Backend {
     identify(id);
     await using undo = new AsyncDisposableStack();
     {
-      using _permit = await acquire(this.#parallel, signal);
+      using _permit = await acquire(this.#making, signal);
       undo.defer(() => this.#undo(name, session));
       await this.#create(name, session, signal);
     }
@@ -130,6 +133,7 @@ export class PodmanBackend implements Backend {
       reusable: false,
       connection,
       lost,
+      expectLoss: () => session.events.expect(name),
     };
   }
 
@@ -228,7 +232,7 @@ export class PodmanBackend implements Backend {
 
   /** No error if it is gone, however. */
   async #remove(name: string): Promise<void> {
-    using _permit = await acquire(this.#parallel);
+    using _permit = await acquire(this.#removing);
     const errors: string[] = [];
     while (errors.length < 2) {
       const failure = await this.#attempt(
@@ -260,7 +264,11 @@ export class PodmanBackend implements Backend {
     this.#session = undefined;
     await using _ = session.resources;
     const { prefix, watchdog, uncertain } = session;
-    const left = await this.#list(prefix);
+    const names = await this.#cli.list([
+      `--filter=name=^${prefix}`,
+      "--format={{.Names}}",
+    ]);
+    const left = names.split("\n").filter((name) => name !== "");
     const failure = left.length === 0
       ? undefined
       : await this.#attempt(["container", "rm", "-f", "-t", "0", ...left]);
@@ -271,18 +279,6 @@ export class PodmanBackend implements Backend {
     }
     // Otherwise it looks three times more, when its input ends.
     if (!uncertain) await watchdog.dismiss();
-  }
-
-  async #list(prefix: string): Promise<string[]> {
-    const { code, stdout, said } = await this.#cli.output([
-      ...["ps", "-a", "--external"],
-      `--filter=name=^${prefix}`,
-      "--format={{.Names}}",
-    ]);
-    if (code !== 0) {
-      throw new ProvisionError(`Cannot list the containers of a run: ${said}`);
-    }
-    return stdout.split("\n").filter((name) => name !== "");
   }
 }
 

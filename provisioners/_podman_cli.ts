@@ -1,5 +1,9 @@
+import { delay } from "@std/async/delay";
 import { outputLocal } from "../connections/process.ts";
 import { ProvisionError } from "./provisioner.ts";
+
+const LIST_ATTEMPTS = 8;
+const LIST_PAUSE = 200;
 
 /** How a podman command ended. */
 export interface PodmanResult {
@@ -60,6 +64,29 @@ export class PodmanCli {
       });
     } finally {
       signal?.removeEventListener("abort", abort);
+    }
+  }
+
+  /**
+   * Lists containers, also those of which only the storage is left.
+   *
+   * @throws {ProvisionError} if that cannot be done
+   */
+  async list(
+    args: readonly string[],
+    options: PodmanRunOptions = {},
+  ): Promise<string> {
+    for (let attempt = 1;; attempt++) {
+      const { code, stdout, said } = await this.output(
+        ["ps", "-a", "--external", ...args],
+        options,
+      );
+      if (code === 0) return stdout;
+      // Fails also because a container of anybody's is removed at the moment.
+      if (attempt === LIST_ATTEMPTS) {
+        throw new ProvisionError(`Cannot list containers: ${said}`);
+      }
+      await delay(LIST_PAUSE, { signal: options.signal });
     }
   }
 

@@ -24,11 +24,14 @@ export class PodmanEvents implements AsyncDisposable {
   readonly #prefix: string;
   readonly #emit: (event: ProvisionerEvent) => void;
   readonly #watched = new Map<string, (error: Error) => void>();
+  /** Names of containers for whose end this process has to live. */
+  readonly #expected = new Set<string>();
   /** Names of containers that ended before they were watched, or after. */
   readonly #ended = new Set<string>();
   readonly #abort = new AbortController();
   readonly #done: Promise<void>;
   #child?: Deno.ChildProcess;
+  #keepAlive?: ReturnType<typeof setInterval>;
 
   /** Listens for containers whose name begins with the prefix. */
   constructor(
@@ -46,27 +49,34 @@ export class PodmanEvents implements AsyncDisposable {
   watch(name: string): Promise<Error> {
     const { promise, resolve } = Promise.withResolvers<Error>();
     this.#watched.set(name, resolve);
-    this.#hold();
     if (this.#ended.has(name)) this.#end(name);
     return promise;
+  }
+
+  /** Keeps this process from ending before that container, if it is watched. */
+  expect(name: string): void {
+    if (this.#watched.has(name)) this.#expected.add(name);
+    this.#hold();
   }
 
   /** From now on its end is none by itself. */
   unwatch(name: string): void {
     this.#watched.delete(name);
+    this.#expected.delete(name);
     this.#hold();
   }
 
-  /** Whoever waits for the end of a container needs a process that waits, too. */
+  /** Nothing else here keeps the process alive. */
   #hold(): void {
-    if (this.#watched.size > 0 || this.#abort.signal.aborted) {
-      this.#child?.ref();
-    } else this.#child?.unref();
+    if (this.#expected.size === 0) {
+      clearInterval(this.#keepAlive);
+      this.#keepAlive = undefined;
+    } else this.#keepAlive ??= setInterval(() => {}, 2 ** 31 - 1);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#abort.abort();
-    this.#hold();
+    this.#child?.ref();
     await this.#done;
   }
 
@@ -87,8 +97,7 @@ export class PodmanEvents implements AsyncDisposable {
           } s: "${this.#cli.program} events" ended${said && `: ${said}`}`,
         ),
       });
-      const persistent = this.#watched.size > 0;
-      await delay(pause, { signal, persistent }).catch(() => {});
+      await delay(pause, { signal, persistent: false }).catch(() => {});
       pause = Math.min(pause * 2, LONGEST_PAUSE);
       if (!signal.aborted) await this.#compare();
     }
@@ -106,7 +115,6 @@ export class PodmanEvents implements AsyncDisposable {
       "--format=json",
     ], { stdout: "piped" });
     this.#child = child;
-    this.#hold();
     const letGo = () => void child.stdin.close().catch(() => {});
     const { signal } = this.#abort;
     signal.addEventListener("abort", letGo, { once: true });
@@ -134,13 +142,10 @@ export class PodmanEvents implements AsyncDisposable {
     const names = [...this.#watched.keys()];
     if (names.length === 0) return;
     try {
-      const { code, stdout, said } = await this.#cli.output([
-        "ps",
-        "-a",
+      const stdout = await this.#cli.list([
         `--filter=name=^${this.#prefix}`,
         "--format={{.Names}} {{.State}}",
       ], { signal: this.#abort.signal });
-      if (code !== 0) throw new Error(`Cannot list containers: ${said}`);
       const alive = new Set(
         stdout.split("\n").filter((line) => !/ (exited|stopped)$/i.test(line))
           .map((line) => line.split(" ")[0]),

@@ -60,13 +60,9 @@ async function findOurs(
   cli: PodmanCli,
   signal: AbortSignal,
 ): Promise<Found[]> {
-  const { code, stdout, said } = await cli.output(
-    ["ps", "-a", "--external", "--filter=name=^atex-", "--format=json"],
-    { signal },
-  );
-  if (code !== 0) {
-    throw new ProvisionError(`Cannot list containers of dead scripts: ${said}`);
-  }
+  const stdout = await cli.list(["--filter=name=^atex-", "--format=json"], {
+    signal,
+  });
   const containers: {
     Names?: string[] | null;
     Labels?: Record<string, string> | null;

@@ -14,7 +14,7 @@ export class PooledRemote implements Remote {
   readonly id: string;
   readonly attributes: Readonly<Record<string, string>>;
   readonly reusable: boolean;
-  readonly lost: Promise<Error>;
+  readonly #lost: Promise<Error>;
   readonly #system: System;
   readonly #giveBack: (reason: ReleaseReason) => Promise<void>;
   #released?: Promise<void>;
@@ -26,9 +26,14 @@ export class PooledRemote implements Remote {
     this.id = system.id;
     this.attributes = system.attributes;
     this.reusable = system.reusable;
-    this.lost = system.lost ?? new Promise(() => {});
+    this.#lost = system.lost ?? new Promise(() => {});
     this.#system = system;
     this.#giveBack = giveBack;
+  }
+
+  get lost(): Promise<Error> {
+    if (!this.#released) this.#system.expectLoss?.();
+    return this.#lost;
   }
 
   release(options: ReleaseOptions = {}): Promise<void> {

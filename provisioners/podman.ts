@@ -85,7 +85,7 @@ export interface PodmanProvisionerOptions extends EventOptions {
    */
   podman?: string;
   /**
-   * How many containers are made or removed at the same time.
+   * How many containers are made at the same time, and how many removed.
    *
    * @default {4}
    */

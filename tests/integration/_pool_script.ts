@@ -26,7 +26,6 @@ pool.provision(Number(count));
 for (let i = 0; i < Number(count); i++) {
   const remote = await pool.getRemote();
   tell({ type: "taken", container: remote.attributes.container });
-  if (then === "end") await remote.release();
 }
 if (then === "wait") {
   await new Promise((resolve) => setTimeout(resolve, 600_000));

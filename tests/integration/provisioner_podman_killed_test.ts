@@ -99,13 +99,13 @@ class Script implements AsyncDisposable {
 }
 
 async function containersOf(run: string): Promise<string[]> {
-  const names = await podman(
-    "ps",
-    "-a",
-    "--external",
-    `--filter=name=^atex-${run}-`,
-    "--format={{.Names}}",
-  );
+  const list = () =>
+    podman(
+      ...["ps", "-a", "--external", "--format={{.Names}}"],
+      `--filter=name=^atex-${run}-`,
+    );
+  // It fails also because a container of anybody's is removed at the moment.
+  const names = await list().catch(list).catch(list);
   return names.split("\n").filter((name) => name !== "");
 }
 

@@ -27,13 +27,13 @@ async function started(options: Partial<PodmanProvisionerOptions> = {}) {
 
 /** Names of the containers that the run has, in any state. */
 async function containersOf(run = getRunId()): Promise<string[]> {
-  const names = await podman(
-    "ps",
-    "-a",
-    "--external",
-    `--filter=name=^atex-${run}-`,
-    "--format={{.Names}}",
-  );
+  const list = () =>
+    podman(
+      ...["ps", "-a", "--external", "--format={{.Names}}"],
+      `--filter=name=^atex-${run}-`,
+    );
+  // It fails also because a container of anybody's is removed at the moment.
+  const names = await list().catch(list).catch(list);
   return names.split("\n").filter((name) => name !== "");
 }
 
@@ -272,14 +272,14 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a hundred systems over eight places, one after the other, come and go",
-  ignore: ignore || Deno.env.get("ATEX_TEST_LOAD") === undefined,
+  name: "many systems over few places, one after the other, come and go",
+  ignore,
   fn: async () => {
-    const { pool, events } = await started({ maxRemotes: 8 });
+    const { pool, events } = await started({ maxRemotes: 6 });
     await using _ = pool;
-    pool.provision(100);
+    pool.provision(24);
     const hosts = new Set<string>();
-    let left = 100;
+    let left = 24;
     const worker = async () => {
       while (left-- > 0) {
         const remote = await pool.getRemote();
@@ -287,9 +287,9 @@ Deno.test({
         await remote.release();
       }
     };
-    await Promise.all(Array.from({ length: 8 }, worker));
+    await Promise.all(Array.from({ length: 6 }, worker));
     await pool.stop();
-    assert.equal(hosts.size, 100);
+    assert.equal(hosts.size, 24);
     assert.deepEqual(events.filter(({ type }) => /fail|lost/.test(type)), []);
     assert.deepEqual(await containersOf(), []);
   },

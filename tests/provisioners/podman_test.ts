@@ -392,6 +392,38 @@ Deno.test("lost resolves when the container ends by itself", async () => {
   );
 });
 
+Deno.test("a script that waits for lost only does not end before", async () => {
+  await using podman = await FakePodman.make();
+  const script = `
+    import { PodmanProvisioner } from "${new URL(
+    "../../provisioners/podman.ts",
+    import.meta.url,
+  )}";
+    const pool = await new PodmanProvisioner({ image: "image", podman: "${podman.program}" }).start();
+    pool.provision();
+    const remote = await pool.getRemote();
+    console.log(remote.attributes.container);
+    console.log((await remote.lost).message);`;
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "-A",
+      "--no-check",
+      `--config=${new URL("../../deno.json", import.meta.url).pathname}`,
+      `data:application/typescript,${encodeURIComponent(script)}`,
+    ],
+    stdout: "piped",
+  }).spawn();
+  while (podman.containers.length === 0) await tick();
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  await podman.end(podman.containers[0]);
+  const { stdout, code } = await child.output();
+  assert.match(new TextDecoder().decode(stdout), /ended by itself\n$/);
+  assert.equal(code, 0); // and nobody called stop()
+  const looks = () => podman.calls.filter((c) => c.startsWith("ps -aq")).length;
+  while (looks() < 3) await tick();
+});
+
 Deno.test("lost resolves even if podman events ended in the meantime", async () => {
   await using podman = await FakePodman.make();
   await podman.fault("events", 'echo "Error: no events" >&2; exit 125');
@@ -435,7 +467,7 @@ Deno.test("start() goes on when what dead scripts left cannot be removed", async
   await start();
   assert.equal(
     (await seen("warning") as { error: Error }).error.message,
-    "Cannot list containers of dead scripts: locked",
+    "Cannot list containers: locked",
   );
   pool.provision(1);
   await pool.getRemote();
