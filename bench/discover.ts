@@ -8,6 +8,7 @@
  */
 import { parseArgs } from "@std/cli/parse-args";
 import { compare, type Measurement } from "./_compare.ts";
+import { temporaryDirectory } from "./_once.ts";
 import { type Shape, SHAPES, writeTree } from "./_trees.ts";
 
 const usage = (message: string): never => {
@@ -60,18 +61,8 @@ const measured = (root: string, check: string) => async () => {
   return result;
 };
 
-/** A directory on a memory file system, where there is one. */
 function makeTree(shape: Shape, count: number): string {
-  let parent: string | undefined = "/dev/shm";
-  try {
-    Deno.statSync(parent);
-  } catch {
-    parent = undefined;
-  }
-  const root = Deno.makeTempDirSync({
-    prefix: "atex-bench-",
-    ...(parent && { dir: parent }),
-  });
+  const root = temporaryDirectory();
   writeTree(root, shape, count);
   return root;
 }
