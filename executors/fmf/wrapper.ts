@@ -142,6 +142,8 @@ end_by_signal() {
       sleep 0.1
     done
     kill_all
+    # what a set-up was at, for those who wonder why it took so long
+    [[ ! $setting_up || ! -s $state/setup.log ]] || cat "$state/setup.log" >&8
   fi
   end $((128 + $1))
 }
@@ -149,7 +151,7 @@ end_by_signal() {
 state=$1 cwd=$2
 shift 2 || fail 2 'a directory for the state and one to run in are needed'
 setup='' only='' lifeline='' limit=0 pty='' nocontrol='' noexitcode='' nokill='' marker='' terminal=''
-job='' watcher='' code='' atex_flags=()
+job='' setting_up='' watcher='' code='' atex_flags=()
 for flag; do
   case $flag in
     only | lifeline | pty | nocontrol | noexitcode | nokill) printf -v "$flag" 1 ;;
@@ -244,6 +246,7 @@ if [[ $lifeline ]]; then
 fi
 
 if [[ $setup ]]; then
+  setting_up=1
   set -m
   (
     set +m
@@ -261,7 +264,7 @@ if [[ $setup ]]; then
   fi
   [[ ! $only ]] || end 0
   : >"$state/sid.$$"
-  job=
+  job='' setting_up=''
 fi
 
 [[ -e $state/environment ]] || : >"$state/environment"

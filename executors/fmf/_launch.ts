@@ -1,0 +1,94 @@
+/** One start of a test: what its wrapper says, as it comes. */
+import type { SetupOutput } from "./_setup_output.ts";
+import type { WrapperCommand } from "./_wrapper_command.ts";
+import type { ControlChannel } from "./reporter.ts";
+
+/** How a launch is followed. */
+export interface LaunchOptions {
+  readonly command: WrapperCommand;
+  /** Collects what is printed before the start mark; without one the test starts at once. */
+  readonly setup?: SetupOutput;
+  /** Called when the set-up is over. */
+  readonly open: () => ControlChannel;
+  /**
+   * Milliseconds for others to close what they hold of a test that is over.
+   *
+   * @default without limit
+   */
+  readonly exitGrace?: number;
+}
+
+/** Why the control channel is not read any more. */
+export type LaunchEnd = "end" | "disconnect" | "grace";
+
+/** Reads the control channel of a wrapper until there is nothing more to expect. */
+export class Launch {
+  readonly #options: LaunchOptions;
+  readonly #grace = Promise.withResolvers<undefined>();
+  readonly #reading: Promise<LaunchEnd>;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #stopped = false;
+  /** Absent until the set-up is over. */
+  channel: ControlChannel | undefined;
+
+  /** Begins to read. */
+  constructor(options: LaunchOptions) {
+    this.#options = options;
+    if (!options.setup) this.channel = options.open();
+    this.#reading = this.#read();
+    this.#reading.catch(() => {});
+    options.command.status.then(() => this.#startGrace());
+  }
+
+  /** Resolves when the channel ended, was given up by the test, or is held open for too long. */
+  over(): Promise<LaunchEnd> {
+    return Promise.race([
+      this.#reading,
+      this.#grace.promise.then(() => "grace" as const),
+    ]);
+  }
+
+  /** Resolves when the test has been over for too long. */
+  get grace(): Promise<undefined> {
+    return this.#grace.promise;
+  }
+
+  /** Ends what still runs, and reads no more. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#options.command.end();
+    await this.#reading.catch(() => {});
+    clearTimeout(this.#timer);
+  }
+
+  async #read(): Promise<LaunchEnd> {
+    const { command } = this.#options;
+    for (;;) {
+      const bytes = await command.read();
+      if (!bytes) return "end";
+      await this.#take(bytes);
+      if (this.channel?.disconnected) return "disconnect";
+      if (this.channel?.ended) this.#startGrace();
+    }
+  }
+
+  async #take(bytes: Uint8Array): Promise<void> {
+    const { setup, open } = this.#options;
+    if (this.channel) {
+      if (!this.#stopped) await this.channel.feed(bytes);
+      return;
+    }
+    const rest = setup!.take(bytes);
+    if (!rest || this.#stopped) return;
+    this.channel = open();
+    await this.channel.feed(rest);
+  }
+
+  /** Whoever holds the channel when test or command are over has that much time. */
+  #startGrace(): void {
+    const { exitGrace } = this.#options;
+    if (exitGrace === undefined || this.#timer !== undefined) return;
+    if (this.#stopped) return;
+    this.#timer = setTimeout(() => this.#grace.resolve(undefined), exitGrace);
+  }
+}

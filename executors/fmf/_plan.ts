@@ -1,0 +1,246 @@
+/** What a plan wants to be done before and after all tests. */
+import { abortable } from "@std/async/abortable";
+import type { Connection } from "../../connections/connection.ts";
+import { SetupError } from "../executor.ts";
+import type { Emit } from "./_events.ts";
+import { linkFailure } from "./_link.ts";
+import { SetupOutput } from "./_setup_output.ts";
+import { type Heartbeat, WrapperCommand } from "./_wrapper_command.ts";
+import { ControlParser } from "./control.ts";
+import { listOf } from "./packages.ts";
+import {
+  installScript,
+  planSetupScript,
+  type WorkDirectory,
+} from "./scripts.ts";
+
+/** The parts of a plan that are carried out. */
+export type Phase = "prepare" | "finish";
+
+/** One step of a phase. */
+export type Step =
+  | { readonly how: "install"; readonly packages: readonly string[] }
+  | { readonly how: "shell"; readonly script: string };
+
+/**
+ * The steps of a phase, in order. What is not carried out is told as a warning.
+ *
+ * @throws {TypeError} if the plan cannot be understood
+ */
+export function stepsOf(
+  plan: Readonly<Record<string, unknown>>,
+  phase: Phase,
+  warn: (message: string) => void,
+): Step[] {
+  return listOf(plan[phase]).flatMap((item): Step[] => {
+    if (typeof item !== "object" || item === null || Array.isArray(item)) {
+      throw wrong(phase, "a mapping or a list of mappings would be right");
+    }
+    const { how, ...rest } = item as Record<string, unknown>;
+    const ignored = ["when", "where", "order"].filter((key) => key in rest);
+    if (ignored.length > 0) {
+      warn(
+        `${phase} of the plan: ${
+          ignored.map((key) => `"${key}"`).join(", ")
+        } has no effect, the step is carried out`,
+      );
+    }
+    if (how === "install" && phase === "prepare") {
+      return [{
+        how,
+        packages: texts(rest.package, `"package" of "${phase}"`),
+      }];
+    }
+    if (how === "shell") {
+      return texts(rest.script, `"script" of "${phase}"`)
+        .map((script) => ({ how, script }));
+    }
+    warn(`${phase} of the plan: a step with "how: ${how}" is left out`);
+    return [];
+  });
+}
+
+function texts(value: unknown, what: string): string[] {
+  return listOf(value).map((item) => {
+    if (typeof item === "string") return item;
+    throw new TypeError(
+      `Cannot use ${what} of the plan: text or a list of text would be right`,
+    );
+  });
+}
+
+function wrong(phase: Phase, reason: string): TypeError {
+  return new TypeError(`Cannot use "${phase}" of the plan: ${reason}`);
+}
+
+/** How steps are carried out. Times are in milliseconds. */
+export interface StepOptions {
+  readonly connection: Connection;
+  readonly work: WorkDirectory;
+  readonly phase: Phase;
+  /** Entries `NAME=value`. */
+  readonly environment: readonly string[];
+  readonly timeout: number;
+  readonly exitGrace: number;
+  readonly heartbeat: Heartbeat | undefined;
+  readonly emit: Emit;
+  readonly signal: AbortSignal | undefined;
+}
+
+/**
+ * Carries out a step.
+ *
+ * @throws {SetupError} if it fails
+ * @throws {ConnectionError} if the link broke
+ */
+export async function carryOut(
+  step: Step,
+  options: StepOptions,
+): Promise<void> {
+  const { signal, timeout, phase } = options;
+  signal?.throwIfAborted();
+  const ending = new AbortController();
+  const cancel = () => ending.abort(signal!.reason);
+  const execution = new StepExecution(step, options);
+  const timer = setTimeout(() => {
+    const message = `Cannot ${phase} the system: ${
+      describe(step)
+    } did not end within ${timeout} ms`;
+    ending.abort(new SetupError(message, { output: execution.output }));
+  }, Math.min(timeout, 2 ** 31 - 1));
+  signal?.addEventListener("abort", cancel);
+  try {
+    await execution.run(ending.signal);
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", cancel);
+  }
+}
+
+class StepExecution {
+  readonly #step: Step;
+  readonly #options: StepOptions;
+  readonly #nonce = crypto.randomUUID();
+  readonly #setup = new SetupOutput(this.#nonce);
+  readonly #grace = Promise.withResolvers<undefined>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #control: ControlParser | undefined;
+  #printed = "";
+
+  constructor(step: Step, options: StepOptions) {
+    this.#step = step;
+    this.#options = options;
+  }
+
+  /** What was printed. */
+  get output(): string {
+    return this.#setup.text + this.#printed;
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { connection, work, environment, heartbeat, phase } = this.#options;
+    const install = this.#step.how === "install";
+    await using command = WrapperCommand.start(connection, work, {
+      state: work.plan,
+      cwd: work.tests,
+      flags: install
+        ? ["only"]
+        : ["nokill", "nocontrol", `marker=${this.#nonce}`],
+      stderr: "piped",
+      heartbeat,
+      setup: this.#step.how === "install"
+        ? installScript(work, this.#step.packages)
+        : planSetupScript(work, this.#step.script, environment),
+    });
+    const output = command.output.getReader();
+    const reading = Promise.all([
+      this.#readControl(command),
+      this.#readLines(output),
+    ]);
+    reading.catch(() => {});
+    try {
+      // whoever holds the output when the script is over has some time to let go
+      const over = Promise.all([reading, command.status]);
+      await abortable(Promise.race([over, this.#grace.promise]), signal);
+      if (this.#control?.ended) command.kill();
+      const { code } = await command.status;
+      const exitCode = this.#control?.exitCode;
+      if (this.#control?.ended ? exitCode === 0 : install && code === 0) return;
+      if (!this.#control?.ended) {
+        const failure = await linkFailure(connection, code, this.output);
+        if (failure) throw failure;
+      }
+      const last = this.output.trim().slice(-1000);
+      throw new SetupError(
+        `Cannot ${phase} the system: ${describe(this.#step)} ended with ${
+          exitCode ?? code
+        }${last && `: ${last}`}`,
+        { output: this.output },
+      );
+    } finally {
+      await command.end();
+      await output.cancel().catch(() => {});
+      await reading.catch(() => {});
+      clearTimeout(this.#timer);
+    }
+  }
+
+  async #readControl(command: WrapperCommand): Promise<void> {
+    for (;;) {
+      let bytes = await command.read();
+      if (!bytes) break;
+      if (!this.#control) {
+        bytes = this.#setup.take(bytes);
+        if (!bytes) continue;
+        this.#control = new ControlParser({ nonce: this.#nonce });
+      }
+      for (const _ of this.#control.feed(bytes));
+      if (this.#control.ended) {
+        this.#timer ??= setTimeout(
+          () => this.#grace.resolve(undefined),
+          this.#options.exitGrace,
+        );
+      }
+    }
+    if (this.#step.how === "install") this.#printLines(this.#setup.text);
+  }
+
+  async #readLines(
+    output: ReadableStreamDefaultReader<Uint8Array>,
+  ): Promise<void> {
+    const decoder = new TextDecoder();
+    let rest = "";
+    for (;;) {
+      const { done, value } = await output.read();
+      const text = done
+        ? decoder.decode()
+        : decoder.decode(value, { stream: true });
+      this.#printed = (this.#printed + text).slice(-KEPT);
+      rest += text;
+      const end = rest.lastIndexOf("\n") + 1;
+      if (end > 0) this.#printLines(rest.slice(0, end));
+      rest = rest.slice(end);
+      if (done) break;
+    }
+    this.#printLines(rest);
+  }
+
+  #printLines(text: string): void {
+    const { emit, phase } = this.#options;
+    if (text === "") return;
+    for (const line of text.replace(/\n$/, "").split("\n")) {
+      emit({ type: "output", phase, line });
+    }
+  }
+}
+
+/** How much of what a step prints is kept, in characters. */
+const KEPT = 4 * 1024 * 1024;
+
+function describe(step: Step): string {
+  if (step.how === "install") return `installing ${step.packages.join(", ")}`;
+  const script = step.script.trim();
+  const [line] = script.split("\n", 1);
+  const shown = line!.length > 80 ? line!.slice(0, 80) : line!;
+  return `the script "${shown}${shown === script ? "" : "…"}"`;
+}

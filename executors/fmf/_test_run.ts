@@ -1,0 +1,353 @@
+/** One run of one test: from its set-up, across restarts of the system, to its end. */
+import { abortable } from "@std/async/abortable";
+import { delay } from "@std/async/delay";
+import {
+  type Connection,
+  ConnectionError,
+} from "../../connections/connection.ts";
+import { CommandError, run } from "../../connections/process.ts";
+import {
+  type AbortReason,
+  TestAbortedError,
+  TestSetupError,
+} from "../executor.ts";
+import type { Emit } from "./_events.ts";
+import { Launch } from "./_launch.ts";
+import { linkFailure, within } from "./_link.ts";
+import { SetupOutput } from "./_setup_output.ts";
+import { type Heartbeat, WrapperCommand } from "./_wrapper_command.ts";
+import { DurationLimit } from "./duration.ts";
+import type { Reporter } from "./reporter.ts";
+import { probeCommand, readProbe, type WorkDirectory } from "./scripts.ts";
+import { CONTROL_CLOSED, NOT_STARTED, SETUP_FAILED } from "./wrapper.ts";
+
+/** What to run. Times are in milliseconds. */
+export interface TestRunOptions {
+  readonly connection: Connection;
+  readonly work: WorkDirectory;
+  readonly name: string;
+  readonly reporter: Reporter;
+  /** Set-up script. */
+  readonly setup: string;
+  /** Directory to run in. */
+  readonly cwd: string;
+  /** Flags of the wrapper. */
+  readonly flags: readonly string[];
+  /** File that the output of the test is appended to. */
+  readonly output: string;
+  readonly duration: number;
+  readonly setupTimeout: number;
+  readonly exitGrace: number;
+  readonly markers: boolean;
+  readonly heartbeat: Heartbeat | undefined;
+  readonly emit: Emit;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** What tells a test how often it was started again. */
+const RESTART_COUNTS = [
+  "TMT_REBOOT_COUNT",
+  "TMT_TEST_RESTART_COUNT",
+  "REBOOTCOUNT",
+  "RSTRNT_REBOOTCOUNT",
+];
+
+/** How long a command may take that only looks around. */
+const PROBE_TIMEOUT = 15_000;
+/** How long it may take to end a test on a system that was just reached again. */
+const LINGER_TIMEOUT = 30_000;
+/** Between two attempts to reach the system again. */
+const RECONNECT_PAUSE = 500;
+/** How much of what a failed set-up printed goes into a message, in characters. */
+const NOTED = 1000;
+/** Longer ones overflow. */
+const LONGEST_TIMER = 2 ** 31 - 1;
+
+/** Runs a test once. */
+export class TestRun {
+  readonly #options: TestRunOptions;
+  /** Aborted with the error that the run is to end with. */
+  readonly #ending = new AbortController();
+  readonly #nonce = crypto.randomUUID();
+  readonly #setupOutput = new SetupOutput(this.#nonce);
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #limit: DurationLimit | undefined;
+  /** Whether the last start was still there when we reached the system again. */
+  #lingers = false;
+
+  /** Stores the options. */
+  constructor(options: TestRunOptions) {
+    this.#options = options;
+  }
+
+  /** Whether the set-up is over. */
+  get started(): boolean {
+    return this.#limit !== undefined;
+  }
+
+  /** What the set-up printed. */
+  get setupOutput(): string {
+    return this.#setupOutput.text;
+  }
+
+  /**
+   * Runs the test and returns its exit code.
+   *
+   * @throws {TestSetupError} if the system could not be prepared for it
+   * @throws {TestAbortedError} if it did not come to its end
+   * @throws {BadControlError} if it broke the rules of the control channel
+   * @throws {ConnectionError} if the link broke before it started
+   */
+  async run(): Promise<number> {
+    const { signal, markers, setupTimeout } = this.#options;
+    const cancel = () =>
+      this.#abort("cancel requested", "cancelled", signal!.reason);
+    signal?.addEventListener("abort", cancel);
+    if (signal?.aborted) cancel();
+    try {
+      this.#timer = setTimeout(
+        () => this.#abort("setup timeout reached", "timeout"),
+        Math.min(setupTimeout, LONGEST_TIMER),
+      );
+      if (!markers) await this.#setUp();
+      for (let restarts = 0;; restarts++) {
+        const code = await this.#launch(restarts);
+        if (code !== undefined) return code;
+        await this.#reconnect(restarts + 1);
+      }
+    } catch (error) {
+      if (this.#lingers) await this.#endLingering();
+      throw error;
+    } finally {
+      signal?.removeEventListener("abort", cancel);
+      clearTimeout(this.#timer);
+      this.#timer = undefined;
+    }
+  }
+
+  #abort(message: string, reason: AbortReason, cause?: unknown): void {
+    this.#ending.abort(new TestAbortedError(message, reason, { cause }));
+  }
+
+  /** Sets up and does not start the test. */
+  async #setUp(): Promise<void> {
+    this.#ending.signal.throwIfAborted();
+    await using command = this.#start(["only"], this.#options.setup);
+    const launch = new Launch({
+      command,
+      setup: this.#setupOutput,
+      open: () => {
+        throw new Error("nothing starts here");
+      },
+    });
+    try {
+      const all = Promise.all([launch.over(), command.status]);
+      const [, { code }] = await abortable(all, this.#ending.signal);
+      if (code !== 0) throw await this.#startFailure(code, true);
+    } finally {
+      await launch.stop();
+    }
+    this.#begin();
+  }
+
+  #start(flags: readonly string[], setup?: string): WrapperCommand {
+    const { connection, work, cwd, output, heartbeat } = this.#options;
+    return WrapperCommand.start(connection, work, {
+      state: work.test,
+      cwd,
+      flags: [...this.#options.flags, ...flags],
+      stderr: { append: output },
+      heartbeat,
+      ...(setup !== undefined && { setup }),
+    });
+  }
+
+  /** The test begins: from now on its own time counts. */
+  #begin(): DurationLimit {
+    const { duration, name, emit } = this.#options;
+    if (this.#limit) return this.#limit;
+    const output = this.setupOutput;
+    if (output !== "") emit({ type: "set-up", test: name, output });
+    this.#limit = new DurationLimit(duration, {
+      onChange: () => this.#watchDuration(),
+    });
+    this.#watchDuration();
+    return this.#limit;
+  }
+
+  /** Sets the timer to the end of the duration, which may have moved. */
+  #watchDuration(): void {
+    clearTimeout(this.#timer);
+    if (this.#limit!.remaining <= 0) {
+      this.#abort("test duration timeout reached", "timeout");
+      return;
+    }
+    this.#timer = setTimeout(
+      () => this.#watchDuration(),
+      Math.min(Math.ceil(this.#limit!.remaining), LONGEST_TIMER),
+    );
+  }
+
+  /** Starts the test once; returns its exit code, or nothing if the system went away as announced. */
+  async #launch(restarts: number): Promise<number | undefined> {
+    const { markers, setup, exitGrace, reporter } = this.#options;
+    this.#ending.signal.throwIfAborted();
+    const withSetup = markers && restarts === 0;
+    await using command = this.#start([
+      ...(markers ? [`marker=${this.#nonce}`] : []),
+      ...RESTART_COUNTS.map((name) => `${name}=${restarts}`),
+    ], withSetup ? setup : undefined);
+    const launch = new Launch({
+      command,
+      ...(withSetup && { setup: this.#setupOutput }),
+      open: () =>
+        reporter.channel({
+          duration: this.#begin(),
+          ...(markers && { nonce: this.#nonce }),
+        }),
+      ...(markers && { exitGrace }),
+    });
+    try {
+      return await this.#follow(launch, command);
+    } finally {
+      await launch.stop();
+    }
+  }
+
+  async #follow(
+    launch: Launch,
+    command: WrapperCommand,
+  ): Promise<number | undefined> {
+    const { connection, name, emit } = this.#options;
+    const { signal } = this.#ending;
+    const how = await abortable(launch.over(), signal);
+    if (how === "disconnect") {
+      if (connection.canReboot === false) {
+        throw new TestAbortedError(
+          "restart requested by the test is not supported by this system",
+          "connection",
+        );
+      }
+      command.release();
+      await command.closeControl();
+    }
+    const status = await abortable(
+      Promise.race([command.status, launch.grace]),
+      signal,
+    );
+    if (how === "grace" || !status) {
+      const message =
+        "descriptor left open by a process that survived the test";
+      emit({ type: "warning", test: name, message });
+    }
+    if (!status) command.kill();
+    const { channel } = launch;
+    if (!channel?.started) {
+      throw await this.#startFailure(status!.code, channel === undefined);
+    }
+    const { exitCode, ended, disconnected, dropped } = channel;
+    if (dropped !== "") {
+      emit({ type: "set-up", test: name, output: dropped });
+    }
+    if (ended && exitCode !== undefined && status?.code !== 0) {
+      // the test was over before whatever happened to the command
+      return exitCode;
+    }
+    const { code } = status!;
+    if (code === 0) {
+      const rest = channel.end();
+      if (rest !== "") {
+        const message = `the last control line is not complete: ${
+          JSON.stringify(rest.slice(0, 80))
+        }`;
+        emit({ type: "warning", test: name, message });
+      }
+      if (exitCode !== undefined) return exitCode;
+      throw new TestAbortedError("exitcode not reported", "no-exitcode");
+    }
+    if (disconnected) return undefined;
+    const message =
+      `test wrapper unexpectedly exited with ${code} and disconnect was not sent via test control`;
+    if (code === CONTROL_CLOSED || code === NOT_STARTED) {
+      throw new TestAbortedError(message, "wrapper");
+    }
+    await connection.disconnect();
+    throw new TestAbortedError(message, "connection");
+  }
+
+  /** Why the command ended before the test began. */
+  async #startFailure(code: number, inSetup: boolean): Promise<Error> {
+    const { connection, output, name } = this.#options;
+    const said = this.setupOutput + await Deno.readTextFile(output);
+    const ours = code === SETUP_FAILED || code === NOT_STARTED;
+    if (!ours || !inSetup) {
+      const failure = await linkFailure(connection, code, said);
+      if (failure && inSetup) return failure;
+      const message =
+        `test wrapper unexpectedly exited with ${code} before it started the test again`;
+      if (failure) {
+        await connection.disconnect();
+        return new TestAbortedError(message, "connection", { cause: failure });
+      }
+      if (!inSetup) return new TestAbortedError(message, "wrapper");
+    }
+    const last = said.trim().slice(-NOTED) || `its command ended with ${code}`;
+    return new TestSetupError(`Cannot set up "${name}": ${last}`, {
+      output: said,
+    });
+  }
+
+  /** Waits until the system is there again, and the start before is gone. */
+  async #reconnect(count: number): Promise<void> {
+    const { connection, work, name, emit } = this.#options;
+    const { signal } = this.#ending;
+    emit({ type: "reconnecting", test: name });
+    for (;;) {
+      await connection.disconnect();
+      try {
+        await connection.connect({ signal });
+        const text = await within(
+          PROBE_TIMEOUT,
+          signal,
+          (signal) => run(connection, probeCommand(work), { signal }),
+        );
+        const found = readProbe(text);
+        if (!found) {
+          throw new TestAbortedError(
+            "the work directory has gone with the restart of the system",
+            "wrapper",
+          );
+        }
+        this.#lingers = found.alive;
+        if (!found.alive) {
+          const rebooted = found.restarted;
+          emit({ type: "restarted", test: name, count, rebooted });
+          return;
+        }
+      } catch (error) {
+        signal.throwIfAborted();
+        if (!isPassing(error)) throw error;
+      }
+      await delay(RECONNECT_PAUSE, { signal });
+    }
+  }
+
+  /** Ends a test that lives on while its connection was given up. */
+  async #endLingering(): Promise<void> {
+    const { connection, work } = this.#options;
+    try {
+      await within(LINGER_TIMEOUT, undefined, async (signal) => {
+        await connection.connect({ signal });
+        await run(connection, probeCommand(work, true), { signal });
+      });
+    } catch {
+      // then it is out of reach
+    }
+  }
+}
+
+/** Whether it may be different in a moment. */
+function isPassing(error: unknown): boolean {
+  return error instanceof ConnectionError || error instanceof CommandError ||
+    error instanceof DOMException && error.name === "TimeoutError";
+}
