@@ -15,6 +15,8 @@ wait "$pid"
 
 /** Seconds of the past that podman is asked for, in case its clock is not ours. */
 const OVERLAP = 60;
+/** Milliseconds that `podman events` has to end. */
+const GRACE = 2000;
 const SHORTEST_PAUSE = 1000;
 const LONGEST_PAUSE = 30_000;
 
@@ -76,8 +78,13 @@ export class PodmanEvents implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#abort.abort();
-    this.#child?.ref();
+    const child = this.#child;
+    child?.ref();
+    const timer = setTimeout(() => {
+      if (child && this.#child === child) Deno.kill(-child.pid, "SIGKILL");
+    }, GRACE);
     await this.#done;
+    clearTimeout(timer);
   }
 
   async #follow(): Promise<void> {

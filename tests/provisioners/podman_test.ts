@@ -460,6 +460,20 @@ Deno.test("podman events that is killed is started again", async () => {
   assert.match((await remote.lost).message, /ended by itself/);
 });
 
+Deno.test("stop() does not wait for podman events that does not want to end", async () => {
+  await using podman = await FakePodman.make();
+  await podman.fault(
+    "events",
+    'trap "" TERM; echo $$ >"$here/pid"; while :; do sleep 1; done',
+  );
+  const { pool, start } = lend(podman);
+  await start();
+  while (!await exists(`${podman.directory}/pid`)) await tick();
+  await pool.stop();
+  const pid = Deno.readTextFileSync(`${podman.directory}/pid`).trim();
+  while (await exists(`/proc/${pid}`)) await tick(); // killed, and nobody waits for it
+});
+
 Deno.test("start() goes on when what dead scripts left cannot be removed", async () => {
   await using podman = await FakePodman.make();
   await podman.fault("ps", 'echo "Error: locked" >&2; exit 125');
