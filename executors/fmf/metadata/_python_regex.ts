@@ -100,6 +100,8 @@ const escape = (point: number) =>
 
 class Translator {
   readonly #chars: string[];
+  /** Whether flags differ between parts: then each part that ignores case says so itself, since V8 errs when it has to heed case again. */
+  readonly #hasScopes: boolean;
   #at = 0;
   #flags: Flags;
   #groups = 0;
@@ -115,6 +117,7 @@ class Translator {
 
   constructor(pattern: string, ignoreCase: boolean) {
     this.#chars = Array.from(pattern);
+    this.#hasScopes = /\(\?[a-z]*(?:-[a-z]+)?:/.test(pattern);
     this.#flags = {
       ignoreCase,
       multiline: false,
@@ -129,7 +132,7 @@ class Translator {
     if (this.#peek() === ")") throw this.#error("unbalanced parenthesis");
     return {
       source: js,
-      ignoreCase: this.#ignoresCase,
+      ignoreCase: this.#ignoresCase && !this.#hasScopes,
       groups: this.#groups,
       names: this.#names,
       unclear: this.#unclear,
@@ -168,6 +171,10 @@ class Translator {
   /** Whether JavaScript's own flag is on; ASCII letters are spelled out. */
   get #ignoresCase(): boolean {
     return this.#flags.ignoreCase && !this.#flags.ascii;
+  }
+
+  #cased(js: string): Item {
+    return item(this.#ignoresCase && this.#hasScopes ? `(?i:${js})` : js);
   }
 
   #alternatives(isStart = false): Item {
@@ -306,7 +313,7 @@ class Translator {
 
   #literal(point: number): Item {
     const ranges = this.#withCases([[point, point]]);
-    return item(
+    return this.#cased(
       ranges.length === 1
         ? escape(point)
         : `[${ranges.map(rangeText).join("")}]`,
@@ -343,14 +350,14 @@ class Translator {
     if (/[dswDSW]/.test(char)) {
       const negation = /[DSW]/.test(char) ? "^" : "";
       const set = `[${negation}${this.#category(char)}]`;
-      return item(this.#ignoresCase ? `(?-i:${set})` : set);
+      return item(set);
     }
     if (char === "b" || char === "B") {
       const word = `[${this.#category("w")}]`;
       const [one, other] = char === "b" ? ["!", "="] : ["=", "!"];
       const js =
         `(?:(?<=${word})(?${one}${word})|(?<!${word})(?${other}${word}))`;
-      return anchor(this.#ignoresCase ? `(?-i:${js})` : js);
+      return anchor(js);
     }
     if (char === "A") return anchor("^");
     if (char === "Z") return anchor("$");
@@ -442,10 +449,10 @@ class Translator {
     this.#at++;
     const inner = this.#withCases(ranges).map(rangeText).join("") + categories;
     if (negations.length === 0) {
-      return item(`[${negated ? "^" : ""}${inner}]`);
+      return this.#cased(`[${negated ? "^" : ""}${inner}]`);
     }
     const any = (inner ? [`[${inner}]`, ...negations] : negations).join("|");
-    return item(negated ? `(?:(?!${any})[^])` : `(?:${any})`);
+    return this.#cased(negated ? `(?:(?!${any})[^])` : `(?:${any})`);
   }
 
   #expectMore(missing: string, start: number): true {
@@ -566,7 +573,7 @@ class Translator {
     if (this.#flags.ascii && this.#flags.ignoreCase) {
       throw this.#error("a reference is not supported with (?ai)", start);
     }
-    return { js: `\\k<g${group}>`, kind: "other", nullable: true, groups: [] };
+    return { ...this.#cased(`\\k<g${group}>`), nullable: true };
   }
 
   #look(sign: string, start: number): Item {
@@ -604,14 +611,11 @@ class Translator {
     }
     this.#at = start + whole.length;
     const outer = this.#flags;
-    const outside = this.#ignoresCase;
     this.#flags = withFlags(outer, on, off);
     if (end === ")") return undefined;
-    const inside = this.#ignoresCase;
     const body = this.#body(start);
     this.#flags = outer;
-    const modifier = inside === outside ? "" : inside ? "i" : "-i";
-    return { ...body, js: `(?${modifier}:${body.js})`, kind: "other" };
+    return { ...body, js: `(?:${body.js})`, kind: "other" };
   }
 }
 
