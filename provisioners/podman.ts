@@ -85,9 +85,10 @@ export interface PodmanProvisionerOptions extends EventOptions {
    */
   podman?: string;
   /**
-   * How many containers are made at the same time, and how many removed.
+   * How many containers are made at the same time, and how many removed. More
+   * than there are processors delay the first without speeding up the last.
    *
-   * @default {4}
+   * @default the number of processors, but at least 2 and at most 4
    */
   parallel?: number;
   /**
@@ -135,7 +136,7 @@ export class PodmanProvisioner implements Provisioner {
       init = true,
       maxLifetime = 86_400_000,
       podman = "podman",
-      parallel = 4,
+      parallel = Math.max(2, Math.min(4, navigator.hardwareConcurrency)),
       reserveTimeout = 300_000,
       commandTimeout = 60_000,
       limit,
