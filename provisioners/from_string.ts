@@ -16,6 +16,7 @@
 import type { Semaphore } from "@std/async/unstable-semaphore";
 import type { EventOptions } from "./events.ts";
 import type { HostsProvisionerOptions } from "./hosts.ts";
+import type { LocalProvisionerOptions } from "./local.ts";
 import type { PodmanProvisionerOptions } from "./podman.ts";
 import type { Provisioner } from "./provisioner.ts";
 
@@ -33,6 +34,12 @@ export interface FromStringOptions extends EventOptions {
    * @default nothing is shared
    */
   limit?: Semaphore;
+  /**
+   * More options for `local`.
+   *
+   * @default {{}}
+   */
+  local?: LocalProvisionerOptions;
   /**
    * More options for `podman:IMAGE`.
    *
@@ -61,14 +68,14 @@ export async function provisionerFromString(
   text: string,
   options: FromStringOptions = {},
 ): Promise<Provisioner> {
-  const { podman, hosts, ...given } = options;
+  const { local, podman, hosts, ...given } = options;
   const common = Object.fromEntries(
     Object.entries(given).filter(([, value]) => value !== undefined),
   );
   const [, kind, rest] = /^(\w+)(?::(.*))?$/s.exec(text) ?? [];
   if (kind === "local" && rest === undefined) {
     const { LocalProvisioner } = await import("./local.ts");
-    return new LocalProvisioner(common);
+    return new LocalProvisioner({ ...common, ...local });
   }
   if (kind === "podman" && rest) {
     const { PodmanProvisioner } = await import("./podman.ts");

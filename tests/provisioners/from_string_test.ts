@@ -14,6 +14,11 @@ Deno.test("provisionerFromString() makes what the text names", async () => {
     "local",
     4,
   ]);
+  assert.deepEqual(await facts("local", { local: { maxRemotes: 2 } }), [
+    "LocalProvisioner",
+    "local",
+    2,
+  ]);
   assert.deepEqual(
     await facts("podman:localhost:5000/x/fedora:42", { maxRemotes: undefined }),
     ["PodmanProvisioner", "podman:localhost:5000/x/fedora:42", 10],

@@ -46,6 +46,20 @@ Deno.test("LocalProvisioner lends as many systems as maxRemotes and limit allow"
   assert.equal(new Set(ids).size, 4);
 });
 
+Deno.test("LocalProvisioner passes on the options of the connection", async () => {
+  await using pool = await new LocalProvisioner({
+    cwd: "/",
+    env: { GREETING: "hello" },
+    clearEnv: true,
+  }).start();
+  pool.provision();
+  const remote = await pool.getRemote();
+  assert.equal(
+    await run(remote, ["/bin/sh", "-c", 'echo "$PWD $GREETING $HOME"']),
+    "/ hello \n",
+  );
+});
+
 Deno.test("LocalProvisioner refuses an endless request without a bound", async () => {
   await using pool = await new LocalProvisioner({ maxRemotes: Infinity })
     .start();
