@@ -19,6 +19,7 @@ import {
   layoutOf,
   makeRepository,
   type RepositoryCase,
+  temporaryVariable,
   writeFiles,
 } from "../_metadata_files.ts";
 import { same, tagged } from "./_values.ts";
@@ -242,53 +243,47 @@ async function runDiscover(given: Case, top: string): Promise<Outcome> {
 
   const base = "https://github.com/beakerlib";
   const legacy: Record<string, string> = test.legacy ?? {};
-  const before = Deno.env.get("FMF_CACHE_DIRECTORY");
-  Deno.env.set("FMF_CACHE_DIRECTORY", join(top, "cache"));
-  try {
-    await using found = await discover(
-      test.id ?? join(directory, test.path ?? ""),
-      {
-        ...(plan !== undefined && { plan }),
-        ...(names && { names }),
-        ...(filters && { filters }),
-        ...(excludes && { excludes }),
-        ...(context && { context }),
-        libraries: libraries && {
-          base,
-          // deno-lint-ignore require-await -- what a request would find out
-          async exists(url: string) {
-            const [nick, , , ...path] = url.slice(base.length + 1).split("/");
-            const branches = test.repos?.[legacy[nick]]?.branches;
-            const files = branches && branches[Object.keys(branches)[0]];
-            return Object.keys(files ?? {})
-              .some((name) => `${name}/`.startsWith(`${path.join("/")}/`));
-          },
-        },
-        fetch: {
-          mirror(url) {
-            const nick = url.slice(base.length + 1);
-            return url.startsWith(`${base}/`) && legacy[nick]
-              ? `file://${at(legacy[nick])}`
-              : url;
-          },
+  using _cache = temporaryVariable("FMF_CACHE_DIRECTORY", join(top, "cache"));
+  await using found = await discover(
+    test.id ?? join(directory, test.path ?? ""),
+    {
+      ...(plan !== undefined && { plan }),
+      ...(names && { names }),
+      ...(filters && { filters }),
+      ...(excludes && { excludes }),
+      ...(context && { context }),
+      libraries: libraries && {
+        base,
+        // deno-lint-ignore require-await -- what a request would find out
+        async exists(url: string) {
+          const [nick, , , ...path] = url.slice(base.length + 1).split("/");
+          const branches = test.repos?.[legacy[nick]]?.branches;
+          const files = branches && branches[Object.keys(branches)[0]];
+          return Object.keys(files ?? {})
+            .some((name) => `${name}/`.startsWith(`${path.join("/")}/`));
         },
       },
-    );
-    return {
-      names: [...found.data.keys()],
-      data: tagged(found.data),
-      sources: tagged(found.sources),
-      plan: tagged(found.plan),
-      layout: await layoutOf(found.root, found.root === directory),
-      packages: {
-        require: allPackages(found, "require"),
-        recommend: allPackages(found, "recommend"),
+      fetch: {
+        mirror(url) {
+          const nick = url.slice(base.length + 1);
+          return url.startsWith(`${base}/`) && legacy[nick]
+            ? `file://${at(legacy[nick])}`
+            : url;
+        },
       },
-    };
-  } finally {
-    if (before === undefined) Deno.env.delete("FMF_CACHE_DIRECTORY");
-    else Deno.env.set("FMF_CACHE_DIRECTORY", before);
-  }
+    },
+  );
+  return {
+    names: [...found.data.keys()],
+    data: tagged(found.data),
+    sources: tagged(found.sources),
+    plan: tagged(found.plan),
+    layout: await layoutOf(found.root, found.root === directory),
+    packages: {
+      require: allPackages(found, "require"),
+      recommend: allPackages(found, "recommend"),
+    },
+  };
 }
 
 /** Replaces in all texts, keys included. */

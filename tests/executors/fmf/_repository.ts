@@ -4,15 +4,16 @@ import {
   type Files,
   git,
   makeRepository,
+  temporaryVariable,
   writeFiles,
 } from "../../_metadata_files.ts";
 
 /** A directory with room for repositories, which holds the clones too. */
 export class Repositories implements AsyncDisposable {
-  readonly #before = Deno.env.get("FMF_CACHE_DIRECTORY");
+  readonly #variable: Disposable;
 
   private constructor(readonly path: string) {
-    Deno.env.set("FMF_CACHE_DIRECTORY", this.cache);
+    this.#variable = temporaryVariable("FMF_CACHE_DIRECTORY", this.cache);
   }
 
   static async open(): Promise<Repositories> {
@@ -49,8 +50,7 @@ export class Repositories implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#before === undefined) Deno.env.delete("FMF_CACHE_DIRECTORY");
-    else Deno.env.set("FMF_CACHE_DIRECTORY", this.#before);
+    this.#variable[Symbol.dispose]();
     await Deno.remove(this.path, { recursive: true });
   }
 }

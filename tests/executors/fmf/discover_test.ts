@@ -7,7 +7,11 @@ import { FmfError } from "../../../executors/fmf/metadata/errors.ts";
 import { resolveIdentifier } from "../../../executors/fmf/metadata/identifier.ts";
 import { openTree } from "../../../executors/fmf/metadata/loader.ts";
 import { Tree } from "../../../executors/fmf/metadata/tree.ts";
-import { git, temporaryTree } from "../../_metadata_files.ts";
+import {
+  git,
+  temporaryTree,
+  temporaryVariable,
+} from "../../_metadata_files.ts";
 import { rejected } from "../../_thrown.ts";
 import { Repositories } from "./_repository.ts";
 
@@ -55,25 +59,18 @@ Deno.test("discover() writes nothing when nothing has to be laid over the tree",
   await using tree = await temporaryTree({
     "main.fmf": "require: [bash]\n/t: {test: x}\n/p: {discover: {how: fmf}}\n",
   });
-  const before = await Deno.makeTempDir({ prefix: "atex-test-" });
-  const temporary = Deno.env.get("TMPDIR");
-  Deno.env.set("TMPDIR", before);
-  try {
-    for (const plan of [undefined, "/p"]) {
-      await using tests = await discover(
-        tree.path,
-        plan === undefined ? {} : { plan },
-      );
-      strictEqual(tests.root, tree.path);
-      deepStrictEqual(names(tests), ["/t"]);
-      deepStrictEqual([...Deno.readDirSync(before)], []);
-    }
-    ok(await Deno.stat(tree.path));
-  } finally {
-    if (temporary === undefined) Deno.env.delete("TMPDIR");
-    else Deno.env.set("TMPDIR", temporary);
-    await Deno.remove(before, { recursive: true });
+  await using own = await temporaryTree({}, true);
+  using _temporary = temporaryVariable("TMPDIR", own.path);
+  for (const plan of [undefined, "/p"]) {
+    await using tests = await discover(
+      tree.path,
+      plan === undefined ? {} : { plan },
+    );
+    strictEqual(tests.root, tree.path);
+    deepStrictEqual(names(tests), ["/t"]);
+    deepStrictEqual([...Deno.readDirSync(own.path)], []);
   }
+  ok(await Deno.stat(tree.path));
 });
 
 Deno.test("discover() gives data that belong to the caller", async () => {
@@ -141,26 +138,22 @@ Deno.test("discover() leaves nothing behind when it fails half-way", async () =>
     "main.fmf":
       "/t: {test: x}\n/p:\n  discover:\n  - {name: a}\n  - {name: b, url: 'file:///nonexistent'}\n",
   });
-  const temporary = Deno.env.get("TMPDIR");
   await using own = await temporaryTree({}, true);
-  Deno.env.set("TMPDIR", own.path);
-  Deno.env.set("FMF_CACHE_DIRECTORY", `${tree.path}/cache`);
-  try {
-    const error = await rejected(
-      discover(tree.path, { plan: "/p" }),
-      FmfError,
-      "/nonexistent",
-    );
-    deepStrictEqual(
-      [error.kind, error.node, error.key],
-      ["fetch", "/p", "discover.url"],
-    );
-    deepStrictEqual([...Deno.readDirSync(own.path)], []);
-  } finally {
-    Deno.env.delete("FMF_CACHE_DIRECTORY");
-    if (temporary === undefined) Deno.env.delete("TMPDIR");
-    else Deno.env.set("TMPDIR", temporary);
-  }
+  using _temporary = temporaryVariable("TMPDIR", own.path);
+  using _cache = temporaryVariable(
+    "FMF_CACHE_DIRECTORY",
+    `${tree.path}/cache`,
+  );
+  const error = await rejected(
+    discover(tree.path, { plan: "/p" }),
+    FmfError,
+    "/nonexistent",
+  );
+  deepStrictEqual(
+    [error.kind, error.node, error.key],
+    ["fetch", "/p", "discover.url"],
+  );
+  deepStrictEqual([...Deno.readDirSync(own.path)], []);
 });
 
 Deno.test("discover() warns about what it does not support in a plan", async () => {

@@ -1,5 +1,5 @@
 import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
-import { git } from "../../_metadata_files.ts";
+import { git, temporaryVariable } from "../../_metadata_files.ts";
 import { rejected } from "../../_thrown.ts";
 import { FmfError } from "../../../executors/fmf/metadata/errors.ts";
 import {
@@ -267,13 +267,11 @@ Deno.test("checkOut() is not led astray by variables of an outer git", async () 
   await using repos = await Repositories.open();
   const url = await repos.make("r", { f: "one" });
   await repos.make("other", { f: "two" });
-  Deno.env.set("GIT_DIR", `${repos.path}/other/.git`);
-  Deno.env.set("GIT_INDEX_FILE", `${repos.path}/other/.git/index`);
-  try {
+  {
+    const other = `${repos.path}/other/.git`;
+    using _directory = temporaryVariable("GIT_DIR", other);
+    using _index = temporaryVariable("GIT_INDEX_FILE", `${other}/index`);
     strictEqual(await read(url), "one");
-  } finally {
-    Deno.env.delete("GIT_DIR");
-    Deno.env.delete("GIT_INDEX_FILE");
   }
   strictEqual(await git(`${repos.path}/other`, "status", "--porcelain"), "");
 });
@@ -310,13 +308,9 @@ Deno.test("checkOut() says where clones or files cannot be written", async () =>
   await Deno.writeTextFile(repos.cache, "a file");
   await rejects(checkOut(url, undefined), FmfError, repos.cache);
   await Deno.remove(repos.cache);
-  Deno.env.set("TMPDIR", `${repos.path}/none`);
-  try {
-    const error = await rejected(checkOut(url, undefined), FmfError, url);
-    strictEqual(error.kind, "fetch");
-  } finally {
-    Deno.env.delete("TMPDIR");
-  }
+  using _temporary = temporaryVariable("TMPDIR", `${repos.path}/none`);
+  const error = await rejected(checkOut(url, undefined), FmfError, url);
+  strictEqual(error.kind, "fetch");
 });
 
 Deno.test("checkOut() of an empty repository says so", async () => {

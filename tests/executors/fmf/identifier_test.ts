@@ -1,5 +1,5 @@
 import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
-import { temporaryTree } from "../../_metadata_files.ts";
+import { temporaryTree, temporaryVariable } from "../../_metadata_files.ts";
 import { rejected } from "../../_thrown.ts";
 import { FmfError } from "../../../executors/fmf/metadata/errors.ts";
 import {
@@ -30,29 +30,25 @@ Deno.test("resolveIdentifier() gives a node whose files last until it is dispose
 
 Deno.test("resolveIdentifier() looks for the root above the path, but not above the repository", async () => {
   await using outer = await temporaryTree({});
-  Deno.env.set("TMPDIR", outer.path);
-  try {
-    await using repos = await Repositories.open();
-    const url = await repos.make("r", {
-      ".fmf/version": "1\n",
-      "d/e/x.fmf": "x: 1\n",
-    });
-    await using found = await resolveIdentifier({
-      url,
-      path: "/d/e",
-      name: "/d/e/x",
-    });
-    strictEqual(found.node.name, "/d/e/x");
-    const other = await repos.make("bare", { "d/f": "x" });
-    const error = await rejected(
-      resolveIdentifier({ url: other, path: "d" }),
-      FmfError,
-      `in the repository, in ${other}`,
-    );
-    strictEqual(error.kind, "root");
-  } finally {
-    Deno.env.delete("TMPDIR");
-  }
+  using _temporary = temporaryVariable("TMPDIR", outer.path);
+  await using repos = await Repositories.open();
+  const url = await repos.make("r", {
+    ".fmf/version": "1\n",
+    "d/e/x.fmf": "x: 1\n",
+  });
+  await using found = await resolveIdentifier({
+    url,
+    path: "/d/e",
+    name: "/d/e/x",
+  });
+  strictEqual(found.node.name, "/d/e/x");
+  const other = await repos.make("bare", { "d/f": "x" });
+  const error = await rejected(
+    resolveIdentifier({ url: other, path: "d" }),
+    FmfError,
+    `in the repository, in ${other}`,
+  );
+  strictEqual(error.kind, "root");
 });
 
 Deno.test("resolveIdentifier() names files in the repository, not where they were written to", async () => {
