@@ -19,7 +19,7 @@ export interface System {
 export interface Reserving {
   /** Aborted when the reservation takes too long or the pool is stopped. */
   readonly signal: AbortSignal;
-  /** Names the system in events, as soon as that is known. */
+  /** Names the system in events, and begins to count its time: the work begins. */
   identify(id: string): void;
 }
 

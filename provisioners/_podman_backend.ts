@@ -114,10 +114,10 @@ export class PodmanBackend implements Backend {
     const number = nextNumber();
     const id = `podman:${number}`;
     const name = session.prefix + number;
-    identify(id);
     await using undo = new AsyncDisposableStack();
     {
       using _permit = await acquire(this.#making, signal);
+      identify(id);
       undo.defer(() => this.#undo(name, session));
       await this.#create(name, session, signal);
     }

@@ -39,7 +39,7 @@ export interface PoolOptions {
   /** Shared with other pools: each system holds a permit of it. */
   limit?: Semaphore;
   onEvent?: (event: ProvisionerEvent) => void;
-  /** Milliseconds that a reservation may take. */
+  /** Milliseconds that a reservation may take once it has a name. */
   reserveTimeout?: number;
   /** Least milliseconds between the beginnings of two reservations. */
   reserveStagger?: number;
@@ -51,7 +51,7 @@ export interface PoolOptions {
 /** A reservation under way. */
 interface Reservation {
   id: string;
-  readonly startedAt: number;
+  startedAt: number;
   readonly permit?: Disposable;
   readonly abort: AbortController;
   /** Never rejects. Gives the error of a system that came too late and could not be given back. */
@@ -241,12 +241,15 @@ export class Pool {
   async #carryOut(reservation: Reservation): Promise<unknown> {
     const { reserveTimeout = Infinity } = this.#options;
     const { abort } = reservation;
-    const cancelTimeout = this.#clock.after(reserveTimeout, () => {
-      const late = `it is not ready after ${reserveTimeout / 1000} s`;
-      abort.abort(reservationError(reservation, late));
-    });
+    let cancelTimeout = () => {};
     const identify = (id: string) => {
       reservation.id = id;
+      reservation.startedAt = this.#clock.now();
+      cancelTimeout();
+      cancelTimeout = this.#clock.after(reserveTimeout, () => {
+        const late = `it is not ready after ${reserveTimeout / 1000} s`;
+        abort.abort(reservationError(reservation, late));
+      });
       this.#emit({ type: "reserving", id });
     };
     let system: System;

@@ -319,6 +319,20 @@ Deno.test("a container that is not ready within reserveTimeout is removed", asyn
   assert.deepEqual(podman.containers, []);
 });
 
+Deno.test("reserveTimeout does not count the time before a container's turn", async () => {
+  await using podman = await FakePodman.make();
+  await podman.fault("run", "sleep 0.3");
+  const { pool, start, events } = lend(podman, {
+    parallel: 1,
+    reserveTimeout: 900,
+  });
+  await using _ = await start();
+  pool.provision(4);
+  for (let i = 0; i < 4; i++) await pool.getRemote();
+  const order = events.map(({ type }) => type);
+  assert.ok(order.lastIndexOf("reserving") > order.indexOf("ready"));
+});
+
 Deno.test("release() tries twice, and then tells that the container is still there", async () => {
   await using podman = await FakePodman.make();
   const { pool, start, events } = lend(podman, { maxRemotes: 2 });
