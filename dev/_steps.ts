@@ -46,8 +46,7 @@ export class Steps implements AsyncDisposable {
     const seconds = ((performance.now() - start) / 1000).toFixed(1);
     console.log(`${success ? "ok" : "FAILED"} (${seconds} s)`);
     if (!success) {
-      await Deno.stdout.write(stdout);
-      await Deno.stdout.write(stderr);
+      await write(withoutDownloads(stdout) + withoutDownloads(stderr));
     }
     this.count(name, {
       passed: +success,
@@ -116,6 +115,10 @@ export class Steps implements AsyncDisposable {
     });
   }
 }
+
+/** What Deno fetched from the registry is of no interest. */
+const withoutDownloads = (output: Uint8Array) =>
+  new TextDecoder().decode(output).replaceAll(/^.*Download.* http.*\n/gm, "");
 
 const write = (text: string) =>
   Deno.stdout.write(new TextEncoder().encode(text));

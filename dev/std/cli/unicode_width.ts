@@ -1,4 +1,3 @@
-// deno-lint-ignore no-import-prefix
 import { eastAsianWidth } from "npm:get-east-asian-width@1";
 
 const ZERO_WIDTH = /^[\p{Cc}\p{Mn}\p{Me}\p{Cf}\u1160-\u11ff]$/u;

@@ -1,4 +1,4 @@
-// deno-lint-ignore-file no-explicit-any no-import-prefix
+// deno-lint-ignore-file no-explicit-any
 import Mark from "npm:js-yaml@3.14.2/lib/js-yaml/mark.js";
 import { jsYaml } from "./_schema.ts";
 import { YamlSyntaxError } from "./types.ts";

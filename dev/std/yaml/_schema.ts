@@ -1,4 +1,4 @@
-// deno-lint-ignore-file no-explicit-any no-import-prefix
+// deno-lint-ignore-file no-explicit-any
 // The real package is a port of js-yaml 3, so that line of js-yaml is the layer below.
 import jsYaml from "npm:js-yaml@3.14.2";
 
