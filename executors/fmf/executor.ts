@@ -230,7 +230,8 @@ export class FmfExecutor implements Executor {
   }
 
   /**
-   * Runs a test. Its result for itself is in the artifacts whatever happens.
+   * Runs a test. Its result for itself is in the artifacts whatever happens. The
+   * test finds the `attempt` in `ATEX_TEST_ATTEMPT`.
    *
    * @throws {TestSetupError} if the system could not be prepared for it
    * @throws {TestAbortedError} if it did not come to its end
@@ -260,9 +261,10 @@ export class FmfExecutor implements Executor {
       ...(this.#options.limits && { limits: this.#options.limits }),
     });
     const cancel = new AbortController();
-    const { signal, env = {} } = options;
+    const { signal, env = {}, attempt = 1 } = options;
     const over = this.#runTest(name, data!, reporter, {
       env,
+      attempt,
       flags: debug.flags,
       output: debug.output ?? reporter.output,
       signal: signal ? AbortSignal.any([signal, cancel.signal]) : cancel.signal,
@@ -411,6 +413,7 @@ export class FmfExecutor implements Executor {
     reporter: Reporter,
     options: {
       env: Readonly<Record<string, string>>;
+      attempt: number;
       flags: readonly string[];
       output: string;
       signal: AbortSignal;
@@ -419,7 +422,7 @@ export class FmfExecutor implements Executor {
     let test: TestRun | undefined;
     try {
       const work = this.#work!;
-      const { setup, duration } = await this.#describe(name, data, options.env);
+      const { setup, duration } = await this.#describe(name, data, options);
       const source = this.#options.tests.sources.get(name) ?? ".";
       test = new TestRun({
         connection: this.#connection,
@@ -454,7 +457,10 @@ export class FmfExecutor implements Executor {
   async #describe(
     name: string,
     data: Readonly<Record<string, unknown>>,
-    env: Readonly<Record<string, string>>,
+    { env, attempt }: {
+      env: Readonly<Record<string, string>>;
+      attempt: number;
+    },
   ): Promise<{ setup: string; duration: number }> {
     const work = this.#work!;
     try {
@@ -467,6 +473,7 @@ export class FmfExecutor implements Executor {
           TMT_PLAN_ENVIRONMENT_FILE: work.planEnvironment,
           TMT_TEST_NAME: name,
           TMT_TEST_METADATA: work.metadata,
+          ATEX_TEST_ATTEMPT: String(attempt),
         },
         readEnvironment(data.environment),
         this.#options.env!,
