@@ -45,6 +45,7 @@ export * from "./connections/ssh.ts";
 
 // Provisioners: lend systems and take them back.
 export * from "./provisioners/provisioner.ts";
+export * from "./provisioners/events.ts";
 export * from "./provisioners/from_string.ts";
 export * from "./provisioners/local.ts";
 export * from "./provisioners/podman.ts";
@@ -65,6 +66,7 @@ export * from "./aggregators/jsonl.ts";
 export * from "./orchestrators/orchestrator.ts";
 export * from "./orchestrators/adhoc.ts";
 export * from "./orchestrators/simple.ts";
+export * from "./orchestrators/run_all.ts";
 export * from "./orchestrators/policies.ts";
 export * from "./orchestrators/progress.ts";
 export * from "./orchestrators/main.ts";

@@ -159,11 +159,23 @@ export interface TerminateOptions {
 export interface Process extends AsyncDisposable {
   /** Process id, here. Also that of its group and session. */
   readonly pid: number;
-  /** @throws {TypeError} if stdin is not piped */
+  /**
+   * What the process reads.
+   *
+   * @throws {TypeError} if stdin is not piped
+   */
   readonly stdin: WritableStream<Uint8Array<ArrayBufferLike>>;
-  /** @throws {TypeError} if stdout is not piped */
+  /**
+   * What it prints to its standard output.
+   *
+   * @throws {TypeError} if stdout is not piped
+   */
   readonly stdout: ReadableStream<Uint8Array<ArrayBuffer>>;
-  /** @throws {TypeError} if stderr is not piped */
+  /**
+   * What it prints to its standard error.
+   *
+   * @throws {TypeError} if stderr is not piped
+   */
   readonly stderr: ReadableStream<Uint8Array<ArrayBuffer>>;
   /**
    * Resolves when the process has ended, even if others still hold its pipes.

@@ -3,6 +3,7 @@ import {
   match,
   rejects,
   strictEqual,
+  throws,
 } from "node:assert/strict";
 import { LocalConnection } from "../../connections/local.ts";
 import {
@@ -144,8 +145,8 @@ Deno.test("CommandExecutor refuses unknown tests and bad names of the output", a
     /Cannot run test "\/u": there is no such test/,
   );
   await rejects(executor.runTest("/t", "/nowhere"), /no such directory/);
-  await rejects(
-    async () => void new CommandExecutor(here, { tests: {}, output: "../x" }),
+  throws(
+    () => new CommandExecutor(here, { tests: {}, output: "../x" }),
     /"\.\.\/x" as a file name/,
   );
 });
