@@ -20,6 +20,7 @@
  * @module
  */
 export * from "./discover.ts";
+export * from "./describe.ts";
 export {
   FmfExecutor,
   type FmfExecutorOptions,
