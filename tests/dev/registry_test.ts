@@ -173,13 +173,9 @@ Deno.test("a script in an empty directory gets every export from the registry, n
   try {
     await Deno.writeTextFile(
       `${dir}/script.ts`,
-      Object.keys(config.exports).map((name, i) =>
-        `import * as m${i} from "jsr:${config.name}${name.slice(1)}";
-         if (Object.keys(m${i}).length === 0 && ${
-          JSON.stringify(TYPES_ONLY)
-        }.indexOf("${name}") < 0) throw new Error("${name} is empty");`
-      ).join("\n") +
-        `\nconsole.log(import.meta.resolve("jsr:${config.name}"));`,
+      Object.keys(config.exports).map((name) =>
+        `import "jsr:${config.name}${name.slice(1)}";\n`
+      ).join("") + `console.log(import.meta.resolve("jsr:${config.name}"));`,
     );
     for (const _again of [1, 2]) {
       await using registry = await startRegistry({ jsr: "standin" });
@@ -200,10 +196,4 @@ Deno.test("a script in an empty directory gets every export from the registry, n
   } finally {
     await Deno.remove(dir, { recursive: true });
   }
-});
-
-/** Contracts without a value. */
-const TYPES_ONLY = Object.keys(config.exports).filter((name) => {
-  const [, folder, file] = name.split("/");
-  return file !== undefined && `${file}s` === folder;
 });
