@@ -10,6 +10,27 @@ function script(text: string, ...args: string[]): readonly string[] {
   return ["sh", "-c", text, "sh", ...args];
 }
 
+/** The line before what counts: a login shell may have printed something first. */
+const MARK = "atex-copy";
+const SAY_MARK = `printf '\\n%s\\n' ${MARK}`;
+const SKIP_TO_MARK =
+  `while IFS= read -r line && [ "$line" != ${MARK} ]; do :; done`;
+
+/** What comes after the mark. */
+export function afterMark(stdout: Uint8Array<ArrayBuffer>): {
+  /** Whether there is something before it. */
+  readonly noise: boolean;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+} {
+  const mark = `\n${MARK}\n`;
+  // One character for each byte: what follows need not be text.
+  const start = new TextDecoder("latin1").decode(stdout).indexOf(mark);
+  return {
+    noise: start > 0,
+    bytes: stdout.subarray(start < 0 ? stdout.length : start + mark.length),
+  };
+}
+
 /** What an end said about itself. */
 export interface Findings {
   /** What is at the path; for a destination whether anything is in it. */
@@ -21,6 +42,8 @@ export interface Findings {
   /** Permissions and time of a directory, in the words of chmod and touch. */
   readonly mode: string;
   readonly time: string;
+  /** Whether a login shell printed something. */
+  readonly noise: boolean;
 }
 
 const TELL = `
@@ -28,16 +51,15 @@ rsync=no; tar=no; gnu=no
 command -v rsync >/dev/null 2>&1 && rsync=yes
 command -v tar >/dev/null 2>&1 && tar=yes
 case $(tar --version 2>/dev/null) in *GNU*) gnu=yes;; esac
-printf '\\natex-copy %s %s %s %s %s\\n' "$kind" "$rsync" "$tar" "$gnu" "$(stat -c '%a %Y' "$1/." 2>/dev/null)"
+${SAY_MARK}
+echo "$kind" "$rsync" "$tar" "$gnu" $(stat -c '%a %Y' "$1/." 2>/dev/null)
 `;
 
 /** Reads what {@linkcode source} and {@linkcode destination} print. */
-export function readFindings(stdout: Uint8Array): Findings {
-  // A login shell may have printed something before.
-  const said = new TextDecoder().decode(stdout).split("\natex-copy ").at(-1)!;
-  const [kind, rsync, tar, gnu, mode = "755", time = "0"] = said.trim().split(
-    " ",
-  );
+export function readFindings(stdout: Uint8Array<ArrayBuffer>): Findings {
+  const { noise, bytes } = afterMark(stdout);
+  const words = new TextDecoder().decode(bytes).trim().split(" ");
+  const [kind, rsync, tar, gnu, mode = "755", time = "0"] = words;
   return {
     kind,
     rsync: rsync === "yes",
@@ -45,6 +67,7 @@ export function readFindings(stdout: Uint8Array): Findings {
     gnu: gnu === "yes",
     mode,
     time,
+    noise,
   };
 }
 
@@ -98,7 +121,7 @@ export function list(
 ): readonly string[] {
   return script(
     `
-cd "$1" &&
+cd "$1" && ${SAY_MARK} &&
 find . ${prune(exclude)} -type d -exec printf '%s/\\0' {} + &&
 find . ${prune(exclude)} ! -type d -print0`,
     path,
@@ -139,39 +162,43 @@ function create({ from, to }: Format): string {
     : "tar --no-recursion";
 }
 
-/** Writes a tree to stdout. */
+/** Writes a tree to stdout, or only its directories. */
 export function packTree(
   path: string,
   exclude: readonly string[],
   format: Format,
+  only?: "directories",
 ): readonly string[] {
+  const find = `find . ${prune(exclude)}`;
   // Directories come after what is in them, deepest first: their times are
   // then not touched any more. A failure of find makes tar fail.
   const names = `{
-  find . ${prune(exclude)} ! -type d -print0 &&
-  find . ${
-    prune(exclude)
-  } -type d -print0 | LC_ALL=C sort -zr || printf './.atex/find failed\\0'
+  ${only ? ":" : `${find} ! -type d -print0`} &&
+  ${find} -type d -print0 | LC_ALL=C sort -zr || printf './.atex/find failed\\0'
 }`;
   const pack = format.from.gnu
     ? `${create(format)} --null -T - -cf -`
     : `xargs -0 ${create(format)} -cf -`;
-  return script(`export LC_ALL=C\ncd "$1" || exit\n${names} | ${pack}`, path);
+  return script(
+    `export LC_ALL=C\ncd "$1" && ${SAY_MARK} || exit\n${names} | ${pack}`,
+    path,
+  );
 }
 
 /** Writes one file to stdout; a link is followed. */
 export function packFile(path: string, format: Format): readonly string[] {
   const [directory, name] = split(path);
   return script(
-    `cd "$1" && ${create(format)} -h -cf - "./$2"`,
+    `cd "$1" && ${SAY_MARK} && ${create(format)} -h -cf - "./$2"`,
     directory,
     name,
   );
 }
 
-function extract({ from, to }: Format): string {
+function extract({ from, to }: Format, where = "."): string {
   // What busybox packs can be several archives in a row.
-  return `tar -x -p -o ${from.gnu || !to.gnu ? "" : "-i"} -f -`;
+  const several = from.gnu || !to.gnu ? "" : "-i";
+  return `{ ${SKIP_TO_MARK}; tar -x -p -o ${several} -C ${where} -f -; }`;
 }
 
 /** Reads a tree from stdin; with `empty` what is there is removed before. */
@@ -196,7 +223,7 @@ export function unpackFile(
   return script(
     `
 directory=$(mktemp -d "$1.XXXXXX") || exit
-${extract(format)} -C "$directory" && mv -f -- "$directory/$2" "$1"
+${extract(format, '"$directory"')} && mv -f -- "$directory/$2" "$1"
 code=$?
 rm -rf -- "$directory"
 exit $code`,

@@ -31,6 +31,7 @@ import { resolve } from "@std/path/resolve";
 import type { Connection, LocalCommand, SignalOptions } from "./connection.ts";
 import { pathOf } from "./_command.ts";
 import {
+  afterMark,
   destination,
   type Findings,
   type Format,
@@ -174,9 +175,11 @@ class Copy {
       );
     }
     const has = (tool: "rsync" | "tar") => format.from[tool] && format.to[tool];
-    // Some versions of rsync take the path of the other side for a pattern.
-    const pattern = /[*?[\\]/.test(from.here ? to.path : from.path);
-    if (has("rsync") && !(pattern && has("tar"))) {
+    // Some versions of rsync take the path of the other side for a pattern, and
+    // none gets along with a login shell that prints something.
+    const delicate = /[*?[\\]/.test(from.here ? to.path : from.path) ||
+      format.from.noise || format.to.noise;
+    if (has("rsync") && !(delicate && has("tar"))) {
       return await this.#byRsync(kind, from, to);
     }
     if (!has("tar")) throw this.#noTools(from.here ? format.to : format.from);
@@ -271,12 +274,17 @@ class Copy {
         from,
         list(from.path, this.#exclude),
       );
-      await this.#output(to, makeWay(to.path), stdout);
+      await this.#output(to, makeWay(to.path), afterMark(stdout).bytes);
     }
-    await this.#pipe(
-      this.#at(from, packTree(from.path, this.#exclude, format)),
-      this.#at(to, unpackTree(to.path, this.#delete, format)),
-    );
+    const into = (empty: boolean) =>
+      this.#at(to, unpackTree(to.path, empty, format));
+    const tree = packTree(from.path, this.#exclude, format);
+    await this.#pipe(this.#at(from, tree), into(this.#delete));
+    // Some links are made at the very end, which changes the times of directories
+    // that are there already; to busybox all are.
+    if (format.to.gnu && (this.#delete || format.to.kind === "empty")) return;
+    const again = packTree(from.path, this.#exclude, format, "directories");
+    await this.#pipe(this.#at(from, again), into(false));
   }
 
   /** Runs both commands, the output of one into the other, not through this program. */
@@ -329,7 +337,7 @@ const VANISHED = 24;
 function onlyVanished(stderr: Uint8Array): boolean {
   const lines = new TextDecoder().decode(stderr).trim().split("\n");
   return lines.every((line) =>
-    /^(tar|find): .*(No such file or directory|file changed as we read it|File removed before we read it|previous errors)$/
+    /^\S*(tar|find): .*(No such file or directory|file changed as we read it|File removed before we read it|previous errors)$/
       .test(line)
   );
 }
@@ -337,5 +345,5 @@ function onlyVanished(stderr: Uint8Array): boolean {
 /** Excludes directories of a name. To rsync it is a pattern if it has certain characters. */
 function exclusion(name: string): string {
   const pattern = /[*?[]/.test(name) ? name.replace(/[\\*?[]/g, "\\$&") : name;
-  return `--exclude=${pattern}/`;
+  return `--filter=- ${pattern}/`; // --exclude would take "+ x" for a rule
 }

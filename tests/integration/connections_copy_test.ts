@@ -1,0 +1,669 @@
+/** upload() and download(): the same result over every connection, with rsync and without. */
+import { deepEqual, equal, match, ok } from "node:assert/strict";
+import type { Connection } from "../../connections/connection.ts";
+import { type CopyOptions, download, upload } from "../../connections/copy.ts";
+import { LocalConnection } from "../../connections/local.ts";
+import { PodmanConnection } from "../../connections/podman.ts";
+import { CommandError, run } from "../../connections/process.ts";
+import { SshConnection } from "../../connections/ssh.ts";
+import { missingPrograms, which } from "../_parts.ts";
+import { cannotRun, Container, podmanMissing } from "../_podman.ts";
+import { Sshd, sshdMissing } from "../_sshd.ts";
+import { rejected } from "../_thrown.ts";
+import { exists } from "../_wait.ts";
+
+const ignore = cannotRun("copying", missingPrograms("rsync", "tar", "find"));
+const ignoreContainers = ignore || cannotRun(
+  "copying to containers",
+  podmanMissing(["tiny", "tiny-ssh", "debian"]),
+);
+const ignoreSsh = ignore || cannotRun("copying by ssh", sshdMissing());
+
+const here = new LocalConnection();
+const sh = (script: string, ...args: string[]) => [
+  "sh",
+  "-c",
+  script,
+  "sh",
+  ...args,
+];
+
+/** A directory here for one test. */
+class Scratch implements AsyncDisposable {
+  private constructor(readonly path: string) {}
+
+  static async make(): Promise<Scratch> {
+    return new Scratch(await Deno.makeTempDir({ prefix: "atex-test-copy-" }));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await run(here, sh('chmod -R u+rwx "$1"; rm -rf "$1"', this.path));
+  }
+}
+
+/** A tree with everything that can be in one. */
+async function makeTree(path: string): Promise<void> {
+  await run(
+    here,
+    sh(
+      `
+set -e
+umask 022
+mkdir "$1"; cd "$1"
+mkdir -p dir/deep/.git/objects .git/refs empty sticky read-only 'with blank' -- -dash
+echo x >.git/HEAD; echo x >dir/deep/.git/config
+echo 'gitdir: elsewhere' >dir/.git
+echo "this is no directory" >'with blank/.git'
+echo program >program; chmod 755 program
+echo setuid >setuid; chmod 6755 setuid
+echo secret >secret; chmod 600 secret
+: >nothing
+head -c 3000000 /dev/urandom >big
+echo linked >hard1; ln hard1 dir/hard2
+ln -s dir/deep link; ln -s /no/such/place dangling; ln -s ../nothing dir/up; ln -s . loop
+echo odd >"odd ' \\" \\\\ \\$x *?[a] \\t %s
+newline"
+printf latin >"$(printf 'latin1-\\351')"
+echo dash >./-dash/-f
+echo uni >'žluťoučký 🦕'
+mkfifo fifo
+long=$(printf 'l%.0s' $(seq 150)); mkdir -p "$long/$long"; echo long >"$long/$long/$long"
+i=0; while [ $i -lt 300 ]; do echo $i >dir/file-with-some-longer-name-$i; i=$((i+1)); done
+echo in read-only >read-only/file; chmod 444 read-only/file; chmod 555 read-only
+chmod 1777 sticky; chmod 750 .
+touch -d '2001-02-03 04:05:06' hard1 setuid 'with blank/.git' empty dir/deep dir .`,
+      path,
+    ),
+  );
+}
+
+/** All that a copy has to have in common with its original, an entry a line. */
+const SNAPSHOT = `
+cd "$1" || exit
+find . -exec sh -c '
+for path; do
+  if [ -L "$path" ]; then what="link to $(readlink "$path")"
+  elif [ -d "$path" ]; then what="directory $(stat -c "%a %Y" "$path")"
+  elif [ -f "$path" ]; then what="file $(stat -c "%a %Y %h" "$path") $(md5sum <"$path")"
+  else what="$(stat -c "%F %a %Y" "$path")"; fi
+  printf "%s: %s\\0" "$path" "$what"
+done' sh {} +`;
+
+async function snapshot(
+  connection: Connection,
+  path: string,
+): Promise<string[]> {
+  const said = await run(connection, sh(SNAPSHOT, path));
+  return said.split("\0").slice(0, -1).sort();
+}
+
+/** Compares entries, and tells which of them differ. */
+function same(actual: string[], expected: string[], what = ""): void {
+  const extra = actual.filter((entry) => !expected.includes(entry));
+  const missing = expected.filter((entry) => !actual.includes(entry));
+  deepEqual({ what, extra, missing }, { what, extra: [], missing: [] });
+}
+
+/** The same without directories called .git. */
+function withoutGit(entries: string[]): string[] {
+  const inside = (entry: string) => /(^|\/)\.git(\/|: directory)/.test(entry);
+  return entries.filter((entry) => !inside(entry));
+}
+
+/** What is at a place already, and in the way. */
+const OBSTACLES = `
+set -e
+mkdir -p "$1"; cd "$1"
+mkdir -p .git/kept program/with/things empty/has; echo x >empty/has/one; echo x >program/with/things/x
+echo extra >extra; mkdir -p extra-directory/deep; chmod 700 extra-directory
+echo file >dir
+ln -s "$2" sticky
+ln -s "$2/precious" secret
+ln -s "$2/precious" hard1
+mkdir link
+echo modified >nothing; touch -d '2001-02-03 04:05:06' nothing
+echo SETUID >setuid; chmod 644 setuid; touch -d '2001-02-03 04:05:06' setuid
+mkdir "$2"; echo precious >"$2/precious"`;
+
+/** Every way of copying over one connection. */
+async function checkCopies(
+  t: Deno.TestContext,
+  connection: Connection,
+): Promise<void> {
+  await using scratch = await Scratch.make();
+  const original = `${scratch.path}/original`;
+  await makeTree(original);
+  const all = await snapshot(here, original);
+  const expected = withoutGit(all);
+  ok(all.length > expected.length + 5);
+  const there = (await run(connection, ["mktemp", "-d"])).trim();
+  const options = { exclude: [".git"] };
+
+  await t.step("a tree to a place that is not there yet", async () => {
+    const to = `${there}/new/place`;
+    await upload(connection, original, to, options);
+    same(await snapshot(connection, to), expected);
+    await upload(connection, new URL(`file://${original}`), to, options);
+    same(await snapshot(connection, to), expected, "again");
+  });
+
+  await t.step("a tree with all that is in it", async () => {
+    await upload(connection, `${original}/`, `${there}/all/`);
+    same(await snapshot(connection, `${there}/all`), all);
+  });
+
+  await t.step("a tree over something else", async () => {
+    const to = `${there}/over`;
+    const outside = `${there}/outside`;
+    await run(connection, sh(OBSTACLES, to, outside));
+    const extra = (await snapshot(connection, to))
+      .filter((entry) => /^\.\/(extra|empty\/has|\.git)/.test(entry));
+    await upload(connection, original, to, options);
+    same(await snapshot(connection, to), [...expected, ...extra].sort());
+    equal(await run(connection, ["cat", `${outside}/precious`]), "precious\n");
+    equal(await run(connection, ["ls", "-A", outside]), "precious\n");
+  });
+
+  await t.step("a tree instead of something else", async () => {
+    const to = `${there}/instead`;
+    const outside = `${there}/outside2`;
+    await run(connection, sh(OBSTACLES, to, outside));
+    await upload(connection, original, to, { ...options, delete: true });
+    same(await snapshot(connection, to), expected);
+    equal(await run(connection, ["cat", `${outside}/precious`]), "precious\n");
+  });
+
+  await t.step("an empty tree", async () => {
+    const empty = `${scratch.path}/nothing in it`;
+    await Deno.mkdir(empty);
+    const to = `${there}/empty`;
+    await upload(connection, empty, to);
+    same(await snapshot(connection, to), await snapshot(here, empty));
+    await run(connection, sh("mkdir -p $1/a/b", to));
+    await upload(connection, empty, to, { delete: true });
+    same(await snapshot(connection, to), await snapshot(here, empty));
+  });
+
+  await t.step("names to exclude are no patterns", async () => {
+    const odd = [
+      "a*",
+      "b?",
+      "c[d]",
+      "e\\f",
+      "-g",
+      "h i",
+      "ž",
+      "#j",
+      "+ k",
+      " l",
+      "!",
+      "- m",
+    ];
+    const tree = `${scratch.path}/odd`;
+    for (const name of [...odd, "abc", "bx", "cd", "ef", "g"]) {
+      await Deno.mkdir(`${tree}/${name}/${name}`, { recursive: true });
+    }
+    await upload(connection, tree, `${there}/odd`, { exclude: odd });
+    equal(
+      await run(connection, ["ls", `${there}/odd`]),
+      "abc\nbx\ncd\nef\ng\n",
+    );
+  });
+
+  await t.step("a tree back", async () => {
+    const to = `${scratch.path}/back`;
+    await download(connection, `${there}/all`, to, options);
+    same(await snapshot(here, to), expected);
+    await run(
+      here,
+      sh(
+        `chmod -R u+w "$1"; rm -rf "$1"; ${OBSTACLES}`,
+        to,
+        `${scratch.path}/outside`,
+      ),
+    );
+    const extra = (await snapshot(here, to))
+      .filter((entry) => /^\.\/(extra|empty\/has|\.git)/.test(entry));
+    await download(connection, `${there}/all`, to, options);
+    same(await snapshot(here, to), [...expected, ...extra].sort());
+    equal(
+      await Deno.readTextFile(`${scratch.path}/outside/precious`),
+      "precious\n",
+    );
+    await download(connection, `${there}/all`, new URL(`file://${to}`), {
+      delete: true,
+    });
+    same(await snapshot(here, to), all);
+  });
+
+  await t.step(
+    "names that are patterns, options or homes elsewhere",
+    async () => {
+      await run(
+        here,
+        sh(
+          'mkdir -p "$1/a*b" "$1/axb"; echo 1 >"$1/a*b/one"; echo 2 >"$1/axb/two"',
+          scratch.path,
+        ),
+      );
+      for (const name of ["a*b", "~", "-x", "[y]", "q?\\", "'\" $z", "c:d"]) {
+        const to = `${there}/odd names/${name}`;
+        await upload(connection, `${scratch.path}/a*b`, to);
+        equal(await run(connection, ["ls", to]), "one\n", name);
+        const back = `${scratch.path}/odd names/${name}`;
+        await download(connection, to, back);
+        same(
+          await snapshot(here, back),
+          await snapshot(here, `${scratch.path}/a*b`),
+          name,
+        );
+      }
+    },
+  );
+
+  await t.step("a file", async () => {
+    for (
+      const name of [
+        "setuid",
+        "program",
+        "big",
+        "link-to-file",
+        "-f",
+        "dangerous \n * name",
+      ]
+    ) {
+      const from = `${scratch.path}/files/${name}`;
+      await run(
+        here,
+        sh(
+          'mkdir -p "$2/files"; cp -p "$1/setuid" "$2/files/target"; [ -e "$3" ] || case $3 in *link*) ln -s target "$3";; *) cp -p "$1/program" "$3";; esac',
+          original,
+          scratch.path,
+          from,
+        ),
+      );
+      const to = `${there}/files/in/${name} copied`;
+      await upload(connection, from, to);
+      await run(connection, sh('echo old >"$1"; chmod 400 "$1"', to));
+      await upload(connection, from, to, { exclude: ["files"], delete: true });
+      const back = `${scratch.path}/returned/${name}`;
+      await download(connection, to, back);
+      const look = sh('cd "$1"; stat -c "%F %a %Y %s %h" "$2"; md5sum <"$2"');
+      const target = name === "link-to-file" ? "target" : name;
+      const one = await run(here, [
+        ...look,
+        `${scratch.path}/files`,
+        `./${target}`,
+      ]);
+      equal(
+        await run(connection, [
+          ...look,
+          `${there}/files/in`,
+          `./${name} copied`,
+        ]),
+        one,
+      );
+      equal(
+        await run(here, [...look, `${scratch.path}/returned`, `./${name}`]),
+        one,
+      );
+    }
+  });
+
+  await t.step("a file instead of a link, but not of a directory", async () => {
+    const to = `${there}/links`;
+    await run(
+      connection,
+      sh(
+        'mkdir -p "$1/directory"; cd "$1"; echo kept >target; ln -s target link; ln -s directory link-to-directory',
+        to,
+      ),
+    );
+    await upload(connection, `${original}/program`, `${to}/link`);
+    equal(
+      await run(connection, ["cat", `${to}/link`, `${to}/target`]),
+      "program\nkept\n",
+    );
+    for (const name of ["directory", "link-to-directory"]) {
+      await rejected(
+        upload(connection, `${original}/program`, `${to}/${name}`),
+        Deno.errors.IsADirectory,
+        `"${to}/${name}" is a directory`,
+      );
+    }
+    equal(await run(connection, ["ls", `${to}/directory`]), "");
+  });
+
+  await t.step("what is not there or no file is told", async () => {
+    await rejected(
+      upload(connection, `${original}/nowhere`, `${there}/x`),
+      Deno.errors.NotFound,
+      `Cannot upload "${original}/nowhere" to "${there}/x": "${original}/nowhere" does not exist`,
+    );
+    await rejected(
+      download(connection, `${there}/nowhere`, `${scratch.path}/x`),
+      Deno.errors.NotFound,
+      `"${there}/nowhere" does not exist`,
+    );
+    await rejected(
+      upload(connection, `${original}/fifo`, `${there}/x`),
+      TypeError,
+      "neither a file nor a directory",
+    );
+    await rejected(
+      upload(connection, `${original}/program`, `${there}/x/`),
+      TypeError,
+      "names a directory",
+    );
+    equal(
+      await run(
+        connection,
+        sh('ls -d "$1" 2>/dev/null || echo no', `${there}/x`),
+      ),
+      "no\n",
+    );
+    const blocked = `${there}/files/in/-f copied/below`;
+    for (const from of [original, `${original}/program`]) {
+      const error = await rejected(
+        upload(connection, from, `${blocked}/x`),
+        Error,
+        `Cannot upload "${from}" to "${blocked}/x": `,
+      );
+      ok(error.cause instanceof CommandError);
+      match(error.message, /[Nn]ot a directory/);
+    }
+  });
+
+  await t.step("aborting", async () => {
+    const signal = AbortSignal.abort(new Error("my reason"));
+    await rejected(
+      upload(connection, original, `${there}/x`, { signal }),
+      Error,
+      "my reason",
+    );
+    const controller = new AbortController();
+    const copying = upload(connection, original, `${there}/x`, {
+      signal: controller.signal,
+    });
+    setTimeout(() => controller.abort(new Error("later")), 1);
+    await rejected(copying, Error, "later");
+  });
+
+  await run(connection, sh('chmod -R u+rwx "$1"; rm -rf "$1"', there));
+}
+
+/** Runs `action` with programs that are found before all others, or with nothing but some. */
+async function withPath<T>(path: string, action: () => Promise<T>): Promise<T> {
+  const before = Deno.env.get("PATH")!;
+  Deno.env.set("PATH", path);
+  try {
+    return await action();
+  } finally {
+    Deno.env.set("PATH", before);
+  }
+}
+
+/** A directory with links to these programs. */
+async function only(directory: string, programs: string): Promise<string> {
+  await Deno.mkdir(directory);
+  for (const program of programs.split(" ")) {
+    await Deno.symlink(which(program)!, `${directory}/${program}`);
+  }
+  return directory;
+}
+
+const TOOLS =
+  "sh find xargs tar sort stat mkdir rm mv ls cat cp ln chmod touch printf mktemp readlink md5sum env echo seq head mkfifo";
+
+Deno.test({
+  name: "copies are the same: here, by rsync",
+  ignore,
+  fn: (t) => checkCopies(t, here),
+});
+
+Deno.test({
+  name: "copies are the same: here, without rsync",
+  ignore,
+  fn: async (t) => {
+    await using scratch = await Scratch.make();
+    const path = await only(`${scratch.path}/bin`, TOOLS);
+    await withPath(path, () => checkCopies(t, here));
+  },
+});
+
+Deno.test({
+  name: "copies are the same: podman, by rsync",
+  ignore: ignoreContainers,
+  fn: async (t) => {
+    await using container = await Container.start({ image: "debian" });
+    await using connection = await PodmanConnection.open({
+      container: container.name,
+    });
+    await checkCopies(t, connection);
+  },
+});
+
+Deno.test({
+  name: "copies are the same: podman, without rsync there",
+  ignore: ignoreContainers,
+  fn: async (t) => {
+    await using container = await Container.start({ image: "debian" });
+    await container.exec("rm", "/usr/bin/rsync");
+    await using connection = await PodmanConnection.open({
+      container: container.name,
+    });
+    await checkCopies(t, connection);
+  },
+});
+
+Deno.test({
+  name: "copies are the same: podman, with busybox there",
+  ignore: ignoreContainers,
+  fn: async (t) => {
+    await using container = await Container.start();
+    await using connection = await PodmanConnection.open({
+      container: container.name,
+    });
+    await checkCopies(t, connection);
+  },
+});
+
+Deno.test({
+  name: "copies are the same: ssh, by rsync",
+  ignore: ignoreSsh,
+  fn: async (t) => {
+    await using sshd = await Sshd.start();
+    await using connection = await SshConnection.open(sshd.options);
+    await checkCopies(t, connection);
+  },
+});
+
+Deno.test({
+  name: "copies are the same: ssh and sudo, by rsync",
+  ignore: ignoreContainers,
+  fn: async (t) => {
+    await using container = await Container.start({
+      image: "debian",
+      ssh: true,
+    });
+    await using connection = await SshConnection.open({
+      ...container.ssh("tester"),
+      sudo: "root",
+    });
+    await checkCopies(t, connection);
+  },
+});
+
+Deno.test({
+  name: "copies are the same: ssh, with busybox there",
+  ignore: ignoreContainers,
+  fn: async (t) => {
+    await using container = await Container.start({ image: "tiny-ssh" });
+    await using connection = await SshConnection.open(container.ssh());
+    await checkCopies(t, connection);
+  },
+});
+
+Deno.test({
+  name: "copies are the same: ssh to a login shell that prints something",
+  ignore: ignoreSsh,
+  fn: async (t) => {
+    await using sshd = await Sshd.start();
+    await using connection = await SshConnection.open(sshd.options);
+    // bash reads it for commands of sshd; only the copies themselves have to cope.
+    const noisy = `${sshd.directory}/home/.bashrc`;
+    await using scratch = await Scratch.make();
+    await makeTree(`${scratch.path}/tree`);
+    await Deno.writeTextFile(
+      noisy,
+      "echo 'Welcome to this machine!'; printf 'no newline'\n",
+    );
+    match(await run(connection, ["true"]), /^Welcome/);
+    for (const options of [{}, { delete: true }] as CopyOptions[]) {
+      await t.step(
+        `a tree there and back, ${Deno.inspect(options)}`,
+        async () => {
+          await upload(
+            connection,
+            `${scratch.path}/tree`,
+            `${scratch.path}/there`,
+            options,
+          );
+          await download(
+            connection,
+            `${scratch.path}/there`,
+            `${scratch.path}/back`,
+            options,
+          );
+          const tree = await snapshot(here, `${scratch.path}/tree`);
+          same(await snapshot(here, `${scratch.path}/there`), tree);
+          same(await snapshot(here, `${scratch.path}/back`), tree);
+        },
+      );
+    }
+    await t.step("a file there and back", async () => {
+      await upload(
+        connection,
+        `${scratch.path}/tree/big`,
+        `${scratch.path}/big`,
+      );
+      await download(connection, `${scratch.path}/big`, `${scratch.path}/big2`);
+      const bytes = await Deno.readFile(`${scratch.path}/tree/big`);
+      deepEqual(await Deno.readFile(`${scratch.path}/big2`), bytes);
+    });
+  },
+});
+
+Deno.test({
+  name: "upload() names the tools that are missing",
+  ignore: ignoreContainers,
+  fn: async () => {
+    await using container = await Container.start();
+    await using connection = await PodmanConnection.open({
+      container: container.name,
+    });
+    await run(connection, ["rm", "/bin/tar"]);
+    for (const from of ["/etc/passwd", "/etc/ssh"]) {
+      await rejected(
+        upload(connection, from, "/x"),
+        Error,
+        "the system has neither rsync nor tar",
+      );
+    }
+  },
+});
+
+Deno.test({
+  name: "upload() does not mind files that vanish, but everything else",
+  ignore,
+  fn: async (t) => {
+    await using scratch = await Scratch.make();
+    const bin = await only(`${scratch.path}/bin`, TOOLS.replace(" tar", ""));
+    const tar = which("tar")!;
+    const tree = `${scratch.path}/tree`;
+    await Deno.mkdir(`${tree}/directory`, { recursive: true });
+    const fake = async (name: string, script: string) => {
+      await Deno.remove(`${bin}/${name}`).catch(() => {});
+      await Deno.writeTextFile(`${bin}/${name}`, `#!/bin/sh\n${script}\n`);
+      await Deno.chmod(`${bin}/${name}`, 0o755);
+    };
+    await t.step("with tar", async () => {
+      await Deno.writeTextFile(`${tree}/kept`, "kept");
+      await Deno.writeTextFile(`${tree}/directory/gone`, "gone");
+      // By the time tar has read the list, find has ended.
+      await fake(
+        "tar",
+        `case " $* " in *" -cf "*) cat >${scratch.path}/list; rm -f ${tree}/directory/gone; exec ${tar} "$@" <${scratch.path}/list;; esac; exec ${tar} "$@"`,
+      );
+      await withPath(bin, () => upload(here, tree, `${scratch.path}/copy`));
+      match(await Deno.readTextFile(`${scratch.path}/list`), /directory\/gone/);
+      equal(await Deno.readTextFile(`${scratch.path}/copy/kept`), "kept");
+      equal(await exists(`${scratch.path}/copy/directory/gone`), false);
+    });
+    await t.step("another failure of tar", async () => {
+      await fake(
+        "tar",
+        `case " $* " in *" -cf "*) echo 'tar: some disaster' >&2; ${tar} "$@"; exit 2;; esac; exec ${tar} "$@"`,
+      );
+      const error = await rejected(
+        withPath(bin, () => upload(here, tree, `${scratch.path}/copy2`)),
+        Error,
+        "tar: some disaster",
+      );
+      equal((error.cause as CommandError).status.code, 2);
+    });
+    await t.step("another failure of find", async () => {
+      await fake("tar", `exec ${tar} "$@"`);
+      await fake(
+        "find",
+        `${which("find")} "$@"; echo 'find: some disaster' >&2; exit 1`,
+      );
+      await rejected(
+        withPath(bin, () => upload(here, tree, `${scratch.path}/copy3`)),
+        Error,
+        "find: some disaster",
+      );
+    });
+    for (
+      const [code, succeeds] of [[0, true], [24, true], [23, false], [
+        12,
+        false,
+      ]] as const
+    ) {
+      await t.step(`rsync with exit code ${code}`, async () => {
+        await fake("rsync", `echo "rsync: last words" >&2; exit ${code}`);
+        const uploading = withPath(
+          bin,
+          () => upload(here, tree, `${scratch.path}/copy4`),
+        );
+        if (succeeds) return await uploading;
+        const { message, cause } = await rejected(uploading, Error);
+        match(message, /^Cannot upload ".*" to ".*": rsync: last words$/);
+        equal((cause as CommandError).status.code, code);
+        equal((cause as CommandError).argv[0], "rsync");
+      });
+    }
+  },
+});
+
+Deno.test({
+  name: "upload() refuses what cannot be a path or a name",
+  ignore,
+  fn: async () => {
+    for (const exclude of ["", ".", "..", "a/b", "a\0"]) {
+      await rejected(
+        upload(here, "/etc", "/tmp/x", { exclude: [exclude] }),
+        TypeError,
+        `Cannot exclude "${exclude}"`,
+      );
+    }
+    for (const path of ["", "a\0"]) {
+      await rejected(upload(here, "/etc", path), TypeError, "is not a path");
+      await rejected(
+        download(here, path, "/tmp/x"),
+        TypeError,
+        "is not a path",
+      );
+    }
+  },
+});
