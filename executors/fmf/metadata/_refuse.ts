@@ -12,7 +12,7 @@ const GLUED_START = RegExp(
   `^(?:${BLANK_LINES}%.*\\n)*${BLANK_LINES}---(?=\\S)`,
 );
 const BLANKS = "(?:\\s|#[^\\n]*\\n)";
-const TAB = /^ *(?=\t+ *[^\s#])/gm;
+const TAB = /^ *(?=\t+ *[^\s#,:\]}])/gm;
 const COLLECTION_KEY = RegExp(
   `(?<=^|[\\s[{,])\\?${BLANKS}+(?=(?:[&!]\\S*[ \\t]+)*(?:[[{]|-\\s))`,
   "gm",
@@ -23,6 +23,8 @@ const CROWDED_KEY = /["'\]}](?=[ \t]*[^\s,\]}:#"'].*:(?:\s|$))/gm;
 const GAP = RegExp(`[[{,]${BLANKS}*(?=,)`, "g");
 const FLOW_KEY = /[\]}](?=[ \t]*:)/g;
 const MERGE = /(?=<<[ \t]*:)/g;
+
+const NO_TAB = "a tab may not indent";
 
 const CROWDED = "a key may not begin on the line of another";
 
@@ -40,7 +42,7 @@ export function refuseBefore(source: string): void {
   const start = GLUED_START.exec(source);
   refuseIf(start?.[0].length, source, "white space must follow ---");
   if (source.includes("\t")) {
-    refuseIf(findScalar(source, TAB, ","), source, "a tab may not indent");
+    refuseIf(findScalar(source, TAB, ","), source, NO_TAB);
   }
   if (source.includes("?")) {
     refuseIf(findScalar(source, COLLECTION_KEY), source, NO_KEY);
@@ -63,7 +65,10 @@ export function refuseAfter(source: string, hasGap: boolean): void {
       "an empty item before a list around it must be written as ~",
     );
   }
-  refuseIf(flowKey(source), source, NO_KEY);
+  refuseIf(findFault(source, FLOW_KEY), source, NO_KEY);
+  if (source.includes("\t")) {
+    refuseIf(findFault(source, TAB, ","), source, NO_TAB);
+  }
 }
 
 function refuseIf(
@@ -84,10 +89,24 @@ export function locate(
     return findScalar(source, RegExp(`(?=${RegExp.escape(text)})`, "g"));
   }
   if (reason === NO_KEY) {
-    return flowKey(source) ?? findScalar(source, MAPPING_KEY);
+    return findFault(source, FLOW_KEY) ?? findScalar(source, MAPPING_KEY);
   }
   const isOnly = Array.from(source.matchAll(MERGE)).length === 1;
   return key?.endsWith("<<") && isOnly ? findScalar(source, MERGE) : undefined;
+}
+
+/** The source with a mark and a suffix behind each match; nothing if there is none. */
+function tokensBehind(
+  source: string,
+  pattern: RegExp,
+  suffix: string,
+): TokenSource | undefined {
+  if (source.search(pattern) < 0) return undefined;
+  return new TokenSource(
+    source,
+    pattern,
+    (tokens, place) => tokens.places[place][0] + tokens.mark(place) + suffix,
+  );
 }
 
 /**
@@ -100,12 +119,8 @@ function findScalar(
   pattern: RegExp,
   suffix = "",
 ): number | undefined {
-  const tokens = new TokenSource(
-    source,
-    pattern,
-    (tokens, place) => tokens.places[place][0] + tokens.mark(place) + suffix,
-  );
-  if (tokens.places.length === 0) return undefined;
+  const tokens = tokensBehind(source, pattern, suffix);
+  if (!tokens) return undefined;
   let found: number | undefined;
   try {
     scan(tokens.text, (text) => {
@@ -122,19 +137,30 @@ function findScalar(
   return index + length;
 }
 
-/** Where `[a]: b` is. A mark between bracket and colon is an error there, and part of a text elsewhere. */
-function flowKey(source: string): number | undefined {
-  if (source.search(FLOW_KEY) < 0) return undefined;
-  const tokens = new TokenSource(
-    source,
-    FLOW_KEY,
-    (tokens, place) => tokens.places[place][0] + tokens.mark(place),
-  );
+/**
+ * The end of the match of `pattern` behind which a mark is an error. That a mark
+ * can stand there shows that the place is part of a text.
+ */
+function findFault(
+  source: string,
+  pattern: RegExp,
+  suffix = "",
+): number | undefined {
+  const tokens = tokensBehind(source, pattern, suffix);
+  if (!tokens) return undefined;
+  const fault = faultIn(tokens.text);
+  if (fault === undefined || faultIn(source) !== undefined) return undefined;
+  const offset = tokens.originalOffset(fault);
+  const place = tokens.places.findLast(({ index }) => index <= offset);
+  return place && place.index + place[0].length;
+}
+
+/** The offset of a fault in a text, or undefined if there is none. */
+function faultIn(text: string): number | undefined {
   try {
-    scan(tokens.text, () => {});
+    scan(text, () => {});
   } catch (error) {
-    const offset = errorOffset(error, tokens.text);
-    return offset && tokens.originalOffset(offset);
+    return errorOffset(error, text) ?? 0;
   }
 }
 

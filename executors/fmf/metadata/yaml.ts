@@ -59,7 +59,8 @@ export function parseYaml(text: string, options: SourceOptions = {}): FmfValue {
 }
 
 const NODE_START = "(?<=^|[\\s,[{:])";
-const NAME = "[^\\s,[\\]{}]+";
+/** Stops before what could end or escape in a quoted text, in which names are no names. */
+const NAME = "[^\\s,[\\]{}\"'\\\\]+";
 const ALIAS = `${NODE_START}\\*${NAME}`;
 const ANCHOR = `${NODE_START}&${NAME}`;
 const LONE_TAG = `${NODE_START}!(?=\\s)`;
