@@ -108,6 +108,8 @@ export class Document {
   readonly #tokens: TokenSource | undefined;
   /** What stands at anchors, by their places. */
   readonly #anchored = new Map<number, Raw>();
+  /** Their places by their names, in order. */
+  #anchors: Map<string, number[]> | undefined;
   /** Keys that are not text, by the text that stands for them. */
   readonly #keys = new Map<string, FmfKey>();
   #keyMark = "";
@@ -162,7 +164,8 @@ export class Document {
       if (!/^[&!]/.test(original)) return;
       const tag = tokens.tag(place).trimEnd();
       const keep = (data: Raw) => {
-        this.#anchored.set(place, data);
+        if (original[0] === "&") this.#anchored.set(place, data);
+        this.#anchors = undefined;
         return data;
       };
       types.push(
@@ -247,12 +250,15 @@ export class Document {
 
   /** The place of the anchor that an alias means: the last one before it. */
   #anchorOf({ place }: Alias): number {
-    const { places } = this.#tokens!;
-    const name = places[place][0].slice(1);
-    for (let anchor = place; anchor-- > 0;) {
-      const isAnchor = places[anchor][0] === `&${name}`;
-      if (isAnchor && this.#anchored.has(anchor)) return anchor;
-    }
+    const name = this.#tokens!.places[place][0].slice(1);
+    this.#anchors ??= Map.groupBy(
+      [...this.#anchored.keys()].sort((a, b) => a - b),
+      (anchor) => this.#tokens!.places[anchor][0].slice(1),
+    );
+    const anchor = this.#anchors.get(name)?.findLast((anchor) =>
+      anchor < place
+    );
+    if (anchor !== undefined) return anchor;
     throw this.#error(`there is no anchor ${quote(name)} before it`, place);
   }
 

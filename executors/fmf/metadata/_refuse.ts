@@ -19,7 +19,7 @@ const COLLECTION_KEY = RegExp(
 );
 const MAPPING_KEY = RegExp(`(?<=^|[\\s[{,])\\?${BLANKS}+(?=.*:\\s)`, "gm");
 const INNER_KEY = /:[ \t]+(?=\?[ \t])/g;
-const CROWDED_KEY = /["'\]}](?=[ \t]*[^\s,\]}:#"'].*:(?:\s|$))/gm;
+const CROWDED_KEY = /["'\]}](?=[ \t]*[^\s,\]}:#"'].{0,200}:(?:\s|$))/gm;
 const GAP = RegExp(`[[{,]${BLANKS}*(?=,)`, "g");
 const FLOW_KEY = /[\]}](?=[ \t]*:)/g;
 const MERGE = /(?=<<[ \t]*:)/g;
