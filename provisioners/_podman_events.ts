@@ -1,5 +1,5 @@
 import { delay } from "@std/async/delay";
-import { spawnHelper } from "./_helper.ts";
+import { spawnLeashed } from "./_leashed.ts";
 import type { PodmanCli } from "./_podman_cli.ts";
 import type { ProvisionerEvent } from "./events.ts";
 
@@ -113,7 +113,7 @@ export class PodmanEvents implements AsyncDisposable {
   /** Until the command ends. */
   async #listen(): Promise<{ lines: number; said: string }> {
     const since = Math.floor(Date.now() / 1000) - OVERLAP;
-    const child = spawnHelper(EVENTS_SCRIPT, [
+    const child = spawnLeashed(EVENTS_SCRIPT, [
       this.#cli.program,
       "events",
       `--since=${since}`,

@@ -1,4 +1,4 @@
-import { spawnHelper } from "./_helper.ts";
+import { spawnLeashed } from "./_leashed.ts";
 
 /**
  * Removes all containers whose name has the prefix `$1` when its input ends, by
@@ -41,7 +41,7 @@ export class Watchdog implements AsyncDisposable {
 
   /** The run file goes with the last container. */
   constructor(program: string, prefix: string, runFile: string) {
-    this.#child = spawnHelper(WATCHDOG_SCRIPT, [prefix, runFile, program]);
+    this.#child = spawnLeashed(WATCHDOG_SCRIPT, [prefix, runFile, program]);
     this.#status = this.#child.status;
   }
 

@@ -181,7 +181,7 @@ for (
         5000,
         "containers are left",
       );
-      // Nothing comes after that, and the helpers end.
+      // Nothing comes after that, and what it started ends.
       await eventually(
         async () =>
           (await processesOf(name)).length === 0 &&

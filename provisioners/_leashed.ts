@@ -1,5 +1,5 @@
-/** What a helper is to do with its output. */
-export interface HelperOptions {
+/** Where the output of a leashed script goes. */
+export interface LeashedOptions {
   stdout?: "null" | "piped";
 }
 
@@ -8,10 +8,10 @@ export interface HelperOptions {
  * from the end of its input that we are gone. It does not keep this process
  * from ending.
  */
-export function spawnHelper(
+export function spawnLeashed(
   script: string,
   args: readonly string[],
-  { stdout = "null" }: HelperOptions = {},
+  { stdout = "null" }: LeashedOptions = {},
 ): Deno.ChildProcess {
   const child = new Deno.Command("sh", {
     args: ["-c", script, "sh", ...args],
