@@ -68,7 +68,7 @@ echo dash >./-dash/-f
 echo uni >'žluťoučký 🦕'
 mkfifo fifo
 long=$(printf 'l%.0s' $(seq 150)); mkdir -p "$long/$long"; echo long >"$long/$long/$long"
-i=0; while [ $i -lt 300 ]; do echo $i >dir/file-with-some-longer-name-$i; i=$((i+1)); done
+i=0; while [ $i -lt 12 ]; do echo $i >dir/file-$i; i=$((i+1)); done
 echo in read-only >read-only/file; chmod 444 read-only/file; chmod 555 read-only
 chmod 1777 sticky; chmod 750 .
 touch -d '2001-02-03 04:05:06' hard1 setuid 'with blank/.git' empty dir/deep dir .`,
@@ -125,11 +125,25 @@ echo modified >nothing; touch -d '2001-02-03 04:05:06' nothing
 echo SETUID >setuid; chmod 644 setuid; touch -d '2001-02-03 04:05:06' setuid
 mkdir "$2"; echo precious >"$2/precious"`;
 
-/** Every way of copying over one connection. */
+const IN_BRIEF = new Set([
+  "a tree with all that is in it",
+  "a tree over something else",
+  "a tree back",
+  "a file",
+]);
+
+/** Every way of copying over one connection; `brief`: those that differ most. */
 async function checkCopies(
-  t: Deno.TestContext,
+  context: Deno.TestContext,
   connection: Connection,
+  brief = false,
 ): Promise<void> {
+  const t = {
+    step: async (name: string, fn: () => Promise<void>) => {
+      if (brief && !IN_BRIEF.has(name)) return;
+      await context.step(name, fn);
+    },
+  };
   await using scratch = await Scratch.make();
   const original = `${scratch.path}/original`;
   await makeTree(original);
@@ -439,7 +453,7 @@ Deno.test({
     await using connection = await PodmanConnection.open({
       container: container.name,
     });
-    await checkCopies(t, connection);
+    await checkCopies(t, connection, true);
   },
 });
 
@@ -452,7 +466,7 @@ Deno.test({
     await using connection = await PodmanConnection.open({
       container: container.name,
     });
-    await checkCopies(t, connection);
+    await checkCopies(t, connection, true);
   },
 });
 
@@ -490,7 +504,7 @@ Deno.test({
       ...container.ssh("tester"),
       sudo: "root",
     });
-    await checkCopies(t, connection);
+    await checkCopies(t, connection, true);
   },
 });
 
@@ -500,7 +514,7 @@ Deno.test({
   fn: async (t) => {
     await using container = await Container.start({ image: "tiny-ssh" });
     await using connection = await SshConnection.open(container.ssh());
-    await checkCopies(t, connection);
+    await checkCopies(t, connection, true);
   },
 });
 
@@ -551,6 +565,29 @@ Deno.test({
       const bytes = await Deno.readFile(`${scratch.path}/tree/big`);
       deepEqual(await Deno.readFile(`${scratch.path}/big2`), bytes);
     });
+  },
+});
+
+Deno.test({
+  name: "copies are the same: thousands of files, with busybox there",
+  ignore: ignoreContainers,
+  fn: async () => {
+    await using container = await Container.start();
+    await using connection = await PodmanConnection.open({
+      container: container.name,
+    });
+    await using scratch = await Scratch.make();
+    const original = `${scratch.path}/original`;
+    const name = "n".repeat(200);
+    const make =
+      `mkdir -p "$1"; cd "$1"; for i in $(seq 3000); do echo $i >"$2-$i"; done`;
+    await run(here, sh(make, original, name));
+    await upload(connection, original, "/many");
+    await download(connection, "/many", `${scratch.path}/back`);
+    const list = sh('cd "$1"; ls -A | sort; cat ./* | md5sum');
+    const expected = await run(here, [...list, original]);
+    equal(await run(connection, [...list, "/many"]), expected);
+    equal(await run(here, [...list, `${scratch.path}/back`]), expected);
   },
 });
 
