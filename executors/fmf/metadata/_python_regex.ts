@@ -153,9 +153,9 @@ class Translator {
     return true;
   }
 
-  #next(missing: string): string {
+  #next(missing: string, start?: number): string {
     const char = this.#chars[this.#at];
-    if (char === undefined) throw this.#error(missing);
+    if (char === undefined) throw this.#error(missing, start);
     this.#at++;
     return char;
   }
@@ -421,9 +421,9 @@ class Translator {
     const negations: string[] = [];
     const member = (): number | undefined => {
       const at = this.#at;
-      const char = this.#next(unfinished);
+      const char = this.#next(unfinished, start);
       if (char !== "\\") return pointOf(char);
-      const escaped = this.#next(unfinished);
+      const escaped = this.#next(unfinished, start);
       if (!/[dswDSW]/.test(escaped)) {
         return this.#escapedPoint(escaped, at, true);
       }
