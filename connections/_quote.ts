@@ -2,7 +2,8 @@ import type { RemoteCommandOptions } from "./connection.ts";
 
 /** One argument as a word for a POSIX shell. */
 export function quote(word: string): string {
-  if (/^[A-Za-z0-9@%+=:,./_-]+$/.test(word)) return word;
+  // zsh would take "=name" for the path of a program.
+  if (/^(?!=)[A-Za-z0-9@%+=:,./_-]+$/.test(word)) return word;
   return `'${word.replaceAll("'", `'"'"'`)}'`;
 }
 

@@ -17,7 +17,10 @@ export interface ForwardOptions extends SignalOptions {
   to: string;
 }
 
-/** A forward in force. Disposing of it ends it; connections through it go on. */
+/**
+ * A forward in force. Disposing of it ends it (on the side of the server a moment
+ * later); connections through it go on.
+ */
 export interface Forward extends AsyncDisposable {
   /** The port that is listened on; 0 for a socket. */
   readonly port: number;

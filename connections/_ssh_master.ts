@@ -64,7 +64,6 @@ export class SshMaster {
       args: ["-c", GUARD, "sh", directory, ...argv],
       env: { ...env },
       clearEnv: true,
-      cwd: directory,
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",

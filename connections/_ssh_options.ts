@@ -1,3 +1,4 @@
+import { resolve } from "@std/path/resolve";
 import { pathOf } from "./_command.ts";
 
 /** Options of `ssh_config`; a list repeats the keyword. */
@@ -155,13 +156,19 @@ export function sshArguments(
     ...(port !== undefined && { Port: port }),
     ...(user !== undefined && { User: user }),
     ...(identityFile !== undefined &&
-      { IdentityFile: pathOf(identityFile).replaceAll("%", "%%") }),
+      { IdentityFile: absolute(identityFile).replaceAll("%", "%%") }),
   };
   return [
-    ...(configFile === undefined ? [] : ["-F", pathOf(configFile)]),
+    ...(configFile === undefined ? [] : ["-F", absolute(configFile)]),
     ...[...own, given, place, DEFAULTS].flatMap(configArguments),
     hostname,
   ];
+}
+
+/** The path of a file, except where ssh knows better. */
+function absolute(file: string | URL): string {
+  const path = pathOf(file);
+  return path === "none" || path.startsWith("~") ? path : resolve(path);
 }
 
 /** What a master prints when others can share its connection. */

@@ -76,11 +76,17 @@ export interface SshOptions {
    * `Host` of the user's `ssh_config`.
    */
   host: string;
-  /** File with the private key. */
+  /**
+   * File with the private key; `~` at the beginning is the home directory.
+   *
+   * @default the usual ones of ssh, and those of its agent
+   */
   identityFile?: string | URL;
   /**
    * Password to log in with. It reaches `ssh` by its environment, which other
    * users cannot read.
+   *
+   * @default none: ssh never asks
    */
   password?: string;
   /**
@@ -100,7 +106,7 @@ export interface SshOptions {
    */
   options?: SshConfig;
   /**
-   * The `ssh_config` to read.
+   * The `ssh_config` to read; `none`: no configuration at all.
    *
    * @default that of the user and of the system
    */
@@ -490,7 +496,10 @@ const LONGEST = 128 * 1024 - 1;
 function lastWords({ code, output }: MasterEnd): string {
   const lines = output.split("\n").map((line) => line.trim()).filter(Boolean);
   const said = lines.slice(-3).join("; ").replace(/\.$/, "");
-  return said || `ssh ended with exit code ${code}`;
+  if (said) return said;
+  return code === 255
+    ? "ssh gave up without a word, as it does when the system does not answer any more"
+    : `ssh ended with exit code ${code}`;
 }
 
 /** That of the script, without what ssh would pass on to the system. */

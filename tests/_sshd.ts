@@ -84,7 +84,7 @@ export class Sshd implements AsyncDisposable {
             "PermitRootLogin yes",
             "UseDNS no",
             "AcceptEnv LANG LC_*",
-          `SetEnv HOME=${directory}/home`, // nobody's .bashrc
+            `SetEnv HOME=${directory}/home`, // nobody's .bashrc
             "",
           ].join("\n"),
         );
@@ -143,12 +143,17 @@ export class Sshd implements AsyncDisposable {
 
   /** Ends every session, as when the cable is cut near the server; the server goes on. */
   async cutSessions(): Promise<void> {
-    await killTree(this.pid, false);
+    await signalTree(this.pid, "SIGKILL", false);
+  }
+
+  /** Makes every session silent, as when the network or the system hangs. */
+  async freezeSessions(): Promise<void> {
+    await signalTree(this.pid, "SIGSTOP", false);
   }
 
   /** Ends the server and its sessions. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await killTree(this.pid, true);
+    await signalTree(this.pid, "SIGKILL", true);
     await this.#child.status;
     await this.#log.done;
     await Deno.remove(this.directory, { recursive: true }).catch((error) => {
@@ -163,8 +168,12 @@ export function freePort(): number {
   return listener.addr.port;
 }
 
-/** Kills all that descends from a process, children first, and if wanted the process itself. */
-async function killTree(pid: number, itself: boolean): Promise<void> {
+/** Signals all that descends from a process, and if wanted the process itself. */
+async function signalTree(
+  pid: number,
+  signal: Deno.Signal,
+  itself: boolean,
+): Promise<void> {
   const children = new Map<number, number[]>();
   for await (const { name } of Deno.readDir("/proc")) {
     if (!/^\d+$/.test(name)) continue;
@@ -176,7 +185,7 @@ async function killTree(pid: number, itself: boolean): Promise<void> {
   }
   const kill = (pid: number) => {
     try {
-      Deno.kill(pid, "SIGKILL");
+      Deno.kill(pid, signal);
     } catch {
       // Ended already.
     }

@@ -244,6 +244,39 @@ test("SshConnection notices that the server ended the connection", async (sshd) 
   thrown(() => connection.local(["true"]), NotConnectedError);
 });
 
+test("SshConnection notices that a system does not answer any more", async (sshd) => {
+  await using connection = await SshConnection.open({
+    ...sshd.options,
+    options: {
+      ...sshd.options.options,
+      ServerAliveInterval: 1,
+      ServerAliveCountMax: 1,
+    },
+  });
+  const running = output(connection, ["sleep", "600"]);
+  await sshd.freezeSessions();
+  const { message } = await connection.closed;
+  match(message, /the system does not answer any more$/);
+  equal((await running).code, 255);
+});
+
+test("paths of files are relative to the directory of the script", async (sshd) => {
+  const before = Deno.cwd();
+  Deno.chdir(sshd.directory);
+  try {
+    for (const stateless of [false, true]) {
+      await using connection = await SshConnection.open({
+        ...sshd.options,
+        identityFile: "key",
+        stateless,
+      });
+      equal(await run(connection, ["echo", "x"]), "x\n");
+    }
+  } finally {
+    Deno.chdir(before);
+  }
+});
+
 test("SshConnection.closed stays pending when it is disconnected on purpose", async (sshd) => {
   const connection = await SshConnection.open(sshd.options);
   await connection.disconnect();
@@ -603,12 +636,12 @@ test(
       await socket.read(buffer);
       return text(buffer);
     };
-    const refused = async (
-      options: Deno.ConnectOptions | Deno.UnixConnectOptions,
-    ) => {
-      const error = await greeting(options).catch((error) => error);
-      ok(error instanceof Error, `still answers: ${error}`);
-    };
+    // A server takes a moment to close its side.
+    const refused = (options: Deno.ConnectOptions) =>
+      until(async () => {
+        const answer = await greeting(options).catch((error) => error);
+        return answer instanceof Deno.errors.ConnectionRefused;
+      });
 
     for (const kind of ["local", "remote"] as const) {
       const forwards = [
