@@ -188,6 +188,20 @@ test("a script that is killed leaves no connection", async (sshd, place) => {
   await until(async () => (await place.processes()).length === 0);
 });
 
+test(
+  "a script that is killed while it connects leaves nothing",
+  async (_sshd, place) => {
+    using server = silence();
+    await using child = script({ host: `127.0.0.1:${server.port}` });
+    await until(async () =>
+      (await place.processes()).some(([, argv]) => argv.startsWith("ssh -N"))
+    );
+    child.kill("SIGKILL");
+    await child.status;
+    await child.stdout.cancel();
+  },
+);
+
 test("a script that forgets to disconnect ends nevertheless", async (sshd) => {
   await using child = script(sshd.options);
   equal(await child.stdout.text(), "connected\n\n");
@@ -756,6 +770,12 @@ Deno.test({
       });
       equal(await run(connection, ["id", "-un"]), "tester\n");
       equal((await run(connection, ["env"])).includes(password), false);
+      const { code } = await connection.rsync([
+        "remote:/etc/passwd",
+        "/dev/null",
+      ])
+        .output();
+      equal(code, 0);
       looking = false;
       await looked;
       ok(looks > 2);
