@@ -150,7 +150,9 @@ export class Progress {
     if (status.reruns > 0) parts.push(count(status.reruns, "rerun"));
     if (status.settingUp > 0) parts.push(`${status.settingUp} setting up`);
     if (status.spares > 0) parts.push(count(status.spares, "spare"));
-    if (status.requested > 0) parts.push(`${status.requested} requested`);
+    if (status.running + status.settingUp + status.spares === 0) {
+      parts.push("waiting for systems");
+    }
     parts.push(span(this.#began ? now - this.#began : 0));
     yield {
       tone: status.failed > 0 ? "bad" : "plain",

@@ -210,6 +210,17 @@ Deno.test("showProgress() keeps a live block within the terminal", async () => {
   }
 });
 
+Deno.test("showProgress() tells that nothing goes on before there are systems", async () => {
+  const run = runOf(begin, finish);
+  const idle = { ...STATUS, running: 0, queued: 2, requested: 2 };
+  const text = await shown({ ...run, status: idle }, {
+    live: true,
+    color: false,
+    size: () => ({ columns: 80, rows: 24 }),
+  });
+  match(text, /2 queued · 1 failed · waiting for systems/);
+});
+
 Deno.test("showProgress() removes its live block at the end", async () => {
   let text = "";
   await showProgress(runOf(begin, started("/a"), ended("/a"), finish), {
