@@ -228,6 +228,7 @@ class AdHocRun {
     try {
       this.#watchForLoss(system);
       using _permit = await acquire(this.#setups, signal);
+      signal.throwIfAborted(); // it may be told to end after it got the permit
       began = this.#environment.now();
       await this.#steps.setUp(system, signal);
       this.#post({ type: "set-up", system });

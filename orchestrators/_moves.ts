@@ -149,14 +149,12 @@ export class Moves {
     this.cancel(state.settingUp, error);
   }
 
-  /** Nothing runs or is left to run. */
+  /** Nothing runs or is left to run, and no spare is left. */
   windDown(): void {
-    const { settingUp, idle } = this.#state;
     this.#state.mode = "over";
     this.clear();
     this.do({ type: "leave" });
-    this.cancel(settingUp, new Error("The run is over"));
-    while (idle.size > 0) this.giveBack(this.takeIdle());
+    this.cancel(this.#state.settingUp, new Error("The run is over"));
   }
 
   /** Ends the run if nothing is under way any more. */

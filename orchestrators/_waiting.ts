@@ -8,8 +8,6 @@ export async function acquire(
   signal?: AbortSignal,
 ): Promise<Disposable> {
   signal?.throwIfAborted();
-  const free = semaphore.tryAcquire();
-  if (free) return free;
   const permit = semaphore.acquire();
   if (!signal) return await permit;
   try {

@@ -194,6 +194,19 @@ Deno.test("the time without systems is counted anew after each delivery, not aft
   equal([simulation.kind, simulation.endedAt], ["Stalled", 90]);
 });
 
+Deno.test("results of a test are stored one after the other, in the order of its attempts", async () => {
+  const simulation = await simulate(scenario({
+    tests: [{
+      name: "/a",
+      runs: [{ ms: 10, exit: 1 }, { ms: 10, exit: 1 }, { ms: 10, exit: 0 }],
+    }],
+    options: { maxReruns: 2, destructiveExitCodes: [] },
+    oldAggregator: { ingestMs: 100 },
+  }));
+  equal([...broken(simulation)], []);
+  equal(simulation.endedAt, 210);
+});
+
 Deno.test("acquire() takes a free permit at once, and gives a late one back", async () => {
   const semaphore = new Semaphore(1);
   const first = await acquire(semaphore);

@@ -691,6 +691,35 @@ Deno.test("E2: the run is over when setups, ingests, releases and waiting have e
   equal(desk.state.mode, "done");
 });
 
+Deno.test("E2: whichever of them ends last", () => {
+  const steps = {
+    stored: (desk: Desk) => desk.stored(),
+    released: (desk: Desk) => desk.released(),
+    left: (desk: Desk) => desk.left("p"),
+    setUp: (desk: Desk) => (desk.setUp("p#2"), desk.released()),
+  };
+  for (const last of Object.values(steps)) {
+    const desk = begun({ tests: ["/a", "/b"], provisioners: { p: 9 } }, "p#1");
+    desk.ready("p#2");
+    desk.end("p#1"); // goes on with /b
+    desk.end("p#1");
+    for (const step of Object.values(steps)) {
+      if (step !== last) equal(step(desk).at(-1) !== "finish", true);
+    }
+    desk.stored();
+    equal(last(desk).at(-1), "finish");
+  }
+});
+
+Deno.test("what was told to end is not told again", () => {
+  const desk = begun({ tests: ["/a", "/b", "/c"], maxFailedSetups: 0 }, "p#1");
+  desk.ready("p#2");
+  desk.ready("p#3");
+  equal(desk.setupFails("p#2").at(-1), "cancel p#3");
+  equal(desk.end("p#1"), ["release p#1 done", "ingest /a#1", "leave"]);
+  equal(desk.abort(), []);
+});
+
 Deno.test("a rule that names an unknown test ends the run, and its system is given back", () => {
   const desk = begun({ tests: ["/a", "/b"], next: [() => ["/c"]] });
   desk.ready("p#1");

@@ -9,6 +9,7 @@ export function* broken(simulation: Simulation): Generator<string> {
   yield* attempts(simulation);
   yield* bounds(simulation);
   yield* told(simulation);
+  yield* theEnd(simulation);
   yield* numberOfSystems(simulation);
   yield* listScheduling(simulation);
   yield* endOfAbort(simulation);
@@ -162,6 +163,26 @@ function* told(
   ] as const;
   for (const [type, count] of counts) {
     if (counted(type) !== count) yield `${counted(type)} ${type}, not ${count}`;
+  }
+}
+
+/** When a run is to end, nothing begins, and what was cut short does not count. */
+function* theEnd({ events, summary }: Simulation): Generator<string> {
+  const ending = events.findIndex(({ type }) =>
+    type === "draining" || type === "aborting"
+  );
+  const aborting = events.findIndex(({ type }) => type === "aborting");
+  for (const [index, event] of events.entries()) {
+    if (ending === -1 || index < ending) continue;
+    if (["test-started", "setup-started", "requested"].includes(event.type)) {
+      yield `${event.type} after the run was to end`;
+    }
+    if (event.type !== "test-finished") continue;
+    if (event.rerun) yield `rerun of ${event.test} after the run was to end`;
+    const cut = aborting !== -1 && index > aborting && event.error;
+    if (cut && !summary.notRun.includes(event.test)) {
+      yield `${event.test} counts although it was cut short`;
+    }
   }
 }
 

@@ -52,12 +52,14 @@ export async function simulate(scenario: Scenario): Promise<Simulation> {
   };
   const { abort: when } = scenario;
   if (when && "atMs" in when) world.clock.after(when.atMs, end);
-  world.asked = () => checkNeed(scenario, world, run);
+  if (scenario.kind === "adhoc") {
+    world.asked = () => checkNeed(scenario, world, run);
+  }
   const events: RunEvent[] = [];
   const listening = (async () => {
     for await (const event of run) {
       events.push(event);
-      checkStatus(world, run);
+      checkStatus(scenario, world, run);
       const limit = when && "afterEvents" in when ? when.afterEvents : NaN;
       if (events.length === limit) end();
     }
@@ -229,19 +231,32 @@ function destructiveRule(
     codes === "nonzero" ? exitCode !== 0 : codes.includes(exitCode!);
 }
 
-function checkStatus(world: World, run: Run): void {
-  const { tests, queued, running, done, failed } = run.status;
-  if (queued + running + done !== tests || queued < 0 || failed > done) {
-    world.violate(`the status is ${Deno.inspect(run.status)}`);
+/** Counts add up, and neither demand nor spares are left without use. */
+function checkStatus({ options = {} }: Scenario, world: World, run: Run): void {
+  const { maxSpares = 0, maxWaitingIngests = Infinity } = options;
+  const status = run.status;
+  const { tests, queued, running, done, failed } = status;
+  const sum = queued + running + done;
+  if (sum !== tests || queued < 0 || failed > done) {
+    world.violate(`the status is ${Deno.inspect(status)}`);
+  }
+  const wanted = Math.min(maxSpares, running + queued);
+  const held = maxWaitingIngests < Infinity ? queued : 0;
+  if (status.spares > wanted + held) {
+    world.violate(`too many spares: ${Deno.inspect(status)}`);
+  }
+  const enough = queued === 0 && status.spares + status.settingUp >= wanted;
+  if (enough && status.requested > 0) {
+    world.violate(`systems are wanted for nothing: ${Deno.inspect(status)}`);
   }
 }
 
 /** Nothing is asked for unless a test waits or a spare is missing. */
-function checkNeed({ kind, options }: Scenario, world: World, run: Run): void {
-  if (kind === "simple") return;
+function checkNeed({ options = {} }: Scenario, world: World, run: Run): void {
+  const { maxSpares = 0 } = options;
   const { queued, running, spares, settingUp } = run.status;
-  const target = Math.min(options?.maxSpares ?? 0, running + queued);
-  if (queued === 0 && spares + settingUp >= target) {
+  const wanted = Math.min(maxSpares, running + queued);
+  if (queued === 0 && spares + settingUp >= wanted) {
     world.violate(`systems are asked for although ${Deno.inspect(run.status)}`);
   }
 }

@@ -280,7 +280,8 @@ export class FakeRemote implements Remote {
   readonly #cut = Promise.withResolvers<never>();
   state: "new" | "setting-up" | "usable" | "running" | "broken" = "new";
   released = 0;
-  isLost = false;
+  /** When it vanished. */
+  lostAt?: number;
   /** True if what runs on it does not end, whatever is done. */
   givenUp = false;
 
@@ -312,7 +313,7 @@ export class FakeRemote implements Remote {
     if (this.spec.lostMs === undefined) return;
     this.#world.clock.after(this.spec.lostMs, () => {
       if (this.released > 0) return;
-      this.isLost = true;
+      this.lostAt = this.#world.clock.now();
       this.#lose(new Error(`${this.id} vanished`));
     });
   }
@@ -446,6 +447,10 @@ export class FakeExecutor implements Executor {
     if (run.throws !== undefined) {
       remote.state = "broken";
       throw new Error(run.throws);
+    }
+    const { cancelMs = 0, deaf } = spec;
+    if (!deaf && world.clock.now() > (remote.lostAt ?? Infinity) + cancelMs) {
+      world.violate(`${label} went on after ${remote.id} vanished`);
     }
     remote.state = "usable";
     return run.exit ?? 0;
