@@ -18,23 +18,29 @@ export function errorText(error: unknown): string {
 
 function* chain(error: unknown, indent: string): Generator<string> {
   const seen = new Set<unknown>();
-  let prefix = "";
+  let said = "";
   for (
     let current = error;
     current !== undefined && current !== null && seen.size < MAX_CAUSES;
+    current = current instanceof Error ? current.cause : undefined
   ) {
     if (seen.has(current)) return;
     seen.add(current);
-    const said = current instanceof Error ? current.message : undefined;
-    yield indent + prefix +
-      (said === undefined ? String(current) : named(current as Error));
-    yield* output(current, indent);
+    const text = current instanceof Error ? named(current) : String(current);
+    // A message often ends with that of its cause.
+    if (!said.includes(messageOf(current))) {
+      yield indent + (said === "" ? "" : "  because: ") + text;
+      said += `${text}\n`;
+    }
+    yield* output(current, indent, said);
     if (current instanceof AggregateError) {
       for (const one of current.errors) yield* chain(one, `${indent}  `);
     }
-    prefix = "  because: ";
-    current = current instanceof Error ? current.cause : undefined;
   }
+}
+
+function messageOf(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)) || "\n\n";
 }
 
 /** Our own messages speak for themselves; a foreign one says more with its class. */
@@ -45,9 +51,13 @@ function named(error: Error): string {
     : error.message || error.name;
 }
 
-function* output(error: unknown, indent: string): Generator<string> {
-  const text = (error as { output?: unknown }).output;
-  if (typeof text !== "string" || text.trim() === "") return;
+function* output(
+  error: unknown,
+  indent: string,
+  said: string,
+): Generator<string> {
+  const { output: text } = error as { output?: unknown };
+  if (typeof text !== "string" || said.includes(text.trim())) return;
   const lines = text.trimEnd().split("\n");
   if (lines.length > MAX_OUTPUT_LINES) yield `${indent}    | […]`;
   for (const line of lines.slice(-MAX_OUTPUT_LINES)) {
