@@ -1,8 +1,19 @@
 /**
- * Translates patterns of Python's `re` to JavaScript's `u` dialect: to a
- * pattern that means the same, or to an error; never to one that means
- * something else.
+ * Reads patterns of Python's `re`: to a pattern that means the same in
+ * JavaScript, or to an error; never to one that means something else.
  */
+import {
+  anchor,
+  atomic,
+  char,
+  choice,
+  group,
+  look,
+  type Node,
+  reference,
+  repeat,
+  sequence,
+} from "./_pattern.ts";
 
 /** What is wrong with a pattern. */
 export class PatternError extends Error {
@@ -12,10 +23,10 @@ export class PatternError extends Error {
   }
 }
 
-/** A translated pattern. */
-export interface Translation {
-  /** The pattern in JavaScript's `u` dialect; group n of Python is called `gn`. */
-  source: string;
+/** A pattern that was read. */
+export interface PythonPattern {
+  /** The pattern itself. */
+  root: Node;
   /** Whether it needs the flag `i`. */
   ignoreCase: boolean;
   /** How many groups there are. */
@@ -26,9 +37,9 @@ export interface Translation {
   unclear: ReadonlySet<number>;
 }
 
-/** Translates a pattern; throws a {@linkcode PatternError} for one that is invalid or has no equivalent. */
-export function translate(pattern: string, ignoreCase = false): Translation {
-  return new Translator(pattern, ignoreCase).translate();
+/** Reads a pattern; throws a {@linkcode PatternError} for one that is invalid or has no equivalent. */
+export function readPattern(text: string, ignoreCase = false): PythonPattern {
+  return new Reader(text, ignoreCase).read();
 }
 
 interface Flags {
@@ -37,17 +48,6 @@ interface Flags {
   dotAll: boolean;
   verbose: boolean;
   ascii: boolean;
-}
-
-/** A part of a pattern, as translated. */
-interface Item {
-  js: string;
-  /** An anchor cannot be repeated, and neither can a repetition. */
-  kind: "anchor" | "repetition" | "look" | "other";
-  /** Whether it can match the empty text. */
-  nullable: boolean;
-  /** Groups in it. */
-  groups: readonly number[];
 }
 
 type Range = readonly [low: number, high: number];
@@ -81,6 +81,8 @@ const DOTTED = [0x49, 0x69, 0x130, 0x131];
 
 const MAX_DEPTH = 200;
 
+const MAX_LENGTH = 10_000;
+
 const pointOf = (char: string) => char.codePointAt(0)!;
 
 const isOctal = (char: string | undefined) =>
@@ -98,19 +100,20 @@ const escape = (point: number) =>
     ? String.fromCodePoint(point)
     : `\\u{${point.toString(16)}}`;
 
-class Translator {
+class Reader {
   readonly #chars: string[];
   /** Whether flags differ between parts: then each part that ignores case says so itself, since V8 errs when it has to heed case again. */
   readonly #hasScopes: boolean;
   #at = 0;
   #flags: Flags;
   #groups = 0;
-  #hidden = 0;
   readonly #names = new Map<string, number>();
   readonly #open = new Set<number>();
   /** Groups that have surely taken part when the current place is reached. */
   #sure = new Set<number>();
   readonly #unclear = new Set<number>();
+  /** What must not be repeated again. */
+  readonly #repetitions = new Set<Node>();
   /** How many groups there were when the outermost look-behind began. */
   #lookBehind: number | undefined;
   #depth = 0;
@@ -127,11 +130,14 @@ class Translator {
     };
   }
 
-  translate(): Translation {
-    const { js } = this.#alternatives(true);
+  read(): PythonPattern {
+    if (this.#chars.length > MAX_LENGTH) {
+      throw this.#error("the pattern is too long", MAX_LENGTH);
+    }
+    const root = this.#alternatives(true);
     if (this.#peek() === ")") throw this.#error("unbalanced parenthesis");
     return {
-      source: js,
+      root,
       ignoreCase: this.#ignoresCase && !this.#hasScopes,
       groups: this.#groups,
       names: this.#names,
@@ -173,13 +179,13 @@ class Translator {
     return this.#flags.ignoreCase && !this.#flags.ascii;
   }
 
-  #cased(js: string): Item {
-    return item(this.#ignoresCase && this.#hasScopes ? `(?i:${js})` : js);
+  #cased(js: string): string {
+    return this.#ignoresCase && this.#hasScopes ? `(?i:${js})` : js;
   }
 
-  #alternatives(isStart = false): Item {
+  #alternatives(isStart = false): Node {
     const before = this.#sure;
-    const branches: Item[] = [];
+    const branches: Node[] = [];
     const sure: Set<number>[] = [];
     do {
       this.#sure = new Set(before);
@@ -187,38 +193,27 @@ class Translator {
       sure.push(this.#sure);
     } while (this.#take("|"));
     this.#sure = sure.reduce((all, some) => all.intersection(some));
-    return {
-      js: branches.map(({ js }) => js).join("|"),
-      kind: "other",
-      nullable: branches.some(({ nullable }) => nullable),
-      groups: branches.flatMap(({ groups }) => groups),
-    };
+    return branches.length === 1 ? branches[0] : choice(branches);
   }
 
-  #sequence(isStart: boolean): Item {
-    const items: Item[] = [];
+  #sequence(isStart: boolean): Node {
+    const parts: Node[] = [];
     let sureBefore = this.#sure;
     for (;;) {
       if (this.#flags.verbose) this.#skipBlank();
       const char = this.#peek();
       if (char === undefined || char === "|" || char === ")") break;
       const start = this.#at;
-      const repetition = this.#repetition();
-      if (repetition) {
-        const item = items.pop();
-        items.push(this.#repeat(item, repetition, sureBefore, start));
+      const often = this.#repetition();
+      if (often) {
+        parts.push(this.#repeat(parts.pop(), often, sureBefore, start));
         continue;
       }
       sureBefore = new Set(this.#sure);
-      const item = this.#element(isStart && items.length === 0);
-      if (item) items.push(item);
+      const part = this.#element(isStart && parts.length === 0);
+      if (part) parts.push(part);
     }
-    return {
-      js: items.map(({ js }) => js).join(""),
-      kind: "other",
-      nullable: items.every(({ nullable }) => nullable),
-      groups: items.flatMap(({ groups }) => groups),
-    };
+    return sequence(parts);
   }
 
   #skipBlank(): void {
@@ -254,46 +249,43 @@ class Translator {
   }
 
   #repeat(
-    item: Item | undefined,
+    body: Node | undefined,
     [min, max]: [number, number],
     sureBefore: Set<number>,
     at: number,
-  ): Item {
-    if (!item || item.kind === "anchor") {
+  ): Node {
+    if (!body || body.type === "anchor") {
       throw this.#error("nothing to repeat", at);
     }
-    if (item.kind === "repetition") throw this.#error("multiple repeat", at);
-    const { nullable, groups } = item;
+    if (this.#repetitions.has(body)) throw this.#error("multiple repeat", at);
     if (max > 1) {
       // JavaScript forgets groups at each turn and allows no empty turns
-      for (const group of groups) {
+      for (const group of body.groups) {
         if (
-          nullable || this.#lookBehind !== undefined || !this.#sure.has(group)
+          body.nullable || this.#lookBehind !== undefined ||
+          !this.#sure.has(group)
         ) this.#unclear.add(group);
       }
     }
     if (min === 0) this.#sure = sureBefore;
-    const often = max === Infinity ? `{${min},}` : `{${min},${max}}`;
-    const atom = item.kind === "look" ? `(?:${item.js})` : item.js;
-    let js = atom + often;
-    if (this.#take("?")) js += "?";
-    else if (this.#take("+")) js = this.#atomic(js, at);
-    return { js, kind: "repetition", nullable: nullable || min === 0, groups };
+    const isLazy = this.#take("?");
+    let node = repeat(body, min, max, isLazy);
+    if (!isLazy && this.#take("+")) node = this.#atomic(node, at);
+    this.#repetitions.add(node);
+    return node;
   }
 
-  /** What matches without ever giving anything back: a look-ahead does not, and then the same once more. */
-  #atomic(js: string, at: number): string {
+  #atomic(body: Node, at: number): Node {
     if (this.#lookBehind !== undefined) {
       throw this.#error("not supported in a look-behind", at);
     }
-    const name = `h${++this.#hidden}`;
-    return `(?:(?=(?<${name}>${js}))\\k<${name}>)`;
+    return atomic(body);
   }
 
-  #element(isStart: boolean): Item | undefined {
+  #element(isStart: boolean): Node | undefined {
     const { dotAll, multiline } = this.#flags;
-    const char = this.#next("unexpected end of pattern");
-    switch (char) {
+    const first = this.#next("unexpected end of pattern");
+    switch (first) {
       case "(":
         return this.#group(isStart);
       case "[":
@@ -301,23 +293,22 @@ class Translator {
       case "\\":
         return this.#escape();
       case ".":
-        return item(dotAll ? "[^]" : "[^\\n]");
+        return char(dotAll ? "[^]" : "[^\\n]");
       case "^":
         return anchor(multiline ? "(?<![^\\n])" : "^");
       case "$":
         return anchor(multiline ? "(?![^\\n])" : "(?=\\n?$)");
       default:
-        return this.#literal(pointOf(char));
+        return this.#literal(pointOf(first));
     }
   }
 
-  #literal(point: number): Item {
+  #literal(point: number): Node {
     const ranges = this.#withCases([[point, point]]);
-    return this.#cased(
-      ranges.length === 1
-        ? escape(point)
-        : `[${ranges.map(rangeText).join("")}]`,
-    );
+    const isPlain = ranges.length === 1;
+    return char(this.#cased(
+      isPlain ? escape(point) : `[${ranges.map(rangeText).join("")}]`,
+    ));
   }
 
   /** Adds the other cases that JavaScript's flag does not. */
@@ -344,28 +335,25 @@ class Translator {
     return this.#flags.ascii ? sets.ascii : sets.unicode;
   }
 
-  #escape(): Item {
+  #escape(): Node {
     const start = this.#at - 1;
-    const char = this.#next("bad escape (end of pattern)");
-    if (/[dswDSW]/.test(char)) {
-      const negation = /[DSW]/.test(char) ? "^" : "";
-      const set = `[${negation}${this.#category(char)}]`;
-      return item(set);
-    }
-    if (char === "b" || char === "B") {
+    const letter = this.#next("bad escape (end of pattern)");
+    if (/[dsw]/.test(letter)) return char(`[${this.#category(letter)}]`);
+    if (/[DSW]/.test(letter)) return char(`[^${this.#category(letter)}]`);
+    if (letter === "b" || letter === "B") {
       const word = `[${this.#category("w")}]`;
-      const [one, other] = char === "b" ? ["!", "="] : ["=", "!"];
-      const js =
-        `(?:(?<=${word})(?${one}${word})|(?<!${word})(?${other}${word}))`;
-      return anchor(js);
+      const [one, other] = letter === "b" ? ["!", "="] : ["=", "!"];
+      return anchor(
+        `(?:(?<=${word})(?${one}${word})|(?<!${word})(?${other}${word}))`,
+      );
     }
-    if (char === "A") return anchor("^");
-    if (char === "Z") return anchor("$");
-    if (/[1-9]/.test(char)) {
-      const number = this.#groupNumber(char, start);
+    if (letter === "A") return anchor("^");
+    if (letter === "Z") return anchor("$");
+    if (/[1-9]/.test(letter)) {
+      const number = this.#groupNumber(letter, start);
       if (number !== undefined) return this.#reference(number, start);
     }
-    return this.#literal(this.#escapedPoint(char, start));
+    return this.#literal(this.#escapedPoint(letter, start));
   }
 
   /** The number in a back reference; nothing if it is an octal code. */
@@ -412,7 +400,7 @@ class Translator {
     return pointOf(char);
   }
 
-  #class(): Item {
+  #class(): Node {
     const start = this.#at - 1;
     const unfinished = "unterminated character set";
     const negated = this.#take("^");
@@ -421,8 +409,8 @@ class Translator {
     const negations: string[] = [];
     const member = (): number | undefined => {
       const at = this.#at;
-      const char = this.#next(unfinished, start);
-      if (char !== "\\") return pointOf(char);
+      const first = this.#next(unfinished, start);
+      if (first !== "\\") return pointOf(first);
       const escaped = this.#next(unfinished, start);
       if (!/[dswDSW]/.test(escaped)) {
         return this.#escapedPoint(escaped, at, true);
@@ -449,10 +437,10 @@ class Translator {
     this.#at++;
     const inner = this.#withCases(ranges).map(rangeText).join("") + categories;
     if (negations.length === 0) {
-      return this.#cased(`[${negated ? "^" : ""}${inner}]`);
+      return char(this.#cased(`[${negated ? "^" : ""}${inner}]`));
     }
     const any = (inner ? [`[${inner}]`, ...negations] : negations).join("|");
-    return this.#cased(negated ? `(?:(?!${any})[^])` : `(?:${any})`);
+    return char(this.#cased(negated ? `(?:(?!${any})[^])` : `(?:${any})`));
   }
 
   #expectMore(missing: string, start: number): true {
@@ -460,13 +448,13 @@ class Translator {
     return true;
   }
 
-  #group(isStart: boolean): Item | undefined {
+  #group(isStart: boolean): Node | undefined {
     const start = this.#at - 1;
     if (!this.#take("?")) return this.#capture(start);
     const char = this.#next("unexpected end of pattern");
     switch (char) {
       case ":":
-        return this.#nonCapturing(start);
+        return sequence([this.#body(start)]);
       case "#":
         this.#until(")", "missing ), unterminated comment");
         return undefined;
@@ -480,10 +468,8 @@ class Translator {
           "unknown extension ?<, a named group is (?P<name>…)",
           start,
         );
-      case ">": {
-        const { js, nullable, groups } = this.#body(start);
-        return { js: this.#atomic(js, start), kind: "other", nullable, groups };
-      }
+      case ">":
+        return this.#atomic(this.#body(start), start);
       case "(":
         throw this.#error("conditional patterns are not supported", start);
       case "P":
@@ -494,7 +480,7 @@ class Translator {
   }
 
   /** What stands in parentheses, to the closing one. */
-  #body(start: number): Item {
+  #body(start: number): Node {
     if (++this.#depth > MAX_DEPTH) {
       throw this.#error("nested too deeply", start);
     }
@@ -508,27 +494,17 @@ class Translator {
     return body;
   }
 
-  #nonCapturing(start: number): Item {
+  #capture(start: number, name?: string): Node {
+    const number = ++this.#groups;
+    if (name !== undefined) this.#names.set(name, number);
+    this.#open.add(number);
     const body = this.#body(start);
-    return { ...body, js: `(?:${body.js})`, kind: "other" };
+    this.#open.delete(number);
+    this.#sure.add(number);
+    return group(number, body);
   }
 
-  #capture(start: number, name?: string): Item {
-    const group = ++this.#groups;
-    if (name !== undefined) this.#names.set(name, group);
-    this.#open.add(group);
-    const { js, nullable, groups } = this.#body(start);
-    this.#open.delete(group);
-    this.#sure.add(group);
-    return {
-      js: `(?<g${group}>${js})`,
-      kind: "other",
-      nullable,
-      groups: [group, ...groups],
-    };
-  }
-
-  #named(start: number): Item {
+  #named(start: number): Node {
     if (this.#take("<")) {
       const name = this.#until(">", "missing >, unterminated name");
       if (!isGroupName(name)) {
@@ -550,7 +526,7 @@ class Translator {
     throw this.#error("unknown extension ?P", start);
   }
 
-  #reference(group: number, start: number): Item {
+  #reference(group: number, start: number): Node {
     if (group > this.#groups) {
       throw this.#error("invalid group reference", start);
     }
@@ -573,29 +549,29 @@ class Translator {
     if (this.#flags.ascii && this.#flags.ignoreCase) {
       throw this.#error("a reference is not supported with (?ai)", start);
     }
-    return { ...this.#cased(`\\k<g${group}>`), nullable: true };
+    return reference(this.#cased(`\\k<g${group}>`));
   }
 
-  #look(sign: string, start: number): Item {
+  #look(sign: "=" | "!" | "<=" | "<!", start: number): Node {
     const before = new Set(this.#sure);
-    const { js, groups } = this.#body(start);
+    const body = this.#body(start);
     if (sign.endsWith("!")) {
       this.#sure = before;
-      groups.forEach((group) => this.#unclear.add(group));
+      body.groups.forEach((group) => this.#unclear.add(group));
     }
-    return { js: `(?${sign}${js})`, kind: "look", nullable: true, groups };
+    return look(sign, body);
   }
 
-  #lookBehindOf(sign: string, start: number): Item {
+  #lookBehindOf(sign: "<=" | "<!", start: number): Node {
     const outer = this.#lookBehind;
     this.#lookBehind ??= this.#groups;
-    const look = this.#look(sign, start);
+    const node = this.#look(sign, start);
     this.#lookBehind = outer;
-    return look;
+    return node;
   }
 
   /** `(?i)` for all, `(?i:…)` for what is inside. */
-  #flagged(start: number, isStart: boolean): Item | undefined {
+  #flagged(start: number, isStart: boolean): Node | undefined {
     const text = this.#chars.slice(start, start + 30).join("");
     const match = /^\(\?([aimsux]*)(?:-([imsx]+))?([:)])/.exec(text);
     if (!match) throw this.#error("unknown extension or flag", start);
@@ -615,16 +591,8 @@ class Translator {
     if (end === ")") return undefined;
     const body = this.#body(start);
     this.#flags = outer;
-    return { ...body, js: `(?:${body.js})`, kind: "other" };
+    return sequence([body]);
   }
-}
-
-function item(js: string): Item {
-  return { js, kind: "other", nullable: false, groups: [] };
-}
-
-function anchor(js: string): Item {
-  return { js, kind: "anchor", nullable: true, groups: [] };
 }
 
 function rangeText([low, high]: Range): string {

@@ -7,9 +7,11 @@ import {
   CONTROLS,
   isGroupName,
   PatternError,
-  translate,
-  type Translation,
+  type PythonPattern,
+  readPattern,
 } from "./_python_regex.ts";
+import { type ExecOptions, LinearMatcher, type Offsets } from "./_linear.ts";
+import { anchor, sequence, toSource, weigh } from "./_pattern.ts";
 import { FmfError } from "./errors.ts";
 
 /** Options of {@linkcode compilePattern}. */
@@ -37,8 +39,14 @@ export interface Pattern {
   replaceAll(text: string, template: string): string;
 }
 
-/** Patterns come from metadata, and an engine that backtracks takes its time for long texts. */
+/** Patterns come from metadata that may be foreign: no text may keep them busy for long. */
 const MAX_TEXT = 65_536;
+
+/** Steps that the engine of the platform, which backtracks, may need at worst. */
+const MAX_STEPS = 1e8;
+
+/** Steps that may be made otherwise; each takes longer. */
+const MAX_LINEAR_STEPS = 3e7;
 
 const MAX_CACHED = 1000;
 
@@ -49,7 +57,11 @@ const cache = new Map<string, CompiledPattern>();
  *
  * Not supported, and an error: conditionals (`(?(1)…)`), named characters
  * (`\N{…}`), and references to groups that need not have taken part.
- * Texts longer than 65 536 characters are refused when it comes to matching.
+ *
+ * Whatever the pattern, matching ends in time: texts longer than 65 536
+ * characters are refused; where an engine that backtracks could need too many
+ * steps, as with `(a+)+$`, the pattern is matched in another, linear way, which
+ * knows no references, no atomic groups and no groups in look-arounds.
  *
  * @throws {FmfError} of kind `filter` when the pattern is invalid or not
  * supported; the methods of the result throw it for texts that are too long,
@@ -81,114 +93,66 @@ function invalid(what: string, text: string, error: unknown): FmfError {
   });
 }
 
+/** Finds matches in texts, in one of two ways. */
+interface Matcher {
+  /** Whether there is a match. */
+  found(text: string): boolean;
+  /** The first match from an offset on. */
+  first(text: string, at: number): Offsets | undefined;
+  /** A match that begins at an offset and does not end there. */
+  notEmpty(text: string, at: number): Offsets | undefined;
+}
+
 class CompiledPattern implements Pattern {
   readonly text: string;
-  readonly #translation: Translation;
-  readonly #search: RegExp;
-  #whole: RegExp | undefined;
-  #notEmpty: RegExp | undefined;
+  readonly #pattern: PythonPattern;
+  readonly #search: SafeMatcher;
+  #whole: SafeMatcher | undefined;
   readonly #templates = new Map<string, Part[]>();
 
   constructor(text: string, ignoreCase: boolean) {
     this.text = text;
     try {
-      this.#translation = translate(text, ignoreCase);
-      this.#search = this.#compile(this.#translation.source, "g");
-      this.#search.test(""); // the engine looks at the size when it is first used
+      this.#pattern = readPattern(text, ignoreCase);
+      this.#search = new SafeMatcher(text, this.#pattern);
     } catch (error) {
       throw invalid("pattern", text, error);
     }
   }
 
-  #compile(source: string, flags = ""): RegExp {
-    return new RegExp(
-      source,
-      `u${this.#translation.ignoreCase ? "i" : ""}${flags}`,
-    );
-  }
-
-  #checkLength(text: string): void {
-    if (text.length > MAX_TEXT) {
-      throw new FmfError(
-        "filter",
-        `a text of ${text.length} characters is too long to match, at most ${MAX_TEXT} are allowed`,
-        { text: this.text },
-      );
-    }
-  }
-
   found(text: string): boolean {
-    this.#checkLength(text);
-    return this.#exec(text, 0) !== null;
+    return this.#search.for(text).found(text);
   }
 
   matchesWhole(text: string): boolean {
-    this.#checkLength(text);
-    this.#whole ??= this.#compile(
-      `^(?:${this.#translation.source})(?=\\n?$)`,
-    );
-    return this.#whole.test(text);
+    this.#whole ??= new SafeMatcher(this.text, {
+      ...this.#pattern,
+      root: sequence([anchor("^"), this.#pattern.root, anchor("(?=\\n?$)")]),
+    });
+    return this.#whole.for(text).found(text);
   }
 
   replaceAll(text: string, template: string): string {
     const parts = this.#template(template);
-    this.#checkLength(text);
+    const matcher = this.#search.for(text);
     let result = "";
     let end = 0;
-    for (const { 0: match, index, groups } of this.#matches(text)) {
-      result += text.slice(end, index);
+    for (const offsets of matchesOf(matcher, text)) {
+      result += text.slice(end, offsets[0]);
       for (const part of parts) {
-        result += typeof part === "string"
-          ? part
-          : part === 0
-          ? match
-          : groups?.[`g${part}`] ?? "";
+        if (typeof part === "string") result += part;
+        else result += text.slice(offsets[2 * part], offsets[2 * part + 1]);
       }
-      end = index + match.length;
+      end = offsets[1];
     }
     return result + text.slice(end);
-  }
-
-  /** The first match from an offset on. */
-  #exec(text: string, at: number): RegExpExecArray | null {
-    for (; at <= text.length; at++) {
-      this.#search.lastIndex = at;
-      const match = this.#search.exec(text);
-      // V8 finds assertions to hold also within a character beyond U+FFFF
-      if (!match || !isWithinCharacter(text, match.index)) return match;
-      at = match.index;
-    }
-    return null;
-  }
-
-  /** All matches as Python counts them: where an empty one was found, one that is not empty may follow. */
-  *#matches(text: string): Generator<RegExpExecArray> {
-    const { source } = this.#translation;
-    const notEmpty = this.#notEmpty ??= this.#compile(
-      `(?=(?<rest>[^]*))(?:${source})(?!\\k<rest>$)`,
-      "y",
-    );
-    let wasEmpty = false;
-    for (let at = 0; at <= text.length;) {
-      let match: RegExpExecArray | null = null;
-      if (wasEmpty) {
-        notEmpty.lastIndex = at;
-        match = notEmpty.exec(text);
-        at += text.codePointAt(at)! > 0xffff ? 2 : 1;
-      }
-      match ??= this.#exec(text, at);
-      if (!match) return;
-      yield match;
-      at = match.index + match[0].length;
-      wasEmpty = match[0] === "";
-    }
   }
 
   #template(template: string): Part[] {
     let parts = this.#templates.get(template);
     if (!parts) {
       try {
-        parts = parseTemplate(template, this.#translation);
+        parts = parseTemplate(template, this.#pattern);
       } catch (error) {
         throw invalid("replacement", template, error);
       }
@@ -200,14 +164,141 @@ class CompiledPattern implements Pattern {
   }
 }
 
-function isWithinCharacter(text: string, index: number): boolean {
-  return index > 0 && text.codePointAt(index - 1)! > 0xffff;
+/** All matches as Python counts them: where an empty one was found, one that is not empty may follow. */
+function* matchesOf(matcher: Matcher, text: string): Generator<Offsets> {
+  let wasEmpty = false;
+  for (let at = 0; at <= text.length;) {
+    let match: Offsets | undefined;
+    if (wasEmpty) {
+      match = matcher.notEmpty(text, at);
+      at += text.codePointAt(at)! > 0xffff ? 2 : 1;
+    }
+    if (!match && at <= text.length) match = matcher.first(text, at);
+    if (!match) return;
+    yield match;
+    at = match[1];
+    wasEmpty = match[0] === match[1];
+  }
+}
+
+/** Chooses how to match a text. */
+class SafeMatcher {
+  readonly #text: string;
+  readonly #pattern: PythonPattern;
+  readonly #engine: EngineMatcher;
+  readonly #choices: number;
+  readonly #unbounded: number;
+  #linear: LinearMatcher | undefined;
+
+  constructor(text: string, pattern: PythonPattern) {
+    this.#text = text;
+    this.#pattern = pattern;
+    this.#engine = new EngineMatcher(pattern);
+    const { choices, unbounded } = weigh(pattern.root);
+    this.#choices = choices;
+    this.#unbounded = unbounded;
+  }
+
+  for(text: string): Matcher {
+    const { length } = text;
+    if (length > MAX_TEXT) {
+      throw this.#error(
+        `a text of ${length} characters is too long to match, at most ${MAX_TEXT} are allowed`,
+      );
+    }
+    const steps = 2 ** this.#choices * (length + 1) ** (this.#unbounded + 1);
+    return steps <= MAX_STEPS ? this.#engine : this.#linearMatcher();
+  }
+
+  #linearMatcher(): Matcher {
+    const { root, ignoreCase, groups } = this.#pattern;
+    const matcher = this.#linear ??= LinearMatcher.of(root, ignoreCase, groups);
+    if (!matcher) {
+      throw this.#error(
+        "the pattern could take too long: it repeats what repeats, many times or beside references, atomic groups or groups in look-arounds",
+      );
+    }
+    matcher.budget = MAX_LINEAR_STEPS;
+    const exec = (text: string, at: number, options?: ExecOptions) => {
+      try {
+        return matcher.exec(text, at, options);
+      } catch (cause) {
+        if (!(cause instanceof RangeError)) throw cause;
+        throw this.#error("the pattern takes too long on this text");
+      }
+    };
+    return {
+      found: (text) => exec(text, 0) !== undefined,
+      first: exec,
+      notEmpty: (text, at) => exec(text, at, { sticky: true, notEmpty: true }),
+    };
+  }
+
+  #error(reason: string): FmfError {
+    return new FmfError("filter", reason, { text: this.#text });
+  }
+}
+
+/** Matches by the engine of the platform. */
+class EngineMatcher implements Matcher {
+  readonly #source: string;
+  readonly #flags: string;
+  readonly #groups: number;
+  readonly #test: RegExp;
+  #search: RegExp | undefined;
+  #notEmpty: RegExp | undefined;
+
+  constructor({ root, ignoreCase, groups }: PythonPattern) {
+    this.#source = toSource(root);
+    this.#flags = ignoreCase ? "iu" : "u";
+    this.#groups = groups;
+    this.#test = new RegExp(this.#source, this.#flags);
+    this.#test.test(""); // what is too large shows when it is first used
+  }
+
+  found(text: string): boolean {
+    return /[\ud800-\udbff]/.test(text)
+      ? this.first(text, 0) !== undefined
+      : this.#test.test(text);
+  }
+
+  first(text: string, at: number): Offsets | undefined {
+    this.#search ??= new RegExp(this.#source, this.#flags + "dg");
+    for (; at <= text.length; at++) {
+      this.#search.lastIndex = at;
+      const match = this.#search.exec(text);
+      if (!match) return undefined;
+      const { index } = match;
+      // V8 finds assertions to hold also within a character beyond U+FFFF
+      const isWithin = index > 0 && text.codePointAt(index - 1)! > 0xffff;
+      if (!isWithin) return this.#offsets(match);
+      at = index;
+    }
+  }
+
+  notEmpty(text: string, at: number): Offsets | undefined {
+    this.#notEmpty ??= new RegExp(
+      `(?=(?<rest>[^]*))(?:${this.#source})(?!\\k<rest>$)`,
+      this.#flags + "dy",
+    );
+    this.#notEmpty.lastIndex = at;
+    const match = this.#notEmpty.exec(text);
+    return match ? this.#offsets(match) : undefined;
+  }
+
+  #offsets({ index, 0: { length }, indices }: RegExpExecArray): Offsets {
+    const offsets = [index, index + length];
+    for (let group = 1; group <= this.#groups; group++) {
+      offsets.push(...indices?.groups?.[`g${group}`] ?? [0, 0]);
+    }
+    return offsets;
+  }
 }
 
 /** Text, or the number of a group; 0 is the whole match. */
 type Part = string | number;
 
-function parseTemplate(template: string, pattern: Translation): Part[] {
+function parseTemplate(template: string, pattern: PythonPattern): Part[] {
   const escapes =
     /\\(?:g(?:<([^>]*)>)?|([0-3][0-7]{2}|0[0-7]?|[4-7][0-7]{2}|[1-9][0-9]?)|([^]?))/gu;
   const parts: Part[] = [];
@@ -248,7 +339,7 @@ const TEMPLATE_CONTROLS: Readonly<Record<string, string>> = {
 
 function groupOf(
   name: string,
-  { groups, names, unclear }: Translation,
+  { groups, names, unclear }: PythonPattern,
   fail: (message: string) => PatternError,
 ): number {
   const isNumber = /^[0-9]+$/.test(name);

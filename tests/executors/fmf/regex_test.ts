@@ -267,6 +267,140 @@ Deno.test("matching refuses texts that are too long to bound its time", () => {
   ) thrown(action, FmfError, "65537 characters is too long");
 });
 
+const LONG = "a".repeat(60_000);
+
+for (
+  const [pattern, text, isFound] of [
+    ["(a+)+$", `${"a".repeat(40)}!`, false],
+    ["(a+)+$", LONG, true],
+    ["(a|a)*!", LONG, false],
+    ["(a|aa)+$", `${LONG}!`, false],
+    ["(.*)*x", LONG, false],
+    ["(\\w+\\s?)+$", `${LONG} !`, false],
+    ["^(([a-z])+.)+[A-Z]([a-z])+$", LONG, false],
+    ["(a?){40}a{40}", "a".repeat(40), true],
+    [`${"a?".repeat(30)}${"a".repeat(30)}$`, "a".repeat(30), true],
+    [".*.*.*.*=", LONG, false],
+    ["(?:(?:a|b)*c|(?:a|b)*d)*e", LONG, false],
+    ["\\b(\\w+-?)*(?=!)", `x ${LONG}-é!`, true],
+    ["(?m)(^a*$\\n?)*b\\Z", `${"aaa\n".repeat(9999)}b`, true],
+    ["(?i)(A+)+!", `${LONG}!`, true],
+  ] as const
+) {
+  Deno.test(`found() ends in time for ${pattern.slice(0, 30)} in ${text.length} characters`, () => {
+    const start = performance.now();
+    strictEqual(found(pattern, text), isFound);
+    ok(performance.now() - start < 20_000);
+  });
+}
+
+Deno.test("patterns that no way of matching bounds are refused when it comes to it", () => {
+  for (
+    const pattern of [
+      "(a)\\1(a+)+$",
+      "(?=(a+)+$)b",
+      "(?>(a+)+)(b+)+c",
+      "((a{1,20}){1,20}){1,20}b",
+    ]
+  ) {
+    strictEqual(compilePattern(pattern).text, pattern);
+    thrown(() => found(pattern, LONG), FmfError, "could take too long");
+  }
+  thrown(
+    () => replaced("(a|b)*c|a", "", LONG),
+    FmfError,
+    "takes too long on this text",
+  );
+});
+
+Deno.test("both ways of matching give the same", () => {
+  // the addition matches nothing, but has what could take too long
+  const slow = (pattern: string) => `(?:${pattern})(?:(?:\\x00+)+\\x01)?`;
+  const piece = fc.constantFrom(
+    "a",
+    "b",
+    "é",
+    ".",
+    "[^a]",
+    "[ab]",
+    "\\w",
+    "\\W",
+    "\\s",
+    "^",
+    "$",
+    "\\b",
+    "\\B",
+    "\\A",
+    "\\Z",
+    "(?m:^)",
+    "(?i:B)",
+    "(?=a)",
+    "(?<!b)",
+    "(",
+    "(?:",
+    ")",
+    "|",
+    "*",
+    "+",
+    "?",
+    "{2}",
+    "{1,2}",
+    "{,2}",
+    "\n",
+    "\u{1f600}",
+  );
+  const texts = fc.string({
+    unit: fc.constantFrom(..."aabBé \n\u{1f600}"),
+    maxLength: 8,
+  });
+  let compared = 0;
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 10 }), texts, (pieces, text) => {
+      let one, other;
+      try {
+        one = compilePattern(pieces.join(""));
+        other = compilePattern(slow(pieces.join("")));
+        one.found(text);
+        other.found(text);
+      } catch (error) {
+        ok(error instanceof FmfError);
+        return;
+      }
+      compared++;
+      strictEqual(one.found(text), other.found(text));
+      strictEqual(one.matchesWhole(text), other.matchesWhole(text));
+      strictEqual(
+        one.replaceAll(text, "<\\g<0>>"),
+        other.replaceAll(text, "<\\g<0>>"),
+      );
+    }),
+    { numRuns: 1500 },
+  );
+  ok(compared > 150);
+});
+
+Deno.test("groups hold the same in both ways of matching", () => {
+  for (
+    const [pattern, text, result] of [
+      ["(a+)+(b)?", "aab aa", "[aa|b] [aa|]"],
+      ["(?:(a)|(b))+", "aab", "[a|b]"],
+      ["(?P<x>\\w+?)(\\d*)$", "ab12", "[ab|12]"],
+    ]
+  ) {
+    const slow = `${pattern}(?:(?:\\x00+)+\\x01)?`;
+    if (!pattern.startsWith("(?:")) {
+      strictEqual(replaced(pattern, "[\\1|\\2]", text), result);
+      strictEqual(replaced(slow, "[\\1|\\2]", text), result);
+    } else {
+      thrown(
+        () => replaced(slow, "[\\1|\\2]", text),
+        FmfError,
+        "is not supported here",
+      );
+    }
+  }
+});
+
 Deno.test("compilePattern() gives a pattern or an FmfError, whatever the text", () => {
   const piece = fc.oneof(
     fc.constantFrom(
