@@ -70,7 +70,7 @@ class AdHocRun {
   readonly #happenings = new Channel<Happening>({
     capacity: Number.MAX_SAFE_INTEGER,
   });
-  /** What ends the setup or test of a system. */
+  /** What ends the setup or test of a system, which is not used any more after that. */
   readonly #aborts = new Map<System, AbortController>();
   /** Ends the waiting for systems. */
   readonly #leave = new AbortController();
@@ -81,7 +81,7 @@ class AdHocRun {
   readonly #history = new Map<string, EarlierAttempt[]>();
   /** The last ingest of tests that are run again. */
   readonly #ingesting = new Map<string, Promise<void>>();
-  readonly #tasks = new Set<Promise<void>>();
+  readonly #tasks = new Set<Promise<unknown>>();
   #stall?: Disposable;
 
   constructor(
@@ -144,9 +144,13 @@ class AdHocRun {
 
   /** Starts something that posts what came of it; its failure would be one of ours. */
   #spawn(work: Promise<void>): void {
-    const task: Promise<void> = work
-      .catch((error) => this.#happenings.close(error))
-      .finally(() => this.#tasks.delete(task));
+    const task: Promise<unknown> = work.then(
+      () => this.#tasks.delete(task),
+      (error) => {
+        this.#tasks.delete(task);
+        this.#happenings.close(error);
+      },
+    );
     this.#tasks.add(task);
   }
 
@@ -223,7 +227,9 @@ class AdHocRun {
   }
 
   async #setUp(system: System): Promise<void> {
-    const { signal } = this.#abortFor(system);
+    const abort = new AbortController();
+    const { signal } = abort;
+    this.#aborts.set(system, abort);
     let began: number | undefined;
     try {
       this.#watchForLoss(system);
@@ -239,12 +245,6 @@ class AdHocRun {
         : this.#environment.now() - began;
       this.#post({ type: "setup-failed", system, error, ms });
     }
-  }
-
-  #abortFor(system: System): AbortController {
-    const abort = new AbortController();
-    this.#aborts.set(system, abort);
-    return abort;
   }
 
   #watchForLoss(system: System): void {
@@ -263,7 +263,7 @@ class AdHocRun {
       const error = asError(thrown);
       return this.#post({ type: "no-artifacts", system, error });
     }
-    const { signal } = this.#abortFor(system);
+    const { signal } = this.#aborts.get(system)!;
     const outcome = await this.#steps.runTest(system, test, {
       attempt,
       artifacts,

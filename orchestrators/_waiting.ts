@@ -37,27 +37,39 @@ export interface OverrunOptions<T> {
  *
  * @throws the reason of the signal if the work was given up
  */
-export async function untilEnd<T>(
+export function untilEnd<T>(
   work: Promise<T>,
   { environment, signal, grace, cut, late }: OverrunOptions<T>,
 ): Promise<T> {
-  const given = Promise.withResolvers<never>();
-  using timers = new DisposableStack();
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  let timer: Disposable | undefined;
+  let givenUp = false;
   const giveUp = () => {
-    given.reject(signal.reason);
-    work.then(late, () => {});
+    givenUp = true;
+    reject(signal.reason);
   };
   const told = () => {
-    timers.use(environment.after(grace, () => {
+    timer = environment.after(grace, () => {
       if (!cut) return giveUp();
       cut();
-      timers.use(environment.after(grace, giveUp));
-    }));
+      timer = environment.after(grace, giveUp);
+    });
+  };
+  const ended = () => {
+    signal.removeEventListener("abort", told);
+    timer?.[Symbol.dispose]();
   };
   if (signal.aborted) told();
   else signal.addEventListener("abort", told, { once: true });
-  timers.defer(() => signal.removeEventListener("abort", told));
-  return await Promise.race([work, given.promise]);
+  work.then((value) => {
+    ended();
+    if (givenUp) late?.(value);
+    else resolve(value);
+  }, (error) => {
+    ended();
+    reject(error);
+  });
+  return promise;
 }
 
 /**
