@@ -41,6 +41,7 @@ const SHARED = new Set([
 /** Implementations that may import siblings: those which choose among them, and variants with their base. */
 const MAY_IMPORT_SIBLINGS: Record<string, RegExp> = {
   "provisioners/from_string.ts": /./,
+  "executors/beakerlib.ts": /^executors\/fmf\//,
 };
 
 const EXTERNAL = [

@@ -19,7 +19,11 @@ export type Phase = "prepare" | "finish";
 
 /** One step of a phase. */
 export type Step =
-  | { readonly how: "install"; readonly packages: readonly string[] }
+  | {
+    readonly how: "install";
+    readonly required: readonly string[];
+    readonly recommended?: readonly string[];
+  }
   | { readonly how: "shell"; readonly script: string };
 
 /**
@@ -48,7 +52,7 @@ export function stepsOf(
     if (how === "install" && phase === "prepare") {
       return [{
         how,
-        packages: texts(rest.package, `"package" of "${phase}"`),
+        required: texts(rest.package, `"package" of "${phase}"`),
       }];
     }
     if (how === "shell") {
@@ -149,7 +153,7 @@ class StepExecution {
       stderr: "piped",
       heartbeat,
       setup: this.#step.how === "install"
-        ? installScript(work, this.#step.packages)
+        ? installScript(work, this.#step.required, this.#step.recommended)
         : planSetupScript(work, this.#step.script, environment),
     });
     const output = command.output.getReader();
@@ -238,7 +242,7 @@ class StepExecution {
 const KEPT = 4 * 1024 * 1024;
 
 function describe(step: Step): string {
-  if (step.how === "install") return `installing ${step.packages.join(", ")}`;
+  if (step.how === "install") return `installing ${step.required.join(", ")}`;
   const script = step.script.trim();
   const [line] = script.split("\n", 1);
   const shown = line!.length > 80 ? line!.slice(0, 80) : line!;

@@ -35,6 +35,7 @@ import {
   testSetupScript,
   WorkDirectory,
 } from "./scripts.ts";
+import type { Variant } from "./variant.ts";
 
 /** Tests that can be run: what `discover()` gives, or an object of your own. */
 export interface RunnableTests {
@@ -119,6 +120,19 @@ interface Plan {
   readonly steps: Readonly<Record<Phase, readonly Step[]>>;
 }
 
+let setVariant: (executor: FmfExecutor, variant: Variant) => void;
+
+/** An executor for tests of another kind; for modules of this package. */
+export function createVariant(
+  connection: Connection,
+  options: FmfExecutorOptions,
+  variant: Variant,
+): FmfExecutor {
+  const executor = new FmfExecutor(connection, options);
+  setVariant(executor, variant);
+  return executor;
+}
+
 /**
  * Runs tests of the Flexible Metadata Format on one system, one at a time. The
  * system needs bash (4.2 or newer), `setsid`, rsync or tar, a mounted `/proc`
@@ -133,6 +147,11 @@ interface Plan {
  * the connection is lost, or this program is killed, the system ends the test by
  * itself. A test may restart the system: see `executors/executor` for what it
  * reports and `ATEX_TEST_CONTROL` for how.
+ *
+ * Shell tests need not write to that channel themselves, there are commands in
+ * their `PATH`: `atex-report-result NAME STATUS [LOG]` for a part of the test,
+ * `atex-file-submit -l FILE`, `atex-reboot [-c COMMAND]`, `atex-abort`. They have
+ * the names and the options that tests for tmt, rstrnt and rhts expect, too.
  *
  * Needs the permissions to run programs, to read the tests, and to read and
  * write the artifacts.
@@ -158,6 +177,7 @@ export class FmfExecutor implements Executor {
   readonly #emit: Emit;
   readonly #setupTimeout: number;
   readonly #exitGrace: number;
+  #variant: Variant = {};
   #plan: Plan | undefined;
   /** Name of the work directory; absent unless started. */
   #name: string | undefined;
@@ -165,6 +185,10 @@ export class FmfExecutor implements Executor {
   #heartbeat: Heartbeat | undefined;
   #active: { cancel: AbortController; over: Promise<unknown> } | undefined;
   #stopping: Promise<void> | undefined;
+
+  static {
+    setVariant = (executor, variant) => executor.#variant = variant;
+  }
 
   /**
    * Only stores the options. The connection stays yours: connect it before
@@ -222,6 +246,10 @@ export class FmfExecutor implements Executor {
       this.#work = await this.#makeWork(this.#name, signal);
       await this.#upload(this.#work, signal);
       await this.#carryOut("prepare", signal);
+      const { packages } = this.#variant;
+      if (packages) {
+        await this.#step("prepare", { how: "install", ...packages }, signal);
+      }
       return this;
     } catch (error) {
       await this[Symbol.asyncDispose]();
@@ -324,7 +352,8 @@ export class FmfExecutor implements Executor {
   }
 
   async #makeWork(name: string, signal?: AbortSignal): Promise<WorkDirectory> {
-    const { argv, stdin } = startCommand(name);
+    const { canReboot = true } = this.#connection;
+    const { argv, stdin } = startCommand(name, canReboot);
     let text;
     try {
       text = await run(this.#connection, argv, {
@@ -386,25 +415,29 @@ export class FmfExecutor implements Executor {
   }
 
   async #carryOut(phase: Phase, signal?: AbortSignal): Promise<void> {
+    for (const step of this.#plan!.steps[phase]) {
+      await this.#step(phase, step, signal);
+    }
+  }
+
+  async #step(phase: Phase, step: Step, signal?: AbortSignal): Promise<void> {
     const work = this.#work!;
-    const { environment, steps } = this.#plan!;
+    const { environment } = this.#plan!;
     const variables = mergeEnvironments(environment, this.#options.env!, {
       TMT_TREE: work.tests,
       TMT_PLAN_ENVIRONMENT_FILE: work.planEnvironment,
     });
-    for (const step of steps[phase]) {
-      await carryOut(step, {
-        connection: this.#connection,
-        work,
-        phase,
-        environment: entriesOf(variables),
-        timeout: this.#setupTimeout,
-        exitGrace: this.#exitGrace,
-        heartbeat: this.#heartbeat,
-        emit: this.#emit,
-        signal,
-      });
-    }
+    await carryOut(step, {
+      connection: this.#connection,
+      work,
+      phase,
+      environment: entriesOf(variables),
+      timeout: this.#setupTimeout,
+      exitGrace: this.#exitGrace,
+      heartbeat: this.#heartbeat,
+      emit: this.#emit,
+      signal,
+    });
   }
 
   async #runTest(
@@ -441,7 +474,8 @@ export class FmfExecutor implements Executor {
         emit: this.#emit,
         signal: options.signal,
       });
-      const exitCode = await test.run();
+      const code = await test.run();
+      const exitCode = this.#variant.exitCode?.(code, reporter) ?? code;
       await reporter.finish({ exitCode });
       return exitCode;
     } catch (error) {
@@ -479,6 +513,7 @@ export class FmfExecutor implements Executor {
         this.#options.env!,
         { TMT_TREE: work.tests },
         env,
+        this.#variant.environment?.(work) ?? {},
       );
       const setup = testSetupScript(work, {
         test: data.test,
@@ -487,6 +522,7 @@ export class FmfExecutor implements Executor {
         terminal: data.tty === true,
         metadata: await metadataYaml(data),
         environment: entriesOf(environment),
+        more: this.#variant.setup?.(work),
       });
       return { setup, duration: parseDuration(data.duration ?? "5m") };
     } catch (cause) {

@@ -3,6 +3,7 @@
  * first, which looks whether there is one.
  */
 import { packageArguments, PACKAGES } from "./_packages.ts";
+import { HELPER_NAMES, HELPERS } from "./helpers.ts";
 import { WRAPPER } from "./wrapper.ts";
 
 /** Paths on the system, below the work directory. */
@@ -38,9 +39,14 @@ export class WorkDirectory {
     return `${this.path}/plan`;
   }
 
-  /** Programs that are put in front of the tests' `PATH`, if it exists. */
+  /** The commands for tests, in front of their `PATH`. */
   get bin(): string {
     return `${this.path}/bin`;
+  }
+
+  /** The same commands as functions, where no file can be executed. */
+  get functions(): string {
+    return `${this.path}/functions`;
   }
 
   /** The program that runs tests. */
@@ -75,12 +81,16 @@ export function quote(text: string): string {
 
 /**
  * The command that looks for what is needed and makes the work directory. Its
- * arguments are used by the script: name of the directory, lengths of the two
- * files that it reads from standard input.
+ * arguments are used by the script: name of the directory, whether a test can
+ * restart the system (`""` if not), names of the commands for tests, lengths of
+ * the three files that it reads from standard input.
  *
  * What it prints is for {@linkcode readStart}.
  */
-export function startCommand(name: string): { argv: string[]; stdin: string } {
+export function startCommand(
+  name: string,
+  canReboot: boolean,
+): { argv: string[]; stdin: string } {
   const script = `\
 name=$1
 say() { printf '%s %s\\n' "$name" "$*"; }
@@ -105,10 +115,18 @@ for base in /var /var/tmp "\${TMPDIR:-/tmp}"; do
   break
 done
 [ -n "$work" ] || { lacks "a directory to work in: cannot write to /var, /var/tmp and \${TMPDIR:-/tmp}"; exit 0; }
+shift
 bash -c '
-  IFS= read -r -N "$2" wrapper && IFS= read -r -N "$3" packages || exit
-  printf %s "$wrapper" >"$1/wrapper" && printf %s "$packages" >"$1/packages" && : >"$1/plan_env"
-' bash "$work" "$2" "$3" || { rm -rf "$work"; exit 1; }
+  cd "$1" || exit
+  IFS= read -r -N "$4" wrapper && IFS= read -r -N "$5" packages && IFS= read -r -N "$6" helpers || exit
+  printf %s "$wrapper" >wrapper && printf %s "$packages" >packages && : >plan_env && : >control.lock || exit
+  printf "work=%q can_reboot=%q\\n%s" "$1" "$2" "$helpers" >helpers && mkdir bin || exit
+  for name in $3; do printf "#!%s -p\\n. %q\\n" "$BASH" "$1/helpers" >"bin/$name" || exit; done
+  chmod 0755 bin/*
+  [[ -x bin/atex-abort ]] || for name in $3; do
+    printf "%s() { \"\\$BASH\" -p %q \"\\$@\"; }; export -f %s\\n" "$name" "$1/bin/$name" "$name" || exit
+  done >functions
+' bash "$work" "$@" || { rm -rf "$work"; exit 1; }
 read -r boot </proc/sys/kernel/random/boot_id
 say "boot $boot"
 say "work $work"
@@ -120,10 +138,13 @@ say "work $work"
       script,
       "atex",
       name,
+      canReboot ? "1" : "",
+      HELPER_NAMES.join(" "),
       String(WRAPPER.length),
       String(PACKAGES.length),
+      String(HELPERS.length),
     ],
-    stdin: WRAPPER + PACKAGES,
+    stdin: WRAPPER + PACKAGES + HELPERS,
   };
 }
 
@@ -221,6 +242,8 @@ export interface TestSetup {
   readonly metadata: string;
   /** Entries `NAME=value`. */
   readonly environment: readonly string[];
+  /** More commands for bash. */
+  readonly more?: string | undefined;
 }
 
 /**
@@ -240,6 +263,7 @@ export function testSetupScript(work: WorkDirectory, setup: TestSetup): string {
   if (terminal) lines.push("with_log install_terminal");
   lines.push(
     writeFile("metadata.yaml", setup.metadata, "the metadata"),
+    ...(setup.more ? [setup.more] : []),
     ...writeRunnable(work, setup.test, setup.environment, "the test"),
   );
   return lines.join("\n");
@@ -270,10 +294,11 @@ export function planSetupScript(
 export function installScript(
   work: WorkDirectory,
   packages: readonly string[],
+  recommended: readonly string[] = [],
 ): string {
   return [
     `. ${quote(work.packages)}`,
-    installCall(packages, []),
+    installCall(packages, recommended),
     'cat "$state/setup.log"',
   ].join("\n");
 }
@@ -298,6 +323,7 @@ if [ -f "$TMT_PLAN_ENVIRONMENT_FILE" ]; then
   set -o allexport; . "$TMT_PLAN_ENVIRONMENT_FILE"; set +o allexport
 fi
 if [ -d ${quote(work.bin)} ]; then export PATH=${quote(work.bin)}:"$PATH"; fi
+if [ -e ${quote(work.functions)} ]; then . ${quote(work.functions)}; fi
 set -e -o pipefail
 ${text}
 `;
