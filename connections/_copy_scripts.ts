@@ -86,7 +86,8 @@ ${TELL}`,
 
 /**
  * Makes the directories that are needed. A directory is then `empty` or `full`;
- * the place of a file is `free` or a `directory`.
+ * the place of a file is `free`, a `directory`, or something `special` like a
+ * device.
  */
 export function destination(
   path: string,
@@ -98,7 +99,9 @@ export function destination(
 if [ -z "$(ls -A .)" ]; then kind=empty; else kind=full; fi
 ${TELL}`
       : `mkdir -p "$2" || exit
-if [ -d "$1" ]; then kind=directory; else kind=free; fi
+if [ -d "$1" ]; then kind=directory
+elif [ -e "$1" ] && [ ! -f "$1" ]; then kind=special
+else kind=free; fi
 ${TELL}`,
     path,
     path.slice(0, path.lastIndexOf("/") + 1),

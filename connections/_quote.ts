@@ -20,6 +20,9 @@ export function quoteForRsync(argv: readonly string[]): string {
   return argv.map((word) => `'${word.replaceAll("'", "''")}'`).join(" ");
 }
 
+/** To put in front of a command whose program may be missing: it then ends with 127. */
+export const IN_SHELL: readonly string[] = ["sh", "-c", 'exec "$@"', "sh"];
+
 /** Checks what no kind of connection can pass on. */
 export function checkArgv(argv: readonly string[]): void {
   if (argv.length === 0) throw new TypeError("Cannot run an empty command");
@@ -68,7 +71,7 @@ export function withVariables(
     ...(clear ? ["-i"] : []),
     ...variables,
     // env would take a program with "=" in its name for one more variable.
-    ...(argv[0].includes("=") ? ["sh", "-c", 'exec "$@"', "sh"] : []),
+    ...(argv[0].includes("=") ? IN_SHELL : []),
     ...argv,
   ];
 }

@@ -72,13 +72,14 @@ export interface CopyOptions extends SignalOptions {
  * If `from` is a directory, `to` becomes a directory like it: with what is in
  * it, its permissions and its time. If `from` is a file, `to` is the path of the
  * copy. A `from` that is a symbolic link is followed. The directories above
- * `to` are made if need be; what is in the way of the copy is replaced, but not
- * a directory by a file given as `from`. A relative `to` begins where a login
- * does.
+ * `to` are made if need be; what is in the way of the copy is replaced, but a
+ * file given as `from` replaces neither a directory nor a device. A relative
+ * `to` begins where a login does.
  *
  * A file that vanishes meanwhile is no error.
  *
  * @throws {Deno.errors.NotFound} if there is no `from`
+ * @throws {Deno.errors.IsADirectory} if `from` is a file and `to` a directory
  * @throws {TypeError} if a path or a name to exclude cannot be used
  * @throws {Error} if it cannot be copied; the `cause` is the {@linkcode CommandError} of the tool
  */
@@ -97,6 +98,7 @@ export async function upload(
  * other way round.
  *
  * @throws {Deno.errors.NotFound} if there is no `from`
+ * @throws {Deno.errors.IsADirectory} if `from` is a file and `to` a directory
  * @throws {TypeError} if a path or a name to exclude cannot be used
  * @throws {Error} if it cannot be copied; the `cause` is the {@linkcode CommandError} of the tool
  */
@@ -172,6 +174,12 @@ class Copy {
     if (format.to.kind === "directory") {
       throw new Deno.errors.IsADirectory(
         `${this.#title}: "${to.path}" is a directory`,
+      );
+    }
+    if (format.to.kind === "special") {
+      // rsync would replace /dev/null by a file.
+      throw new TypeError(
+        `${this.#title}: "${to.path}" is neither a file nor a directory`,
       );
     }
     const has = (tool: "rsync" | "tar") => format.from[tool] && format.to[tool];

@@ -31,7 +31,7 @@ import {
   type SignalOptions,
 } from "./connection.ts";
 import { remoteCommand } from "./_command.ts";
-import { withOptions } from "./_quote.ts";
+import { IN_SHELL, withOptions } from "./_quote.ts";
 import { rsyncBehindPrefix } from "./_rsync.ts";
 import { CommandError, runLocal } from "./process.ts";
 
@@ -97,6 +97,7 @@ export class PodmanConnection implements Connection {
     const said: string[] = [];
     for (const directly of direct === undefined ? [true, false] : [direct]) {
       const prefix = directly
+        // Runtimes end with 255 for a missing program, as if there were no container.
         ? [...enterCgroup(), runtime, "exec", id, ...IN_SHELL]
         : [podman, "exec", "-i", id];
       const failure = await tryToRun([...prefix, "true"], signal);
@@ -204,9 +205,6 @@ export class PodmanConnection implements Connection {
     );
   }
 }
-
-/** Runtimes end with 255 for a missing program, as if there were no container. */
-const IN_SHELL = ["sh", "-c", 'exec "$@"', "sh"];
 
 /** An ordinary user may start processes in a container from within the own session only. */
 function enterCgroup(): readonly string[] {

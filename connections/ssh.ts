@@ -58,7 +58,7 @@ import {
   type SignalOptions,
 } from "./connection.ts";
 import { remoteCommand } from "./_command.ts";
-import { checkArgv, quoteAll, withOptions } from "./_quote.ts";
+import { checkArgv, IN_SHELL, quoteAll, withOptions } from "./_quote.ts";
 import { rsyncCommand } from "./_rsync.ts";
 import { Sessions, shareLink } from "./_sessions.ts";
 import { type Forward, forward, type ForwardOptions } from "./_ssh_forward.ts";
@@ -476,9 +476,10 @@ export class SshConnection implements Connection {
   /** The command for the shell on the system. */
   #text(argv: readonly string[]): string {
     const { sudo } = this.#options;
+    // sudo ends with 1 for a missing program, and takes "A=B" for a variable.
     const become = sudo === undefined
       ? []
-      : ["sudo", "--non-interactive", "--user", sudo, "--"];
+      : ["sudo", "--non-interactive", "--user", sudo, "--", ...IN_SHELL];
     return `exec ${quoteAll([...become, ...argv])}`;
   }
 

@@ -105,8 +105,9 @@ Deno.test("a connection derived from LocalConnection needs nothing but local()",
   equal(text((await command.output()).stdout), "yes\n");
   const { code } = await wrapped.rsync([
     "--rsync-path=atex-no-such-program",
+    "--dry-run",
     "remote:/etc/passwd",
-    "/dev/null",
+    "nowhere",
   ]).output();
   equal(code, 12); // of rsync, for a remote shell that failed
 });

@@ -192,7 +192,9 @@ Deno.test("aborting ends a command and its children, and rejects with the reason
   );
   controller.abort(new Error("my reason"));
   await rejected(running, Error, "my reason");
-  deepEqual(await processesWith(`sleep ${number}`), []);
+  await until(async () =>
+    (await processesWith(`sleep ${number}`)).length === 0
+  );
 });
 
 Deno.test("aborting does not wait for a daemon that holds the pipes", async () => {

@@ -345,6 +345,13 @@ async function checkCopies(
         `"${to}/${name}" is a directory`,
       );
     }
+    await run(connection, ["mkfifo", `${to}/fifo`]);
+    await rejected(
+      upload(connection, `${original}/program`, `${to}/fifo`),
+      TypeError,
+      `"${to}/fifo" is neither a file nor a directory`,
+    );
+    await run(connection, sh('test -p "$1"', `${to}/fifo`));
     equal(await run(connection, ["ls", `${to}/directory`]), "");
   });
 

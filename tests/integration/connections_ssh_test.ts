@@ -735,7 +735,7 @@ Deno.test({
   ignore: ignore ||
     cannotRun("connections by ssh, with a password", podmanMissing(["debian"])),
   fn: async () => {
-    await using _place = await Place.make();
+    await using place = await Place.make();
     await using container = await Container.start({
       image: "debian",
       ssh: true,
@@ -770,12 +770,11 @@ Deno.test({
       });
       equal(await run(connection, ["id", "-un"]), "tester\n");
       equal((await run(connection, ["env"])).includes(password), false);
-      const { code } = await connection.rsync([
-        "remote:/etc/passwd",
-        "/dev/null",
-      ])
+      const copy = `${place.path}/copy`;
+      const { code } = await connection.rsync(["remote:/etc/passwd", copy])
         .output();
       equal(code, 0);
+      await Deno.remove(copy);
       looking = false;
       await looked;
       ok(looks > 2);
