@@ -1,4 +1,4 @@
-import { deepEqual, equal, notEqual } from "node:assert/strict";
+import { deepEqual, equal, notEqual, ok } from "node:assert/strict";
 import type { LocalCommand } from "../../connections/connection.ts";
 import { LocalConnection } from "../../connections/local.ts";
 import { output, run } from "../../connections/process.ts";
@@ -109,7 +109,7 @@ Deno.test("a connection derived from LocalConnection needs nothing but local()",
     "remote:/etc/passwd",
     "nowhere",
   ]).output();
-  equal(code, 12); // of rsync, for a remote shell that failed
+  ok(code === 12 || code === 127); // whichever end rsync hears first
 });
 
 Deno.test("a connection whose local() puts something behind the command has no rsync", () => {
