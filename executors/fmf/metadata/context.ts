@@ -4,7 +4,7 @@
  */
 import { FmfError, quote } from "./errors.ts";
 import { compilePattern, type Pattern } from "./regex.ts";
-import { fromPlain, textOf } from "./value.ts";
+import { compareText, fromPlain, textOf } from "./value.ts";
 
 /** What a dimension of a context may be: a value or several, of which each counts. */
 export type ContextValue = unknown;
@@ -288,19 +288,9 @@ function orderOf(
 }
 
 function compareParts(a: string, b: string): number {
-  if (!isNumber(a) || !isNumber(b)) return compareTexts(a, b);
+  if (!isNumber(a) || !isNumber(b)) return compareText(a, b);
   const [x, y] = [BigInt(a), BigInt(b)];
   return x < y ? -1 : x > y ? 1 : 0;
 }
 
 const isNumber = (part: string) => /^[0-9]+$/.test(part);
-
-/** Compares by code point; JavaScript's own order is another beyond U+FFFF. */
-function compareTexts(a: string, b: string): number {
-  const [x, y] = [Array.from(a), Array.from(b)];
-  for (let index = 0; index < Math.min(x.length, y.length); index++) {
-    const order = x[index].codePointAt(0)! - y[index].codePointAt(0)!;
-    if (order !== 0) return order;
-  }
-  return x.length - y.length;
-}

@@ -4,7 +4,6 @@
 import { DraftNode } from "./_draft.ts";
 import { checkVersion, findRoot, includedNames, MARKER } from "./_root.ts";
 import { FmfError, type FmfErrorPlace } from "./errors.ts";
-import { compareText } from "./node.ts";
 import {
   inside,
   isDirectory,
@@ -15,7 +14,13 @@ import {
   relativeTo,
 } from "./paths.ts";
 import { type FmfWarning, Tree } from "./tree.ts";
-import { type FmfMap, type FmfValue, isMap, typeName } from "./value.ts";
+import {
+  compareText,
+  type FmfMap,
+  type FmfValue,
+  isMap,
+  typeName,
+} from "./value.ts";
 import { decodeFile, parseYaml } from "./yaml.ts";
 
 /** Options of {@linkcode openTree}. */

@@ -3,7 +3,13 @@
  */
 import type { FmfErrorPlace } from "./errors.ts";
 import { relativeTo } from "./paths.ts";
-import { type FmfKey, type FmfMap, type FmfValue, toPlain } from "./value.ts";
+import {
+  compareText,
+  type FmfKey,
+  type FmfMap,
+  type FmfValue,
+  toPlain,
+} from "./value.ts";
 
 /** Options of {@linkcode FmfNode.climb}. */
 export interface ClimbOptions {
@@ -138,22 +144,6 @@ export class FmfNode {
   toObject(): Record<string, unknown> {
     return toPlain(this.data as FmfMap) as Record<string, unknown>;
   }
-}
-
-/** Compares texts by code points, as `Array.prototype.sort` wants it. */
-export function compareText(a: string, b: string): number {
-  const length = Math.min(a.length, b.length);
-  for (let i = 0; i < length; i++) {
-    const x = a.charCodeAt(i), y = b.charCodeAt(i);
-    if (x !== y) return rank(x) - rank(y);
-  }
-  return a.length - b.length;
-}
-
-/** Puts the halves of characters beyond U+FFFF behind all others. */
-function rank(unit: number): number {
-  if (unit < 0xd800) return unit;
-  return unit < 0xe000 ? unit + 0x2000 : unit - 0x800;
 }
 
 /** What messages say about a node. */

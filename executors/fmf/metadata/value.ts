@@ -225,6 +225,22 @@ function lookUp(map: FmfMap, key: FmfKey): FmfValue | undefined {
   for (const [other, value] of map) if (equal(other, key)) return value;
 }
 
+/** Compares texts by code points, as `Array.prototype.sort` wants it. */
+export function compareText(a: string, b: string): number {
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i++) {
+    const x = a.charCodeAt(i), y = b.charCodeAt(i);
+    if (x !== y) return rank(x) - rank(y);
+  }
+  return a.length - b.length;
+}
+
+/** Puts the halves of characters beyond U+FFFF behind all others. */
+function rank(unit: number): number {
+  if (unit < 0xd800) return unit;
+  return unit < 0xe000 ? unit + 0x2000 : unit - 0x800;
+}
+
 /** An independent deep copy. */
 export function copy<T extends FmfValue>(value: T): T;
 export function copy(value: FmfValue): FmfValue {

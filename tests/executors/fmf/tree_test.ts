@@ -1,7 +1,7 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { thrown } from "../../_thrown.ts";
 import { FmfError } from "../../../executors/fmf/metadata/errors.ts";
-import { compareText } from "../../../executors/fmf/metadata/node.ts";
+import { compareText } from "../../../executors/fmf/metadata/value.ts";
 import { Tree } from "../../../executors/fmf/metadata/tree.ts";
 
 const names = (nodes: Iterable<{ name: string }>) =>
