@@ -1,6 +1,6 @@
 import { deepStrictEqual, ok } from "node:assert/strict";
 import fc from "fast-check";
-import { scenarios } from "./simulation/arbitrary.ts";
+import { scenarios, simpleScenarios } from "./simulation/arbitrary.ts";
 import { broken } from "./simulation/invariants.ts";
 import type { Scenario } from "./simulation/scenario.ts";
 import { simulate } from "./simulation/simulate.ts";
@@ -17,6 +17,13 @@ Deno.test(`AdHocOrchestrator keeps its promises in ${numRuns} random runs (seed 
     deepStrictEqual([...broken(await simulate(scenario))], []);
   });
   await fc.assert(check, { numRuns, seed });
+});
+
+Deno.test(`SimpleOrchestrator keeps its promises in 300 random runs (seed ${seed})`, async () => {
+  const check = fc.asyncProperty(simpleScenarios, async (scenario) => {
+    deepStrictEqual([...broken(await simulate(scenario))], []);
+  });
+  await fc.assert(check, { numRuns: 300, seed });
 });
 
 Deno.test("AdHocOrchestrator can be aborted at any event", async () => {

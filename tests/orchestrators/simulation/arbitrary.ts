@@ -137,6 +137,36 @@ const abort: fc.Arbitrary<Scenario["abort"]> = fc.oneof(
 const named = <T>(prefix: string, items: T[]) =>
   items.map((item, index) => ({ ...item, name: `${prefix}${index}` }));
 
+/** Any run on one system, but for what would take its time limits, which are long and real. */
+export const simpleScenarios: fc.Arbitrary<Scenario> = fc.record({
+  kind: fc.constant("simple" as const),
+  tests: fc.array(test, { minLength: 1, maxLength: 6 }).map((tests) =>
+    named("/t", tests.map((one) => ({ ...one, deaf: undefined })))
+  ),
+  provisioners: provisioner(true).map((one) =>
+    named("p", [{
+      ...one,
+      capacity: one.capacity === 0 ? 1 : one.capacity,
+      remotes: one.remotes.map(bounded),
+      then: bounded(one.then),
+    }])
+  ),
+  options: fc.record({ destructive: fc.boolean() }),
+  aggregator,
+  abort,
+});
+
+function bounded(remote: ScenarioRemote): ScenarioRemote {
+  const { setup, release, stop } = remote;
+  return {
+    ...remote,
+    setup: setup === "hang" || setup === "deaf" ? "fail" : setup,
+    release: release === "hang" ? "fail" : release,
+    stop: stop === "hang" ? "fail" : stop,
+    lostMs: undefined,
+  };
+}
+
 /** Any run on a pool, most of them with faults of all kinds. */
 export const scenarios: fc.Arbitrary<Scenario> = mostly(true, false)
   .chain((faults) =>
