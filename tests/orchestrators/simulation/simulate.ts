@@ -41,10 +41,24 @@ const MAX_STEPS = 20_000;
 
 /** Runs a scenario on a fake clock. */
 export async function simulate(scenario: Scenario): Promise<Simulation> {
+  if (scenario.kind === "adhoc") return await simulateIn("", scenario);
+  const artifacts = Deno.makeTempDirSync({ prefix: "atex-test-" });
+  try {
+    return await simulateIn(artifacts, scenario);
+  } finally {
+    Deno.removeSync(artifacts, { recursive: true });
+  }
+}
+
+/** `artifacts` is a directory for those of the simple orchestrator, which are real. */
+async function simulateIn(
+  artifacts: string,
+  scenario: Scenario,
+): Promise<Simulation> {
   const world = new World(scenario);
   const executors = new Map<string, FakeExecutor>();
   const abort = new AbortController();
-  const run = start(scenario, world, executors, abort.signal);
+  const run = start(scenario, world, executors, artifacts, abort.signal);
   let abortedAt: number | undefined;
   const end = () => {
     abortedAt ??= world.clock.now();
@@ -113,6 +127,7 @@ function start(
   scenario: Scenario,
   world: World,
   executors: Map<string, FakeExecutor>,
+  artifacts: string,
   signal: AbortSignal,
 ): Run {
   const { options = {} } = scenario;
@@ -138,6 +153,7 @@ function start(
       provisioner,
       destructive,
       onError,
+      artifacts,
     }).run({ signal });
   }
   const settings = settingsOf({
