@@ -1,13 +1,22 @@
 /** What aggregators have in common that append to one file and keep files beside it. */
-import { fromFileUrl } from "@std/path/from-file-url";
-import { dirname } from "@std/path/dirname";
 import { Semaphore } from "@std/async/unstable-semaphore";
-import { normalisePath } from "../executors/results.ts";
-import { DuplicateResultError, type Stored } from "./aggregator.ts";
+import { normalisePath, type Result } from "../executors/results.ts";
+import type { Stored } from "./aggregator.ts";
+import {
+  completeCompression,
+  type Compression,
+  openCompressor,
+} from "./_compression.ts";
+import type { CompressedTree } from "./_compressed_tree.ts";
+import type { Compressor } from "./_compressor.ts";
 import { copyTree, isCrossDevice, lookAt, Move } from "./_move.ts";
+import { Names } from "./_names.ts";
+import { checkVacant, partOf } from "./_part.ts";
+import { makeParents, occupied, pathOf, placeFor } from "./_paths.ts";
 import { Spool } from "./_spool.ts";
 import { Target } from "./_target.ts";
-import { PathTurns, Turns } from "./_turns.ts";
+import { PathTurns } from "./_turns.ts";
+import { notStarted, UnderWay } from "./_under_way.ts";
 
 /** Where a collector puts everything. */
 export interface CollectorOptions {
@@ -16,14 +25,49 @@ export interface CollectorOptions {
   /** The directory that files go to. It must not exist. */
   files: string | URL;
   /** Whether a test of a platform may come again; its name then gets a number. */
-  allowDuplicate: boolean;
+  allowDuplicate?: boolean | undefined;
+  /** How results and files are compressed, if they are. */
+  compression?: Compression | undefined;
 }
 
 /**
- * Encodes the results of one test under the name that it gets. Returns the files
- * of the test's own results.
+ * Encodes the results of one test under the name that it gets; `listed` gives the
+ * files of a result as they are to be named. Returns the files of the test's own
+ * results, named so.
  */
-export type Encode = (name: string, text: Spool) => Promise<readonly string[]>;
+export type Encode = (
+  name: string,
+  text: Spool,
+  listed: (result: Result) => string[],
+) => Promise<readonly string[]>;
+
+/** What there is between the start and the stop. */
+interface Started {
+  target: Target;
+  names: Names;
+  compressing: Compressing | undefined;
+  /** The file system that files go to. */
+  device: number;
+}
+
+/** What compresses results and files. */
+interface Compressing {
+  compressor: Compressor;
+  /** What becomes of a directory of files, unless it stays as it is. */
+  treeOf(path: string): CompressedTree | undefined;
+}
+
+/** A test, with everything that is known of it when its turn has come. */
+interface Incoming {
+  /** Where its files are to be, below the directory of files. */
+  place: string;
+  /** Its files, if there are any. */
+  files: FileTree | undefined;
+  /** What becomes of them when they are compressed. */
+  tree: CompressedTree | undefined;
+  /** Appends the text and removes the results file: both, or neither. */
+  append(move?: Move): Promise<void>;
+}
 
 /** Tests that are read and moved at once. */
 const AT_ONCE = 16;
@@ -33,41 +77,46 @@ export class Collector {
   readonly #results: string;
   readonly #files: string;
   readonly #allowDuplicate: boolean;
-  readonly #keys = new Turns();
+  readonly #compression: Required<Compression> | undefined;
   readonly #places = new PathTurns();
   readonly #slots = new Semaphore(AT_ONCE);
-  /** How often each platform and test was ingested. */
-  readonly #counts = new Map<string, number>();
-  readonly #underWay = new Set<Promise<unknown>>();
-  #device = 0;
-  #target: Target | undefined;
+  readonly #underWay = new UnderWay();
+  #started: Started | undefined;
   #stopped: Promise<void> | undefined;
 
-  constructor({ results, files, allowDuplicate }: CollectorOptions) {
+  constructor(
+    { results, files, allowDuplicate = false, compression }: CollectorOptions,
+  ) {
     this.#results = pathOf(results);
     this.#files = pathOf(files);
     this.#allowDuplicate = allowDuplicate;
+    this.#compression = compression && completeCompression(compression);
   }
 
   /** Makes the file and the directory, or neither. */
-  start(): void {
-    if (this.#target) {
+  async start(): Promise<void> {
+    const compressing = this.#compression &&
+      await openCompressing(this.#compression);
+    if (this.#started) {
       throw new Error(`Cannot start writing to "${this.#results}" twice`);
     }
-    for (
-      const [what, path] of [["results", this.#results], ["files", this.#files]]
-    ) {
-      if (lookAt(path!)) throw occupied(what!, path!);
-    }
+    if (compressing) checkVacant(this.#results, "finishResults");
+    else if (lookAt(this.#results)) throw occupied("results", this.#results);
+    if (lookAt(this.#files)) throw occupied("files", this.#files);
     const made: string[] = [];
     try {
       makeParents(this.#results, made);
       makeParents(this.#files, made);
       Deno.mkdirSync(this.#files);
       made.push(this.#files);
-      this.#device = Deno.lstatSync(this.#files).dev;
-      this.#target = Target.open(this.#results);
-      this.#counts.clear();
+      this.#started = {
+        target: Target.open(
+          compressing ? partOf(this.#results) : this.#results,
+        ),
+        names: new Names(this.#allowDuplicate),
+        compressing,
+        device: Deno.lstatSync(this.#files).dev,
+      };
       this.#stopped = undefined;
     } catch (error) {
       for (const path of made.reverse()) Deno.removeSync(path);
@@ -75,17 +124,20 @@ export class Collector {
     }
   }
 
-  /** Waits for what is under way, and closes the file. */
+  /** Waits for what is under way, and finishes the file. */
   stop(): Promise<void> {
-    const target = this.#target;
-    this.#target = undefined;
-    if (target) {
-      this.#stopped = (async () => {
-        await Promise.allSettled([...this.#underWay]);
-        await target.close();
-      })();
-    }
+    const started = this.#started;
+    this.#started = undefined;
+    if (started) this.#stopped = this.#finish(started);
     return this.#stopped ?? Promise.resolve();
+  }
+
+  async #finish({ target, compressing }: Started): Promise<void> {
+    await this.#underWay.ended();
+    await target.close();
+    if (!compressing) return;
+    const { compressResults } = await import("./_finish_results.ts");
+    await compressResults(this.#results, compressing.compressor);
   }
 
   /** Takes over the artifacts of one test. */
@@ -95,25 +147,11 @@ export class Collector {
     artifacts: string | URL,
     encode: Encode,
   ): Promise<Stored> {
-    const target = this.#target;
-    if (!target) {
-      return Promise.reject(
-        new Error(
-          `Cannot ingest test "${test}" of platform "${platform}": the aggregator is not started`,
-        ),
-      );
-    }
-    const done = this.#ingest(
-      platform,
-      test,
-      pathOf(artifacts),
-      encode,
-      target,
+    const started = this.#started;
+    if (!started) return Promise.reject(notStarted(platform, test));
+    return this.#underWay.add(
+      this.#ingest(platform, test, pathOf(artifacts), encode, started),
     );
-    this.#underWay.add(done);
-    const forget = () => void this.#underWay.delete(done);
-    done.then(forget, forget);
-    return done;
   }
 
   async #ingest(
@@ -121,75 +159,72 @@ export class Collector {
     test: string,
     artifacts: string,
     encode: Encode,
-    target: Target,
+    started: Started,
   ): Promise<Stored> {
-    const key = JSON.stringify([platform, test]);
-    using _turn = await this.#keys.take(key);
-    const count = this.#counts.get(key) ?? 0;
-    if (count > 0 && !this.#allowDuplicate) {
-      throw new DuplicateResultError(platform, test);
-    }
-    const name = count > 0 ? `${test} (${count})` : test;
-    const place = placeFor("platform", platform) + "/" + placeFor("test", name);
+    using turn = await started.names.take(platform, test);
+    const place = placeFor(platform, turn.name);
     using _place = await this.#places.take(place);
     using _slot = await this.#slots.acquire();
 
     using text = new Spool();
-    const own = await encode(name, text);
     const files = filesOf(artifacts);
-    if (files) await this.#moveAndAppend(target, text, artifacts, files, place);
-    else await this.#append(target, text, artifacts);
-    this.#counts.set(key, count + 1);
-    return files ? this.#stored(place, own) : {};
+    const tree = files && started.compressing?.treeOf(files.path);
+    const own = await encode(
+      turn.name,
+      text,
+      (result) => tree ? tree.listed(result) : result.files ?? [],
+    );
+    const append = (move?: Move) =>
+      started.target.append(text, {
+        before: () => move?.do(),
+        after: () => Deno.removeSync(`${artifacts}/results`),
+      });
+    await this.#store({ place, files, tree, append }, started);
+    turn.keep();
+    return files && !tree?.isEmpty ? this.#stored(place, own) : {};
   }
 
-  /** Appends the text and removes the results file: both, or neither. */
-  #append(
-    target: Target,
-    text: Spool,
-    artifacts: string,
-    move?: Move,
+  async #store(
+    { place, files, tree, append }: Incoming,
+    { device, compressing }: Started,
   ): Promise<void> {
-    return target.append(text, {
-      before: () => move?.do(),
-      after: () => Deno.removeSync(`${artifacts}/results`),
-    });
-  }
-
-  async #moveAndAppend(
-    target: Target,
-    text: Spool,
-    artifacts: string,
-    { path: files, dev }: { path: string; dev: number },
-    place: string,
-  ): Promise<void> {
+    if (!files) return await append();
     const move = async (from: string) => {
       const move = new Move(from, this.#files, place);
       try {
-        await this.#append(target, text, artifacts, move);
+        await append(move);
       } catch (error) {
         move.undo();
         throw error;
       }
       move.finish();
     };
-    if (dev === this.#device) {
+    if (!tree && files.dev === device) {
       try {
-        return await move(files);
+        return await move(files.path);
       } catch (error) {
         if (!isCrossDevice(error)) throw error;
       }
     }
     // a rename must do what shows; the slow part goes before it
-    const copy = `${this.#files}/.incoming-${crypto.randomUUID()}`;
+    const incoming = `${this.#files}/.incoming-${crypto.randomUUID()}`;
+    const copy = `${incoming}/files`;
     try {
-      await copyTree(files, copy);
-      await move(copy);
-    } catch (error) {
-      if (lookAt(copy)) await Deno.remove(copy, { recursive: true });
-      throw error;
+      Deno.mkdirSync(incoming);
+      if (!tree) await copyTree(files.path, copy);
+      else {
+        await tree.make(
+          copy,
+          compressing!.compressor,
+          `${incoming}/scratch`,
+        );
+      }
+      if (tree?.isEmpty) await append();
+      else await move(copy);
+    } finally {
+      await removeIfPossible(incoming);
     }
-    await Deno.remove(files, { recursive: true });
+    await removeIfPossible(files.path);
   }
 
   #stored(place: string, own: readonly string[]): Stored {
@@ -200,10 +235,27 @@ export class Collector {
   }
 }
 
-/** The directory of files and its device, if there is anything in it. */
-function filesOf(
-  artifacts: string,
-): { path: string; dev: number } | undefined {
+/** Loads what most scripts do not need. */
+async function openCompressing(
+  compression: Required<Compression>,
+): Promise<Compressing> {
+  const compressor = await openCompressor(compression);
+  const { CompressedTree } = await import("./_compressed_tree.ts");
+  return {
+    compressor,
+    treeOf: (path) =>
+      compression.files ? new CompressedTree(path, compression) : undefined,
+  };
+}
+
+/** A directory of files, and the file system that it is on. */
+interface FileTree {
+  path: string;
+  dev: number;
+}
+
+/** The files of a test, if there are any. */
+function filesOf(artifacts: string): FileTree | undefined {
   const path = `${artifacts}/files`;
   const found = lookAt(path);
   if (!found) return undefined;
@@ -216,32 +268,7 @@ function filesOf(
   return undefined;
 }
 
-function placeFor(what: string, name: string): string {
-  const place = normalisePath(name);
-  if (place === "") {
-    throw new TypeError(
-      `Cannot ingest a test: nothing is left of the name of its ${what}, ${
-        JSON.stringify(name)
-      }`,
-    );
-  }
-  return place;
-}
-
-function makeParents(path: string, made: string[]): void {
-  const parent = dirname(path);
-  if (lookAt(parent)) return;
-  makeParents(parent, made);
-  Deno.mkdirSync(parent);
-  made.push(parent);
-}
-
-function occupied(what: string, path: string): Deno.errors.AlreadyExists {
-  return new Deno.errors.AlreadyExists(
-    `Cannot write ${what} to "${path}": it is there already; choose another path or remove it`,
-  );
-}
-
-function pathOf(path: string | URL): string {
-  return typeof path === "string" ? path : fromFileUrl(path);
+/** Everything is stored, or nothing was: what is left over must not change that. */
+async function removeIfPossible(path: string): Promise<void> {
+  await Deno.remove(path, { recursive: true }).catch(() => {});
 }

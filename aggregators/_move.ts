@@ -176,7 +176,8 @@ async function copyFile(
   copyAttributes(info, to);
 }
 
-function copyAttributes(
+/** Gives a file or directory mode and times of another. */
+export function copyAttributes(
   { mode, atime, mtime }: Deno.FileInfo,
   path: string,
 ): void {

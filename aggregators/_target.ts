@@ -20,9 +20,13 @@ export class Target {
    * @throws {Deno.errors.AlreadyExists} if there is one
    */
   static open(path: string): Target {
-    return new Target(
-      Deno.openSync(path, { write: true, append: true, createNew: true }),
-    );
+    const file = Deno.openSync(path, {
+      write: true,
+      append: true,
+      createNew: true,
+    });
+    lock(file);
+    return new Target(file);
   }
 
   /**
@@ -31,15 +35,15 @@ export class Target {
    */
   append(
     text: Spool,
-    steps: { before: () => void; after: () => void },
+    steps: { before?: () => void; after?: () => void } = {},
   ): Promise<void> {
     const done = this.#queue.then(async () => {
       if (this.#spoilt) this.#cut();
-      steps.before();
+      steps.before?.();
       this.#spoilt = true;
       try {
         await text.copyTo(this.#file);
-        steps.after();
+        steps.after?.();
         this.#length += text.length;
         this.#spoilt = false;
       } finally {
@@ -65,5 +69,15 @@ export class Target {
   #cut(): void {
     this.#file.truncateSync(this.#length);
     this.#spoilt = false;
+  }
+}
+
+/** Says that somebody is writing to a file, until it is closed; tells whether nobody else is. */
+export function lock(file: Deno.FsFile): boolean {
+  try {
+    return file.tryLockSync(true);
+  } catch {
+    // not all file systems can
+    return true;
   }
 }

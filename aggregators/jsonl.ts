@@ -30,9 +30,15 @@
 import { readResultBatches, type Result } from "../executors/results.ts";
 import type { Aggregator, IngestInfo, Stored } from "./aggregator.ts";
 import { Collector } from "./_collector.ts";
-import type { Spool } from "./_spool.ts";
+import type { Compression } from "./_compression.ts";
 
-export { type JsonLine, readJsonLines } from "./_jsonl_reader.ts";
+export {
+  type Compression,
+  type CompressionFormat,
+  finishResults,
+} from "./_compression.ts";
+export { readJsonLines } from "./_jsonl_reader.ts";
+export type { StoredResult } from "./_stored_result.ts";
 
 /** Options of {@linkcode JsonLinesAggregator}. */
 export interface JsonLinesAggregatorOptions {
@@ -56,6 +62,14 @@ export interface JsonLinesAggregatorOptions {
    * @default no seventh item
    */
   fields?: readonly string[];
+  /**
+   * Compress results and files. Results are compressed at the end: until then they
+   * are in a file beside `results`, whose name has `.part` at its end. See
+   * {@linkcode finishResults} for what to do if a script did not get that far.
+   *
+   * @default nothing is compressed
+   */
+  compression?: Compression;
 }
 
 /**
@@ -67,21 +81,25 @@ export class JsonLinesAggregator implements Aggregator {
   readonly #collector: Collector;
   readonly #fields: readonly string[] | undefined;
 
-  /** Stores the options. */
+  /**
+   * Stores the options.
+   *
+   * @throws {TypeError} if there is no such compression
+   * @throws {RangeError} if there is no such level of it
+   */
   constructor(options: JsonLinesAggregatorOptions) {
-    const { results, files, allowDuplicate = false, fields } = options;
-    this.#collector = new Collector({ results, files, allowDuplicate });
-    this.#fields = fields;
+    this.#collector = new Collector(options);
+    this.#fields = options.fields;
   }
 
   /**
    * Makes the file and the directory.
    *
    * @throws {Deno.errors.AlreadyExists} if one of them is there already
+   * @throws {Deno.errors.NotFound} if the program is not installed that compresses
    */
-  // deno-lint-ignore require-await -- errors are to reject
   async start(): Promise<this> {
-    this.#collector.start();
+    await this.#collector.start();
     return this;
   }
 
@@ -101,25 +119,43 @@ export class JsonLinesAggregator implements Aggregator {
     artifacts: string | URL,
     info: IngestInfo = {},
   ): Promise<Stored> {
-    return this.#collector.ingest(platform, test, artifacts, (name, text) => {
-      const known = this.#fields && knownFields(info);
-      return encode(artifacts, text, (result) => {
-        const { status, name: subtest, files, note } = result;
-        const line: unknown[] = [
-          platform,
-          status ?? null,
-          name,
-          subtest ?? null,
-          files ?? [],
-          note ?? null,
-        ];
-        if (known) line.push(pick(this.#fields!, known, result));
-        return line;
-      });
-    });
+    return this.#collector.ingest(
+      platform,
+      test,
+      artifacts,
+      async (name, text, listed) => {
+        const known = this.#fields && knownFields(info);
+        const own: string[] = [];
+        for await (const results of readResultBatches(artifacts)) {
+          let lines = "";
+          for (const result of results) {
+            const { status, name: subtest, note } = result;
+            const files = listed(result);
+            const line: unknown[] = [
+              platform,
+              status ?? null,
+              name,
+              subtest ?? null,
+              files,
+              note ?? null,
+            ];
+            if (known) line.push(pick(this.#fields!, known, result));
+            lines += `${JSON.stringify(line)}\n`;
+            if (!subtest) own.push(...files);
+          }
+          await text.add(lines);
+        }
+        return own;
+      },
+    );
   }
 
-  /** Waits for ingests under way; then everything is on disk. */
+  /**
+   * Waits for ingests under way; then everything is on disk, and compressed if it
+   * is to be.
+   *
+   * @throws {Error} if results cannot be compressed; they stay in their `.part`
+   */
   stop(): Promise<void> {
     return this.#collector.stop();
   }
@@ -128,24 +164,6 @@ export class JsonLinesAggregator implements Aggregator {
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
   }
-}
-
-/** Adds a line for each result; returns the files of the test's own ones. */
-async function encode(
-  artifacts: string | URL,
-  text: Spool,
-  lineOf: (result: Result) => unknown[],
-): Promise<readonly string[]> {
-  const own: string[] = [];
-  for await (const results of readResultBatches(artifacts)) {
-    let lines = "";
-    for (const result of results) {
-      lines += `${JSON.stringify(lineOf(result))}\n`;
-      if (!result.name && result.files) own.push(...result.files);
-    }
-    await text.add(lines);
-  }
-  return own;
 }
 
 function knownFields(info: IngestInfo): Record<string, unknown> {

@@ -1,0 +1,134 @@
+/** How results and files are compressed, as a user says it. */
+import type { Compressor } from "./_compressor.ts";
+
+/** A format of compressed files. */
+export type CompressionFormat = "gzip" | "zstd" | "xz";
+
+/** How results and files are to be compressed. */
+export interface Compression {
+  /** The format. For `xz` the program of that name is needed, and `--allow-run=xz`. */
+  format: CompressionFormat;
+  /**
+   * How much work to do: 0 to 9 for gzip and xz, 1 to 22 for zstd.
+   *
+   * @default {9, or 10 for zstd}
+   */
+  level?: number;
+  /**
+   * Compress also the files of tests. Links, sockets and the like stay what they
+   * are; empty directories are left out.
+   *
+   * @default {true}
+   */
+  files?: boolean;
+  /**
+   * What the names of compressed files get, in the results, too. With `""` they keep
+   * theirs. So does a file that could not have the longer name, because something
+   * else has it or because it is too long for the file system: it is then not compressed.
+   *
+   * @default {".gz", ".zst" or ".xz"}
+   */
+  suffix?: string;
+  /**
+   * Names of files, without directories, that are left as they are.
+   *
+   * @default {[]}
+   */
+  exclude?: readonly string[];
+}
+
+const FORMATS = {
+  gzip: { suffix: ".gz", level: 9, least: 0, most: 9 },
+  zstd: { suffix: ".zst", level: 10, least: 1, most: 22 },
+  xz: { suffix: ".xz", level: 9, least: 0, most: 9 },
+};
+
+/**
+ * Adds what is not said.
+ *
+ * @throws {TypeError} if an option is none that can be used
+ * @throws {RangeError} if there is no such level
+ */
+export function completeCompression(
+  options: Compression,
+): Required<Compression> {
+  const { format, files = true, exclude = [] } = options;
+  if (!Object.hasOwn(FORMATS, format)) {
+    throw new TypeError(
+      `Cannot compress by ${JSON.stringify(format)}: the formats are ${
+        Object.keys(FORMATS).join(", ")
+      }`,
+    );
+  }
+  const { least, most, ...usual } = FORMATS[format];
+  const { level = usual.level, suffix = usual.suffix } = options;
+  if (!Number.isInteger(level) || level < least || level > most) {
+    throw new RangeError(
+      `Cannot compress by ${format} with level ${level}: it has levels from ${least} to ${most}`,
+    );
+  }
+  // deno-lint-ignore no-control-regex -- these are what it looks for
+  if (/[/\u0000-\u001f]/.test(suffix)) {
+    throw new TypeError(
+      `Cannot use ${
+        JSON.stringify(suffix)
+      } as a suffix: it has a slash or a control character`,
+    );
+  }
+  return { format, level, files, suffix, exclude };
+}
+
+/** The format that the name of a file tells, if it does. */
+export function formatOf(path: string): CompressionFormat | undefined {
+  return (Object.keys(FORMATS) as CompressionFormat[])
+    .find((format) => path.endsWith(FORMATS[format].suffix));
+}
+
+/**
+ * Loads what is needed for a format.
+ *
+ * @throws {Deno.errors.NotFound} if a program is not installed
+ */
+export async function openCompressor(
+  { format, level }: Required<Pick<Compression, "format" | "level">>,
+): Promise<Compressor> {
+  // most scripts need none of them
+  if (format === "xz") {
+    const { openXz } = await import("./_xz.ts");
+    return await openXz(level);
+  }
+  const { openZlib } = await import("./_zlib.ts");
+  return openZlib(format, level);
+}
+
+/**
+ * Compresses results that a script could not finish, since it was killed or the
+ * disk was full. Until it ends, an aggregator keeps them uncompressed beside the
+ * target, in a file whose name has `.part` at its end; every reader takes that
+ * file, too. Part of a last line is left out.
+ *
+ * Needs `--allow-read` and `--allow-write` for the directory, and for xz
+ * `--allow-run=xz`.
+ *
+ * @param part path of that file; it is gone at the end
+ * @param compression the format, if the name of the results does not tell it by
+ * `.gz`, `.xz` or `.zst`, and the level
+ * @returns the path of the results
+ * @throws {Deno.errors.NotFound} if there is no such file
+ * @throws {Deno.errors.Busy} if a run is still writing to it
+ * @throws {Deno.errors.AlreadyExists} if there are other results at that path
+ *
+ * @example
+ * ```ts
+ * import { finishResults } from "jsr:@atex/atex/aggregators/jsonl";
+ *
+ * console.log(await finishResults("out/results.jsonl.gz.part"));
+ * ```
+ */
+export async function finishResults(
+  part: string | URL,
+  compression: Partial<Pick<Compression, "format" | "level">> = {},
+): Promise<string> {
+  const { finish } = await import("./_finish_results.ts");
+  return await finish(part, compression);
+}

@@ -1,0 +1,72 @@
+/** Repairing the end of a file that a killed script was writing. */
+
+const BLOCK = 64 * 1024;
+const NEWLINE = new Uint8Array([10]);
+const DOCUMENT = new TextEncoder().encode("\n---\n");
+
+/**
+ * Removes what there is of a last line, or of a last YAML document. A line that
+ * lacks nothing but its end gets it.
+ */
+export function cutPartial(file: Deno.FsFile): void {
+  const { size } = file.statSync();
+  if (size === 0) return;
+  const lines = lastIndexOf(file, NEWLINE, size) + 1;
+  if (lines === size) return;
+  const rest = read(file, lines, size);
+  if (read(file, 0, 1)[0] === "-".charCodeAt(0)) {
+    file.truncateSync(
+      // all before it is complete if only a new document begins
+      lines > 0 && startsDocument(rest)
+        ? lines
+        : lastIndexOf(file, DOCUMENT, size) + 1,
+    );
+  } else if (isJson(rest)) {
+    file.seekSync(size, Deno.SeekMode.Start);
+    file.writeSync(NEWLINE);
+  } else file.truncateSync(lines);
+}
+
+/** Where some bytes begin for the last time; -1 if they are not there. */
+function lastIndexOf(
+  file: Deno.FsFile,
+  wanted: Uint8Array,
+  size: number,
+): number {
+  for (let start = size; start > 0;) {
+    // blocks overlap, for what lies across their border
+    const end = Math.min(size, start + wanted.length - 1);
+    start = Math.max(0, start - BLOCK);
+    const block = read(file, start, end);
+    for (let at = block.length; at > 0;) {
+      at = block.lastIndexOf(wanted[0]!, at - 1);
+      if (at === -1) break;
+      if (wanted.every((byte, i) => block[at + i] === byte)) return start + at;
+    }
+  }
+  return -1;
+}
+
+function startsDocument(bytes: Uint8Array): boolean {
+  return "---".startsWith(new TextDecoder().decode(bytes));
+}
+
+function read(file: Deno.FsFile, start: number, end: number): Uint8Array {
+  const bytes = new Uint8Array(end - start);
+  file.seekSync(start, Deno.SeekMode.Start);
+  for (let filled = 0; filled < bytes.length;) {
+    const count = file.readSync(bytes.subarray(filled));
+    if (count === null) return bytes.subarray(0, filled);
+    filled += count;
+  }
+  return bytes;
+}
+
+function isJson(bytes: Uint8Array): boolean {
+  try {
+    JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    return true;
+  } catch {
+    return false;
+  }
+}

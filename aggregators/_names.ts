@@ -1,0 +1,43 @@
+/** Under which names tests are kept. */
+import { DuplicateResultError } from "./aggregator.ts";
+import { Turns } from "./_turns.ts";
+
+/** A test whose turn it is; disposing lets the next one of the same name go on. */
+export interface Turn extends Disposable {
+  /** The name that it is kept under. */
+  readonly name: string;
+  /** Uses up the name: the test was stored. */
+  keep(): void;
+}
+
+/** Lets a test of a platform in once, or under a new name each time. */
+export class Names {
+  readonly #allowDuplicate: boolean;
+  readonly #turns = new Turns();
+  /** How often each platform and test was stored. */
+  readonly #counts = new Map<string, number>();
+
+  constructor(allowDuplicate: boolean) {
+    this.#allowDuplicate = allowDuplicate;
+  }
+
+  /**
+   * Waits for all earlier ones of the same platform and test.
+   *
+   * @throws {DuplicateResultError} if it was stored before, and may not be again
+   */
+  async take(platform: string, test: string): Promise<Turn> {
+    const key = JSON.stringify([platform, test]);
+    const turn = await this.#turns.take(key);
+    const count = this.#counts.get(key) ?? 0;
+    if (count > 0 && !this.#allowDuplicate) {
+      turn[Symbol.dispose]();
+      throw new DuplicateResultError(platform, test);
+    }
+    return {
+      name: count > 0 ? `${test} (${count})` : test,
+      keep: () => void this.#counts.set(key, count + 1),
+      [Symbol.dispose]: () => turn[Symbol.dispose](),
+    };
+  }
+}

@@ -1,0 +1,48 @@
+/** Where aggregators put things. */
+import { dirname } from "@std/path/dirname";
+import { fromFileUrl } from "@std/path/from-file-url";
+import { normalisePath } from "../executors/results.ts";
+import { lookAt } from "./_move.ts";
+
+/** The path of a file or directory. */
+export function pathOf(path: string | URL): string {
+  return typeof path === "string" ? path : fromFileUrl(path);
+}
+
+/**
+ * The directory of the files of a test, below that of all files.
+ *
+ * @throws {TypeError} if nothing of one of the names can be used in a path
+ */
+export function placeFor(platform: string, test: string): string {
+  return `${safePart("platform", platform)}/${safePart("test", test)}`;
+}
+
+function safePart(what: string, name: string): string {
+  const part = normalisePath(name);
+  if (part !== "") return part;
+  throw new TypeError(
+    `Cannot ingest a test: nothing is left of the name of its ${what}, ${
+      JSON.stringify(name)
+    }`,
+  );
+}
+
+/** Makes the directories that lead to a path, and adds them to `made`, outermost first. */
+export function makeParents(path: string, made: string[]): void {
+  const parent = dirname(path);
+  if (lookAt(parent)) return;
+  makeParents(parent, made);
+  Deno.mkdirSync(parent);
+  made.push(parent);
+}
+
+/** The error for a target that is there already. */
+export function occupied(
+  what: string,
+  path: string,
+): Deno.errors.AlreadyExists {
+  return new Deno.errors.AlreadyExists(
+    `Cannot write ${what} to "${path}": it is there already; choose another path or remove it`,
+  );
+}

@@ -1,0 +1,63 @@
+/** Compressing by gzip and zstd. */
+import { pipeline } from "node:stream/promises";
+import {
+  constants,
+  createGzip,
+  createZstdCompress,
+  gzipSync,
+  zstdCompressSync,
+} from "node:zlib";
+import { type Compressor, type Job, slots } from "./_compressor.ts";
+import { copyAttributes } from "./_move.ts";
+import { writeAll } from "./_spool.ts";
+
+/** Bytes of a file that is compressed in memory: faster, by a third of the work. */
+const SMALL = 128 * 1024;
+/** How long everything else may have to wait for small files, in milliseconds. */
+const PATIENCE = 20;
+
+/** Makes a compressor of a format and level. */
+export function openZlib(format: "gzip" | "zstd", level: number): Compressor {
+  const options = {
+    level,
+    chunkSize: 64 * 1024,
+    params: { [constants.ZSTD_c_compressionLevel]: level },
+  };
+  const [inMemory, stream] = format === "gzip"
+    ? [gzipSync, createGzip]
+    : [zstdCompressSync, createZstdCompress];
+
+  async function compressLarge({ from, to }: Job): Promise<void> {
+    using _slot = await slots.acquire();
+    using source = await Deno.open(from);
+    using target = await Deno.open(to, { write: true, createNew: true });
+    await pipeline(
+      source.readable,
+      stream(options),
+      async (compressed: AsyncIterable<Uint8Array>) => {
+        for await (const bytes of compressed) await writeAll(target, bytes);
+      },
+    );
+  }
+
+  return {
+    async compress(jobs) {
+      let since = performance.now();
+      for (const job of jobs) {
+        if (job.info.size > SMALL) await compressLarge(job);
+        else {
+          Deno.writeFileSync(
+            job.to,
+            inMemory(Deno.readFileSync(job.from), options),
+            { createNew: true },
+          );
+        }
+        copyAttributes(job.info, job.to);
+        if (performance.now() - since > PATIENCE) {
+          await new Promise((resolve) => setTimeout(resolve));
+          since = performance.now();
+        }
+      }
+    },
+  };
+}
