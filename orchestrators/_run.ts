@@ -126,15 +126,12 @@ export class OpenRun implements Run {
 
 function notStored({ ingestErrors }: Ledger): Ending | undefined {
   if (ingestErrors.length === 0) return undefined;
-  const [{ test, error, artifacts }] = ingestErrors;
-  const others = ingestErrors.length - 1;
-  return {
-    kind: "IngestFailed",
-    why: `the results of "${test}"${
-      others > 0 ? ` and ${others} more` : ""
-    } could not be stored and are in "${artifacts}"`,
-    cause: error,
-  };
+  const [{ test, error: cause, artifacts }] = ingestErrors;
+  const tests = new Set(ingestErrors.map(({ test }) => test)).size;
+  const why = tests === 1
+    ? `the results of "${test}" could not be stored and are in "${artifacts}"`
+    : `the results of ${tests} tests could not be stored; those of "${test}" are in "${artifacts}"`;
+  return { kind: "IngestFailed", why, cause };
 }
 
 function incomplete(

@@ -369,6 +369,32 @@ Deno.test("results that cannot be stored stay where they are, and the run says s
   }
 });
 
+Deno.test("results of several tests that cannot be stored are all listed", async () => {
+  const parent = await Deno.makeTempDir({ prefix: "atex-test-" });
+  try {
+    const run = new AdHocOrchestrator(options({
+      artifacts: parent,
+      provisioners: [new PretendedPool({ maxRemotes: 1 })],
+      aggregator: new PretendedAggregator(() => {
+        throw new Error("disk full");
+      }),
+    })).run();
+    const { message, summary } = await incomplete(run);
+    const [{ artifacts }] = summary.ingestErrors;
+    equal(
+      message,
+      `Cannot complete the run on "here": the results of 3 tests could not be stored; those of "/a" are in "${artifacts}"`,
+    );
+    equal(summary.ingestErrors.map(({ test }) => test), ["/a", "/b", "/c"]);
+    const kept = summary.ingestErrors.map(({ artifacts }) =>
+      Deno.statSync(artifacts).isDirectory
+    );
+    equal(kept, [true, true, true]);
+  } finally {
+    await Deno.remove(parent, { recursive: true });
+  }
+});
+
 Deno.test("without a place for artifacts the run ends, and its systems are given back", async () => {
   const file = await Deno.makeTempFile({ prefix: "atex-test-" });
   try {
