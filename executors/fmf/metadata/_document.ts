@@ -2,7 +2,7 @@
 import { type ImplicitType, parse } from "@std/yaml/unstable-parse";
 import { errorOffset, keyAt, position } from "./_position.ts";
 import { plainScalar, TAGGED } from "./_scalar.ts";
-import { NO_KEY } from "./_refuse.ts";
+import { MISSING_KEY, NO_KEY } from "./_refuse.ts";
 import { TokenSource, unusedCharacter } from "./_tokens.ts";
 import { FmfError, quote } from "./errors.ts";
 import {
@@ -338,7 +338,7 @@ export class Document {
     if (this.#areKeysMarked) {
       throw this.#problem(
         key === "null"
-          ? "a key is missing: null as a key must be written as ~"
+          ? MISSING_KEY
           : `the text ${key} as a key must be written as '${key}'`,
       );
     }

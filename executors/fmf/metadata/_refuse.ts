@@ -1,8 +1,6 @@
 /** What the YAML parser reads although it must not be read. */
-import { type ImplicitType, parse } from "@std/yaml/unstable-parse";
-import { errorOffset, position } from "./_position.ts";
-import { TAGGED } from "./_scalar.ts";
-import { TokenSource } from "./_tokens.ts";
+import { position } from "./_position.ts";
+import { findFault, findListKey, findScalar } from "./_probe.ts";
 import { FmfError } from "./errors.ts";
 
 const UNPRINTABLE =
@@ -20,13 +18,19 @@ const COLLECTION_KEY = RegExp(
 const MAPPING_KEY = RegExp(`(?<=^|[\\s[{,])\\?${BLANKS}+(?=.*:\\s)`, "gm");
 const INNER_KEY = /:[ \t]+(?=\?[ \t])/g;
 const CROWDED_KEY = /["'\]}](?=[ \t]*[^\s,\]}:#"'].{0,200}:(?:\s|$))/gm;
+const KEYLESS = RegExp(`[[{,]${BLANKS}*(?=[,:])`, "g");
 const GAP = RegExp(`[[{,]${BLANKS}*(?=,)`, "g");
-const FLOW_KEY = /[\]}](?=[ \t]*:)/g;
+const FLOW_MAPPING_KEY = /\}(?=[ \t]*:)/g;
+const LIST_KEY = /\][ \t]*:|[{,?]\s*\[/;
 const MERGE = /(?=<<[ \t]*:)/g;
 
 const NO_TAB = "a tab may not indent";
 
 const CROWDED = "a key may not begin on the line of another";
+
+/** The message for keys that are not there. */
+export const MISSING_KEY =
+  "a key is missing: null as a key must be written as ~";
 
 /** The message for keys that are no scalars. */
 export const NO_KEY = "a list or mapping may not be a key";
@@ -65,7 +69,9 @@ export function refuseAfter(source: string, hasGap: boolean): void {
       "an empty item before a list around it must be written as ~",
     );
   }
-  refuseIf(findFault(source, FLOW_KEY), source, NO_KEY);
+  if (LIST_KEY.test(source)) {
+    refuseIf(findListKey(source), source, NO_KEY);
+  }
   if (source.includes("\t")) {
     refuseIf(findFault(source, TAB, ","), source, NO_TAB);
   }
@@ -89,79 +95,12 @@ export function locate(
     return findScalar(source, RegExp(`(?=${RegExp.escape(text)})`, "g"));
   }
   if (reason === NO_KEY) {
-    return findFault(source, FLOW_KEY) ?? findScalar(source, MAPPING_KEY);
+    return findFault(source, FLOW_MAPPING_KEY) ??
+      findScalar(source, MAPPING_KEY);
   }
+  if (reason === MISSING_KEY) return findScalar(source, KEYLESS);
   const isOnly = Array.from(source.matchAll(MERGE)).length === 1;
   return key?.endsWith("<<") && isOnly ? findScalar(source, MERGE) : undefined;
-}
-
-/** The source with a mark and a suffix behind each match; nothing if there is none. */
-function tokensBehind(
-  source: string,
-  pattern: RegExp,
-  suffix: string,
-): TokenSource | undefined {
-  if (source.search(pattern) < 0) return undefined;
-  return new TokenSource(
-    source,
-    pattern,
-    (tokens, place) => tokens.places[place][0] + tokens.mark(place) + suffix,
-  );
-}
-
-/**
- * The end of the first match of `pattern` behind which a plain scalar begins,
- * rather than more of a text or comment. With `suffix`, a plain scalar that
- * takes in a mark with this suffix anywhere.
- */
-function findScalar(
-  source: string,
-  pattern: RegExp,
-  suffix = "",
-): number | undefined {
-  const tokens = tokensBehind(source, pattern, suffix);
-  if (!tokens) return undefined;
-  let found: number | undefined;
-  try {
-    scan(tokens.text, (text) => {
-      const place = tokens.placeIn(text);
-      if (place === undefined) return;
-      const mark = tokens.mark(place) + suffix;
-      if (suffix ? text.includes(mark) : text.startsWith(mark)) found ??= place;
-    });
-  } catch {
-    // what else is wrong is said when the source itself is read
-  }
-  if (found === undefined) return undefined;
-  const { index, 0: { length } } = tokens.places[found];
-  return index + length;
-}
-
-/**
- * The end of the match of `pattern` behind which a mark is an error. That a mark
- * can stand there shows that the place is part of a text.
- */
-function findFault(
-  source: string,
-  pattern: RegExp,
-  suffix = "",
-): number | undefined {
-  const tokens = tokensBehind(source, pattern, suffix);
-  if (!tokens) return undefined;
-  const fault = faultIn(tokens.text);
-  if (fault === undefined || faultIn(source) !== undefined) return undefined;
-  const offset = tokens.originalOffset(fault);
-  const place = tokens.places.findLast(({ index }) => index <= offset);
-  return place && place.index + place[0].length;
-}
-
-/** The offset of a fault in a text, or undefined if there is none. */
-function faultIn(text: string): number | undefined {
-  try {
-    scan(text, () => {});
-  } catch (error) {
-    return errorOffset(error, text) ?? 0;
-  }
 }
 
 /** Where an empty item of a list comes before an item of a list around it, which the parser takes for one of the inner list. */
@@ -173,24 +112,4 @@ function shallowerItem(source: string): number | undefined {
   for (const match of source.matchAll(empty)) {
     if (match[2].length < match[1].length) return match.index + match[1].length;
   }
-}
-
-/** Parses for the sake of the plain scalars; keys may be doubled. */
-function scan(source: string, look: (plain: string) => void): void {
-  const type = (tag: string, construct: (data: unknown) => unknown) => ({
-    tag,
-    kind: "scalar" as const,
-    resolve: () => true,
-    construct,
-  });
-  const extraTypes: ImplicitType[] = [
-    type("plain scalar", (text) => {
-      look(text as string);
-      return text;
-    }),
-    ...Object.keys(TAGGED).map((name) =>
-      type(`tag:yaml.org,2002:${name}`, (data) => data)
-    ),
-  ];
-  parse(source, { schema: "failsafe", allowDuplicateKeys: true, extraTypes });
 }

@@ -6,6 +6,7 @@
  */
 import { Document } from "./_document.ts";
 import { position } from "./_position.ts";
+import { trimQuoted } from "./_quoted.ts";
 import { locate, refuseAfter, refuseBefore } from "./_refuse.ts";
 import { FmfError } from "./errors.ts";
 import type { FmfValue } from "./value.ts";
@@ -47,7 +48,7 @@ export function parseYaml(text: string, options: SourceOptions = {}): FmfValue {
   let source = text.startsWith("\ufeff") ? text.slice(1) : text;
   if (source.includes("\r")) source = source.replace(/\r\n?/g, "\n");
   try {
-    return read(source);
+    return read(trimQuoted(source));
   } catch (error) {
     if (!(error instanceof FmfError)) throw error;
     const offset = error.line === undefined ? locate(source, error) : undefined;

@@ -339,8 +339,11 @@ for (
     ["a: [x,\n  , y]\n", "an item is missing before ,", "2:3"],
     ["a: [, x]\n", "an item is missing before ,", "1:5"],
     ["a: [x, # c\n , y]\n", "an item is missing before ,", "2:2"],
-    ["a: 1\n[b]: 2\n", "a list or mapping may not be a key", "2:4"],
-    ["a: {[b]: 2}\n", "a list or mapping may not be a key", "1:8"],
+    ["a: 1\n[b]: 2\n", "a list or mapping may not be a key", "2:1"],
+    ["a: {[b]: 2}\n", "a list or mapping may not be a key", "1:5"],
+    ["a: {b, [c]}\n", "a list or mapping may not be a key", "1:8"],
+    ["a: {[]}\n", "a list or mapping may not be a key", "1:5"],
+    ["a: {&x [b] : c}\n", "a list or mapping may not be a key", "1:8"],
     ["a: {b: {c: 1}: 2}\n", "", "1:14"],
     ["a:\n  ? [b]\n  : 1\n", "a list or mapping may not be a key", "2:5"],
     ["a:\n  ? - b\n  : 1\n", "a list or mapping may not be a key", "2:5"],
@@ -389,7 +392,14 @@ Deno.test("parseYaml() reads in text what it refuses elsewhere", () => {
 });
 
 Deno.test("parseYaml() refuses missing keys, and numbers as text where they cannot be told", () => {
-  refusal("a: {: 1, b: 2}\n", "null as a key must be written as ~");
+  for (const entry of [": 1", ": 1, b: 2", ","]) {
+    const place = refusal(
+      `a: {c,\n  ${entry}}\n`,
+      "null as a key must be written as ~",
+    );
+    strictEqual(place, "2:3");
+  }
+  refusal("a: 1\n?\n", "null as a key must be written as ~");
   refusal("a: 1\n!!str 5: 2\nc: 3\n", "must be written as '5'");
 });
 
@@ -400,6 +410,35 @@ Deno.test("parseYaml() ends a last block of text where the file ends", () => {
   strictEqual(json("a: |\n  x\nb: y"), '{"a":"x\\n","b":"y"}');
   strictEqual(json("a: |\n  x\nb: [1]"), '{"a":"x\\n","b":[1]}');
   strictEqual(json("a: |\n  x\nb:\n- -"), '{"a":"x\\n","b":[[null]]}');
+});
+
+Deno.test("parseYaml() drops white space at line ends in quoted texts, and keeps it in blocks", () => {
+  const text = `a: "x  \n\t y \n\n z"
+b: |
+  t  
+  'q  
+  r
+c: >
+  u  
+  v
+d: [ 'a 
+ b', c  ]  
+e: 'it''s 
+ ok'  # c  
+f: plain  
+  more  
+g: "x\\ 
+ y"
+`;
+  deepStrictEqual(JSON.parse(json(text)), {
+    a: "x y\nz",
+    b: "t  \n'q  \nr\n",
+    c: "u   v\n",
+    d: ["a b", "c"],
+    e: "it's ok",
+    f: "plain more",
+    g: "x  y",
+  });
 });
 
 Deno.test("parseYaml() drops a byte order mark and takes all line ends", () => {
