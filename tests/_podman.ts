@@ -70,21 +70,27 @@ export class Container implements AsyncDisposable {
     if (missing) throw new Error(`Cannot start a container: ${missing}`);
     const { command = defaultCommand(image, ssh) } = options;
     const name = `atex-test-${crypto.randomUUID().slice(0, 13)}`;
-    await podman(
-      "run",
-      "--detach",
-      `--name=${name}`,
-      "--label=atex-test=connections",
-      "--pull=never",
-      ...(ssh ? ["--publish=127.0.0.1::22"] : ["--network=none"]),
-      ...args,
-      imageName(image),
-      ...command,
-    );
-    if (!ssh) return new Container(name, 0);
-    const port = Number((await podman("port", name, "22/tcp")).split(":")[1]);
-    await sshGreets(port);
-    return new Container(name, port);
+    try {
+      await podman(
+        "run",
+        "--detach",
+        `--name=${name}`,
+        "--label=atex-test",
+        "--pull=never",
+        ...(ssh ? ["--publish=127.0.0.1::22"] : ["--network=none"]),
+        ...args,
+        imageName(image),
+        ...command,
+      );
+      if (!ssh) return new Container(name, 0);
+      const published = await podman("port", name, "22/tcp");
+      const port = Number(published.split(":")[1]);
+      await sshGreets(port);
+      return new Container(name, port);
+    } catch (error) {
+      await remove(name);
+      throw error;
+    }
   }
 
   /** Runs a command in it and returns its stdout, trimmed. */
@@ -102,10 +108,14 @@ export class Container implements AsyncDisposable {
 
   /** Removes it. */
   async [Symbol.asyncDispose](): Promise<void> {
-    // The first try can fail on a mount that is busy.
-    await podman("rm", "-f", "-t", "0", this.name)
-      .catch(() => podman("rm", "-f", "-t", "0", this.name));
+    await remove(this.name);
   }
+}
+
+async function remove(name: string): Promise<void> {
+  // The first try can fail on a mount that is busy.
+  await podman("rm", "-f", "-t", "0", name)
+    .catch(() => podman("rm", "-f", "-t", "0", name));
 }
 
 function defaultCommand(image: Image, ssh: boolean): readonly string[] {
