@@ -70,4 +70,5 @@ export * from "./orchestrators/simple.ts";
 export * from "./orchestrators/run_all.ts";
 export * from "./orchestrators/policies.ts";
 export * from "./orchestrators/progress.ts";
+export * from "./orchestrators/event_log.ts";
 export * from "./orchestrators/main.ts";
