@@ -4,7 +4,8 @@
  * - `output`: a line that a script of the plan printed, or the installation of
  *   the plan's packages.
  * - `set-up`: what the set-up of a test printed before it started.
- * - `reconnecting`: a test announced that the system goes down, and it did.
+ * - `reconnecting`: a test announced that the system goes down, and the command
+ *   that ran it here ended with `code`.
  * - `restarted`: the test was started again; `rebooted` tells whether the system
  *   really was, `count` how many times by now.
  * - `warning`: something that is probably not meant to be.
@@ -16,7 +17,11 @@ export type FmfExecutorEvent =
     readonly line: string;
   }
   | { readonly type: "set-up"; readonly test: string; readonly output: string }
-  | { readonly type: "reconnecting"; readonly test: string }
+  | {
+    readonly type: "reconnecting";
+    readonly test: string;
+    readonly code: number;
+  }
   | {
     readonly type: "restarted";
     readonly test: string;

@@ -265,7 +265,10 @@ export class TestRun {
       if (exitCode !== undefined) return exitCode;
       throw new TestAbortedError("exitcode not reported", "no-exitcode");
     }
-    if (disconnected) return undefined;
+    if (disconnected) {
+      emit({ type: "reconnecting", test: name, code });
+      return undefined;
+    }
     const message =
       `test wrapper unexpectedly exited with ${code} and disconnect was not sent via test control`;
     if (code === CONTROL_CLOSED || code === NOT_STARTED) {
@@ -301,7 +304,6 @@ export class TestRun {
   async #reconnect(count: number): Promise<void> {
     const { connection, work, name, emit } = this.#options;
     const { signal } = this.#ending;
-    emit({ type: "reconnecting", test: name });
     for (;;) {
       await connection.disconnect();
       try {

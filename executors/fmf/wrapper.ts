@@ -167,7 +167,7 @@ trap 'end_by_signal 1' HUP
 trap 'end_by_signal 2' INT
 trap 'end_by_signal 15' TERM
 # Some clients pass on the signal that they get when nobody reads the control channel any more.
-trap 'interrupted=1' PIPE
+trap : PIPE
 
 empty_state() {
   local entries=("$state"/*)
@@ -228,14 +228,15 @@ watch() {
   ((round < 100)) || kill -KILL $$
 }
 
-# Waits for the job and sets code to its status.
+# Waits for the job and sets code to its status. A wait that PIPE interrupts ends as for a job that PIPE killed.
 wait_for_job() {
-  while :; do
-    interrupted=
+  code=141
+  while ((code == 141)) && kill -0 "$job"; do
     wait "$job"
     code=$?
-    [[ $interrupted ]] || break
   done
+  wait "$job"
+  code=$?
 }
 
 if [[ $lifeline ]]; then

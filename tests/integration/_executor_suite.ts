@@ -1,11 +1,11 @@
 /** A suite for every kind of system, and what has to come out of it on each. */
 import assert from "node:assert/strict";
 import type { Connection } from "../../connections/connection.ts";
+import type { FmfExecutorEvent } from "../../executors/fmf/_events.ts";
 import {
   FmfExecutor,
-  type FmfExecutorEvent,
   type FmfExecutorOptions,
-} from "../../executors/fmf/mod.ts";
+} from "../../executors/fmf/executor.ts";
 import { pidsWith, processesWith } from "../executors/fmf/_wrapped.ts";
 
 /** What tests use to report, as real suites have it. */
@@ -85,7 +85,7 @@ export class Bench implements AsyncDisposable {
     return run;
   }
 
-  /** Waits until a file of this name appears beside the artifacts of a run. */
+  /** Command lines of the processes of tests that are alive. */
   survivors(): string[] {
     return processesWith(`ATEX_TEST_MARK=${this.mark}`);
   }
@@ -99,10 +99,11 @@ export class Bench implements AsyncDisposable {
     throw new Error(`still there: ${this.survivors().join("; ")}`);
   }
 
-  /** Waits until a test runs; what it runs is found by this part of a command line. */
-  async sees(part: string): Promise<void> {
+  /** Waits until so many processes of tests have this in their command line. */
+  async sees(part: string, count = 1): Promise<void> {
     for (let round = 0; round < 400; round++) {
-      if (this.survivors().some((line) => line.includes(part))) return;
+      const seen = this.survivors().filter((line) => line.includes(part));
+      if (seen.length === count) return;
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
     throw new Error(`no process with "${part}"`);

@@ -4,11 +4,11 @@ import type {
   LocalCommand,
   SignalOptions,
 } from "../../../connections/connection.ts";
+import type { FmfExecutorEvent } from "../../../executors/fmf/_events.ts";
 import {
   FmfExecutor,
-  type FmfExecutorEvent,
   type FmfExecutorOptions,
-} from "../../../executors/fmf/mod.ts";
+} from "../../../executors/fmf/executor.ts";
 
 /** What every scripted wrapper can call. */
 const PRELUDE = `

@@ -372,9 +372,9 @@ Deno.test("the wrapper survives a SIGPIPE that a client passes on", async () => 
     lifeline: true,
   });
   await wrapped.saw("running");
-  for (let round = 0; round < 5; round++) {
+  for (let round = 0; round < 100; round++) {
     Deno.kill(wrapped.child.pid, "SIGPIPE");
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await new Promise((resolve) => setTimeout(resolve, round % 4));
   }
   const { control, code } = await wrapped.end();
   assert.deepEqual([control, code], ["noop running\nexitcode 6\n", 0]);
