@@ -144,3 +144,16 @@ function describe(reason: string, place: FmfErrorPlace): string {
 export function quote(text: string): string {
   return JSON.stringify(text.length > 500 ? text.slice(0, 500) + "…" : text);
 }
+
+/** Runs `action`; an {@linkcode FmfError} from it gets what the caller knows in addition. */
+export function locating<T>(
+  place: Readonly<FmfErrorPlace>,
+  action: () => T,
+  kind?: FmfErrorKind,
+): T {
+  try {
+    return action();
+  } catch (error) {
+    throw error instanceof FmfError ? error.at(place, kind) : error;
+  }
+}

@@ -1,5 +1,6 @@
-import { strictEqual } from "node:assert/strict";
-import { FmfError } from "../../../executors/fmf/metadata/errors.ts";
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { FmfError, locating } from "../../../executors/fmf/metadata/errors.ts";
+import { thrown } from "../../_thrown.ts";
 
 Deno.test("FmfError says all that it knows, the place first", () => {
   const { message } = new FmfError("merge", "cannot append a number", {
@@ -38,4 +39,25 @@ Deno.test("FmfError.at() adds what the caller knows and keeps what is known", ()
   strictEqual(outer.node, "/n");
   strictEqual(outer.cause, cause);
   strictEqual(outer.message, '/n: key "a": bad');
+});
+
+Deno.test("locating() adds the place to metadata errors only", () => {
+  const place = { file: "f.fmf" };
+  const error = thrown(
+    () =>
+      locating(place, () => {
+        throw new FmfError("format", "bad");
+      }),
+    FmfError,
+  );
+  deepStrictEqual([error.file, error.message], ["f.fmf", "f.fmf: bad"]);
+  const other = new RangeError("other");
+  strictEqual(
+    thrown(() =>
+      locating(place, () => {
+        throw other;
+      }), RangeError),
+    other,
+  );
+  ok(locating(place, () => true));
 });
