@@ -1,0 +1,265 @@
+import { resolve } from "@std/path/resolve";
+import { pathOf } from "./_command.ts";
+import type { LocalCommand, SignalOptions } from "./connection.ts";
+import { quote } from "./_quote.ts";
+
+/** Options of {@linkcode startLocal}. */
+export interface StartLocalOptions extends SignalOptions {
+  /**
+   * What the command reads: `/dev/null`, or {@linkcode Process.stdin}.
+   *
+   * @default {"null"}
+   */
+  stdin?: "null" | "piped";
+  /**
+   * Where its stdout goes: `/dev/null`, {@linkcode Process.stdout}, or the end
+   * of a file here. The command writes to the file itself: this program may
+   * be busy or gone.
+   *
+   * @default {"null"}
+   */
+  stdout?: "null" | "piped" | { readonly append: string | URL };
+  /**
+   * Where its stderr goes; `stdout`: to the same place as stdout.
+   *
+   * @default {"null"}
+   */
+  stderr?: "null" | "piped" | "stdout" | { readonly append: string | URL };
+  /**
+   * Milliseconds between SIGTERM and SIGKILL.
+   *
+   * @default {5000}
+   */
+  grace?: number;
+}
+
+/** Options of {@linkcode Process.terminate}. */
+export interface TerminateOptions {
+  /**
+   * Milliseconds between SIGTERM and SIGKILL.
+   *
+   * @default the `grace` the process was started with
+   */
+  grace?: number;
+}
+
+/**
+ * A process that runs here, and what it started. Disposing of it terminates it
+ * and cancels the streams that nobody holds a lock on.
+ *
+ * Piped output has to be read, or the process stands still when the pipe is full.
+ */
+export interface Process extends AsyncDisposable {
+  /** Process id, here. Also that of its group and session. */
+  readonly pid: number;
+  /**
+   * What the process reads.
+   *
+   * @throws {TypeError} if stdin is not piped
+   */
+  readonly stdin: WritableStream<Uint8Array<ArrayBufferLike>>;
+  /**
+   * What it prints to its standard output.
+   *
+   * @throws {TypeError} if stdout is not piped
+   */
+  readonly stdout: ReadableStream<Uint8Array<ArrayBuffer>>;
+  /**
+   * What it prints to its standard error.
+   *
+   * @throws {TypeError} if stderr is not piped
+   */
+  readonly stderr: ReadableStream<Uint8Array<ArrayBuffer>>;
+  /**
+   * Resolves when the process has ended, even if others still hold its pipes.
+   * Never rejects.
+   */
+  readonly status: Promise<Deno.CommandStatus>;
+  /**
+   * Sends a signal (SIGTERM if none is given) to the process and what it
+   * started. Does nothing after its end.
+   */
+  kill(signal?: Deno.Signal): void;
+  /**
+   * Ends the process: SIGTERM, after the grace SIGKILL. What is left of its
+   * group when the process itself has ended is killed.
+   */
+  terminate(options?: TerminateOptions): Promise<Deno.CommandStatus>;
+}
+
+/** Starts a command as a session of its own. */
+export function spawn(
+  command: LocalCommand,
+  options: StartLocalOptions,
+): Process {
+  const { argv, env, clearEnv, cwd } = command;
+  if (argv.length === 0) throw new TypeError("Cannot run an empty command");
+  const { stdin = "null", grace = 5000, signal } = options;
+  const [[file, ...args], stdout, stderr] = redirect(argv, options);
+  let child;
+  try {
+    child = new Deno.Command(file, {
+      args,
+      stdin,
+      stdout,
+      stderr,
+      detached: true,
+      ...(env && { env: { ...env } }),
+      ...(clearEnv && { clearEnv }),
+      ...(cwd !== undefined && { cwd }),
+    }).spawn();
+  } catch (error) {
+    throw explain(error, command);
+  }
+  return new ChildGroup(child, grace, signal);
+}
+
+class ChildGroup implements Process {
+  readonly #child: Deno.ChildProcess;
+  readonly #grace: number;
+  readonly status: Promise<Deno.CommandStatus>;
+  #ended = false;
+
+  constructor(child: Deno.ChildProcess, grace: number, signal?: AbortSignal) {
+    this.#child = child;
+    this.#grace = grace;
+    // A group that may not be signalled cannot be ended: its status tells.
+    const abort = () => void this.terminate().catch(() => {});
+    signal?.addEventListener("abort", abort);
+    this.status = child.status.then((status) => {
+      this.#ended = true;
+      signal?.removeEventListener("abort", abort);
+      return status;
+    });
+  }
+
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  get stdin(): WritableStream<Uint8Array<ArrayBufferLike>> {
+    return this.#child.stdin;
+  }
+
+  get stdout(): ReadableStream<Uint8Array<ArrayBuffer>> {
+    return this.#child.stdout;
+  }
+
+  get stderr(): ReadableStream<Uint8Array<ArrayBuffer>> {
+    return this.#child.stderr;
+  }
+
+  kill(signal: Deno.Signal = "SIGTERM"): void {
+    if (!this.#ended) this.#signalGroup(signal);
+  }
+
+  async terminate(
+    { grace = this.#grace }: TerminateOptions = {},
+  ): Promise<Deno.CommandStatus> {
+    if (this.#ended) return await this.status;
+    this.kill("SIGTERM");
+    const late = Promise.withResolvers<void>();
+    const timer = setTimeout(late.resolve, grace);
+    await Promise.race([this.status, late.promise]);
+    clearTimeout(timer);
+    // Also after the end of the process itself: its children may be there.
+    this.#signalGroup("SIGKILL");
+    return await this.status;
+  }
+
+  #signalGroup(signal: Deno.Signal): void {
+    try {
+      Deno.kill(-this.pid, signal);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.terminate();
+    await Promise.all([
+      release(() => this.stdin, (stdin) => stdin.close()),
+      release(() => this.stdout, (stdout) => stdout.cancel()),
+      release(() => this.stderr, (stderr) => stderr.cancel()),
+    ]);
+  }
+}
+
+/** Closes a stream, if there is one and nobody else uses it. */
+async function release<Stream extends { readonly locked: boolean }>(
+  get: () => Stream,
+  close: (stream: Stream) => Promise<void>,
+): Promise<void> {
+  try {
+    const stream = get();
+    if (!stream.locked) await close(stream);
+  } catch {
+    // Not piped, or closed already.
+  }
+}
+
+type Kind = "null" | "piped" | "inherit";
+
+/** `Deno.Command` cannot write to files: a shell redirects and becomes the command. */
+function redirect(
+  argv: readonly string[],
+  { stdout = "null", stderr = "null" }: StartLocalOptions,
+): [argv: readonly string[], stdout: Kind, stderr: Kind] {
+  const files: string[] = [];
+  const steps: string[] = [];
+  if (typeof stdout === "object") {
+    files.push(openable(stdout.append));
+    steps.push('exec >>"$1"', "shift");
+  }
+  if (stderr === "stdout") steps.push("exec 2>&1");
+  else if (typeof stderr === "object") {
+    files.push(openable(stderr.append));
+    steps.push('exec 2>>"$1"', "shift");
+  }
+  const out = typeof stdout === "object" ? "null" : stdout;
+  const err = typeof stderr === "object" || stderr === "stdout"
+    ? "null"
+    : stderr;
+  if (steps.length === 0) return [argv, out, err];
+  const script = [...steps, 'exec "$@"'].join("; ");
+  return [["/bin/sh", "-c", script, "sh", ...files, ...argv], out, err];
+}
+
+/** The path of a file that can be written to: errors are clearer from here than from a shell. */
+function openable(file: string | URL): string {
+  Deno.openSync(file, { append: true, create: true }).close();
+  return resolve(pathOf(file));
+}
+
+function explain(error: unknown, { argv, cwd }: LocalCommand): unknown {
+  const what = `Cannot run "${describe(argv)}"`;
+  if (error instanceof Deno.errors.NotFound) {
+    if (/ cwd /.test(error.message)) {
+      return new Deno.errors.NotFound(
+        `${what}: "${cwd}" is not a directory`,
+        { cause: error },
+      );
+    }
+    const missing = argv[0].includes("/")
+      ? `"${argv[0]}" does not exist, or the interpreter that it names`
+      : `the program "${argv[0]}" is not installed`;
+    return new Deno.errors.NotFound(`${what}: ${missing}`, { cause: error });
+  }
+  if (error instanceof Deno.errors.PermissionDenied) {
+    return new Deno.errors.PermissionDenied(
+      `${what}: "${argv[0]}" is not executable`,
+      { cause: error },
+    );
+  }
+  return error;
+}
+
+/** A command for messages. */
+export function describe(argv: readonly string[]): string {
+  return shorten(argv.map(quote).join(" "), 200);
+}
+
+/** At most so many characters of a text. */
+export function shorten(text: string, length: number): string {
+  return text.length > length ? `${text.slice(0, length - 1)}…` : text;
+}
