@@ -36,15 +36,20 @@ export function pad(text: string, columns: number): string {
   return text + " ".repeat(Math.max(0, columns - unicodeWidth(text)));
 }
 
-/** A time span for people: `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`. */
+/** A time span for people: `0.4 s`, `12 s`, `3 min 20 s`, `2 h`. */
 export function span(ms: number): string {
   const seconds = Math.max(0, ms) / 1000;
   if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
   const whole = Math.round(seconds);
   if (whole < 60) return `${whole} s`;
   const minutes = Math.floor(whole / 60);
-  if (minutes < 60) return `${minutes} min ${whole % 60} s`;
-  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  return minutes < 60
+    ? twoUnits(minutes, "min", whole % 60, "s")
+    : twoUnits(Math.floor(minutes / 60), "h", minutes % 60, "min");
+}
+
+function twoUnits(a: number, unitA: string, b: number, unitB: string): string {
+  return b === 0 ? `${a} ${unitA}` : `${a} ${unitA} ${b} ${unitB}`;
 }
 
 /** `1 test`, `2 tests`. */

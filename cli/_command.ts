@@ -1,0 +1,167 @@
+import { parseArgs } from "@std/cli/parse-args";
+
+/** An option of a command. */
+export interface Option {
+  /** Without the dashes. */
+  readonly name: string;
+  /** One letter that stands for it. */
+  readonly short?: string;
+  /** What its value is called; without one, the option is a switch. */
+  readonly value?: string;
+  /** Whether it may be given more than once. */
+  readonly many?: boolean;
+  /** What it does, and its default. */
+  readonly about: string;
+}
+
+/** Options and arguments of a call, by name. */
+export interface Call {
+  /** What is no option. */
+  readonly operands: readonly string[];
+  /** What comes after `--`. */
+  readonly rest: readonly string[];
+  /** Whether a switch was given. */
+  has(name: string): boolean;
+  /** The value of an option, the last one if it was given more than once. */
+  get(name: string): string | undefined;
+  /** All values of an option. */
+  all(name: string): readonly string[];
+  /** Ends with Ctrl-C. */
+  readonly signal: AbortSignal;
+}
+
+/** A command of `atex`. */
+export interface Command {
+  readonly name: string;
+  /** What it does, in one line. */
+  readonly purpose: string;
+  /** Its operands, as in `[DIR]`. */
+  readonly operands: string;
+  /** How many operands it takes at the least and at the most. */
+  readonly arity: readonly [number, number];
+  readonly options: readonly Option[];
+  /** Permission flags that it works with. */
+  readonly permissions: string;
+  readonly example: string;
+  /** Does it; gives the exit status. */
+  run(call: Call): Promise<number> | number;
+}
+
+/** The command line is wrong. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+}
+
+/** Understands the arguments of a command; `undefined` if help is asked for. */
+export function parse(
+  command: Command,
+  args: readonly string[],
+  signal: AbortSignal,
+): Call | undefined {
+  const { options } = command;
+  const fail = (reason: string): never => {
+    throw new UsageError(
+      `Cannot run "atex ${command.name}": ${reason}; see "atex ${command.name} --help"`,
+    );
+  };
+  const names = options.map(({ name }) => name);
+  const parsed = parseArgs([...args], {
+    string: options.filter(({ value }) => value).map(({ name }) => name),
+    boolean: [
+      ...options.filter(({ value }) => !value).map(({ name }) => name),
+      "help",
+    ],
+    collect: options.filter(({ value }) => value).map(({ name }) => name),
+    alias: Object.fromEntries(
+      options.flatMap(({ name, short }) => short ? [[short, name]] : []),
+    ),
+    "--": true,
+    unknown: (argument, key) => {
+      if (key === undefined) return true;
+      const nearest = nearestOf(key, [...names, "help"]);
+      return fail(
+        `there is no option "${argument.split("=")[0]}"${
+          nearest ? `; did you mean "--${nearest}"?` : ""
+        }`,
+      );
+    },
+  });
+  if (parsed.help) return undefined;
+  const values = parsed as unknown as Record<string, string[] | boolean>;
+  for (const { name, value, many } of options) {
+    const given = values[name];
+    if (!value || !Array.isArray(given)) continue;
+    if (given.includes("")) fail(`"--${name}" needs a value: ${value}`);
+    if (!many && given.length > 1) fail(`"--${name}" was given more than once`);
+  }
+  const operands = parsed._.map(String);
+  const [least, most] = command.arity;
+  if (operands.length < least) fail(`"${command.operands}" is missing`);
+  if (operands.length > most) fail(`"${operands[most]}" is too much`);
+  const all = (name: string) => {
+    const given = values[name];
+    return Array.isArray(given) ? given : [];
+  };
+  return {
+    operands,
+    rest: parsed["--"] ?? [],
+    has: (name) => values[name] === true,
+    get: (name) => all(name).at(-1),
+    all,
+    signal,
+  };
+}
+
+/** What `--help` shows. */
+export function helpOf(command: Command): string {
+  const rows = [
+    ...command.options.map(({ name, short, value, many, about }) => [
+      `${short ? `-${short}, ` : "    "}--${name}${value ? ` ${value}` : ""}`,
+      about + (many ? " (may be repeated)" : ""),
+    ]),
+    ["    --help", "show this"],
+  ];
+  const width = Math.max(...rows.map(([left]) => left!.length));
+  return [
+    command.purpose,
+    "",
+    `Usage: atex ${command.name} ${command.operands}${
+      command.operands && " "
+    }[OPTION…]`,
+    "",
+    ...rows.map(([left, right]) => `  ${left!.padEnd(width)}  ${right}`),
+    "",
+    `Permissions: ${command.permissions}`,
+    `Example: ${command.example}`,
+  ].join("\n");
+}
+
+/** The word that was probably meant, if one is near. */
+export function nearestOf(
+  word: string,
+  words: readonly string[],
+): string | undefined {
+  const ranked = words.map((candidate) => ({
+    candidate,
+    distance: distance(word, candidate),
+  }))
+    .sort((a, b) => a.distance - b.distance);
+  const [best] = ranked;
+  return best && best.distance <= Math.max(1, word.length / 3)
+    ? best.candidate
+    : undefined;
+}
+
+/** Levenshtein's distance: letters to insert, delete or replace. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(replaced, row[j]! + 1, next[j - 1]! + 1));
+    }
+    row = next;
+  }
+  return row.at(-1)!;
+}

@@ -1,0 +1,90 @@
+/**
+ * The command line, for what one does beside scripts: looking at tests, trying
+ * them out, seeing what a machine can do. It has no feature that the library lacks:
+ * each command is a file over public exports, and so an example of them.
+ *
+ * ```sh
+ * deno run -A jsr:@atex/atex/cli tests ./suite --long
+ * deno install -g -A -n atex jsr:@atex/atex/cli
+ * ```
+ *
+ * @module
+ */
+import { runMain } from "../orchestrators/main.ts";
+import {
+  type Command,
+  helpOf,
+  nearestOf,
+  parse,
+  UsageError,
+} from "./_command.ts";
+
+/** Commands, and what they do; a command is loaded when it is needed. */
+const COMMANDS: Record<string, { purpose: string; load(): Promise<Command> }> =
+  {
+    tests: {
+      purpose: "list the tests of an fmf tree",
+      load: async () => (await import("./tests.ts")).tests,
+    },
+    run: {
+      purpose: "run the tests of an fmf tree, or print the script that does",
+      load: async () => (await import("./run.ts")).run,
+    },
+    doctor: {
+      purpose: "see which programs are there and whether they work",
+      load: async () => (await import("./doctor.ts")).doctor,
+    },
+  };
+
+const HELP = [
+  "Run tests on pools of systems.",
+  "",
+  "Usage: atex COMMAND [ARGUMENT…]",
+  "",
+  ...Object.entries(COMMANDS).map(([name, { purpose }]) =>
+    `  ${name.padEnd(8)}  ${purpose}`
+  ),
+  "",
+  "atex COMMAND --help tells more. For anything serious, write a script.",
+].join("\n");
+
+/**
+ * Runs a command line, without the name of the program; resolves with its exit
+ * status: 0 fine, 1 the answer is no, such as tests that failed.
+ *
+ * @throws {Error} if the command line is wrong or the command could not do its work (exit status 2)
+ */
+export async function main(
+  args: readonly string[],
+  signal: AbortSignal,
+): Promise<number> {
+  const [name = "help", ...rest] = args;
+  if (name === "help" || name === "--help" || name === "-h") {
+    const [about] = rest;
+    console.log(about === undefined ? HELP : helpOf(await commandOf(about)));
+    return 0;
+  }
+  const command = await commandOf(name);
+  const call = parse(command, rest, signal);
+  if (!call) {
+    console.log(helpOf(command));
+    return 0;
+  }
+  return await command.run(call);
+}
+
+async function commandOf(name: string): Promise<Command> {
+  if (Object.hasOwn(COMMANDS, name)) return await COMMANDS[name]!.load();
+  const nearest = nearestOf(name, Object.keys(COMMANDS));
+  throw new UsageError(
+    `Cannot run "atex ${name}": there is no such command${
+      nearest
+        ? `; did you mean "${nearest}"?`
+        : `, only ${Object.keys(COMMANDS).join(", ")}`
+    }`,
+  );
+}
+
+if (import.meta.main) {
+  await runMain((signal) => main(Deno.args, signal));
+}

@@ -1,0 +1,228 @@
+/** The command line, run as a program. */
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+
+const ROOT = new URL("../../", import.meta.url).pathname;
+const SUITE = `${ROOT}examples/suite`;
+
+async function deno(args: string[], cwd?: string) {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args,
+    ...(cwd !== undefined && { cwd }),
+    env: { NO_COLOR: "1" },
+    stdin: "null",
+  }).output();
+  const decoder = new TextDecoder();
+  return { code, out: decoder.decode(stdout), err: decoder.decode(stderr) };
+}
+
+function atex(...args: string[]) {
+  return deno(["run", "-qA", "--no-check", `${ROOT}cli/mod.ts`, ...args]);
+}
+
+async function withDirectory(use: (directory: string) => Promise<void>) {
+  const directory = await Deno.makeTempDir({ prefix: "atex-test-" });
+  try {
+    await use(directory);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+const COMMANDS = ["tests", "run", "doctor"];
+
+Deno.test("atex names its commands, and each has help with options, permissions and an example", async () => {
+  for (const args of [[], ["help"], ["--help"]]) {
+    const { code, out } = await atex(...args);
+    strictEqual(code, 0);
+    for (const command of COMMANDS) {
+      match(out, new RegExp(`^  ${command} `, "m"));
+    }
+  }
+  for (const command of COMMANDS) {
+    const { code, out } = await atex(command, "--help");
+    strictEqual(code, 0);
+    match(
+      out,
+      new RegExp(
+        `Usage: atex ${command} .*\\n[^]*--help.*\\n\\nPermissions: .+\\nExample: atex ${command} `,
+      ),
+    );
+    strictEqual((await atex("help", command)).out, out);
+  }
+});
+
+Deno.test("atex says what is wrong with a command line, and exits with 2", async () => {
+  for (
+    const [args, message] of [
+      [["test"], /there is no such command; did you mean "tests"\?/],
+      [["frobnicate"], /there is no such command, only tests, run, doctor/],
+      [
+        ["tests", "--lng"],
+        /there is no option "--lng"; did you mean "--long"\?/,
+      ],
+      [["tests", "--frobnicate=1"], /there is no option "--frobnicate"; see/],
+      [["tests", "a", "b"], /"b" is too much/],
+      [["tests", "--plan"], /"--plan" needs a value: NAME/],
+      [
+        ["tests", "--plan", "a", "--plan", "b"],
+        /"--plan" was given more than once/,
+      ],
+      [["tests", "--context", "x"], /"--context x": KEY=VALUE would be right/],
+      [
+        ["run", "--parallel", "0"],
+        /"--parallel 0": a whole number from 1 would be right/,
+      ],
+      [["run", SUITE, "--on", "nowhere"], /nowhere/],
+      [["doctor", "emacs"], /Cannot look at "emacs"/],
+      [["tests", "/nonexistent"], /\/nonexistent/],
+    ] as const
+  ) {
+    const { code, out, err } = await atex(...args);
+    deepStrictEqual([code, out], [2, ""], args.join(" "));
+    match(err, message);
+  }
+});
+
+Deno.test("atex tests lists names, facts, metadata and packages", async () => {
+  const names = await atex(
+    "tests",
+    SUITE,
+    "--plan",
+    "/plans/demo",
+    "-t",
+    "^/s",
+    "--exclude",
+    "slow",
+  );
+  strictEqual(
+    names.out,
+    "/smoke\n/system/destructive\n/system/environment\n/system/leftovers\n",
+  );
+  const long = await atex(
+    "tests",
+    SUITE,
+    "--filter",
+    "tag: destructive",
+    "--long",
+  );
+  strictEqual(
+    long.out,
+    "/system/destructive  1 min  [destructive]  Leaves a system that no other test should get\n",
+  );
+  const json = await atex("tests", SUITE, "--test", "smoke", "--json");
+  deepStrictEqual(JSON.parse(json.out), {
+    name: "/smoke",
+    summary: "The system answers",
+    directory: ".",
+    duration: 60_000,
+    priority: 10,
+    tags: [],
+    require: [],
+    recommend: [],
+    libraries: [],
+    tty: false,
+  });
+  match(
+    (await atex("tests", SUITE, "-t", "smoke", "--metadata")).out,
+    /^\/smoke:\n[^]* {2}test: uname -a\n/,
+  );
+  await withDirectory(async (directory) => {
+    await Deno.mkdir(`${directory}/.fmf`);
+    await Deno.writeTextFile(`${directory}/.fmf/version`, "1\n");
+    await Deno.writeTextFile(
+      `${directory}/main.fmf`,
+      "test: x\nrequire: [make, gcc]\nrecommend: gdb\n",
+    );
+    strictEqual(
+      (await atex("tests", directory, "--requires")).out,
+      "gcc\ngdb\nmake\n",
+    );
+  });
+});
+
+Deno.test("atex tests needs the permission to read only", async () => {
+  const { code, out, err } = await deno([
+    ...["run", "-q", "--no-check", "--no-prompt", "--allow-read"],
+    ...[`${ROOT}cli/mod.ts`, "tests", SUITE, "-t", "smoke"],
+  ]);
+  deepStrictEqual([code, out], [0, "/smoke\n"], err);
+});
+
+Deno.test("atex run runs tests, and its status tells whether they passed", async () => {
+  await withDirectory(async (directory) => {
+    const results = `${directory}/results.jsonl`;
+    const { code, out } = await atex(
+      "run",
+      SUITE,
+      "-t",
+      "smoke|small",
+      "--results",
+      results,
+      "--env",
+      "X=1",
+    );
+    strictEqual(code, 0, out);
+    match(out, /\n2 passed, 0 failed in /);
+    strictEqual((await Deno.readTextFile(results)).split("\n").length, 3);
+    ok((await Deno.stat(`${results}.files/local/smoke/output.txt`)).isFile);
+    const failing = await atex(
+      "run",
+      SUITE,
+      "--test",
+      "flaky",
+      "--results",
+      `${directory}/failing`,
+    );
+    strictEqual(failing.code, 1);
+  });
+});
+
+Deno.test("atex run --print-script prints a script that type-checks and gives the same results", async () => {
+  await withDirectory(async (directory) => {
+    const { out } = await atex(
+      ...[
+        "run",
+        SUITE,
+        "-t",
+        "/flaky|small",
+        "--reruns",
+        "1",
+        "--parallel",
+        "2",
+        "--context",
+        "a'b=\"c\\",
+      ],
+      ...[
+        "--results",
+        `${directory}/results.jsonl`,
+        "--env",
+        "X-Y=1",
+        "--print-script",
+      ],
+    );
+    await Deno.writeTextFile(`${directory}/script.ts`, out);
+    const { code, out: said, err } = await deno([
+      "run",
+      "-qA",
+      "--check",
+      "script.ts",
+    ], directory);
+    strictEqual(code, 0, said + err);
+    match(said, /\n2 passed, 0 failed, 1 flaky in /);
+  });
+});
+
+Deno.test("atex doctor tells of programs, and fails for those that were named", async () => {
+  const { code, out } = await atex("doctor", "--json");
+  strictEqual(code, 0);
+  const findings = out.trim().split("\n").map((line) => JSON.parse(line));
+  strictEqual(
+    findings.find(({ program }) => program === "bash").status,
+    "works",
+  );
+  const missing = findings.filter(({ status }) => status === "missing");
+  for (const { program } of missing) {
+    strictEqual((await atex("doctor", program)).code, 2);
+  }
+  strictEqual((await atex("doctor", "bash", "tar")).code, 0);
+});
