@@ -1,6 +1,6 @@
 /** `atex doctor`: what a machine can do. */
 import { outputLocal } from "../connections/process.ts";
-import { printable } from "../orchestrators/_text.ts";
+import { printable } from "../orchestrators/progress.ts";
 import { type Command, UsageError } from "./_command.ts";
 
 interface Program {

@@ -1,6 +1,6 @@
 /** `atex tests`: what tests there are. */
 import { describe, discover } from "../executors/fmf/mod.ts";
-import { printable, span } from "../orchestrators/_text.ts";
+import { printable, span } from "../orchestrators/progress.ts";
 import type { Command } from "./_command.ts";
 import { discoverOptions, DISCOVERY_OPTIONS } from "./_discovery.ts";
 

@@ -8,7 +8,10 @@ const UNSAFE =
   // deno-lint-ignore no-control-regex
   /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]|\p{Surrogate}/gu;
 
-/** Text that is safe to print on one line, whatever bytes it was made from. */
+/**
+ * Makes text safe to print on one line, whatever bytes it was made from: what a
+ * terminal would act on instead of showing it becomes U+FFFD.
+ */
 export function printable(text: string): string {
   return text.replaceAll(UNSAFE, "\ufffd");
 }
@@ -36,7 +39,7 @@ export function pad(text: string, columns: number): string {
   return text + " ".repeat(Math.max(0, columns - unicodeWidth(text)));
 }
 
-/** A time span for people: `0.4 s`, `12 s`, `3 min 20 s`, `2 h`. */
+/** A time span in milliseconds, for people: `0.4 s`, `12 s`, `3 min 20 s`, `2 h`. */
 export function span(ms: number): string {
   const seconds = Math.max(0, ms) / 1000;
   if (seconds < 9.95) return `${seconds.toFixed(1)} s`;

@@ -15,6 +15,8 @@
 import type { Run } from "./orchestrator.ts";
 import { type Line, Progress, type Tone } from "./_progress.ts";
 
+export { printable, span } from "./_text.ts";
+
 /** Options of {@linkcode showProgress}. */
 export interface ProgressOptions {
   /**

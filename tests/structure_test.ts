@@ -22,7 +22,7 @@ const MAY_IMPORT: [from: RegExp, to: RegExp | null][] = [
     /^orchestrators\//,
     /^(connections\/connection|provisioners\/provisioner|executors\/(executor|results)|aggregators\/aggregator)\.ts$/,
   ],
-  [/^[^/]+$/, /./],
+  [/^(cli\/.*|[^/]+)$/, /./],
 ];
 
 /** Files that all implementations of their folder build on. */
@@ -40,6 +40,7 @@ const SHARED = new Set([
 
 /** Implementations that may import siblings: those which choose among them, and variants with their base. */
 const MAY_IMPORT_SIBLINGS: Record<string, RegExp> = {
+  "cli/mod.ts": /./,
   "provisioners/from_string.ts": /./,
   "executors/beakerlib.ts": /^executors\/fmf\//,
 };
