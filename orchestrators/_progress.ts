@@ -43,6 +43,7 @@ export class Progress {
   #done = 0;
   #tests = 0;
   #began = 0;
+  #aborting = false;
   #summary: RunSummary | undefined;
 
   /** Takes an event; gives the lines that a log of the run has for it. */
@@ -82,6 +83,7 @@ export class Progress {
         );
         break;
       case "setup-failed":
+        if (this.#aborting) break;
         yield notice(`${event.remote}: setup failed: ${event.error.message}`);
         break;
       case "remote-lost":
@@ -105,7 +107,8 @@ export class Progress {
         );
         break;
       case "aborting":
-        yield notice("ending what runs, giving back systems");
+        this.#aborting = true;
+        yield notice("aborted: no further test is started, what runs is ended");
         break;
       case "run-finished":
         this.#summary = event.summary;
@@ -119,6 +122,9 @@ export class Progress {
     const how = event.error
       ? `${event.error.name}: ${event.error.message}`
       : `exit code ${event.exitCode}`;
+    if (this.#aborting && event.error) {
+      return notice(`ended  ${test}  ${span(event.ms)} on ${remote}`);
+    }
     const passed = event.exitCode === 0;
     const again = attempt > 1 ? `, attempt ${attempt}` : "";
     if (event.rerun) {

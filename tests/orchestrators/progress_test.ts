@@ -149,6 +149,24 @@ Deno.test("showProgress() tells of an executor's error by its name", async () =>
   match(text, /FAIL {3}\/a {2}TestAbortedError: gone, 1\.2 s on local:1/);
 });
 
+Deno.test("showProgress() does not call what an abort ended a failure", async () => {
+  const error = Object.assign(new Error("cancel requested"), {
+    name: "TestAbortedError",
+  });
+  const text = await shown(runOf(
+    begin,
+    started("/a"),
+    { type: "aborting", reason: new Error("enough") },
+    ended("/a", { exitCode: undefined, error }),
+    { type: "setup-failed", remote: "local:2", ms: 1, error, left: 9 },
+    finish,
+  ));
+  match(
+    text,
+    /^3 tests on p\naborted: [^\n]+\nended {2}\/a {2}1\.2 s on local:1\n\nNot run/,
+  );
+});
+
 Deno.test("showProgress() lets no control character of a test through", async () => {
   const evil = "/a\x1b]0;owned\x07\x1b[2J\r\n\u202e\u0085\ud800end";
   for (const live of [false, true]) {
