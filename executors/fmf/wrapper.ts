@@ -51,19 +51,34 @@ proc_field() {
 
 # Sends signal $1 to all processes of the recorded groups and sessions; sets found if there are any.
 signal_all() {
-  local ids=' ' signal=$1 line text stat
+  local ids=' ' line text pid name state group session rest last now first=0
   found=
   while read -r line; do ids+="$line "; done </proc/self/fd/6
-  for stat in /proc/[0-9]*/stat; do
-    text=
-    while IFS= read -r line; do text+=$line; done <"$stat"
-    # shellcheck disable=SC2086 # words: state, parent, group, session
-    set -- \${text##*) }
-    case $ids in *" \${3-} "* | *" \${4-} "*) ;; *) continue ;; esac
-    case $1 in Z | X) continue ;; esac
-    stat=\${stat%/stat}
-    kill -s "$signal" "\${stat#/proc/}" && found=1
+  # What began after us has a higher number, unless numbers began again. Nobody forks 100000 times in a second.
+  read -r _ _ _ _ last </proc/loadavg
+  read -r now _ </proc/uptime
+  (((10#\${now/./} - begin) * 1000 > pid_max || last < $$)) || first=$$
+  for pid in /proc/[0-9]*; do
+    pid=\${pid#/proc/} rest=
+    ((pid > first)) || continue
+    read -r _ name state _ group session rest <"/proc/$pid/stat"
+    # A name of up to 15 characters may look like the fields after it, but cannot hide that they come again.
+    if [[ $name != *\\) || \${#rest} -lt 30 || $state$group$session$rest == *\\)* ]]; then
+      text=
+      while IFS= read -r line; do text+=$line; done <"/proc/$pid/stat"
+      read_fields "\${text##*) }"
+    fi
+    case $ids in *" $group "* | *" $session "*) ;; *) continue ;; esac
+    case $state in Z | X) continue ;; esac
+    kill -s "$1" "$pid" && found=1
   done
+}
+
+# Sets what the caller has of the fields of a process.
+read_fields() {
+  # shellcheck disable=SC2086 # words
+  set -- $1
+  state=\${1-} group=\${3-} session=\${4-}
 }
 
 kill_all() {
@@ -190,6 +205,9 @@ proc_field $$ 22
 self=$field
 proc_field 1 22
 read -r boot </proc/sys/kernel/random/boot_id
+read -r begin _ </proc/uptime
+begin=$((10#\${begin/./}))
+read -r pid_max </proc/sys/kernel/pid_max
 printf '%s\\n' "$$ $self $boot-$field" >"$state/wrapper.pid" || fail 2 "cannot write to $state"
 
 watch() {
