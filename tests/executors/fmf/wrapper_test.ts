@@ -91,7 +91,8 @@ Deno.test("the wrapper starts tests with default signals and no other descriptor
       "for fd in {0..9}; do [ -e /proc/$$/fd/$fd ] && echo -n $fd '' && readlink /proc/$$/fd/$fd; done; true",
   });
   const [ignored, blocked] = ["SigIgn", "SigBlk"].map((name) =>
-    parseInt(new RegExp(`${name}:\\s+(\\S+)`).exec(output)![1], 16)
+    // those from 32 on are the C library's
+    parseInt(new RegExp(`${name}:\\s+(\\S+)`).exec(output)![1], 16) % 2 ** 31
   );
   assert.deepEqual([ignored, blocked], [0, 0]);
   const descriptors = [...output.matchAll(/^(\d) (\S+)$/gm)];
