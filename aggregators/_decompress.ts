@@ -64,10 +64,17 @@ function corrupt(path: string, why: unknown, options?: ErrorOptions): Error {
 
 async function* decompressZstd(file: Deno.FsFile): AsyncGenerator<Uint8Array> {
   // it takes long to load, and most files are something else
-  const [{ createZstdDecompress }, { pipeline }] = await Promise.all([
-    import("node:zlib"),
-    import("node:stream/promises"),
-  ]);
+  const [{ createZstdDecompress }, { pipeline }, { hasWholeFrames }] =
+    await Promise.all([
+      import("node:zlib"),
+      import("node:stream/promises"),
+      import("./_zstd_frames.ts"),
+    ]);
+  if (!hasWholeFrames(file)) {
+    file.close();
+    throw new Error("the file is not whole");
+  }
+  file.seekSync(0, Deno.SeekMode.Start);
   const decompressor = createZstdDecompress();
   const done = pipeline(file.readable, decompressor);
   done.catch(() => {}); // the reader sees it, too

@@ -23,6 +23,8 @@ export async function writeAll(
 
 /** Text that may become larger than memory. */
 export class Spool implements Disposable {
+  /** What comes first; always in memory. */
+  #before: Uint8Array[] = [];
   #parts: Uint8Array[] = [];
   #length = 0;
   #file: Deno.FsFile | undefined;
@@ -46,17 +48,20 @@ export class Spool implements Disposable {
     }
   }
 
+  /** Puts text before all that there is. */
+  addBefore(text: string): void {
+    const bytes = new TextEncoder().encode(text);
+    this.#length += bytes.length;
+    this.#before.unshift(bytes);
+  }
+
   /** Appends everything to a file: by one write, unless it is too large for memory. */
   async copyTo(target: Deno.FsFile): Promise<void> {
-    if (!this.#file) {
-      const [first, ...rest] = this.#parts;
-      if (!first) return;
-      if (rest.length === 0) return await writeAll(target, first);
-      return await writeAll(
-        target,
-        new Uint8Array(await new Blob(this.#parts as BlobPart[]).arrayBuffer()),
-      );
-    }
+    await writeAll(
+      target,
+      joined(this.#file ? this.#before : [...this.#before, ...this.#parts]),
+    );
+    if (!this.#file) return;
     await this.#file.seek(0, Deno.SeekMode.Start);
     const block = new Uint8Array(BLOCK);
     for (;;) {
@@ -68,10 +73,23 @@ export class Spool implements Disposable {
 
   /** Forgets everything. */
   [Symbol.dispose](): void {
+    this.#before = [];
     this.#parts = [];
     this.#file?.close();
     this.#file = undefined;
   }
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  if (parts.length === 1) return parts[0]!;
+  const length = parts.reduce((sum, part) => sum + part.length, 0);
+  const whole = new Uint8Array(length);
+  let filled = 0;
+  for (const part of parts) {
+    whole.set(part, filled);
+    filled += part.length;
+  }
+  return whole;
 }
 
 /** A file without a name: nothing can be left of it. */
