@@ -42,6 +42,14 @@ export interface Stored {
 /** A collector of results and files. */
 export interface Aggregator extends AsyncDisposable {
   /**
+   * Whether `ingest()` only reads the artifacts: they stay with the caller, also
+   * after success.
+   *
+   * @default {false}
+   */
+  readonly readsOnly?: boolean;
+
+  /**
    * Opens what is needed. A failure leaves nothing behind.
    *
    * @throws {Deno.errors.AlreadyExists} if the target is there already
@@ -50,7 +58,8 @@ export interface Aggregator extends AsyncDisposable {
 
   /**
    * Takes over the artifacts of one test: on success files are moved and the
-   * results file is removed; the directory, then empty, belongs to the caller. After a
+   * results file is removed (unless `readsOnly`); the directory, then empty, belongs
+   * to the caller. After a
    * rejection nothing visible has changed, and the same test can be ingested
    * again. May be called any number of times at once, between `start()` and
    * `stop()`. May resolve with the place of the files, for messages to people.

@@ -1,0 +1,275 @@
+/**
+ * Several aggregators as one: each gets every test.
+ *
+ * @example Results for machines, for people and for a CI service, and a count
+ * ```ts
+ * import { JsonLinesAggregator } from "jsr:@atex/atex/aggregators/jsonl";
+ * import { JUnitAggregator } from "jsr:@atex/atex/aggregators/junit";
+ * import { MultiAggregator } from "jsr:@atex/atex/aggregators/multi";
+ * import { Tally } from "jsr:@atex/atex/aggregators/tally";
+ *
+ * const tally = new Tally();
+ * {
+ *   await using aggregator = await new MultiAggregator([
+ *     new JsonLinesAggregator({ results: "out/results.jsonl", files: "out/files" }),
+ *     new JUnitAggregator({ target: "out/junit.xml" }),
+ *     tally,
+ *   ]).start();
+ *   await aggregator.ingest("fedora-42@x86_64", "/smoke", "artifacts/smoke");
+ * }
+ * Deno.exitCode = tally.failed > 0 ? 1 : 0;
+ * ```
+ *
+ * @module
+ */
+import { dirname } from "@std/path/dirname";
+import { Semaphore } from "@std/async/unstable-semaphore";
+import type { Aggregator, IngestInfo, Stored } from "./aggregator.ts";
+import { copyTree, lookAt } from "./_move.ts";
+import { pathOf } from "./_paths.ts";
+import { notStarted, UnderWay } from "./_under_way.ts";
+
+/** One of several aggregators did not take a test. */
+export interface ChildFailure {
+  /** The aggregator. */
+  child: Aggregator;
+  /** Its place in the list, counted from 0. */
+  index: number;
+  /** What it rejected with. */
+  error: Error;
+}
+
+/** Some of several aggregators did not take a test; the others have it. */
+export class ChildFailedError extends AggregateError {
+  /** The platform. */
+  readonly platform: string;
+  /** The test. */
+  readonly test: string;
+  /** The directory of artifacts that was to be ingested. */
+  readonly artifacts: string;
+  /** What is known of the run of the test. */
+  readonly info: IngestInfo | undefined;
+  /** Which failed, and how. */
+  readonly failures: readonly ChildFailure[];
+
+  /** Creates the error. */
+  constructor(
+    { platform, test, artifacts, info }: Ingest,
+    failures: readonly ChildFailure[],
+  ) {
+    const list = failures.map(({ child, index, error }) =>
+      `${index + 1} (${child.constructor?.name}): ${error.message}`
+    );
+    super(
+      failures.map(({ error }) => error),
+      `Cannot ingest test "${test}" of platform "${platform}" into aggregator ${
+        list.join("; ")
+      }`,
+    );
+    this.name = "ChildFailedError";
+    this.platform = platform;
+    this.test = test;
+    this.artifacts = artifacts;
+    this.info = info;
+    this.failures = failures;
+  }
+}
+
+/** What is to be ingested. */
+interface Ingest {
+  platform: string;
+  test: string;
+  artifacts: string;
+  info?: IngestInfo | undefined;
+}
+
+/** Tests that are copied and ingested at once. */
+const AT_ONCE = 16;
+
+/**
+ * Gives every test to several aggregators. Those that only read get the artifacts,
+ * all others but the last a copy; at the end the last one takes the artifacts.
+ *
+ * Needs `--allow-read` and `--allow-write` for the directory in which the
+ * directories of artifacts are: copies are made there.
+ */
+export class MultiAggregator implements Aggregator {
+  readonly #children: readonly Aggregator[];
+  readonly #slots = new Semaphore(AT_ONCE);
+  readonly #underWay = new UnderWay();
+  #started = false;
+  #stopped: Promise<void> | undefined;
+
+  /**
+   * Stores the aggregators. They must not have been started.
+   *
+   * @throws {TypeError} if there is none
+   */
+  constructor(children: readonly Aggregator[]) {
+    if (children.length === 0) {
+      throw new TypeError("Cannot aggregate into nothing: give an aggregator");
+    }
+    this.#children = [...children];
+  }
+
+  /** Whether all of them only read. */
+  get readsOnly(): boolean {
+    return this.#children.every(({ readsOnly }) => readsOnly);
+  }
+
+  /** Starts all in order. If one fails, those before it are stopped again. */
+  async start(): Promise<this> {
+    if (this.#started) {
+      throw new Error("Cannot start several aggregators twice");
+    }
+    this.#started = true;
+    this.#stopped = undefined;
+    const started: Aggregator[] = [];
+    try {
+      for (const child of this.#children) {
+        await child.start();
+        started.push(child);
+      }
+    } catch (error) {
+      this.#started = false;
+      await Promise.allSettled([stopAll(started)]);
+      throw error;
+    }
+    return this;
+  }
+
+  /**
+   * Gives a test to all. Whatever one does, all others get it, too.
+   *
+   * @throws {ChildFailedError} if some did not take it; if the last one that does
+   * not only read is among them, the artifacts are as they were
+   * @throws {Deno.errors.NotFound} if there is no results file
+   */
+  ingest(
+    platform: string,
+    test: string,
+    artifacts: string | URL,
+    info?: IngestInfo,
+  ): Promise<Stored | void> {
+    return this.#begin(
+      { platform, test, artifacts: pathOf(artifacts), info },
+      this.#children,
+    );
+  }
+
+  /**
+   * Gives a test once more to those that did not take it. It takes the artifacts:
+   * they are there unless the last one that does not only read has taken them.
+   *
+   * @throws {ChildFailedError} if some did not take it again
+   * @throws {Deno.errors.NotFound} if the artifacts are gone
+   */
+  retry(error: ChildFailedError): Promise<Stored | void> {
+    return this.#begin(error, error.failures.map(({ child }) => child));
+  }
+
+  #begin(
+    ingest: Ingest,
+    children: readonly Aggregator[],
+  ): Promise<Stored | void> {
+    const { platform, test } = ingest;
+    if (!this.#started) return Promise.reject(notStarted(platform, test));
+    return this.#underWay.add(this.#ingest(ingest, children));
+  }
+
+  async #ingest(
+    ingest: Ingest,
+    children: readonly Aggregator[],
+  ): Promise<Stored | void> {
+    const { platform, test, artifacts, info } = ingest;
+    using _slot = await this.#slots.acquire();
+    if (!lookAt(`${artifacts}/results`)) {
+      throw new Deno.errors.NotFound(
+        `Cannot read results from "${artifacts}/results": there is no such file`,
+      );
+    }
+    const stored = new Map<Aggregator, Stored>();
+    const failures: ChildFailure[] = [];
+    const give = async (child: Aggregator, directory: string) => {
+      const place = await child.ingest(platform, test, directory, info);
+      if (place) stored.set(child, place);
+    };
+    const attempt = async (child: Aggregator, giving: Promise<void>) => {
+      try {
+        await giving;
+      } catch (thrown) {
+        const error = thrown instanceof Error ? thrown : new Error(`${thrown}`);
+        failures.push({ child, index: this.#children.indexOf(child), error });
+      }
+    };
+    const last = children.findLast(({ readsOnly }) => !readsOnly);
+    await Promise.all(
+      children.filter((child) => child !== last).map((child) =>
+        attempt(
+          child,
+          child.readsOnly
+            ? give(child, artifacts)
+            : withCopy(artifacts, (copy) => give(child, copy)),
+        )
+      ),
+    );
+    if (last) await attempt(last, give(last, artifacts));
+    if (failures.length > 0) {
+      failures.sort((a, b) => a.index - b.index);
+      throw new ChildFailedError(ingest, failures);
+    }
+    return children.map((child) => stored.get(child))
+      .find((place) => place?.directory !== undefined);
+  }
+
+  /**
+   * Waits for ingests under way, then stops all in reverse order, even if some fail.
+   *
+   * @throws {AggregateError} if several fail; if one does, its error
+   */
+  stop(): Promise<void> {
+    if (this.#started) {
+      this.#started = false;
+      this.#stopped = this.#underWay.ended().then(() =>
+        stopAll(this.#children)
+      );
+    }
+    return this.#stopped ?? Promise.resolve();
+  }
+
+  /** The same as {@linkcode MultiAggregator.stop}. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+}
+
+/** Stops all in reverse order. */
+async function stopAll(aggregators: readonly Aggregator[]): Promise<void> {
+  const errors: unknown[] = [];
+  for (const aggregator of aggregators.toReversed()) {
+    await aggregator.stop().catch((error) => errors.push(error));
+  }
+  if (errors.length === 1) throw errors[0];
+  if (errors.length > 1) {
+    throw new AggregateError(
+      errors,
+      `Cannot stop ${errors.length} aggregators: ${errors.join("; ")}`,
+    );
+  }
+}
+
+/** Lets `use` have a copy, which is gone at the end. */
+async function withCopy(
+  artifacts: string,
+  use: (copy: string) => Promise<void>,
+): Promise<void> {
+  const original = await Deno.realPath(artifacts);
+  // beside it: there relative links lead to the same
+  const copy = `${dirname(original)}/atex-multi-${crypto.randomUUID()}`;
+  try {
+    await copyTree(original, copy);
+    await use(copy);
+  } finally {
+    await Deno.remove(copy, { recursive: true }).catch(() => {});
+  }
+}
