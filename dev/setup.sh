@@ -1,6 +1,6 @@
 #!/bin/bash
-# Makes ready what the tests with real parts need: podman, ssh, rsync, shellcheck, and three container images that are
-# built here, without any registry.
+# Makes ready what the tests with real parts need: podman, ssh, rsync, shellcheck, xmllint, and three container images
+# that are built here, without any registry.
 #
 #   dev/setup.sh            says what it does; a second run has nothing to do
 #   dev/setup.sh --check    changes nothing; tells what is missing
@@ -23,9 +23,9 @@ export LC_ALL=C DEBIAN_FRONTEND=noninteractive
 STATE=${XDG_CACHE_HOME:-$HOME/.cache}/atex-test
 CHECK_ONLY=; [ "${1:-}" = --check ] && CHECK_ONLY=1
 DEBIAN_PACKAGES="podman runc conmon catatonit netavark aardvark-dns iptables openssh-client openssh-server sshpass rsync
-  busybox-static bash-static mmdebstrap shellcheck git iproute2 procps xz-utils"
-FEDORA_PACKAGES="podman runc openssh-clients openssh-server sshpass rsync busybox mmdebstrap ShellCheck git iproute procps-ng xz"
-COMMANDS="podman ssh sshd sshpass rsync busybox shellcheck git ip xz"
+  busybox-static bash-static mmdebstrap shellcheck git iproute2 procps xz-utils libxml2-utils"
+FEDORA_PACKAGES="podman runc openssh-clients openssh-server sshpass rsync busybox mmdebstrap ShellCheck git iproute procps-ng xz libxml2"
+COMMANDS="podman ssh sshd sshpass rsync busybox shellcheck git ip xz xmllint"
 PATH=$PATH:/usr/sbin:/sbin
 
 say() { printf 'setup: %s\n' "$*"; }

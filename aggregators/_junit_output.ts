@@ -1,0 +1,91 @@
+/** What a test printed, and where its files are, for a JUnit report. */
+import { normalisePath, placeOf, type Result } from "../executors/results.ts";
+import { clean } from "./_xml_text.ts";
+
+/** The file that holds what a test printed. */
+const OUTPUT = "output.txt";
+/** A line that CI services take for the path of a file to show. */
+const ATTACHMENT = "[[ATTACHMENT|";
+
+/** What to take over. */
+export interface OutputOptions {
+  /** Characters of what was printed. */
+  tail: number;
+  /** Where the files of the test will be, if lines are to say so. */
+  attachments: string | undefined;
+}
+
+/** The text for a result, empty if there is nothing to say. */
+export function outputOf(
+  artifacts: string,
+  result: Pick<Result, "name" | "files">,
+  { tail, attachments }: OutputOptions,
+): string {
+  const place = placeOf(result);
+  const below = place && `${place}/`;
+  const files = (result.files ?? []).map(normalisePath)
+    .filter((file) => file !== "");
+  let text = files.includes(OUTPUT)
+    ? readTail(`${artifacts}/files`, below + OUTPUT, tail)
+    : "";
+  if (attachments === undefined || files.length === 0) return text;
+  if (text !== "" && !text.endsWith("\n")) text += "\n";
+  for (const file of files) {
+    text += `${ATTACHMENT}${attachments}/${below}${file}]]\n`;
+  }
+  return text;
+}
+
+/** The last characters of a file of the test; a file elsewhere that a link leads to is none of its. */
+function readTail(root: string, path: string, most: number): string {
+  if (most === 0 || !isWithin(root, `${root}/${path}`)) return "";
+  using file = Deno.openSync(`${root}/${path}`);
+  const { size } = file.statSync();
+  // no character takes more
+  const start = Math.max(0, size - 4 * most);
+  let bytes = readFrom(file, start, size);
+  if (start > 0) bytes = bytes.subarray(Math.max(0, bytes.findIndex(begins)));
+  const characters = new TextDecoder().decode(bytes);
+  const from = startOfLast(most, characters);
+  const text = clean(characters.slice(from))
+    // only we know where files are
+    .replaceAll(ATTACHMENT, "[ [ATTACHMENT|");
+  return start > 0 || from > 0 ? `[…]\n${text}` : text;
+}
+
+/** Whether it is a regular file of a directory. */
+function isWithin(root: string, path: string): boolean {
+  try {
+    return Deno.realPathSync(path).startsWith(`${Deno.realPathSync(root)}/`) &&
+      Deno.statSync(path).isFile;
+  } catch {
+    // it was listed, but never written, or leads in a circle
+    return false;
+  }
+}
+
+function readFrom(file: Deno.FsFile, start: number, end: number): Uint8Array {
+  const bytes = new Uint8Array(end - start);
+  file.seekSync(start, Deno.SeekMode.Start);
+  for (let filled = 0; filled < bytes.length;) {
+    const count = file.readSync(bytes.subarray(filled));
+    if (count === null) return bytes.subarray(0, filled);
+    filled += count;
+  }
+  return bytes;
+}
+
+/** Whether a byte begins a character. */
+function begins(byte: number): boolean {
+  return (byte & 0xc0) !== 0x80;
+}
+
+/** Where the last `count` characters of a text begin. */
+function startOfLast(count: number, text: string): number {
+  let at = text.length;
+  for (; count > 0 && at > 0; count--) {
+    at--;
+    if (at > 0 && text.codePointAt(at - 1)! > 0xffff) at--;
+  }
+  return at;
+}

@@ -1,0 +1,311 @@
+/**
+ * Results as JUnit XML, which CI services such as Jenkins and GitLab show.
+ *
+ * There is a suite for each platform, a case for each test, and one for each part
+ * that a test reported. It only reads the artifacts: give it to a `MultiAggregator`
+ * beside one that keeps the files.
+ *
+ * @example
+ * ```ts
+ * import { JUnitAggregator } from "jsr:@atex/atex/aggregators/junit";
+ *
+ * await using aggregator = await new JUnitAggregator({ target: "out/junit.xml" }).start();
+ * await aggregator.ingest("fedora-42@x86_64", "/smoke", "artifacts/smoke");
+ * ```
+ *
+ * @module
+ */
+import { Semaphore } from "@std/async/unstable-semaphore";
+import { readResultBatches } from "../executors/results.ts";
+import type { Aggregator, IngestInfo } from "./aggregator.ts";
+import type { JUnitCase, JUnitHeader, JUnitOutcome } from "./_junit_case.ts";
+import { outputOf } from "./_junit_output.ts";
+import { headerLine, writeReport } from "./_junit_report.ts";
+import { Names } from "./_names.ts";
+import { OwnResult } from "./_own_result.ts";
+import { makeTarget, openLeftover, startPart } from "./_part.ts";
+import { pathOf, placeFor } from "./_paths.ts";
+import { Spool } from "./_spool.ts";
+import type { Target } from "./_target.ts";
+import { notStarted, UnderWay } from "./_under_way.ts";
+
+export type { JUnitOutcome } from "./_junit_case.ts";
+
+/** Options of {@linkcode JUnitAggregator}. */
+export interface JUnitAggregatorOptions {
+  /**
+   * The file for the XML. It must not exist; directories on the way are made. It is
+   * written at the end: until then everything is in a file beside it, whose name
+   * has `.part` at its end. See {@linkcode finishJUnit} for what to do if a script did
+   * not get that far.
+   */
+  target: string | URL;
+  /**
+   * Name of the whole.
+   *
+   * @default {"atex"}
+   */
+  name?: string;
+  /**
+   * Whether the parts of a test are cases of their own, named `<test> / <part>`.
+   *
+   * @default {"separate"}
+   */
+  subtests?: "separate" | "none";
+  /**
+   * Names the files of each case for Jenkins and GitLab, which then show them: the
+   * path, as seen from where the CI service looks, of the directory in which
+   * `JsonLinesAggregator` or `YamlAggregator` keeps files, without compression.
+   *
+   * @default files are not named
+   */
+  attachments?: string;
+  /**
+   * How many characters to take from the end of what a test printed, which is in
+   * the file `output.txt`; 0 for none.
+   *
+   * @default {65536}
+   */
+  outputTail?: number;
+  /**
+   * What becomes of a status that is not to be what it usually is. Usually `pass`,
+   * `info` and `warn` are passed, `fail` is a failure, `error` and `infra` are errors, and
+   * everything else is skipped.
+   */
+  statusMap?: Readonly<Record<string, JUnitOutcome>>;
+  /**
+   * Take a test of a platform that was ingested before once more, under its name
+   * with ` (1)`, ` (2)` and so on.
+   *
+   * @default {false}
+   */
+  allowDuplicate?: boolean;
+}
+
+/** Tests that are read at once. */
+const AT_ONCE = 16;
+
+/** What there is between the start and the stop. */
+interface Started {
+  part: Target;
+  names: Names;
+}
+
+/** A result of a test, or of a part of it. */
+interface NamedResult {
+  name?: string;
+  status?: string | undefined;
+  note?: string | undefined;
+  files?: string[];
+}
+
+/** A test, and what is known of its run. */
+interface About {
+  platform: string;
+  test: string;
+  info: IngestInfo;
+}
+
+/**
+ * Collects results as JUnit XML. Whatever is in names, notes and output, the XML
+ * can be parsed: sequences that control a terminal are removed, and what XML does not
+ * allow becomes U+FFFD.
+ *
+ * Needs `--allow-read` for artifacts, `--allow-read` and `--allow-write` for the target.
+ */
+export class JUnitAggregator implements Aggregator {
+  /** It leaves the artifacts where they are. */
+  readonly readsOnly = true;
+  readonly #target: string;
+  readonly #header: JUnitHeader;
+  readonly #subtests: boolean;
+  readonly #attachments: string | undefined;
+  readonly #outputTail: number;
+  readonly #allowDuplicate: boolean;
+  readonly #slots = new Semaphore(AT_ONCE);
+  readonly #underWay = new UnderWay();
+  #started: Started | undefined;
+  #stopped: Promise<void> | undefined;
+
+  /**
+   * Stores the options.
+   *
+   * @throws {RangeError} if `outputTail` is no number of characters
+   */
+  constructor(
+    {
+      target,
+      name = "atex",
+      subtests = "separate",
+      attachments,
+      outputTail = 65536,
+      statusMap,
+      allowDuplicate = false,
+    }: JUnitAggregatorOptions,
+  ) {
+    if (!Number.isSafeInteger(outputTail) || outputTail < 0) {
+      throw new RangeError(
+        `Cannot take ${outputTail} characters of output: it must be a whole number`,
+      );
+    }
+    this.#target = pathOf(target);
+    this.#header = { name, statusMap };
+    this.#subtests = subtests === "separate";
+    this.#attachments = attachments?.replace(/\/+$/, "");
+    this.#outputTail = outputTail;
+    this.#allowDuplicate = allowDuplicate;
+  }
+
+  /**
+   * Makes the file for what comes during the run.
+   *
+   * @throws {Deno.errors.AlreadyExists} if it, or the target, is there already
+   */
+  async start(): Promise<this> {
+    if (this.#started) {
+      throw new Error(`Cannot start writing to "${this.#target}" twice`);
+    }
+    const part = startPart(this.#target, "finishJUnit");
+    this.#started = { part, names: new Names(this.#allowDuplicate) };
+    this.#stopped = undefined;
+    using text = new Spool();
+    await text.add(headerLine(this.#header));
+    await part.append(text);
+    return this;
+  }
+
+  /**
+   * Takes over what is to be known of a test; the artifacts stay.
+   *
+   * @throws {DuplicateResultError} if this test of this platform was ingested before
+   * @throws {BadResultsError} if the results file cannot be understood
+   * @throws {Deno.errors.NotFound} if there is no results file
+   */
+  ingest(
+    platform: string,
+    test: string,
+    artifacts: string | URL,
+    info: IngestInfo = {},
+  ): Promise<void> {
+    const started = this.#started;
+    if (!started) return Promise.reject(notStarted(platform, test));
+    return this.#underWay.add(
+      this.#ingest({ platform, test, info }, pathOf(artifacts), started),
+    );
+  }
+
+  async #ingest(
+    { platform, test, info }: About,
+    artifacts: string,
+    { part, names }: Started,
+  ): Promise<void> {
+    using turn = await names.take(platform, test);
+    using _slot = await this.#slots.acquire();
+    using text = new Spool();
+    const lineOf = this.#encoder(platform, turn.name, artifacts);
+    const own = new OwnResult();
+    for await (const results of readResultBatches(artifacts)) {
+      let lines = "";
+      for (const result of results) {
+        if (!own.take(result) && this.#subtests) lines += lineOf(result);
+      }
+      await text.add(lines);
+    }
+    const { attempt, earlier, remote, startedAt, finishedAt } = info;
+    await text.add(lineOf(own, {
+      noResult: !own.found || undefined,
+      attempt,
+      earlier,
+      remote,
+      startedAt,
+      durationMs: startedAt === undefined || finishedAt === undefined
+        ? undefined
+        // clocks can be set back
+        : Math.max(0, finishedAt - startedAt),
+    }));
+    await part.append(text);
+    turn.keep();
+  }
+
+  /** How each result of a test becomes a line. */
+  #encoder(
+    platform: string,
+    test: string,
+    artifacts: string,
+  ): (
+    result: NamedResult,
+    more?: Partial<JUnitCase>,
+  ) => string {
+    const attachments = this.#attachments === undefined
+      ? undefined
+      : `${this.#attachments}/${placeFor(platform, test)}`;
+    const tail = this.#outputTail;
+    return (result, more) => {
+      const { name, status, note } = result;
+      const output = outputOf(artifacts, result, { tail, attachments });
+      const it: JUnitCase = {
+        platform,
+        test,
+        subtest: name,
+        status,
+        note,
+        ...more,
+        output: output || undefined,
+      };
+      return `${JSON.stringify(it)}\n`;
+    };
+  }
+
+  /**
+   * Waits for ingests under way, and writes the XML.
+   *
+   * @throws {Error} if it cannot be written; all that is needed stays in its `.part`
+   */
+  stop(): Promise<void> {
+    const started = this.#started;
+    this.#started = undefined;
+    if (started) this.#stopped = this.#finish(started.part);
+    return this.#stopped ?? Promise.resolve();
+  }
+
+  async #finish(part: Target): Promise<void> {
+    await this.#underWay.ended();
+    await part.close();
+    await makeReport(this.#target);
+  }
+
+  /** The same as {@linkcode JUnitAggregator.stop}. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+}
+
+/**
+ * Makes the XML that a script could not write, since it was killed or the disk was
+ * full, from what it left beside it: a file whose name has `.part` at its end. A test
+ * that had not been taken over completely is left out.
+ *
+ * Needs `--allow-read` and `--allow-write` for the directory.
+ *
+ * @param part path of that file; it is gone at the end
+ * @returns the path of the XML
+ * @throws {Deno.errors.NotFound} if there is no such file
+ * @throws {Deno.errors.Busy} if a run is still writing to it
+ * @throws {Deno.errors.AlreadyExists} if there is another file at that path
+ *
+ * @example
+ * ```ts
+ * import { finishJUnit } from "jsr:@atex/atex/aggregators/junit";
+ *
+ * console.log(await finishJUnit("out/junit.xml.part"));
+ * ```
+ */
+export async function finishJUnit(part: string | URL): Promise<string> {
+  using leftover = openLeftover(pathOf(part));
+  await makeReport(leftover.target);
+  return leftover.target;
+}
+
+function makeReport(target: string): Promise<void> {
+  return makeTarget(target, { by: "finishJUnit", make: writeReport });
+}
