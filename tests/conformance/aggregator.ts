@@ -1,35 +1,70 @@
 /** Cases of aggregators: artifacts that are ingested, and what is made of them. */
+import { parseAllDocuments } from "yaml";
+import type { Aggregator, IngestInfo } from "../../aggregators/aggregator.ts";
 import {
-  type Aggregator,
-  DuplicateResultError,
-} from "../../aggregators/aggregator.ts";
-import { JsonLinesAggregator } from "../../aggregators/jsonl.ts";
-import { BadResultsError } from "../../executors/results.ts";
+  JUnitAggregator,
+  type JUnitAggregatorOptions,
+} from "../../aggregators/junit.ts";
+import { MultiAggregator } from "../../aggregators/multi.ts";
+import { create, kindOf, type Options } from "./_aggregators.ts";
+import {
+  type Artifacts,
+  layOut,
+  read,
+  readPlain,
+  type Tree,
+} from "./_artifact_trees.ts";
 import type { CaseOutcome } from "./case.ts";
-
-type Entry = { text: string } | { base64: string } | { symlink: string };
-type Tree = Record<string, Entry>;
 
 interface Step {
   platform: string;
   test: string;
-  artifacts: { results?: string; resultsBase64?: string; files?: Tree };
+  artifacts: Artifacts;
 }
 
-interface Case {
-  id: string;
+/** JSON lines, compressed or not, and YAML documents. */
+interface StoreCase {
   aggregator: string;
-  options?: { allowDuplicate?: boolean };
+  options?: Options;
   preexisting?: "target" | "files";
   steps: Step[];
   expect: {
     startError?: string;
     errors?: (string | null)[];
-    target: string;
+    target?: string;
+    documents?: unknown[];
     files: Tree | null;
     artifactsLeft: string[][];
   };
 }
+
+interface MultiCase {
+  children: string[];
+  steps: Step[];
+  expect: {
+    errors: (string | null)[];
+    targets: string[];
+    fileTrees: Tree[];
+    artifactsLeft: string[][];
+    temporaryCopiesLeft: number;
+  };
+}
+
+interface JUnitCase {
+  options?: Partial<JUnitAggregatorOptions>;
+  ingests: {
+    platform: string;
+    test: string;
+    results: unknown[];
+    files?: Record<string, string>;
+    info?:
+      & Omit<IngestInfo, "startedAt">
+      & { startedAt?: string; durationMs?: number };
+  }[];
+  expect: { xml: string };
+}
+
+type Case = { id: string } & (StoreCase | MultiCase | JUnitCase);
 
 /** Runs the cases of a file. */
 export async function* run(
@@ -37,138 +72,173 @@ export async function* run(
   cases: Case[],
 ): AsyncGenerator<CaseOutcome> {
   for (const it of cases) {
-    if (it.aggregator !== "jsonl") {
-      throw new Error(`no runner for the aggregator "${it.aggregator}"`);
-    }
-    const wrong = await play(it);
-    yield wrong.length === 0
-      ? { name: it.id, outcome: "passed" }
-      : { name: it.id, outcome: "failed", why: wrong.join("; ") };
-  }
-}
-
-/** Ingests the steps of a case; returns what is wrong. */
-async function play(it: Case): Promise<string[]> {
-  const root = await Deno.makeTempDir({ prefix: "atex-test-" });
-  try {
-    const results = `${root}/results.jsonl`;
-    const files = `${root}/files`;
-    if (it.preexisting === "target") await Deno.writeTextFile(results, "old\n");
-    if (it.preexisting === "files") await Deno.mkdir(files);
-
-    const errors: (string | null)[] = [];
-    const directories: string[] = [];
-    let startError: string | null = null;
-    const aggregator: Aggregator = new JsonLinesAggregator({
-      results,
-      files,
-      ...it.options,
-    });
+    const root = await Deno.makeTempDir({ prefix: "atex-test-" });
     try {
-      await aggregator.start();
-      for (const { platform, test, artifacts } of it.steps) {
-        const directory = await layOut(artifacts);
-        directories.push(directory);
-        errors.push(
-          await aggregator.ingest(platform, test, directory)
-            .then(() => null, kindOf),
-        );
-      }
-    } catch (error) {
-      startError = kindOf(error);
+      const wrong = "children" in it
+        ? await playMulti(it, root)
+        : "ingests" in it
+        ? await playJUnit(it, root)
+        : await playStore(it, root);
+      yield wrong.length === 0
+        ? { name: it.id, outcome: "passed" }
+        : { name: it.id, outcome: "failed", why: wrong.join("; ") };
     } finally {
-      await aggregator.stop();
+      await Deno.remove(root, { recursive: true });
     }
-
-    const left = [];
-    for (const directory of directories) {
-      left.push(Object.keys(await read(directory)).sort());
-      await Deno.remove(directory, { recursive: true });
-    }
-    const lines = (text: string) =>
-      text.trim() === "old"
-        ? text
-        : text.split("\n").slice(0, -1).map((line) => JSON.parse(line));
-    const target = await Deno.readTextFile(results).catch(() => "");
-    const { expect } = it;
-    return [
-      ...differ("startError", startError, expect.startError ?? null),
-      ...differ("errors", errors, expect.errors ?? []),
-      ...differ("target", lines(target), lines(expect.target)),
-      ...differ(
-        "files",
-        await read(files, expect.files ?? {}).catch(() => null),
-        expect.files,
-      ),
-      ...differ("artifactsLeft", left, expect.artifactsLeft),
-    ];
-  } finally {
-    await Deno.remove(root, { recursive: true });
   }
 }
 
-function kindOf(error: unknown): string {
-  if (error instanceof DuplicateResultError) return "DuplicateResult";
-  if (error instanceof BadResultsError) return "BadResults";
-  if (error instanceof Deno.errors.AlreadyExists) return "AlreadyExists";
-  if (error instanceof Deno.errors.NotFound) return "NotFound";
-  return String(error);
+async function playStore(it: StoreCase, root: string): Promise<string[]> {
+  const results = `${root}/results`;
+  const files = `${root}/files`;
+  if (it.preexisting === "target") await Deno.writeTextFile(results, "old\n");
+  if (it.preexisting === "files") await Deno.mkdir(files);
+  const aggregator = create(it.aggregator, { results, files }, it.options);
+  const { startError, ...played } = await play(aggregator, it.steps, root);
+  const { expect } = it;
+  const format = it.aggregator.split("-")[1];
+  return [
+    ...(format
+      ? differ("format", (await readPlain(results)).compressed, format)
+      : []),
+    ...differ("startError", startError, expect.startError ?? null),
+    ...differOfSteps(played, { errors: [], ...expect }),
+    ...(expect.documents
+      ? differ(
+        "documents",
+        await documents(results),
+        expect.documents.map((document) => JSON.stringify(document)),
+      )
+      : differ("target", await lines(results), linesOf(expect.target!))),
+    ...differ(
+      "files",
+      await read(files, expect.files ?? {}).catch(() => null),
+      expect.files,
+    ),
+  ];
 }
 
-/** Makes a directory of artifacts. */
-async function layOut(artifacts: Step["artifacts"]): Promise<string> {
-  const directory = await Deno.makeTempDir({ prefix: "atex-test-" });
-  const { results, resultsBase64, files } = artifacts;
-  if (results !== undefined) {
-    await Deno.writeTextFile(`${directory}/results`, results);
-  }
-  if (resultsBase64 !== undefined) {
-    await Deno.writeFile(
-      `${directory}/results`,
-      Uint8Array.fromBase64(resultsBase64),
+async function playMulti(it: MultiCase, root: string): Promise<string[]> {
+  const places = it.children.map((_, index) => ({
+    results: `${root}/results${index}`,
+    files: `${root}/files${index}`,
+  }));
+  const children = it.children.map((kind, index) =>
+    create(kind, places[index]!)
+  );
+  const played = await play(new MultiAggregator(children), it.steps, root);
+  const { expect } = it;
+  const wrong = differOfSteps(played, expect);
+  for (const [index, { results, files }] of places.entries()) {
+    const target = await lines(results);
+    const tree = await read(files, expect.fileTrees[index]).catch(() => ({}));
+    wrong.push(
+      ...differ(`target ${index}`, target, linesOf(expect.targets[index]!)),
+      ...differ(`files ${index}`, tree, expect.fileTrees[index]),
     );
   }
-  if (files) await Deno.mkdir(`${directory}/files`);
-  for (const [path, entry] of Object.entries(files ?? {})) {
-    const target = `${directory}/files/${path}`;
-    await Deno.mkdir(target.slice(0, target.lastIndexOf("/")), {
-      recursive: true,
-    });
-    if ("symlink" in entry) await Deno.symlink(entry.symlink, target);
-    else {
-      await Deno.writeFile(
-        target,
-        "text" in entry
-          ? new TextEncoder().encode(entry.text)
-          : Uint8Array.fromBase64(entry.base64),
-      );
-    }
-  }
-  return directory;
+  const copies = [...Deno.readDirSync(`${root}/artifacts`)]
+    .filter(({ name }) => name.startsWith("atex-multi-")).length;
+  return [
+    ...wrong,
+    ...differ("copies left", copies, expect.temporaryCopiesLeft),
+  ];
 }
 
-/** The files and links below a directory, in the form in which they are expected. */
-async function read(
-  root: string,
-  expected: Tree = {},
-  below = "",
-): Promise<Tree> {
-  const tree: Tree = {};
-  for await (const entry of Deno.readDir(`${root}/${below}`)) {
-    const path = below + entry.name;
-    if (entry.isDirectory) {
-      Object.assign(tree, await read(root, expected, `${path}/`));
-    } else if (entry.isSymlink) {
-      tree[path] = { symlink: await Deno.readLink(`${root}/${path}`) };
-    } else {
-      const bytes = await Deno.readFile(`${root}/${path}`);
-      const form = expected[path] ?? {};
-      tree[path] = "base64" in form
-        ? { base64: bytes.toBase64() }
-        : { text: new TextDecoder().decode(bytes) };
+async function playJUnit(it: JUnitCase, root: string): Promise<string[]> {
+  const target = `${root}/junit.xml`;
+  {
+    await using aggregator = await new JUnitAggregator({
+      target,
+      ...it.options,
+    }).start();
+    for (const [index, step] of it.ingests.entries()) {
+      const { platform, test, results, files = {}, info = {} } = step;
+      const artifacts = await layOut(`${root}/artifacts/${index}`, {
+        results: results.map((result) => `${JSON.stringify(result)}\n`)
+          .join(""),
+        files: Object.fromEntries(
+          Object.entries(files).map(([path, text]) => [path, { text }]),
+        ),
+      });
+      const { startedAt, durationMs, ...rest } = info;
+      const start = startedAt === undefined ? undefined : Date.parse(startedAt);
+      await aggregator.ingest(platform, test, artifacts, {
+        ...rest,
+        ...(start !== undefined && { startedAt: start }),
+        ...(start !== undefined && durationMs !== undefined &&
+          { finishedAt: start + durationMs }),
+      });
     }
   }
-  return tree;
+  return differ("xml", await Deno.readTextFile(target), it.expect.xml);
+}
+
+/** What came of ingests. */
+interface Played {
+  startError: string | null;
+  errors: (string | null)[];
+  artifactsLeft: string[][];
+}
+
+/** Ingests everything, one after the other, between start and stop. */
+async function play(
+  aggregator: Aggregator,
+  steps: Step[],
+  root: string,
+): Promise<Played> {
+  const played: Played = { startError: null, errors: [], artifactsLeft: [] };
+  const directories: string[] = [];
+  try {
+    await aggregator.start();
+    for (const [index, { platform, test, artifacts }] of steps.entries()) {
+      const directory = await layOut(`${root}/artifacts/${index}`, artifacts);
+      directories.push(directory);
+      played.errors.push(
+        await aggregator.ingest(platform, test, directory)
+          .then(() => null, kindOf),
+      );
+    }
+  } catch (error) {
+    played.startError = kindOf(error);
+  } finally {
+    await aggregator.stop();
+  }
+  for (const directory of directories) {
+    played.artifactsLeft.push(Object.keys(await read(directory)).sort());
+  }
+  return played;
+}
+
+function differOfSteps(
+  played: Pick<Played, "errors" | "artifactsLeft">,
+  expected: Pick<Played, "errors" | "artifactsLeft">,
+): string[] {
+  return (["errors", "artifactsLeft"] as const)
+    .flatMap((key) => differ(key, played[key], expected[key]));
+}
+
+/** The lines of a file of results, parsed; none if it is not there. */
+async function lines(path: string): Promise<unknown> {
+  try {
+    const { bytes } = await readPlain(path);
+    return linesOf(new TextDecoder().decode(bytes));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+}
+
+function linesOf(text: string): unknown {
+  if (text === "old\n") return text;
+  return text.split("\n").slice(0, -1).map((line) => JSON.parse(line));
+}
+
+/** The documents of a file of results, as text, since the order of their keys counts. */
+async function documents(path: string): Promise<string[]> {
+  const text = await Deno.readTextFile(path);
+  return parseAllDocuments(text)
+    .map((document) => JSON.stringify(document.toJS()));
 }
 
 /** What is to be said if two JSON values are not the same; the order of keys is free. */
