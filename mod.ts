@@ -62,6 +62,11 @@ export * from "./executors/command.ts";
 // Aggregators: collect results and files of many tests.
 export * from "./aggregators/aggregator.ts";
 export * from "./aggregators/jsonl.ts";
+export * from "./aggregators/yaml.ts";
+export * from "./aggregators/junit.ts";
+export * from "./aggregators/multi.ts";
+export * from "./aggregators/tally.ts";
+export * from "./aggregators/reader.ts";
 
 // Orchestrators: string them together.
 export * from "./orchestrators/orchestrator.ts";
