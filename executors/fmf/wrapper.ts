@@ -53,7 +53,10 @@ proc_field() {
 signal_all() {
   local ids=' ' line text pid name state group session rest last now first=0
   found=
-  while read -r line; do ids+="$line "; done </proc/self/fd/6
+  while read -r line; do
+    ids+="$line "
+    [[ $1 != KILL ]] || kill_group "$line"
+  done </proc/self/fd/6
   # What began after us has a higher number, unless numbers began again. Nobody forks 100000 times in a second.
   read -r _ _ _ _ last </proc/loadavg
   read -r now _ </proc/uptime
@@ -71,7 +74,13 @@ signal_all() {
     case $ids in *" $group "* | *" $session "*) ;; *) continue ;; esac
     case $state in Z | X) continue ;; esac
     kill -s "$1" "$pid" && found=1
+    [[ $1 != KILL ]] || kill_group "$group"
   done
+}
+
+# Kills a group at once: whoever forks faster than we can look is in one. Groups 0 and 1 would be ourselves and everybody.
+kill_group() {
+  case $1 in '' | 0* | 1 | *[!0-9]*) ;; *) kill -s KILL -- "-$1" ;; esac
 }
 
 # Sets what the caller has of the fields of a process.
@@ -118,7 +127,10 @@ become_test() {
   ((\${#atex_odd[@]} == 0)) || atex_command+=("$(type -P env)" -- "\${atex_odd[@]}")
   set -- "\${atex_command[@]}" "$BASH" "$state/test.sh"
   [[ $terminal ]] || exec >&9 2>&9
-  exec 6>&- 7<&- 9>&-
+  # what is ours, and what whoever started us left open
+  for entry in /proc/self/fd/*; do
+    case \${entry##*/} in [0128] | 255) ;; *) eval "exec \${entry##*/}>&-" ;; esac
+  done
   ((\${#atex_plain[@]} == 0)) || export -- "\${atex_plain[@]}" 2>/dev/null
   exec "$@"
 }

@@ -12,6 +12,8 @@ export interface WrappedOptions {
   cwd?: string;
   /** Variables that the wrapper inherits. */
   inherit?: Record<string, string>;
+  /** What runs the wrapper. @default ["bash"] */
+  shell?: string[];
   /** Leave stdin open: it is a lifeline. */
   lifeline?: boolean;
 }
@@ -47,7 +49,9 @@ export class Wrapped implements AsyncDisposable {
         env.map((entry) => `${entry}\0`).join(""),
       );
     }
+    const [file, ...before] = options.shell ?? ["bash"];
     const args = [
+      ...before,
       `${this.directory}/wrapper`,
       this.state,
       options.cwd ?? this.directory,
@@ -55,7 +59,7 @@ export class Wrapped implements AsyncDisposable {
       ...(lifeline ? ["lifeline"] : []),
       ...flags,
     ];
-    this.child = new Deno.Command("bash", {
+    this.child = new Deno.Command(file!, {
       args,
       env: { ...options.inherit, ATEX_TEST_MARK: this.mark },
       stdin: "piped",

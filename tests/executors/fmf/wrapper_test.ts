@@ -224,6 +224,10 @@ Deno.test("the wrapper kills what the test left in its session", async (t) => {
         "a loop that forks",
         "loop() { while :; do (sleep 0.05 &) ; (sleep 60) & sleep 0.02; done; }; loop & sleep 0.3",
       ],
+      [
+        "that are never the same for long",
+        "run() { sleep 0.02; run & }; for i in 1 2 3 4 5; do run & done; sleep 0.3",
+      ],
       ["stopped", "sleep 60 & kill -STOP $!"],
       [
         "with an odd name",
@@ -240,6 +244,15 @@ Deno.test("the wrapper kills what the test left in its session", async (t) => {
       assert.equal(control, "exitcode 4\n");
     });
   }
+});
+
+Deno.test("a test has the descriptors that it is to have, whatever the wrapper was given", async () => {
+  const { output } = await runWrapped({
+    shell: ["bash", "-c", 'exec 3<&0 10<&0 21<&0 200>&1; exec bash "$@"', "-"],
+    test: "ls /proc/$$/fd",
+  });
+  // 255 is how bash reads the test
+  assert.equal(output, "0\n1\n2\n255\n8\n");
 });
 
 Deno.test("the wrapper leaves daemons alone", async () => {
