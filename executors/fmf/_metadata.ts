@@ -13,7 +13,10 @@ export async function metadataYaml(
 /** What the YAML library knows: objects, lists, texts, numbers, booleans, null. */
 function plain(value: unknown): unknown {
   if (value === undefined) return null;
-  if (typeof value === "bigint") return Number(value);
+  if (typeof value === "bigint") {
+    const number = Number(value);
+    return Number.isSafeInteger(number) ? number : String(value);
+  }
   if (typeof value !== "object" || value === null) return value;
   if (Array.isArray(value)) return value.map(plain);
   if (value instanceof Float) return value.valueOf();
