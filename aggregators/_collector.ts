@@ -9,6 +9,7 @@ import {
 } from "./_compression.ts";
 import type { CompressedTree } from "./_compressed_tree.ts";
 import type { Compressor } from "./_compressor.ts";
+import { compressResults } from "./_finish_results.ts";
 import { copyTree, isCrossDevice, lookAt, Move } from "./_move.ts";
 import { Names } from "./_names.ts";
 import { checkVacant, partOf } from "./_part.ts";
@@ -136,7 +137,6 @@ export class Collector {
     await this.#underWay.ended();
     await target.close();
     if (!compressing) return;
-    const { compressResults } = await import("./_finish_results.ts");
     await compressResults(this.#results, compressing.compressor);
   }
 

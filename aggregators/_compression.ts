@@ -100,35 +100,3 @@ export async function openCompressor(
   const { openZlib } = await import("./_zlib.ts");
   return openZlib(format, level);
 }
-
-/**
- * Compresses results that a script could not finish, since it was killed or the
- * disk was full. Until it ends, an aggregator keeps them uncompressed beside the
- * target, in a file whose name has `.part` at its end; every reader takes that
- * file, too. Part of a last line is left out.
- *
- * Needs `--allow-read` and `--allow-write` for the directory, and for xz
- * `--allow-run=xz`.
- *
- * @param part path of that file; it is gone at the end
- * @param compression the format, if the name of the results does not tell it by
- * `.gz`, `.xz` or `.zst`, and the level
- * @returns the path of the results
- * @throws {Deno.errors.NotFound} if there is no such file
- * @throws {Deno.errors.Busy} if a run is still writing to it
- * @throws {Deno.errors.AlreadyExists} if there are other results at that path
- *
- * @example
- * ```ts
- * import { finishResults } from "jsr:@atex/atex/aggregators/jsonl";
- *
- * console.log(await finishResults("out/results.jsonl.gz.part"));
- * ```
- */
-export async function finishResults(
-  part: string | URL,
-  compression: Partial<Pick<Compression, "format" | "level">> = {},
-): Promise<string> {
-  const { finish } = await import("./_finish_results.ts");
-  return await finish(part, compression);
-}

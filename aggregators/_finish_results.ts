@@ -25,16 +25,40 @@ export function compressResults(
   });
 }
 
-/** Does what `finishResults()` promises. */
-export async function finish(
-  path: string | URL,
-  { format, level }: Partial<Pick<Compression, "format" | "level">>,
+/**
+ * Compresses results that a script could not finish, since it was killed or the
+ * disk was full. Until it ends, an aggregator keeps them uncompressed beside the
+ * target, in a file whose name has `.part` at its end; every reader takes that
+ * file, too. Part of a last line is left out.
+ *
+ * Needs `--allow-read` and `--allow-write` for the directory, and for xz
+ * `--allow-run=xz`.
+ *
+ * @param part path of that file; it is gone at the end
+ * @param compression the format, if the name of the results does not tell it by
+ * `.gz`, `.xz` or `.zst`, and the level
+ * @returns the path of the results
+ * @throws {Deno.errors.NotFound} if there is no such file
+ * @throws {Deno.errors.Busy} if a run is still writing to it
+ * @throws {Deno.errors.AlreadyExists} if there are other results at that path
+ *
+ * @example
+ * ```ts
+ * import { finishResults } from "jsr:@atex/atex/aggregators/jsonl";
+ *
+ * console.log(await finishResults("out/results.jsonl.gz.part"));
+ * ```
+ */
+export async function finishResults(
+  part: string | URL,
+  { format, level }: Partial<Pick<Compression, "format" | "level">> = {},
 ): Promise<string> {
-  using part = openLeftover(pathOf(path));
-  const chosen = format ?? formatOf(part.target);
+  using leftover = openLeftover(pathOf(part));
+  const { path, target, file } = leftover;
+  const chosen = format ?? formatOf(target);
   if (!chosen) {
     throw new TypeError(
-      `Cannot finish "${part.path}": its name does not tell how to compress it; give the format`,
+      `Cannot finish "${path}": its name does not tell how to compress it; give the format`,
     );
   }
   const compressor = await openCompressor(
@@ -43,7 +67,7 @@ export async function finish(
       ...(level !== undefined && { level }),
     }),
   );
-  cutPartial(part.file);
-  await compressResults(part.target, compressor);
-  return part.target;
+  cutPartial(file);
+  await compressResults(target, compressor);
+  return target;
 }

@@ -32,11 +32,8 @@ import type { Aggregator, IngestInfo, Stored } from "./aggregator.ts";
 import { Collector } from "./_collector.ts";
 import type { Compression } from "./_compression.ts";
 
-export {
-  type Compression,
-  type CompressionFormat,
-  finishResults,
-} from "./_compression.ts";
+export type { Compression, CompressionFormat } from "./_compression.ts";
+export { finishResults } from "./_finish_results.ts";
 export { readJsonLines } from "./_jsonl_reader.ts";
 export type { StoredResult } from "./_stored_result.ts";
 

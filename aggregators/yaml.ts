@@ -40,11 +40,8 @@ import type { Compression } from "./_compression.ts";
 import { OwnResult } from "./_own_result.ts";
 import { inLine, inLines } from "./_yaml_text.ts";
 
-export {
-  type Compression,
-  type CompressionFormat,
-  finishResults,
-} from "./_compression.ts";
+export type { Compression, CompressionFormat } from "./_compression.ts";
+export { finishResults } from "./_finish_results.ts";
 
 /** Options of {@linkcode YamlAggregator}. */
 export interface YamlAggregatorOptions {
