@@ -1,15 +1,14 @@
-/** Ingests all directories below `ROOT/artifacts`, eight at a time, and prints the name of each when it is done. */
-import { JsonLinesAggregator } from "../../aggregators/jsonl.ts";
+/**
+ * Ingests all directories below `ROOT/artifacts` in a form, eight at a time, and
+ * prints the name of each when it is done.
+ */
+import { aggregatorOf, type Form } from "./_forms.ts";
 
-const [root] = Deno.args as [string];
+const [root, form] = Deno.args as [string, Form];
 const names = [...Deno.readDirSync(`${root}/artifacts`)].map(({ name }) =>
   name
 );
-const aggregator = new JsonLinesAggregator({
-  results: `${root}/results.jsonl`,
-  files: `${root}/files`,
-});
-await aggregator.start();
+const aggregator = await aggregatorOf(form, root).start();
 await Promise.all(Array.from({ length: 8 }, async () => {
   for (let name = names.pop(); name; name = names.pop()) {
     await aggregator.ingest("p", name, `${root}/artifacts/${name}`);
