@@ -1,100 +1,180 @@
 import { abortable } from "@std/async/abortable";
 import { delay } from "@std/async/delay";
 import { ConnectError } from "../connections/connection.ts";
+import { run } from "../connections/process.ts";
 import { SshConnection, type SshOptions } from "../connections/ssh.ts";
 import type { Backend, Reserving, System } from "./_backend.ts";
-import { ProvisionError } from "./provisioner.ts";
+import { describeHolder, type Lease, LeaseError } from "./_lease.ts";
+import { LeasedConnection } from "./_leased_connection.ts";
+import { within } from "./_remote_lease.ts";
+import type { ProvisionerEvent } from "./events.ts";
+import type { HostContext, HostHooks } from "./_hosts_types.ts";
+import { ProvisionError, type ReleaseReason } from "./provisioner.ts";
 
 /** Milliseconds between two attempts to reach a host that may be rebooting. */
 const REBOOT_PAUSE = 1000;
 
-/** A host, and whether it can be lent. */
-interface Host {
+/** A server that has too many new connections at the moment says this. */
+const DROPPED = /(kex|ssh)_exchange_identification: /;
+
+/** A host that may be lent. */
+export interface HostEntry {
   readonly options: SshOptions;
   readonly labels: Readonly<Record<string, string>>;
+  /** More attributes. */
+  readonly attributes?: Readonly<Record<string, string>>;
+  /** The file that is locked on the host. */
+  readonly leaseFile?: string;
+}
+
+/** A host, and whether it can be lent. */
+interface Host extends HostEntry {
+  readonly id: string;
   /** Lent, or about to be. */
   taken: boolean;
   /** It was reached before. */
   known: boolean;
+  /** How often in a row it could not be used. */
+  failures: number;
   /** Why it is left alone, and until when. */
   aside?: { readonly why: string; readonly until: number };
+  /** Somebody else has it: not before that time it is tried again. */
+  busyUntil?: number;
+  holder?: string;
+  /** Ready to take it, or holding it. */
+  lease?: Lease;
+  connection?: SshConnection;
 }
 
-export interface HostsBackendOptions {
-  hosts: readonly {
-    options: SshOptions;
-    labels: Readonly<Record<string, string>>;
-  }[];
+export interface HostsBackendOptions extends HostHooks {
+  /** Finds out which hosts there are. */
+  open(signal: AbortSignal): Promise<readonly HostEntry[]>;
+  makeLease(host: HostEntry): Lease;
+  shuffle: boolean;
+  /** A command beside the one by which connections are tried. */
+  probe?: readonly string[];
+  probeTimeout: number;
+  hookTimeout: number;
+  pollInterval: number;
   retryAfter: number;
+  quarantine: number;
+  maxFailures: number;
   connectTimeout: number;
   rebootTimeout: number;
 }
 
-/** One host could not be reached; another may. */
-class UnreachableError extends ProvisionError {}
+/** One host could not be used; another may. */
+class UnusableError extends ProvisionError {}
 
 /** Lends hosts from a list, each to one at a time. */
 export class HostsBackend implements Backend {
   readonly #options: HostsBackendOptions;
-  readonly #hosts: readonly Host[];
+  readonly #emit: (event: ProvisionerEvent) => void;
+  #hosts: Host[] = [];
+  /** Reservations that look for a host. */
+  #looking = 0;
   #changed = Promise.withResolvers<void>();
 
-  constructor(options: HostsBackendOptions) {
+  constructor(
+    options: HostsBackendOptions,
+    emit: (event: ProvisionerEvent) => void,
+  ) {
     this.#options = options;
-    this.#hosts = options.hosts.map((host) => ({
-      ...host,
-      taken: false,
-      known: false,
-    }));
+    this.#emit = emit;
   }
 
-  start(): Promise<void> {
-    for (const host of this.#hosts) host.aside = undefined;
-    return this.#hosts.length > 0 ? Promise.resolve() : Promise.reject(
-      new ProvisionError("Cannot lend hosts: the list of hosts is empty", {
-        fatal: true,
-      }),
+  async start(signal: AbortSignal): Promise<void> {
+    const known = new Set(
+      this.#hosts.flatMap(({ known, id }) => known ? [id] : []),
     );
+    const entries = await this.#options.open(signal);
+    const hosts = entries.map((entry): Host => {
+      const id = `ssh:${entry.options.host}`;
+      return { ...entry, id, taken: false, known: known.has(id), failures: 0 };
+    });
+    this.#hosts = this.#options.shuffle ? shuffled(hosts) : hosts;
   }
 
   async reserve({ signal, identify }: Reserving): Promise<System> {
-    for (;;) {
-      signal.throwIfAborted();
-      this.#readmit();
-      const host = this.#hosts.find(({ taken, aside }) => !taken && !aside);
-      if (host) return await this.#take(host, signal, identify);
-      if (this.#hosts.every(({ aside }) => aside)) throw this.#noneError();
-      await this.#change(signal);
+    let named: Host | undefined;
+    this.#looking++;
+    try {
+      for (;;) {
+        signal.throwIfAborted();
+        const host = this.#pick();
+        if (host) {
+          const isNew = host !== named && host.holder === undefined;
+          if (isNew) identify((named = host).id);
+          const system = await this.#take(host, signal, () => {
+            if (host !== named) identify((named = host).id);
+          });
+          if (system) return system;
+          continue;
+        }
+        if (this.#hosts.every(({ aside }) => aside)) throw this.#noneError();
+        await this.#change(signal);
+      }
+    } finally {
+      this.#looking--;
+      if (this.#looking === 0) await this.#letGo();
     }
   }
 
   retries(error: Error): boolean {
-    return error instanceof UnreachableError;
+    return error instanceof UnusableError;
   }
 
-  dispose({ attributes }: System): Promise<void> {
-    const host = this.#hosts.find(({ options }) =>
-      options.host === attributes.host
-    )!;
-    host.taken = false;
-    this.#notify();
-    return Promise.resolve();
+  async dispose({ id }: System, reason: ReleaseReason): Promise<void> {
+    const host = this.#hosts.find((host) => host.id === id)!;
+    try {
+      await this.#bringBack(host, reason);
+    } finally {
+      await this.#endLease(host);
+      await host.connection?.disconnect();
+      host.connection = undefined;
+      host.taken = false;
+      this.#notify();
+    }
   }
 
+  async stop(): Promise<void> {
+    for (const host of this.#hosts) await this.#endLease(host);
+  }
+
+  /** The next host to try: one that was never found taken comes first. */
+  #pick(): Host | undefined {
+    const now = performance.now();
+    for (const host of this.#hosts) {
+      if (host.aside && host.aside.until <= now) host.aside = undefined;
+      if (host.busyUntil !== undefined && host.busyUntil <= now) {
+        host.busyUntil = undefined;
+      }
+    }
+    const free = this.#hosts.filter(({ taken, aside, busyUntil }) =>
+      !taken && !aside && busyUntil === undefined
+    );
+    return free.find(({ holder }) => holder === undefined) ?? free[0];
+  }
+
+  /** Gives nothing if somebody else has it. */
   async #take(
     host: Host,
     signal: AbortSignal,
-    identify: (id: string) => void,
-  ): Promise<System> {
+    begins: () => void,
+  ): Promise<System | undefined> {
     host.taken = true;
-    const id = `ssh:${host.options.host}`;
-    identify(id);
     try {
-      const connection = await this.#reach(host, signal);
+      if (!await this.#lease(host, signal)) {
+        host.taken = false;
+        return undefined;
+      }
+      begins();
+      host.holder = undefined;
+      const system = await this.#prepare(host, signal);
       host.known = true;
-      const attributes = { ...host.labels, host: host.options.host };
-      return { id, attributes, reusable: true, connection };
+      return system;
     } catch (error) {
+      await this.#endLease(host);
       host.taken = false;
       if (signal.aborted) throw signal.reason;
       throw this.#setAside(host, error);
@@ -103,45 +183,218 @@ export class HostsBackend implements Backend {
     }
   }
 
-  /** Connects. A host that was there before may be coming back from a reboot. */
-  async #reach(host: Host, signal: AbortSignal): Promise<SshConnection> {
-    const { connectTimeout, rebootTimeout } = this.#options;
+  async #lease(host: Host, signal: AbortSignal): Promise<boolean> {
+    const lease = host.lease ??= this.#options.makeLease(host);
+    let answer: true | string = "";
+    try {
+      answer = await this.#retry(host, signal, () => lease.take(signal));
+    } catch (error) {
+      if (signal.aborted || !DROPPED.test(outputOf(error))) throw error;
+    }
+    if (answer === true) return true;
+    const { pollInterval } = this.#options;
+    const wait = pollInterval * (0.8 + 0.4 * Math.random());
+    host.busyUntil = performance.now() + wait;
+    const holder = describeHolder(answer);
+    if (host.holder !== holder) {
+      this.#emit({ type: "taken", id: host.id, holder });
+    }
+    host.holder = holder;
+    return false;
+  }
+
+  async #prepare(host: Host, signal: AbortSignal): Promise<System> {
+    const { probe, prepare } = this.#options;
+    const { id, options, labels, attributes } = host;
+    const lease = host.lease!;
+    const connection = await this.#reach(host, signal);
+    try {
+      if (probe) await this.#probe(connection, options.host, probe, signal);
+      await this.#hook(
+        "prepare",
+        host,
+        signal,
+        (context) => prepare?.(connection, context),
+      );
+    } catch (error) {
+      await connection.disconnect();
+      throw error;
+    }
+    host.connection = connection;
+    return {
+      id,
+      attributes: { ...labels, ...attributes, host: options.host },
+      reusable: true,
+      connection: new LeasedConnection(connection, lease),
+      ...(lease.lost && { lost: lease.lost }),
+      expectLoss: () => lease.keepRunning(),
+    };
+  }
+
+  async #probe(
+    connection: SshConnection,
+    host: string,
+    probe: readonly string[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { probeTimeout } = this.#options;
+    const late = () =>
+      new Error(`it did not end within ${probeTimeout / 1000} s`);
+    try {
+      await within(
+        probeTimeout,
+        signal,
+        late,
+        (signal) => run(connection, probe, { signal }),
+      );
+    } catch (error) {
+      signal.throwIfAborted();
+      const what = (error as Error).message;
+      throw new ProvisionError(
+        `Cannot use the host ${host}: its probe failed: ${what}`,
+        { cause: error },
+      );
+    }
+  }
+
+  /** Connects. */
+  #reach(host: Host, signal: AbortSignal): Promise<SshConnection> {
+    const { connectTimeout } = this.#options;
+    const { options } = host;
+    const late = () =>
+      new ConnectError(
+        `Cannot connect to ${options.host}: no answer within ${
+          connectTimeout / 1000
+        } s`,
+      );
+    return this.#retry(
+      host,
+      signal,
+      () =>
+        within(
+          connectTimeout,
+          signal,
+          late,
+          (signal) => SshConnection.open({ ...options, signal }),
+        ),
+    );
+  }
+
+  /** A host that was there before may be coming back from a reboot. */
+  async #retry<T>(
+    host: Host,
+    signal: AbortSignal,
+    action: () => Promise<T>,
+  ): Promise<T> {
+    const { rebootTimeout } = this.#options;
     const end = performance.now() + (host.known ? rebootTimeout : 0);
     for (;;) {
       try {
-        return await connectWithin(connectTimeout, host.options, signal);
+        return await action();
       } catch (error) {
         const again = performance.now() + REBOOT_PAUSE;
-        if (signal.aborted || again > end) throw error;
+        const passes = error instanceof ConnectError && !isMissing(error);
+        if (signal.aborted || !passes || again > end) throw error;
       }
       await delay(REBOOT_PAUSE, { signal });
     }
   }
 
-  #setAside(host: Host, error: unknown): ProvisionError {
-    const why = (error as Error).message;
-    if (
-      error instanceof ConnectError &&
-      /^the program .* not installed/.test(error.output)
-    ) {
-      return new ProvisionError(why, { cause: error, fatal: true });
+  /** After its use: whether the host can be lent again. Tells by events what goes wrong. */
+  async #bringBack(host: Host, reason: ReleaseReason): Promise<void> {
+    const { recover, clean, quarantine } = this.#options;
+    const never = new AbortController().signal;
+    const damaged = reason === "destroyed" || reason === "setup-failed";
+    const connection = host.connection!;
+    try {
+      if (damaged && recover) {
+        await this.#hook(
+          "recover",
+          host,
+          never,
+          (context) => recover(connection, { ...context, reason }),
+        );
+      }
+      if (clean) {
+        await this.#retry(host, never, () => connection.connect());
+        await this.#hook(
+          "clean",
+          host,
+          never,
+          (context) => clean(connection, { ...context, reason }),
+        );
+      }
+    } catch (error) {
+      const failure = this.#setAside(host, error);
+      return this.#emit({ type: "warning", error: failure });
     }
-    host.aside = { why, until: performance.now() + this.#options.retryAfter };
-    if (this.#hosts.every(({ aside }) => aside)) return this.#noneError(error);
-    return new UnreachableError(why, { cause: error });
+    if (!damaged || recover) {
+      if (!damaged) host.failures = 0;
+      return;
+    }
+    const why = `The host ${host.options.host} was given back as ${
+      reason === "destroyed" ? "destroyed" : "impossible to set up"
+    }`;
+    const ms = reason === "setup-failed" && ++host.failures >=
+        this.#options.maxFailures
+      ? Infinity
+      : quarantine;
+    if (ms > 0) this.#leaveAlone(host, why, ms);
   }
 
-  /** Hosts that were left alone for long enough get another chance. */
-  #readmit(): void {
-    const now = performance.now();
-    for (const host of this.#hosts) {
-      if (host.aside && host.aside.until <= now) host.aside = undefined;
+  async #hook(
+    name: string,
+    { options: { host }, labels }: Host,
+    signal: AbortSignal,
+    call: (context: HostContext) => Promise<void> | void | undefined,
+  ): Promise<void> {
+    const { hookTimeout } = this.#options;
+    const late = () =>
+      new Error(`it did not end within ${hookTimeout / 1000} s`);
+    try {
+      await within(hookTimeout, signal, late, (signal) =>
+        abortable(
+          (async () => await call({ host, labels, signal }))(),
+          signal,
+        ));
+    } catch (error) {
+      signal.throwIfAborted();
+      throw new ProvisionError(
+        `Cannot use the host ${host}: the hook "${name}" failed: ${
+          (error as Error).message
+        }`,
+        { cause: error },
+      );
     }
+  }
+
+  #setAside(host: Host, error: unknown): ProvisionError {
+    const why = (error as Error).message;
+    if (isMissing(error) || error instanceof LeaseError && error.fatal) {
+      return new ProvisionError(why, { cause: error, fatal: true });
+    }
+    const { retryAfter, maxFailures } = this.#options;
+    const enough = ++host.failures >= maxFailures;
+    this.#leaveAlone(
+      host,
+      why,
+      enough || error instanceof LeaseError ? Infinity : retryAfter,
+    );
+    if (this.#hosts.every(({ aside }) => aside)) return this.#noneError(error);
+    return new UnusableError(why, { cause: error });
+  }
+
+  #leaveAlone(host: Host, why: string, ms: number): void {
+    host.aside = { why, until: performance.now() + ms };
   }
 
   #noneError(cause?: unknown): ProvisionError {
     const reasons = this.#hosts.map(({ aside }) => aside?.why).join("; ");
-    return new ProvisionError(`Cannot reach any host: ${reasons}`, { cause });
+    const forEver = this.#hosts.every(({ aside }) => aside?.until === Infinity);
+    return new ProvisionError(`Cannot use any host: ${reasons}`, {
+      cause,
+      fatal: forEver,
+    });
   }
 
   #notify(): void {
@@ -149,12 +402,29 @@ export class HostsBackend implements Backend {
     this.#changed = Promise.withResolvers();
   }
 
+  /** Nobody waits for hosts that others have. */
+  async #letGo(): Promise<void> {
+    const waitedFor = this.#hosts.filter(({ taken, lease }) => !taken && lease);
+    await Promise.all(waitedFor.map((host) => {
+      host.holder = undefined;
+      return this.#endLease(host);
+    }));
+  }
+
+  async #endLease(host: Host): Promise<void> {
+    const { lease } = host;
+    host.lease = undefined;
+    await lease?.[Symbol.asyncDispose]();
+  }
+
   /** Until a host was released or set aside, or may be tried again. */
   async #change(signal: AbortSignal): Promise<void> {
-    const times = this.#hosts.flatMap(({ aside }) => aside?.until ?? []);
-    const ms = Math.min(...times) - performance.now();
+    const times = this.#hosts.flatMap(({ taken, aside, busyUntil }) =>
+      taken ? [] : [aside?.until ?? busyUntil ?? Infinity]
+    );
+    const ms = Math.max(0, Math.min(...times) - performance.now());
     const changed = abortable(this.#changed.promise, signal);
-    if (ms === Infinity) return await changed;
+    if (ms >= 2 ** 31) return await changed;
     const early = new AbortController();
     try {
       await Promise.race([
@@ -167,22 +437,21 @@ export class HostsBackend implements Backend {
   }
 }
 
-async function connectWithin(
-  ms: number,
-  options: SshOptions,
-  signal: AbortSignal,
-): Promise<SshConnection> {
-  const late = new AbortController();
-  const error = new ConnectError(
-    `Cannot connect to ${options.host}: no answer within ${ms / 1000} s`,
-  );
-  const timer = setTimeout(() => late.abort(error), ms);
-  try {
-    return await SshConnection.open({
-      ...options,
-      signal: AbortSignal.any([signal, late.signal]),
-    });
-  } finally {
-    clearTimeout(timer);
+function outputOf(error: unknown): string {
+  return error instanceof ConnectError ? error.output : "";
+}
+
+/** There is no ssh here, whatever the host. */
+function isMissing(error: unknown): boolean {
+  return error instanceof Deno.errors.NotFound ||
+    /^the program .* not installed/.test(outputOf(error));
+}
+
+function shuffled<T>(list: readonly T[]): T[] {
+  const result = [...list];
+  for (let i = result.length - 1; i > 0; i--) {
+    const j = Math.floor(Math.random() * (i + 1));
+    [result[i], result[j]] = [result[j], result[i]];
   }
+  return result;
 }

@@ -92,7 +92,7 @@ export class Pool {
   #waitsForPermit = false;
 
   constructor(options: PoolOptions) {
-    this.#options = options;
+    this.#options = { ...options };
     this.#backend = options.backend;
     this.#clock = options.clock ?? CLOCK;
     this.#emit = guard(options.onEvent);
@@ -108,6 +108,15 @@ export class Pool {
         `Cannot lend at most ${maxRemotes} systems: "maxRemotes" must be a whole number or Infinity`,
       );
     }
+  }
+
+  get maxRemotes(): number {
+    return this.#options.maxRemotes;
+  }
+
+  /** For a backend that learns it while it starts. */
+  set maxRemotes(count: number) {
+    this.#options.maxRemotes = count;
   }
 
   start(options: SignalOptions = {}): Promise<void> {

@@ -21,6 +21,8 @@ import type { ReleaseReason } from "./provisioner.ts";
  * that of the system.
  *
  * - `reserving`: a system is being made or looked for.
+ * - `taken`: another script has it, and it is waited for; `holder` tells who, if
+ *   that is known.
  * - `ready`: it is connected and waits to be lent; `ms` after `reserving`.
  * - `reserve-failed`: it could not be had. With `willRetry` the provisioner tries
  *   again by itself, otherwise a caller of `getRemote()` gets the error.
@@ -34,6 +36,7 @@ import type { ReleaseReason } from "./provisioner.ts";
  */
 export type ProvisionerEvent =
   | { readonly type: "reserving"; readonly id: string }
+  | { readonly type: "taken"; readonly id: string; readonly holder: string }
   | {
     readonly type: "ready";
     readonly id: string;

@@ -26,6 +26,7 @@ Deno.test({
       // the second server does not know the key of the first
       hosts: [missing, other.options.host, good.options.host],
       ssh: { identityFile, options: { ...options, IdentityAgent: "none" } },
+      leaseFile: `${good.directory}/lease`,
       onEvent: (event) => events.push(event),
     }).start();
     pool.provision(3);
@@ -55,7 +56,12 @@ Deno.test({
   fn: async () => {
     await using sshd = await Sshd.start();
     const { host, ...ssh } = sshd.options;
-    await using pool = await new HostsProvisioner({ hosts: [host], ssh })
+    const leaseFile = `${sshd.directory}/lease`;
+    await using pool = await new HostsProvisioner({
+      hosts: [host],
+      ssh,
+      leaseFile,
+    })
       .start();
     pool.provision(2);
     const first = await pool.getRemote();
@@ -79,6 +85,7 @@ Deno.test({
     await using pool = await new HostsProvisioner({
       hosts: [host],
       ssh: { identityFile: key, options },
+      lease: "none",
     }).start();
     pool.provision(2);
     const first = await pool.getRemote();
@@ -108,7 +115,7 @@ Deno.test({
     const hosts = [one, two].map((container) => container.ssh().host);
     const { identityFile } = one.ssh();
     await using pool = await provisionerFromString(`ssh:${hosts.join(",")}`, {
-      hosts: { ssh: { identityFile } },
+      hosts: { ssh: { identityFile }, lease: "local" }, // no flock in them
     });
     await pool.start();
     pool.provision(2);

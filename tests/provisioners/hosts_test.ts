@@ -33,6 +33,7 @@ async function lab(
     ssh: { ssh: program, stateless: true },
     onEvent: (event) => events.push(event),
     rebootTimeout: 0,
+    lease: "none",
     ...options,
   });
   const flag = (name: string) => `${directory}/${name}`;
@@ -165,7 +166,7 @@ Deno.test("when all hosts are set aside each request fails, with all the reasons
       name: "ProvisionError",
       fatal: false,
       message:
-        /^Cannot reach any host: Cannot connect to a: .*refused; Cannot connect to b: .*refused$/,
+        /^Cannot use any host: Cannot connect to a: .*refused; Cannot connect to b: .*refused$/,
     });
   }
   await it.repair("b");
@@ -180,8 +181,7 @@ Deno.test("a host that does not answer is set aside after connectTimeout", async
   await it.pool.start();
   it.pool.provision(1);
   await assert.rejects(it.pool.getRemote(), {
-    message:
-      "Cannot reach any host: Cannot connect to a: no answer within 0.2 s",
+    message: "Cannot use any host: Cannot connect to a: no answer within 0.2 s",
   });
 });
 

@@ -1,10 +1,15 @@
 import assert from "node:assert/strict";
+import { LEASE_SCRIPT } from "../../provisioners/_lease_script.ts";
 import { EVENTS_SCRIPT } from "../../provisioners/_podman_events.ts";
 import { WATCHDOG_SCRIPT } from "../../provisioners/_watchdog.ts";
 import { cannotRun, missingPrograms } from "../_parts.ts";
 
 for (
-  const [name, script] of Object.entries({ WATCHDOG_SCRIPT, EVENTS_SCRIPT })
+  const [name, script] of Object.entries({
+    EVENTS_SCRIPT,
+    LEASE_SCRIPT,
+    WATCHDOG_SCRIPT,
+  })
 ) {
   Deno.test({
     name: `${name} is a POSIX shell script without fault`,

@@ -1,0 +1,87 @@
+import type { Connection } from "../connections/connection.ts";
+import type { SshOptions } from "../connections/ssh.ts";
+import type { ReleaseReason } from "./provisioner.ts";
+
+/** A host and how to get there. */
+export interface HostOptions extends SshOptions {
+  /**
+   * What is to be known of the host: added to the attributes of the remote.
+   *
+   * @default {{}}
+   */
+  labels?: Readonly<Record<string, string>>;
+  /**
+   * The file that is locked on this host.
+   *
+   * @default that of the provisioner
+   */
+  leaseFile?: string;
+}
+
+/** Hosts that an `ssh_config` has. */
+export interface SshConfigHosts {
+  /** The file; `ssh` gets all details from there. */
+  sshConfig: string | URL;
+  /**
+   * Names, and patterns with `*` and `?` for names of `Host` lines. Files that it
+   * includes are not looked through.
+   *
+   * @default all names of `Host` lines
+   */
+  hosts?: readonly string[];
+}
+
+/** What hooks are told about a host. */
+export interface HostContext {
+  /** As it is listed. */
+  readonly host: string;
+  /** Its labels. */
+  readonly labels: Readonly<Record<string, string>>;
+  /** Aborted when it is not waited for any more. */
+  readonly signal: AbortSignal;
+}
+
+/** What hooks are told about a host that was given back. */
+export interface ReleasedHostContext extends HostContext {
+  /** Why it was given back. */
+  readonly reason: ReleaseReason;
+}
+
+/** What is done to a host beside its use. A hook that throws sets the host aside. */
+export interface HostHooks {
+  /**
+   * Called before a host is lent, connected.
+   *
+   * @default nothing is done
+   */
+  prepare?: (
+    connection: Connection,
+    context: HostContext,
+  ) => Promise<void> | void;
+  /**
+   * Called when a host was given back as `destroyed` or `setup-failed`: to revert
+   * a snapshot, to reinstall, to switch the power. It is not connected, and may be
+   * impossible to connect to.
+   *
+   * @default nothing is done
+   */
+  recover?: (
+    connection: Connection,
+    context: ReleasedHostContext,
+  ) => Promise<void> | void;
+  /**
+   * Called when a host was given back, whatever the reason, connected.
+   *
+   * @default nothing is done
+   */
+  clean?: (
+    connection: Connection,
+    context: ReleasedHostContext,
+  ) => Promise<void> | void;
+}
+
+/** A host, and where it is listed. */
+export interface Listed {
+  readonly host: HostOptions;
+  readonly origin: string;
+}

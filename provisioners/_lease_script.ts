@@ -1,0 +1,73 @@
+/**
+ * Runs on a host and holds the lease of it: a lock on the file `$1`, which the
+ * kernel frees however this ends. `$2` is the id of the lease, `$3` the seconds
+ * for which the host stays reserved after a crash or reboot of it.
+ *
+ * Reads lines: `take JSON` tries to get the lock and writes the holder into the
+ * file, `renew` does the latter again. Answers with a line: `locked`,
+ * `taken HOLDER`, or `error TEXT`. The end of its input ends the lease.
+ */
+export const LEASE_SCRIPT = `
+file=$1 id=$2 grace=$3
+held=
+rest=
+say() { printf '%s\\n' "$*"; }
+tell() {
+  # By way of the descriptor: another user's file may not be created anew.
+  { printf '{"keepUntil":%s,%s\\n' "$(($(date +%s) + grace))" "$rest" >/proc/self/fd/9; } 2>/dev/null
+}
+forget() { { printf '' >/proc/self/fd/9; } 2>/dev/null; }
+holder() {
+  line=
+  IFS= read -r line <"$file" || :
+  printf '%.1000s' "$line"
+}
+kept() {
+  case $1 in
+    *'"lease":"'"$id"'"'*) return 1 ;;
+    '{"keepUntil":'[0-9]*) ;;
+    *) return 1 ;;
+  esac
+  until=\${1#*:}
+  until=\${until%%[!0-9]*}
+  [ \${#until} -le 11 ] || return 1
+  left=$((until - $(date +%s)))
+  # Nobody keeps a host for longer: the clock was wrong.
+  [ "$left" -gt 0 ] && [ "$left" -le 86400 ]
+}
+take() {
+  rest=$1
+  if ! command -v flock >/dev/null; then say 'error there is no program "flock" on it'; return; fi
+  if [ -L "$file" ] || { [ -e "$file" ] && [ ! -f "$file" ]; }; then say "error \\"$file\\" on it is not a file"; return; fi
+  if [ ! -e "$file" ]; then
+    # One that all users can lock and write. Somebody else may be faster.
+    (umask 000; set -C; : >"$file") 2>/dev/null
+  fi
+  if [ ! -r "$file" ]; then say "error the lock file \\"$file\\" on it cannot be made or read"; return; fi
+  exec 9<"$file"
+  if ! flock -n 9; then
+    exec 9<&-
+    say "taken $(holder)"
+    return
+  fi
+  found=$(holder)
+  # shellcheck disable=SC3013 # all have it
+  if [ ! "$file" -ef /proc/self/fd/9 ] || kept "$found"; then
+    exec 9<&-
+    say "taken $found"
+    return
+  fi
+  held=1
+  tell
+  say locked
+}
+going_down() { [ "$(systemctl is-system-running 2>/dev/null)" = stopping ]; }
+while IFS= read -r word; do
+  case $word in
+    'take '*) take "\${word#take }" ;;
+    renew) tell ;;
+  esac
+done
+if [ -n "$held" ] && ! going_down; then forget; fi
+exit 0
+`;

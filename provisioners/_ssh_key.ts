@@ -1,0 +1,108 @@
+import { join } from "@std/path/join";
+import { fromFileUrl } from "@std/path/from-file-url";
+import { resolve } from "@std/path/resolve";
+import { runLocal, type RunLocalOptions } from "../connections/process.ts";
+import { getRunId } from "./_run.ts";
+import { ProvisionError } from "./provisioner.ts";
+
+/** A private key in a file, and its public half without a comment. */
+export interface SshKey extends AsyncDisposable {
+  /** Absolute. */
+  readonly file: string;
+  /** Type and key. */
+  readonly publicKey: string;
+}
+
+/** Which of several is taken; others come after, by name. */
+const ORDER = ["id_ed25519", "id_ecdsa", "id_rsa"];
+
+/**
+ * The key in that file; if none is named, the user's own, and if there is none a
+ * new one that is removed when it is disposed of.
+ *
+ * @throws {ProvisionError} if there is no public key beside it, or none can be made
+ */
+export async function openSshKey(
+  file: string | URL | undefined,
+  options: Pick<RunLocalOptions, "signal"> = {},
+): Promise<SshKey> {
+  if (file !== undefined) {
+    const path = file instanceof URL ? fromFileUrl(file) : file;
+    return await keyIn(resolve(withHome(path)));
+  }
+  const own = await ownKey();
+  return own === undefined ? await newKey(options) : await keyIn(own);
+}
+
+function withHome(path: string): string {
+  if (!path.startsWith("~/")) return path;
+  return join(Deno.env.get("HOME") ?? "/", path.slice(2));
+}
+
+async function keyIn(
+  file: string,
+  dispose: () => Promise<void> = () => Promise.resolve(),
+): Promise<SshKey> {
+  const fail = (why: string, cause?: unknown) =>
+    new ProvisionError(`Cannot use the ssh key "${file}": ${why}`, {
+      cause,
+      fatal: true,
+    });
+  let text;
+  try {
+    await Deno.stat(file);
+    text = await Deno.readTextFile(`${file}.pub`);
+  } catch (error) {
+    throw fail(
+      error instanceof Deno.errors.NotFound
+        ? `there has to be this file, and "${file}.pub" beside it`
+        : (error as Error).message,
+      error,
+    );
+  }
+  const [, type, key] = /^([\w@.-]+) ([\w+/=]+)(\s|$)/.exec(text) ?? [];
+  if (key === undefined) throw fail(`"${file}.pub" holds no public key`);
+  return {
+    file,
+    publicKey: `${type} ${key}`,
+    [Symbol.asyncDispose]: dispose,
+  };
+}
+
+/** The user's key, if there is one with both halves. */
+async function ownKey(): Promise<string | undefined> {
+  const home = Deno.env.get("HOME");
+  if (!home) return undefined;
+  const directory = join(home, ".ssh");
+  const names = new Set<string>();
+  try {
+    for await (const { name } of Deno.readDir(directory)) names.add(name);
+  } catch {
+    return undefined; // no such directory, or not for us
+  }
+  const keys = [...names].filter((name) =>
+    name.startsWith("id_") && names.has(`${name}.pub`)
+  ).sort();
+  const first = ORDER.find((name) => keys.includes(name)) ?? keys[0];
+  return first === undefined ? undefined : join(directory, first);
+}
+
+async function newKey(options: RunLocalOptions): Promise<SshKey> {
+  const directory = await Deno.makeTempDir({ prefix: `atex-${getRunId()}-` });
+  const remove = () =>
+    Deno.remove(directory, { recursive: true }).catch(() => {});
+  const file = join(directory, "key");
+  const argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "atex"];
+  try {
+    await runLocal({ argv: [...argv, "-f", file] }, options);
+    return await keyIn(file, remove);
+  } catch (error) {
+    await remove();
+    options.signal?.throwIfAborted();
+    if (error instanceof ProvisionError) throw error;
+    throw new ProvisionError((error as Error).message, {
+      cause: error,
+      fatal: true,
+    });
+  }
+}

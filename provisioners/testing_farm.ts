@@ -1,0 +1,432 @@
+/**
+ * Lends systems of a Testing Farm: each is a request for the service's own
+ * "reserve" test, which lets us in by `ssh` and then waits.
+ *
+ * Requests are ended when their systems are given back, and by the service when
+ * their `timeout` is over. Those of scripts of this machine that died are ended
+ * when the next one starts with the same token.
+ *
+ * The token is in no error, event, log or argument of a process, and is sent to
+ * the service only.
+ *
+ * Needs `ssh` and `ssh-keygen` of OpenSSH, the permissions that connections by
+ * it need, and the network (`--allow-net`).
+ *
+ * @example Run something on a system that is there for two hours at most
+ * ```ts no-run
+ * import { TestingFarmProvisioner } from "jsr:@atex/atex/provisioners/testing-farm";
+ * import { run } from "jsr:@atex/atex/connections/process";
+ *
+ * // The token is in the environment: TESTING_FARM_API_TOKEN.
+ * await using pool = await new TestingFarmProvisioner({
+ *   compose: "CentOS-Stream-9",
+ *   timeout: 120 * 60_000,
+ * }).start();
+ * pool.provision();
+ * await using remote = await pool.getRemote();
+ * console.log(remote.attributes.request, await run(remote, ["uname", "-a"]));
+ * ```
+ *
+ * @example Hardware, and a look at what the service is doing
+ * ```ts no-run
+ * import { TestingFarmProvisioner } from "jsr:@atex/atex/provisioners/testing-farm";
+ *
+ * await using pool = new TestingFarmProvisioner({
+ *   compose: "Fedora-Rawhide",
+ *   arch: "aarch64",
+ *   hardware: { memory: ">= 8 GB" },
+ *   clean: true,
+ *   onLog: (line, id) => console.error(id, line),
+ * });
+ * ```
+ *
+ * @module
+ */
+import type { Semaphore } from "@std/async/unstable-semaphore";
+import type { SignalOptions } from "../connections/connection.ts";
+import { guard } from "./_guard.ts";
+import { Pool } from "./_pool.ts";
+import { isAddress } from "./_testing_farm_address.ts";
+import { TestingFarmBackend, type Times } from "./_testing_farm_backend.ts";
+import { CLEANING_SCRIPT } from "./_testing_farm_clean.ts";
+import type { EventOptions } from "./events.ts";
+import type { Provisioner, Remote } from "./provisioner.ts";
+
+/** How often and how long {@linkcode TestingFarmProvisioner} tries. All in milliseconds. */
+export interface TestingFarmTimes {
+  /**
+   * Before the first, second … repetition of a call that failed; the last counts
+   * for all further ones. A time that the service asks for is kept, too.
+   *
+   * @default {[0, 4_000, 8_000, 16_000, 32_000, 64_000, 120_000]}
+   */
+  retryDelays?: readonly number[];
+  /**
+   * After which a call is given up.
+   *
+   * @default {14_400_000} four hours
+   */
+  retryTime?: number;
+  /**
+   * After which the end of a request is given up.
+   *
+   * @default {300_000}
+   */
+  releaseTime?: number;
+  /**
+   * That one attempt of a call may take.
+   *
+   * @default {60_000}
+   */
+  callTimeout?: number;
+  /**
+   * Between two looks at a request or at its log, until its system is there.
+   *
+   * @default {30_000}
+   */
+  pollInterval?: number;
+  /**
+   * Between two looks at a request whose system is lent, give or take a tenth.
+   *
+   * @default {60_000}
+   */
+  lostInterval?: number;
+  /**
+   * Between two attempts to log in.
+   *
+   * @default {1000}
+   */
+  sshInterval?: number;
+  /**
+   * Over which requests that are wanted at once are spread.
+   *
+   * @default {30_000}
+   */
+  spread?: number;
+}
+
+const TIMES: Times = {
+  retryDelays: [0, 4_000, 8_000, 16_000, 32_000, 64_000, 120_000],
+  retryTime: 14_400_000,
+  releaseTime: 300_000,
+  callTimeout: 60_000,
+  pollInterval: 30_000,
+  lostInterval: 60_000,
+  sshInterval: 1000,
+  spread: 30_000,
+};
+
+/** Options of {@linkcode TestingFarmProvisioner}. */
+export interface TestingFarmProvisionerOptions extends EventOptions {
+  /** The operating system to install, by the name that the service has for it. */
+  compose: string;
+  /**
+   * The architecture.
+   *
+   * @default {"x86_64"}
+   */
+  arch?: string;
+  /**
+   * Most requests alive at one moment, those that wait in the service's queue
+   * included; at most 50.
+   *
+   * @default {3}
+   */
+  maxRemotes?: number;
+  /**
+   * How many failed reservations are repeated, in the life of the provisioner;
+   * the failures of further ones are told to those who wait for systems.
+   *
+   * @default {10}
+   */
+  retries?: number;
+  /**
+   * Milliseconds that a request lives: the time in the queue, for the
+   * installation and in use together. Rounded up to minutes.
+   *
+   * @default {3_600_000} an hour
+   */
+  timeout?: number;
+  /**
+   * Where in the service to install.
+   *
+   * @default the service chooses
+   */
+  pool?: string;
+  /**
+   * What the hardware has to be like, as in the `hardware` key of tmt.
+   *
+   * @default anything
+   */
+  hardware?: Readonly<Record<string, unknown>>;
+  /**
+   * Changes to the installation.
+   *
+   * @default none
+   */
+  kickstart?: Readonly<Record<string, unknown>>;
+  /**
+   * Packages of build systems to install.
+   *
+   * @default none
+   */
+  artifacts?: readonly Readonly<Record<string, unknown>>[];
+  /**
+   * Environment of the reserve test.
+   *
+   * @default {{}}
+   */
+  variables?: Readonly<Record<string, string>>;
+  /**
+   * The same, not shown by the service's API, but its log may show them. They
+   * are hidden in errors and in what `onLog` gets, if they have 4 characters.
+   *
+   * @default {{}}
+   */
+  secrets?: Readonly<Record<string, string>>;
+  /**
+   * By which the requests, and in some clouds the machines, can be found.
+   *
+   * @default {{}}
+   */
+  tags?: Readonly<Record<string, string>>;
+  /**
+   * Whether to leave out what the service itself does to each system.
+   *
+   * @default {false}
+   */
+  skipGuestSetup?: boolean;
+  /**
+   * Whether to run a script on each system, with `bash` as the user who logs in:
+   * `true` for one that removes commands that the service put there; an object
+   * for one of your own. If it fails, the reservation fails.
+   *
+   * @default {false}
+   */
+  clean?: boolean | { readonly script: string };
+  /**
+   * File with the private key to log in with, and its public half beside it with
+   * `.pub` appended to the name.
+   *
+   * @default the user's own, or a new one
+   */
+  sshKey?: string | URL;
+  /**
+   * Who may reach the systems, where the service wants to know that (on its
+   * public ranch): an address of version 4 and the length of its prefix.
+   *
+   * @default the address of this machine, asked from `https://ifconfig.me` or `https://ifconfig.co`
+   */
+  sourceCidr?: string;
+  /**
+   * Address of the service.
+   *
+   * @default {"https://api.testing-farm.io"}
+   */
+  url?: string;
+  /**
+   * The token for the service.
+   *
+   * @default the environment variable `TESTING_FARM_API_TOKEN`
+   */
+  token?: string;
+  /**
+   * How often and how long something is tried.
+   *
+   * @default {{}}
+   */
+  times?: TestingFarmTimes;
+  /**
+   * Called with each line of the log of a reservation, and of what the cleaning
+   * script printed, and with the id of the system. Lines may be coloured.
+   *
+   * @default nothing is called
+   */
+  onLog?: (line: string, id: string) => void;
+  /**
+   * Shared by several provisioners, it bounds what they lend together.
+   *
+   * @default nothing is shared
+   */
+  limit?: Semaphore;
+}
+
+/**
+ * Lends systems of a Testing Farm.
+ *
+ * The attributes of a system are `compose`, `arch`, `request` (the id of the
+ * request) and `host`.
+ */
+export class TestingFarmProvisioner implements Provisioner {
+  /** `testing-farm:`, the compose, `@` and the architecture */
+  readonly name: string;
+  /** Most requests at one moment. */
+  readonly maxRemotes: number;
+  readonly #pool: Pool;
+
+  /**
+   * Stores the options.
+   *
+   * @throws {TypeError} if `compose` is empty, or `url` or `sourceCidr` is none
+   * @throws {RangeError} if a number is out of range
+   */
+  constructor(options: TestingFarmProvisionerOptions) {
+    const {
+      compose,
+      arch = "x86_64",
+      maxRemotes = 3,
+      retries = 10,
+      timeout = 3_600_000,
+      clean = false,
+      sshKey,
+      sourceCidr,
+      url = "https://api.testing-farm.io",
+      token,
+      limit,
+      onEvent,
+      onLog,
+      times: given,
+      ...wanted
+    } = options;
+    const times = { ...TIMES, ...given };
+    checkOptions({ compose, arch, url, sourceCidr });
+    checkNumbers({ maxRemotes, retries, timeout, times });
+    const cleaningScript = typeof clean === "object"
+      ? clean.script
+      : clean
+      ? CLEANING_SCRIPT
+      : undefined;
+    this.name = `testing-farm:${compose}@${arch}`;
+    this.maxRemotes = maxRemotes;
+    this.#pool = new Pool({
+      name: this.name,
+      maxRemotes,
+      limit,
+      onEvent,
+      backend: new TestingFarmBackend({
+        url,
+        wanted: { ...wanted, compose, arch, timeout },
+        retries,
+        times,
+        ...(token !== undefined && { token }),
+        ...(cleaningScript !== undefined && { cleaningScript }),
+        ...(sshKey !== undefined && { sshKey }),
+        ...(sourceCidr !== undefined && { sourceCidr }),
+        ...(onLog && { onLog }),
+      }, guard(onEvent)),
+    });
+  }
+
+  /**
+   * Finds the key and asks the service whose token it is. Ends requests of
+   * scripts that died (for which it waits at most 5 s).
+   *
+   * @throws {ProvisionError} if there is no token, or it is refused, or the key cannot be used
+   */
+  async start(options?: SignalOptions): Promise<this> {
+    await this.#pool.start(options);
+    return this;
+  }
+
+  /**
+   * Asks for more systems: `count`, or 1. Never waits.
+   *
+   * @throws {RangeError} if `count` is neither a positive integer nor `Infinity`
+   * @throws {ProvisionerStoppedError} before `start()` and after `stop()`
+   */
+  provision(count?: number): void {
+    this.#pool.provision(count);
+  }
+
+  /**
+   * Waits for the next system in which commands can be run.
+   *
+   * @throws {ProvisionError} if one could not be had; `fatal` if the service refuses the token or the request
+   * @throws {ProvisionerStoppedError} if `stop()` was called
+   */
+  getRemote(options?: SignalOptions): Promise<Remote> {
+    return this.#pool.getRemote(options);
+  }
+
+  /** Drops what was asked for and has not begun. */
+  clear(): void {
+    this.#pool.clear();
+  }
+
+  /**
+   * Ends all requests.
+   *
+   * @throws {AggregateError} if some could not be ended; it tells their ids
+   */
+  stop(): Promise<void> {
+    return this.#pool.stop();
+  }
+
+  /** Stops; failures are events only. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop().catch(() => {});
+  }
+}
+
+function checkOptions(
+  { compose, arch, url, sourceCidr }: {
+    compose: string;
+    arch: string;
+    url: string;
+    sourceCidr?: string;
+  },
+): void {
+  for (const [name, value] of Object.entries({ compose, arch })) {
+    if (typeof value !== "string" || value === "") {
+      throw new TypeError(
+        `Cannot lend systems of Testing Farm: "${name}" must be a text that is not empty`,
+      );
+    }
+  }
+  if (!/^https?:\/\/[^?#]+$/.test(url) || !URL.canParse(url)) {
+    throw new TypeError(
+      `Cannot use "${url}" as "url": the address of a web service would be right`,
+    );
+  }
+  if (sourceCidr !== undefined) {
+    const [address, length, ...rest] = sourceCidr.split("/");
+    const bits = /^\d{1,2}$/.test(length ?? "") ? Number(length) : NaN;
+    if (!isAddress(address) || !(bits <= 32) || rest.length > 0) {
+      throw new TypeError(
+        `Cannot use "${sourceCidr}" as "sourceCidr": something like "192.0.2.0/24" would be right`,
+      );
+    }
+  }
+}
+
+function checkNumbers(
+  { maxRemotes, retries, timeout, times }: {
+    maxRemotes: number;
+    retries: number;
+    timeout: number;
+    times: Times;
+  },
+): void {
+  if (!(Number.isInteger(maxRemotes) && maxRemotes >= 0 && maxRemotes <= 50)) {
+    throw new RangeError(
+      `Cannot lend at most ${maxRemotes} systems: "maxRemotes" must be a whole number, at most 50`,
+    );
+  }
+  if (!(retries === Infinity || Number.isInteger(retries) && retries >= 0)) {
+    throw new RangeError(
+      `Cannot repeat reservations ${retries} times: "retries" must be a whole number or Infinity`,
+    );
+  }
+  if (!(timeout > 0 && timeout < Infinity)) {
+    throw new RangeError(
+      `Cannot use ${timeout} as "timeout": it must be a positive number of milliseconds`,
+    );
+  }
+  for (const [name, value] of Object.entries(times)) {
+    if (![value].flat().every((ms) => ms >= 0)) {
+      throw new RangeError(
+        `Cannot use ${value} as "times.${name}": milliseconds would be right`,
+      );
+    }
+  }
+}

@@ -1,0 +1,420 @@
+/** Leases of hosts, with real servers and scripts that contend, die and lose them. */
+import assert from "node:assert/strict";
+import { run } from "../../connections/process.ts";
+import type { ProvisionerEvent } from "../../provisioners/events.ts";
+import {
+  HostsProvisioner,
+  type HostsProvisionerOptions,
+} from "../../provisioners/hosts.ts";
+import { cannotRun, missingPrograms } from "../_parts.ts";
+import { Sshd, sshdMissing } from "../_sshd.ts";
+import { until } from "../_wait.ts";
+
+const ignore = cannotRun(
+  "integration/provisioner_leases",
+  sshdMissing(),
+  missingPrograms("flock"),
+);
+
+/** A server that is a host of its own, with its own lock. */
+function hostOf({ directory, options }: Sshd) {
+  return {
+    ...options,
+    leaseFile: `${directory}/lease`,
+    labels: { used: `${directory}/used` },
+  };
+}
+
+const holderOf = (sshd: Sshd) =>
+  Deno.readTextFile(`${sshd.directory}/lease`).catch(() => "");
+
+/** A provisioner, and what it tells. */
+function watched(options: HostsProvisionerOptions) {
+  const events: ProvisionerEvent[] = [];
+  const pool = new HostsProvisioner({
+    pollInterval: 50,
+    onEvent: (event) => events.push(event),
+    ...options,
+  });
+  const taken = () =>
+    events.flatMap((event) => event.type === "taken" ? [event.holder] : []);
+  return { pool, events, taken };
+}
+
+/** A user's script in a process of its own. */
+class Script implements AsyncDisposable {
+  readonly child: Deno.ChildProcess;
+  readonly lines: string[] = [];
+  readonly #read: Promise<void>;
+
+  constructor(hosts: unknown[], times: number, more = {}) {
+    const config = new URL("../../deno.json", import.meta.url).pathname;
+    this.child = new Deno.Command(Deno.execPath(), {
+      args: [
+        ...["run", "-qA", "--no-check", `--config=${config}`],
+        new URL("_lease_script.ts", import.meta.url).pathname,
+        JSON.stringify({ hosts, pollInterval: 300, ...more }),
+        String(times),
+      ],
+      stdin: "null",
+      stdout: "piped",
+    }).spawn();
+    this.#read = this.#follow();
+  }
+
+  async #follow(): Promise<void> {
+    let rest = "";
+    const text = this.child.stdout.pipeThrough(new TextDecoderStream());
+    for await (const part of text) {
+      const lines = (rest + part).split("\n");
+      rest = lines.pop()!;
+      this.lines.push(...lines);
+    }
+  }
+
+  has(line: string): () => boolean {
+    return () => this.lines.some((found) => found.startsWith(line));
+  }
+
+  async end(): Promise<Deno.CommandStatus> {
+    await this.#read;
+    return await this.child.status;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.child.kill("SIGKILL");
+    } catch {
+      // Ended already.
+    }
+    await this.end();
+  }
+}
+
+for (const lease of ["remote", "local"] as const) {
+  Deno.test({
+    name: `nobody else gets a host that is lent (${lease} lease)`,
+    ignore,
+    fn: async () => {
+      await using sshd = await Sshd.start();
+      const hosts = [hostOf(sshd)];
+      const options = { hosts, lease, leaseDirectory: `${sshd.directory}/l` };
+      await using first = await new HostsProvisioner({
+        ...options,
+        purpose: "nightly",
+      }).start();
+      const { pool: second, taken } = watched(options);
+      await using _ = await second.start();
+      first.provision();
+      const remote = await first.getRemote();
+      assert.equal(await run(remote, ["echo", "mine"]), "mine\n");
+      second.provision();
+      const waiting = second.getRemote();
+      await until(() => taken().length > 0);
+      assert.match(
+        taken()[0],
+        new RegExp(
+          `@${Deno.hostname()}, process ${Deno.pid}, since 2.*, for nightly$`,
+        ),
+      );
+      // Many looks later nothing has changed.
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      assert.equal(taken().length, 1);
+      await remote.release();
+      const next = await waiting;
+      assert.equal(await run(next, ["echo", "mine"]), "mine\n");
+      await next.release();
+      if (lease === "remote") assert.equal(await holderOf(sshd), "");
+    },
+  });
+}
+
+Deno.test({
+  name: "who waits for a host that others have takes another that becomes free",
+  ignore,
+  fn: async () => {
+    await using one = await Sshd.start();
+    await using two = await Sshd.start();
+    const hosts = [hostOf(one), hostOf(two)];
+    await using first = await new HostsProvisioner({ hosts }).start();
+    first.provision(2);
+    await first.getRemote();
+    const b = await first.getRemote();
+    const { pool: second, taken } = watched({ hosts });
+    await using _ = await second.start();
+    second.provision();
+    const waiting = second.getRemote();
+    await until(() => taken().length === 2);
+    await b.release();
+    assert.equal((await waiting).id, b.id);
+  },
+});
+
+for (const lease of ["remote", "local"] as const) {
+  Deno.test({
+    name:
+      `the host of a script that was killed is free at once (${lease} lease)`,
+    ignore,
+    fn: async () => {
+      await using sshd = await Sshd.start();
+      const hosts = [hostOf(sshd)];
+      const options = { hosts, lease, leaseDirectory: `${sshd.directory}/l` };
+      await using script = new Script(hosts, 0, options);
+      await until(script.has("got"));
+      const { pool, taken } = watched(options);
+      await using _ = await pool.start();
+      pool.provision();
+      const waiting = pool.getRemote();
+      await until(() => taken().length > 0);
+      assert.match(taken()[0], new RegExp(`process ${script.child.pid},`));
+      const killed = performance.now();
+      script.child.kill("SIGKILL");
+      const remote = await waiting;
+      assert.ok(performance.now() - killed < 5000);
+      assert.equal(await run(remote, ["echo", "mine"]), "mine\n");
+    },
+  });
+}
+
+Deno.test({
+  name: "20 scripts contend for 5 hosts: never two on one, and nobody starves",
+  ignore,
+  fn: async () => {
+    await using stack = new AsyncDisposableStack();
+    const hosts: unknown[] = [];
+    for (let i = 0; i < 5; i++) {
+      const config = ["MaxStartups 100:30:200"];
+      hosts.push(hostOf(stack.use(await Sshd.start({ config }))));
+    }
+    const scripts = Array.from(
+      { length: 20 },
+      () => stack.use(new Script(hosts, 2, { order: "shuffle" })),
+    );
+    for (const script of scripts) {
+      assert.equal((await script.end()).code, 0);
+      assert.equal(script.lines.at(-1), "done");
+      assert.ok(!script.has("failed")(), script.lines.join("\n"));
+    }
+    // They did contend.
+    assert.ok(scripts.some((script) => script.has("taken")()));
+  },
+});
+
+Deno.test({
+  name: "a script that dies while it waits for a host leaves nothing on it",
+  ignore,
+  fn: async () => {
+    await using sshd = await Sshd.start();
+    const hosts = [hostOf(sshd)];
+    await using pool = await new HostsProvisioner({ hosts }).start();
+    pool.provision();
+    const remote = await pool.getRemote();
+    const before = await run(remote, ["cat", hosts[0].leaseFile]);
+    const script = new Script(hosts, 1);
+    await until(script.has("taken"));
+    script.child.kill("SIGKILL");
+    await script.end();
+    assert.equal(await run(remote, ["cat", hosts[0].leaseFile]), before);
+    await remote.release();
+    const locked = new Deno.Command("flock", {
+      args: ["-n", hosts[0].leaseFile, "true"],
+    });
+    await until(async () => (await locked.output()).code === 0);
+  },
+});
+
+Deno.test({
+  name: "a host whose connections are cut is leased again, by nobody else",
+  ignore,
+  fn: async () => {
+    await using sshd = await Sshd.start();
+    const hosts = [hostOf(sshd)];
+    const { pool, events } = watched({ hosts });
+    await using _ = await pool.start();
+    pool.provision();
+    const remote = await pool.getRemote();
+    const before = JSON.parse(await holderOf(sshd));
+    await sshd.cutSessions(); // shells too, as when the host crashes
+    await remote.closed;
+    await remote.disconnect();
+    await remote.connect();
+    assert.equal(await run(remote, ["echo", "back"]), "back\n");
+    const { keepUntil, ...after } = JSON.parse(await holderOf(sshd));
+    assert.deepEqual({ ...after, keepUntil: before.keepUntil }, before);
+    assert.ok(keepUntil >= before.keepUntil);
+    const { pool: other, taken } = watched({ hosts });
+    await using _other = await other.start();
+    other.provision();
+    const waiting = other.getRemote();
+    await until(() => taken().length > 0);
+    await remote.release();
+    await waiting;
+    assert.ok(!events.some(({ type }) => type === "lost"));
+  },
+});
+
+Deno.test({
+  name:
+    "a host that crashed while it was leased is kept for its holder for rebootGrace",
+  ignore,
+  fn: async () => {
+    await using sshd = await Sshd.start();
+    const [host] = [hostOf(sshd)];
+    const now = Math.floor(Date.now() / 1000);
+    const line = (until: number) =>
+      `{"keepUntil":${until},"lease":"x","user":"jane","host":"far","pid":7,"since":"2026"}\n`;
+    await Deno.writeTextFile(host.leaseFile, line(now + 2));
+    const { pool, taken } = watched({ hosts: [host] });
+    await using _ = await pool.start();
+    pool.provision();
+    const remote = await pool.getRemote();
+    assert.deepEqual(taken(), ["jane@far, process 7, since 2026"]);
+    assert.ok(Date.now() / 1000 >= now + 2);
+    await remote.release();
+    for (
+      const content of [
+        line(now + 90_000), // a wrong clock: nobody keeps a host for more than a day
+        line(now - 1),
+        "garbage",
+        '{"keepUntil":',
+        '{"keepUntil":99999999999999999999999,',
+      ]
+    ) {
+      await Deno.writeTextFile(host.leaseFile, content);
+      pool.provision();
+      await (await pool.getRemote()).release();
+    }
+    assert.equal(taken().length, 1);
+  },
+});
+
+Deno.test({
+  name: "a lease that somebody else got while the host was away is lost",
+  ignore,
+  fn: async () => {
+    await using sshd = await Sshd.start();
+    const host = hostOf(sshd);
+    const { pool, events } = watched({ hosts: [host] });
+    await using _ = await pool.start();
+    pool.provision();
+    const remote = await pool.getRemote();
+    const lost = remote.lost;
+    const holder = JSON.stringify({
+      keepUntil: Math.floor(Date.now() / 1000) + 3600,
+      lease: "x",
+    });
+    // The lock is on the file: with another one, others can have it.
+    await Deno.remove(host.leaseFile);
+    await Deno.writeTextFile(host.leaseFile, holder);
+    await sshd.cutSessions();
+    assert.equal(
+      (await lost).message,
+      `Lost the lease of the host ${host.host}: somebody else took it`,
+    );
+    await assert.rejects(remote.connect(), /Lost the lease/);
+    await remote.release();
+    assert.ok(events.some(({ type }) => type === "lost"));
+    assert.equal(await holderOf(sshd), holder);
+  },
+});
+
+Deno.test({
+  name: "a host on which leases do not work is refused, with what to do",
+  ignore,
+  fn: async (t) => {
+    await using sshd = await Sshd.start();
+    const host = hostOf(sshd);
+    const refused = async (given: object, message: RegExp) => {
+      await using pool = await new HostsProvisioner({
+        hosts: [{ ...host, ...given }],
+      }).start();
+      pool.provision();
+      await assert.rejects(pool.getRemote(), {
+        name: "ProvisionError",
+        fatal: true,
+        message,
+      });
+    };
+    await t.step("a file that cannot be made", () =>
+      refused(
+        { leaseFile: "/no/such/directory/lease" },
+        /the lock file "\/no\/such\/directory\/lease" on it cannot be made or read; set the option "leaseFile" to another path/,
+      ));
+    await t.step("a link", async () => {
+      await Deno.symlink("/etc/passwd", `${sshd.directory}/link`);
+      await refused(
+        { leaseFile: `${sshd.directory}/link` },
+        /link" on it is not a file; set the option "leaseFile"/,
+      );
+    });
+    await t.step("no flock", async () => {
+      const bin = `${sshd.directory}/bin`;
+      await Deno.mkdir(bin);
+      for (const name of ["sh", "true", "date"]) {
+        const { stdout } = await new Deno.Command("sh", {
+          args: ["-c", `command -v /bin/${name} /usr/bin/${name}`],
+        }).output();
+        const [path] = new TextDecoder().decode(stdout).split("\n");
+        await Deno.symlink(path, `${bin}/${name}`);
+      }
+      await using bare = await Sshd.start({
+        config: [`SetEnv PATH=${bin} HOME=${bin}`],
+      });
+      await refused(
+        hostOf(bare),
+        /there is no program "flock" on it; install it .*, or set the option "lease" to "local" or "none"/,
+      );
+    });
+  },
+});
+
+Deno.test({
+  name: "two names of the same host are refused where names count",
+  ignore,
+  fn: async () => {
+    const directory = await Deno.makeTempDir({ prefix: "atex-test-" });
+    const sshConfig = `${directory}/config`;
+    const host = (name: string) =>
+      `Host ${name}\n  HostName 127.0.0.1\n  Port 2222\n  User root\n`;
+    await Deno.writeTextFile(sshConfig, host("a") + host("b"));
+    await assert.rejects(
+      new HostsProvisioner({ hosts: { sshConfig } }).start(),
+      {
+        name: "TypeError",
+        message:
+          'Cannot lend the hosts "a" and "b": both are root@127.0.0.1:2222',
+      },
+    );
+    await Deno.remove(directory, { recursive: true });
+  },
+});
+
+Deno.test({
+  name:
+    "a script that ends without stop() is not held up by its lease, and frees it",
+  ignore,
+  fn: async () => {
+    await using sshd = await Sshd.start();
+    const host = hostOf(sshd);
+    const text = `
+      import { HostsProvisioner } from "${new URL(
+      "../../provisioners/hosts.ts",
+      import.meta.url,
+    )}";
+      const pool = await new HostsProvisioner({ hosts: [${
+      JSON.stringify(host)
+    }] }).start();
+      pool.provision();
+      await pool.getRemote();
+    `;
+    const config = new URL("../../deno.json", import.meta.url).pathname;
+    const file = `${sshd.directory}/script.ts`;
+    await Deno.writeTextFile(file, text);
+    const { code } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "-qA", "--no-check", `--config=${config}`, file],
+      signal: AbortSignal.timeout(30_000),
+    }).output();
+    assert.equal(code, 0);
+    await until(async () => await holderOf(sshd) === "");
+  },
+});
