@@ -2,7 +2,11 @@
 
 const GZIP = [0x1f, 0x8b];
 const ZSTD = [0x28, 0xb5, 0x2f, 0xfd];
+/** Also what some programs put before the first frame. */
+const ZSTD_SKIPPABLE = [0x50, 0x2a, 0x4d, 0x18];
 const XZ = [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00];
+
+const BLOCK = 64 * 1024;
 
 /** The text of a file. */
 export async function* textOf(path: string): AsyncGenerator<string> {
@@ -34,7 +38,9 @@ export async function openBytes(
     const plain = file.readable.pipeThrough(new DecompressionStream("gzip"));
     return orCorrupt(plain, path);
   }
-  if (is(ZSTD)) return orCorrupt(decompressZstd(file), path);
+  if (is(ZSTD) || is(ZSTD_SKIPPABLE)) {
+    return orCorrupt(decompressZstd(file), path);
+  }
   return file.readable;
 }
 
@@ -62,24 +68,43 @@ function corrupt(path: string, why: unknown, options?: ErrorOptions): Error {
   return new Error(`Cannot read results from "${path}": ${why}`, options);
 }
 
-async function* decompressZstd(file: Deno.FsFile): AsyncGenerator<Uint8Array> {
+async function* decompressZstd(
+  source: Deno.FsFile,
+): AsyncGenerator<Uint8Array> {
+  using file = source;
   // it takes long to load, and most files are something else
-  const [{ createZstdDecompress }, { pipeline }, { hasWholeFrames }] =
-    await Promise.all([
+  const [{ createZstdDecompress }, { pipeline }, { framesOf }] = await Promise
+    .all([
       import("node:zlib"),
       import("node:stream/promises"),
       import("./_zstd_frames.ts"),
     ]);
-  if (!hasWholeFrames(file)) {
-    file.close();
-    throw new Error("the file is not whole");
+  for (const [start, end] of framesOf(file)) {
+    const decompressor = createZstdDecompress();
+    const done = pipeline(bytesBetween(file, start, end), decompressor);
+    const ended = done.catch(() => {}); // the reader sees it, too
+    try {
+      yield* decompressor;
+      await done;
+    } finally {
+      await ended;
+    }
   }
-  file.seekSync(0, Deno.SeekMode.Start);
-  const decompressor = createZstdDecompress();
-  const done = pipeline(file.readable, decompressor);
-  done.catch(() => {}); // the reader sees it, too
-  yield* decompressor;
-  await done;
+}
+
+async function* bytesBetween(
+  file: Deno.FsFile,
+  start: number,
+  end: number,
+): AsyncGenerator<Uint8Array> {
+  await file.seek(start, Deno.SeekMode.Start);
+  for (let left = end - start; left > 0;) {
+    const block = new Uint8Array(Math.min(left, BLOCK));
+    const count = await file.read(block);
+    if (count === null) return;
+    left -= count;
+    yield block.subarray(0, count);
+  }
 }
 
 async function* decompressXz(path: string): AsyncGenerator<Uint8Array> {

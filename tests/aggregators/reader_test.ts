@@ -1,5 +1,5 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
-import { gzipSync, zstdCompressSync } from "node:zlib";
+import { constants, gzipSync, zstdCompressSync } from "node:zlib";
 import { JsonLinesAggregator, readJsonLines } from "../../aggregators/jsonl.ts";
 import { readResults, type StoredResult } from "../../aggregators/reader.ts";
 import { YamlAggregator } from "../../aggregators/yaml.ts";
@@ -217,6 +217,46 @@ Deno.test("readResults() names the file that is not whole", async () => {
       );
       ok(error.cause instanceof Error);
     }
+  }
+});
+
+Deno.test("readResults() reads all that programs put into files of zstd", async () => {
+  await using place = new Place();
+  const path = `${place.root}/results`;
+  const lines = (count: number) =>
+    new TextEncoder().encode('["p",null,"/t",null,[],null]\n'.repeat(count));
+  const zeros = new TextEncoder().encode(
+    `["p",null,"/t",null,[],"${"0".repeat(400_000)}"]\n`,
+  );
+  const params = (name: "checksumFlag" | "contentSizeFlag", value: number) => ({
+    params: { [constants[`ZSTD_c_${name}`]]: value },
+  });
+  const skippable = [0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3];
+  const one = zstdCompressSync(lines(10));
+  const cases: [Iterable<number>, count: number][] = [
+    [one, 10],
+    [zstdCompressSync(lines(0)), 0],
+    [zstdCompressSync(lines(9000), params("checksumFlag", 1)), 9000],
+    [zstdCompressSync(lines(9000), params("contentSizeFlag", 0)), 9000],
+    [zstdCompressSync(zeros), 1],
+    [[...one, ...one], 20],
+    [[...skippable, ...one, ...skippable, ...one, ...skippable], 20],
+  ];
+  for (const [bytes, count] of cases) {
+    const whole = Uint8Array.from(bytes);
+    Deno.writeFileSync(path, whole);
+    strictEqual((await Array.fromAsync(readResults(path))).length, count);
+    for await (const _result of readResults(path)) break;
+    for (const cut of [1, 2, 3, 4]) {
+      Deno.writeFileSync(path, whole.subarray(0, whole.length - cut));
+      await rejected(
+        Array.fromAsync(readResults(path)),
+        Error,
+        "the file is not whole",
+      );
+    }
+    Deno.writeFileSync(path, Uint8Array.of(...whole, 1, 2, 3, 4));
+    await rejected(Array.fromAsync(readResults(path)), Error, "is none");
   }
 });
 
