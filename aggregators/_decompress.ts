@@ -6,8 +6,6 @@ const ZSTD = [0x28, 0xb5, 0x2f, 0xfd];
 const ZSTD_SKIPPABLE = [0x50, 0x2a, 0x4d, 0x18];
 const XZ = [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00];
 
-const BLOCK = 64 * 1024;
-
 /** The text of a file. */
 export async function* textOf(path: string): AsyncGenerator<string> {
   const decoder = new TextDecoder();
@@ -34,17 +32,16 @@ export async function openBytes(
     file.close();
     return decompressXz(path);
   }
-  if (is(GZIP)) {
-    const plain = file.readable.pipeThrough(new DecompressionStream("gzip"));
-    return orCorrupt(plain, path);
-  }
-  if (is(ZSTD) || is(ZSTD_SKIPPABLE)) {
-    return orCorrupt(decompressZstd(file), path);
+  const isGzip = is(GZIP);
+  if (isGzip || is(ZSTD) || is(ZSTD_SKIPPABLE)) {
+    // it takes long to load, and most files are something else
+    const { gunzip, unzstd } = await import("./_unzip.ts");
+    return orUnreadable(isGzip ? gunzip(file) : unzstd(file), path);
   }
   return file.readable;
 }
 
-async function* orCorrupt(
+async function* orUnreadable(
   plain: AsyncIterable<Uint8Array>,
   path: string,
 ): AsyncGenerator<Uint8Array> {
@@ -52,7 +49,7 @@ async function* orCorrupt(
   try {
     for (;;) {
       const { done, value } = await bytes.next().catch((cause) => {
-        throw corrupt(path, cause instanceof Error ? cause.message : cause, {
+        throw unreadable(path, cause instanceof Error ? cause.message : cause, {
           cause,
         });
       });
@@ -64,56 +61,13 @@ async function* orCorrupt(
   }
 }
 
-function corrupt(path: string, why: unknown, options?: ErrorOptions): Error {
+/** The error for a file that cannot be decompressed. */
+function unreadable(path: string, why: unknown, options?: ErrorOptions): Error {
   return new Error(`Cannot read results from "${path}": ${why}`, options);
 }
 
-async function* decompressZstd(
-  source: Deno.FsFile,
-): AsyncGenerator<Uint8Array> {
-  using file = source;
-  // it takes long to load, and most files are something else
-  const [{ createZstdDecompress }, { pipeline }, { framesOf }] = await Promise
-    .all([
-      import("node:zlib"),
-      import("node:stream/promises"),
-      import("./_zstd_frames.ts"),
-    ]);
-  for (const [start, end] of framesOf(file)) {
-    const decompressor = createZstdDecompress();
-    const done = pipeline(bytesBetween(file, start, end), decompressor);
-    const ended = done.catch(() => {}); // the reader sees it, too
-    try {
-      yield* decompressor;
-      await done;
-    } finally {
-      await ended;
-    }
-  }
-}
-
-async function* bytesBetween(
-  file: Deno.FsFile,
-  start: number,
-  end: number,
-): AsyncGenerator<Uint8Array> {
-  await file.seek(start, Deno.SeekMode.Start);
-  for (let left = end - start; left > 0;) {
-    const block = new Uint8Array(Math.min(left, BLOCK));
-    const count = await file.read(block);
-    if (count === null) return;
-    left -= count;
-    yield block.subarray(0, count);
-  }
-}
-
 async function* decompressXz(path: string): AsyncGenerator<Uint8Array> {
-  const child = new Deno.Command("xz", {
-    args: ["--decompress", "--stdout", "--", path],
-    stdin: "null",
-    stdout: "piped",
-    stderr: "null",
-  }).spawn();
+  const child = startXz(path);
   try {
     yield* child.stdout;
   } finally {
@@ -121,5 +75,19 @@ async function* decompressXz(path: string): AsyncGenerator<Uint8Array> {
     await child.status;
   }
   const { code } = await child.status;
-  if (code !== 0) throw corrupt(path, `xz ended with exit code ${code}`);
+  if (code !== 0) throw unreadable(path, `xz ended with exit code ${code}`);
+}
+
+function startXz(path: string): Deno.ChildProcess {
+  try {
+    return new Deno.Command("xz", {
+      args: ["--decompress", "--stdout", "--", path],
+      stdin: "null",
+      stdout: "piped",
+      stderr: "null",
+    }).spawn();
+  } catch (cause) {
+    if (!(cause instanceof Deno.errors.NotFound)) throw cause;
+    throw unreadable(path, 'the program "xz" is not installed', { cause });
+  }
 }

@@ -260,6 +260,37 @@ Deno.test("readResults() reads all that programs put into files of zstd", async 
   }
 });
 
+Deno.test("readResults() reads files of gzip that were joined", async () => {
+  await using place = new Place();
+  const path = `${place.root}/results`;
+  const one = gzipSync(
+    new TextEncoder().encode('["p",null,"/t",null,[],null]\n'.repeat(10)),
+  );
+  Deno.writeFileSync(path, Uint8Array.of(...one, ...one));
+  strictEqual((await Array.fromAsync(readResults(path))).length, 20);
+});
+
+Deno.test("readResults() says that the program for xz is missing", async () => {
+  await using place = new Place();
+  const path = `${place.root}/results`;
+  Deno.writeFileSync(path, Uint8Array.of(0xfd, 0x37, 0x7a, 0x58, 0x5a, 0));
+  const reader = import.meta.resolve("../../aggregators/reader.ts");
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "eval",
+      "--no-check",
+      `import { readResults } from ${JSON.stringify(reader)};
+      await Array.fromAsync(readResults(${JSON.stringify(path)}))
+        .catch(({ message }) => console.log(message));`,
+    ],
+    env: { PATH: "/nonexistent" },
+  }).output();
+  strictEqual(
+    new TextDecoder().decode(stdout),
+    `Cannot read results from "${path}": the program "xz" is not installed\n`,
+  );
+});
+
 Deno.test("readResults() reads long lines and documents in time that grows with them only", async () => {
   await using place = new Place();
   const path = `${place.root}/results`;
