@@ -50,6 +50,7 @@ export * from "./provisioners/from_string.ts";
 export * from "./provisioners/local.ts";
 export * from "./provisioners/podman.ts";
 export * from "./provisioners/hosts.ts";
+export * from "./provisioners/testing_farm.ts";
 
 // Executors: prepare a system, run one test at a time on it.
 export * from "./executors/executor.ts";

@@ -1,6 +1,6 @@
 /**
  * Provisioners from a short text, for a command line: `local`, `podman:IMAGE`,
- * `ssh:HOST,HOST`.
+ * `ssh:HOST,HOST`, `tf:COMPOSE?arch=…`.
  *
  * @example Let the user of a script choose where it runs
  * ```ts no-run
@@ -19,6 +19,7 @@ import type { HostsProvisionerOptions } from "./hosts.ts";
 import type { LocalProvisionerOptions } from "./local.ts";
 import type { PodmanProvisionerOptions } from "./podman.ts";
 import type { Provisioner } from "./provisioner.ts";
+import type { TestingFarmProvisionerOptions } from "./testing_farm.ts";
 
 /** Options of {@linkcode provisionerFromString}. */
 export interface FromStringOptions extends EventOptions {
@@ -52,6 +53,12 @@ export interface FromStringOptions extends EventOptions {
    * @default {{}}
    */
   hosts?: Omit<HostsProvisionerOptions, "hosts">;
+  /**
+   * More options for `tf:COMPOSE`; what the text says wins.
+   *
+   * @default {{}}
+   */
+  testingFarm?: Omit<TestingFarmProvisionerOptions, "compose">;
 }
 
 /**
@@ -61,6 +68,8 @@ export interface FromStringOptions extends EventOptions {
  * - `local`: the system itself
  * - `podman:IMAGE`: containers of the image
  * - `ssh:HOST,HOST`: hosts, each `USER@HOST:PORT` with user and port optional
+ * - `tf:COMPOSE`: systems of Testing Farm, with `?arch=…&timeout=…` behind if
+ *   wanted; the timeout is a number with `m` (minutes) or `h` (hours)
  *
  * @throws {TypeError} if the text is none of these
  */
@@ -68,7 +77,7 @@ export async function provisionerFromString(
   text: string,
   options: FromStringOptions = {},
 ): Promise<Provisioner> {
-  const { local, podman, hosts, ...given } = options;
+  const { local, podman, hosts, testingFarm, ...given } = options;
   const common = Object.fromEntries(
     Object.entries(given).filter(([, value]) => value !== undefined),
   );
@@ -86,7 +95,52 @@ export async function provisionerFromString(
     const list = rest.split(",").map((host) => host.trim());
     return new HostsProvisioner({ ...common, ...hosts, hosts: list });
   }
+  if (kind === "tf" && rest) {
+    const [compose, query] = splitQuery(text, rest, ["arch", "timeout"]);
+    const { arch, timeout } = query;
+    const { TestingFarmProvisioner } = await import("./testing_farm.ts");
+    return new TestingFarmProvisioner({
+      ...common,
+      ...testingFarm,
+      compose,
+      ...(arch !== undefined && { arch }),
+      ...(timeout !== undefined && { timeout: durationIn(text, timeout) }),
+    });
+  }
   throw new TypeError(
-    `Cannot make a provisioner of "${text}": "local", "podman:IMAGE" or "ssh:HOST,HOST" would be right`,
+    `Cannot make a provisioner of "${text}": "local", "podman:IMAGE", "ssh:HOST,HOST" or "tf:COMPOSE" would be right`,
   );
+}
+
+/** What comes before a question mark, and the options behind it. */
+function splitQuery(
+  text: string,
+  rest: string,
+  allowed: readonly string[],
+): [string, Readonly<Record<string, string | undefined>>] {
+  const mark = rest.indexOf("?");
+  if (mark === -1) return [rest, {}];
+  const query = [...new URLSearchParams(rest.slice(mark + 1))];
+  const wrong = query.find(([name, value]) =>
+    !allowed.includes(name) || value === ""
+  );
+  if (wrong || query.length === 0) {
+    throw new TypeError(
+      `Cannot make a provisioner of "${text}": behind the question mark, ${
+        allowed.map((name) => `"${name}=…"`).join(" or ")
+      } would be right`,
+    );
+  }
+  return [rest.slice(0, mark), Object.fromEntries(query)];
+}
+
+/** Milliseconds. */
+function durationIn(text: string, duration: string): number {
+  const [, count, unit] = /^(\d+)([mh])$/.exec(duration) ?? [];
+  if (count === undefined) {
+    throw new TypeError(
+      `Cannot make a provisioner of "${text}": a timeout like "90m" or "2h" would be right`,
+    );
+  }
+  return Number(count) * (unit === "h" ? 3_600_000 : 60_000);
 }

@@ -35,6 +35,7 @@ export const TOKEN_ID = "11111111-token-id";
 export class FarmServer implements AsyncDisposable {
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
   readonly #abort = new AbortController();
+  readonly #pending = new Set<Promise<Response>>();
   readonly requests = new Map<string, FarmRequest>();
   readonly calls: Call[] = [];
   /** Faults by `what`; each is used once, in order. */
@@ -54,7 +55,11 @@ export class FarmServer implements AsyncDisposable {
       onListen: () => {},
       signal: this.#abort.signal,
       onError: (error) => new Response(String(error), { status: 500 }),
-    }, (request) => this.#handle(request));
+    }, (request) => {
+      const response = this.#handle(request);
+      this.#pending.add(response);
+      return response.finally(() => this.#pending.delete(response));
+    });
   }
 
   get url(): string {
@@ -86,16 +91,17 @@ export class FarmServer implements AsyncDisposable {
       range: request.headers.get("range"),
     };
     this.calls.push(call);
-    const proceed = () => this.#answer(call, id, request);
+    const body = await request.text();
+    const proceed = () => this.#answer(call, id, body);
     const fault = this.faults.get(call.what)?.shift();
-    return await fault?.(call, proceed) ?? await proceed();
+    return await fault?.(call, () => Promise.resolve(proceed())) ?? proceed();
   }
 
-  async #answer(
+  #answer(
     call: Call,
     id: string | undefined,
-    request: Request,
-  ): Promise<Response> {
+    body: string,
+  ): Response {
     if (call.what.endsWith("pipeline.log")) return this.#log(call, id!);
     if (call.authorization !== `Bearer ${TOKEN}`) {
       return json({ message: "Unauthorized" }, 401);
@@ -107,7 +113,7 @@ export class FarmServer implements AsyncDisposable {
       });
     }
     if (call.what === "POST /v0.1/requests") {
-      return json(this.add(await request.json(), TOKEN_ID));
+      return json(this.add(JSON.parse(body), TOKEN_ID));
     }
     if (call.what === "GET /v0.1/requests") {
       const state = call.query.get("state");
@@ -182,6 +188,7 @@ export class FarmServer implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.allSettled(this.#pending); // nobody may wait for them any more
     this.#abort.abort();
     await this.#server.finished.catch(() => {});
   }

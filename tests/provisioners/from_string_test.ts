@@ -33,6 +33,14 @@ Deno.test("provisionerFromString() makes what the text names", async () => {
     3,
   ]);
   assert.deepEqual(
+    await facts("tf:Fedora-42", { testingFarm: { arch: "ppc64le" } }),
+    ["TestingFarmProvisioner", "testing-farm:Fedora-42@ppc64le", 3],
+  );
+  assert.deepEqual(
+    await facts("tf:Fedora-42?arch=aarch64&timeout=2h", { maxRemotes: 2 }),
+    ["TestingFarmProvisioner", "testing-farm:Fedora-42@aarch64", 2],
+  );
+  assert.deepEqual(
     await facts("ssh:a,b", { maxRemotes: 1, hosts: { retryAfter: 1 } }),
     ["HostsProvisioner", "hosts", 1],
   );
@@ -42,18 +50,31 @@ Deno.test("provisionerFromString() says what would be right", async () => {
   for (
     const text of [
       ...["", "locals", "local:", "local:4", "podman", "podman:", "ssh"],
-      ...["ssh:", "docker:x", "LOCAL", " local"],
+      ...["ssh:", "tf:", "tf", "docker:x", "LOCAL", " local"],
     ]
   ) {
     await assert.rejects(provisionerFromString(text), {
       name: "TypeError",
       message:
-        `Cannot make a provisioner of "${text}": "local", "podman:IMAGE" or "ssh:HOST,HOST" would be right`,
+        `Cannot make a provisioner of "${text}": "local", "podman:IMAGE", "ssh:HOST,HOST" or "tf:COMPOSE" would be right`,
     });
   }
   await assert.rejects(provisionerFromString("ssh:a,"), TypeError);
   await assert.rejects(provisionerFromString("ssh:a,a"), /listed twice/);
   await assert.rejects(provisionerFromString("podman:-v"), TypeError);
+  for (const query of ["", "x=1", "arch", "arch=", "arch=a&y=2"]) {
+    await assert.rejects(provisionerFromString(`tf:F?${query}`), {
+      name: "TypeError",
+      message:
+        `Cannot make a provisioner of "tf:F?${query}": behind the question mark, "arch=…" or "timeout=…" would be right`,
+    });
+  }
+  for (const timeout of ["2", "h", "-1h", "2d", "0m"]) {
+    await assert.rejects(
+      provisionerFromString(`tf:F?timeout=${timeout}`),
+      timeout === "0m" ? RangeError : /a timeout like "90m" or "2h" would be/,
+    );
+  }
 });
 
 Deno.test("provisionerFromString() loads nothing but what is named", async () => {

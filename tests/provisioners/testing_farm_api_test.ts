@@ -170,14 +170,20 @@ Deno.test("TestingFarmApi keeps the token to itself", async (t) => {
         message: `no ${TOKEN}, no hush-hush`,
         api_key: "other-key",
         environments: [{ secrets: { A: "b-secret" } }],
-        notification: { webhook: { token: "hook" } },
+        notification: { webhook: { token: "wh-secret" } },
       }, { status: 400 }));
     await assert.rejects(
       client(server, { secrets: ["hush-hush"] }).whoami(),
       (error) => {
         const text = Deno.inspect(error);
         for (
-          const secret of [TOKEN, "hush-hush", "other-key", "b-secret", 'hook"']
+          const secret of [
+            TOKEN,
+            "hush-hush",
+            "other-key",
+            "b-secret",
+            "wh-secret",
+          ]
         ) assert.ok(!text.includes(secret), secret);
         assert.match(text, /no \[hidden\], no \[hidden\]/);
         return true;
