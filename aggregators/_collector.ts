@@ -8,6 +8,7 @@ import {
   openCompressor,
 } from "./_compression.ts";
 import type { CompressedTree } from "./_compressed_tree.ts";
+import type { Intent } from "./_continued.ts";
 import type { Compressor } from "./_compressor.ts";
 import { compressResults } from "./_finish_results.ts";
 import { copyTree, isCrossDevice, lookAt, Move } from "./_move.ts";
@@ -27,6 +28,8 @@ export interface CollectorOptions {
   files: string | URL;
   /** Whether a test of a platform may come again; its name then gets a number. */
   allowDuplicate?: boolean | undefined;
+  /** Whether to go on with what is there. */
+  existing?: "fail" | "continue" | undefined;
   /** How results and files are compressed, if they are. */
   compression?: Compression | undefined;
 }
@@ -44,6 +47,8 @@ export type Encode = (
 
 /** What there is between the start and the stop. */
 interface Started {
+  /** Makes a note of each move, if a later process may have to take it back. */
+  intentOf: ((key: string) => Intent) | undefined;
   target: Target;
   names: Names;
   compressing: Compressing | undefined;
@@ -66,6 +71,8 @@ interface Incoming {
   files: FileTree | undefined;
   /** What becomes of them when they are compressed. */
   tree: CompressedTree | undefined;
+  /** Where its move is noted. */
+  intent: Intent | undefined;
   /** Appends the text and removes the results file: both, or neither. */
   append(move?: Move): Promise<void>;
 }
@@ -78,6 +85,7 @@ export class Collector {
   readonly #results: string;
   readonly #files: string;
   readonly #allowDuplicate: boolean;
+  readonly #existing: "fail" | "continue";
   readonly #compression: Required<Compression> | undefined;
   readonly #places = new PathTurns();
   readonly #slots = new Semaphore(AT_ONCE);
@@ -86,8 +94,20 @@ export class Collector {
   #stopped: Promise<void> | undefined;
 
   constructor(
-    { results, files, allowDuplicate = false, compression }: CollectorOptions,
+    {
+      results,
+      files,
+      allowDuplicate = false,
+      existing = "fail",
+      compression,
+    }: CollectorOptions,
   ) {
+    if (existing === "continue" && compression) {
+      throw new TypeError(
+        'Cannot compress what is to be continued: leave out "compression" or "existing"',
+      );
+    }
+    this.#existing = existing;
     this.#results = pathOf(results);
     this.#files = pathOf(files);
     this.#allowDuplicate = allowDuplicate;
@@ -101,6 +121,7 @@ export class Collector {
     if (this.#started) {
       throw new Error(`Cannot start writing to "${this.#results}" twice`);
     }
+    if (this.#existing === "continue") return await this.#continue();
     if (compressing) checkVacant(this.#results, "finishResults");
     else if (lookAt(this.#results)) throw occupied("results", this.#results);
     if (lookAt(this.#files)) throw occupied("files", this.#files);
@@ -111,6 +132,7 @@ export class Collector {
       Deno.mkdirSync(this.#files);
       made.push(this.#files);
       this.#started = {
+        intentOf: undefined,
         target: Target.open(
           compressing ? partOf(this.#results) : this.#results,
         ),
@@ -123,6 +145,41 @@ export class Collector {
       for (const path of made.reverse()) Deno.removeSync(path);
       throw error;
     }
+  }
+
+  /** Opens what is there, and makes what is not. */
+  async #continue(): Promise<void> {
+    const files = this.#files;
+    const { countNames, findTests, Intent, tidyUp } = await import(
+      "./_continued.ts"
+    );
+    makeParents(this.#results, []);
+    Deno.mkdirSync(files, { recursive: true });
+    let keys = new Set<string>();
+    const target = await Target.reopen(this.#results, async (file) => {
+      const found = await findTests(file).catch((cause) => {
+        throw new Deno.errors.AlreadyExists(
+          `Cannot go on with results in "${this.#results}": ${cause.message}; choose another path or remove it`,
+          { cause },
+        );
+      });
+      await tidyUp(files, found.keys);
+      keys = found.keys;
+      return found.length;
+    });
+    this.#started = {
+      intentOf: (key) => new Intent(files, key),
+      target,
+      names: new Names(this.#allowDuplicate, countNames(keys)),
+      compressing: undefined,
+      device: Deno.lstatSync(files).dev,
+    };
+    this.#stopped = undefined;
+  }
+
+  /** How often a test is stored. */
+  count(platform: string, test: string): number {
+    return this.#started?.names.count(platform, test) ?? 0;
   }
 
   /** Waits for what is under way, and finishes the file. */
@@ -174,29 +231,33 @@ export class Collector {
       text,
       (result) => tree ? tree.listed(result) : result.files ?? [],
     );
+    const intent = started.intentOf?.(JSON.stringify([platform, turn.name]));
     const append = (move?: Move) =>
       started.target.append(text, {
         before: () => move?.do(),
         after: () => Deno.removeSync(`${artifacts}/results`),
       });
-    await this.#store({ place, files, tree, append }, started);
+    await this.#store({ place, files, tree, intent, append }, started);
     turn.keep();
     return files && !tree?.isEmpty ? this.#stored(place, own) : {};
   }
 
   async #store(
-    { place, files, tree, append }: Incoming,
+    { place, files, tree, intent, append }: Incoming,
     { device, compressing }: Started,
   ): Promise<void> {
     if (!files) return await append();
     const move = async (from: string) => {
-      const move = new Move(from, this.#files, place);
+      const note = intent && intent.note.bind(intent);
+      const move = new Move(from, this.#files, place, note);
       try {
         await append(move);
       } catch (error) {
         move.undo();
+        intent?.forget();
         throw error;
       }
+      intent?.forget();
       move.finish();
     };
     if (!tree && files.dev === device) {

@@ -16,8 +16,16 @@ export class Move {
   /** Directories that were emptied, outermost first. */
   readonly #emptied: string[] = [];
 
-  /** `place` is a normalised path. */
-  constructor(from: string, root: string, place: string) {
+  readonly #note: (renames: readonly [from: string, to: string][]) => void;
+
+  /** `place` is a normalised path; `note` is told what will be renamed. */
+  constructor(
+    from: string,
+    root: string,
+    place: string,
+    note: (renames: readonly [from: string, to: string][]) => void = () => {},
+  ) {
+    this.#note = note;
     this.#from = from;
     this.#root = root;
     this.#place = place;
@@ -37,12 +45,15 @@ export class Move {
     try {
       this.#makeParents();
       if (this.#make(this.target)) {
+        this.#note([[this.#from, this.target]]);
         // onto the empty directory that was just made
         Deno.renameSync(this.#from, this.target);
         this.#made.pop();
         this.#renamed.push([this.#from, this.target]);
       } else {
-        for (const [from, to] of this.#plan(this.#from, this.target)) {
+        const renames = this.#plan(this.#from, this.target);
+        this.#note(renames);
+        for (const [from, to] of renames) {
           Deno.renameSync(from, to);
           this.#renamed.push([from, to]);
         }

@@ -15,10 +15,17 @@ export class Names {
   readonly #allowDuplicate: boolean;
   readonly #turns = new Turns();
   /** How often each platform and test was stored. */
-  readonly #counts = new Map<string, number>();
+  readonly #counts: Map<string, number>;
 
-  constructor(allowDuplicate: boolean) {
+  /** `counts` is how often each was stored before. */
+  constructor(allowDuplicate: boolean, counts = new Map<string, number>()) {
     this.#allowDuplicate = allowDuplicate;
+    this.#counts = counts;
+  }
+
+  /** How often a test was stored. */
+  count(platform: string, test: string): number {
+    return this.#counts.get(JSON.stringify([platform, test])) ?? 0;
   }
 
   /**

@@ -10,8 +10,9 @@ export class Target {
   #spoilt = false;
   #queue: Promise<unknown> = Promise.resolve();
 
-  private constructor(file: Deno.FsFile) {
+  private constructor(file: Deno.FsFile, length = 0) {
     this.#file = file;
+    this.#length = length;
   }
 
   /**
@@ -27,6 +28,35 @@ export class Target {
     });
     lock(file);
     return new Target(file);
+  }
+
+  /**
+   * Opens a file that may be there, and leaves only what `keep` finds to be whole.
+   *
+   * @throws {Deno.errors.Busy} if somebody is writing to it
+   */
+  static async reopen(
+    path: string,
+    keep: (file: Deno.FsFile) => Promise<number>,
+  ): Promise<Target> {
+    const file = Deno.openSync(path, {
+      read: true,
+      append: true,
+      create: true,
+    });
+    try {
+      if (!lock(file)) {
+        throw new Deno.errors.Busy(
+          `Cannot go on with results in "${path}": the run that writes to it has not ended`,
+        );
+      }
+      const length = await keep(file);
+      file.truncateSync(length);
+      return new Target(file, length);
+    } catch (error) {
+      file.close();
+      throw error;
+    }
   }
 
   /**

@@ -75,6 +75,14 @@ export interface Aggregator extends AsyncDisposable {
     info?: IngestInfo,
   ): Promise<Stored | void>;
 
+  /**
+   * How often a test of a platform is stored, also by processes before this one;
+   * to be called between `start()` and `stop()`. For aggregators that can go on with
+   * what there is: a run that goes on after it was killed asks them, so that
+   * nothing is ingested twice and nothing is lost.
+   */
+  count?(platform: string, test: string): number;
+
   /** Waits for ingests under way and finishes the target. May be called repeatedly. */
   stop(): Promise<void>;
 }

@@ -39,9 +39,15 @@ export type { StoredResult } from "./_stored_result.ts";
 
 /** Options of {@linkcode JsonLinesAggregator}. */
 export interface JsonLinesAggregatorOptions {
-  /** The file for the results. It must not exist; directories on the way are made. */
+  /**
+   * The file for the results. It must not exist, unless `existing` says so;
+   * directories on the way are made.
+   */
   results: string | URL;
-  /** The directory for the files of tests. It must not exist; directories on the way are made. */
+  /**
+   * The directory for the files of tests. It must not exist, unless `existing` says
+   * so; directories on the way are made.
+   */
   files: string | URL;
   /**
    * Take a test of a platform that was ingested before once more, under its name
@@ -50,6 +56,16 @@ export interface JsonLinesAggregatorOptions {
    * @default {false}
    */
   allowDuplicate?: boolean;
+  /**
+   * What to do if results and files are there already. With `"continue"`, which must
+   * be given from the first time on, a script that was killed goes on: what there is
+   * of a test that was being stored is taken back, and all others stay. Lines are
+   * then the same but for a blank before the first and after the last one of each
+   * test. Cannot be combined with `compression`.
+   *
+   * @default {"fail"}
+   */
+  existing?: "fail" | "continue";
   /**
    * What else to write, as an object in a seventh item of each line: names of what
    * is known of the run (`attempt`, `earlier`, `remote`, `attributes`,
@@ -77,22 +93,26 @@ export interface JsonLinesAggregatorOptions {
 export class JsonLinesAggregator implements Aggregator {
   readonly #collector: Collector;
   readonly #fields: readonly string[] | undefined;
+  /** What stands before the first line of a test, and after the last one. */
+  readonly #mark: "" | " ";
 
   /**
    * Stores the options.
    *
-   * @throws {TypeError} if there is no such compression
+   * @throws {TypeError} if there is no such compression, or it cannot be had with `existing`
    * @throws {RangeError} if there is no such level of it
    */
   constructor(options: JsonLinesAggregatorOptions) {
     this.#collector = new Collector(options);
     this.#fields = options.fields;
+    this.#mark = options.existing === "continue" ? " " : "";
   }
 
   /**
-   * Makes the file and the directory.
+   * Makes the file and the directory, or opens them to go on.
    *
-   * @throws {Deno.errors.AlreadyExists} if one of them is there already
+   * @throws {Deno.errors.AlreadyExists} if one of them is there already, and cannot be continued
+   * @throws {Deno.errors.Busy} if it is to be continued, and another process writes to it
    * @throws {Deno.errors.NotFound} if the program is not installed that compresses
    */
   async start(): Promise<this> {
@@ -123,6 +143,7 @@ export class JsonLinesAggregator implements Aggregator {
       async (name, text, listed) => {
         const known = this.#fields && knownFields(info);
         const own: string[] = [];
+        let before: string = this.#mark;
         for await (const results of readResultBatches(artifacts)) {
           let lines = "";
           for (const result of results) {
@@ -137,14 +158,21 @@ export class JsonLinesAggregator implements Aggregator {
               note ?? null,
             ];
             if (known) line.push(pick(this.#fields!, known, result));
-            lines += `${JSON.stringify(line)}\n`;
+            lines += before + JSON.stringify(line);
+            before = "\n";
             if (!subtest) own.push(...files);
           }
           await text.add(lines);
         }
+        if (text.length > 0) await text.add(`${this.#mark}\n`);
         return own;
       },
     );
+  }
+
+  /** How often a test is stored, also by processes before this one. */
+  count(platform: string, test: string): number {
+    return this.#collector.count(platform, test);
   }
 
   /**

@@ -1,10 +1,12 @@
 import { Channel } from "@std/async/channel";
 import { Semaphore } from "@std/async/unstable-semaphore";
+import { dirname } from "@std/path/dirname";
 import type { EarlierAttempt } from "../aggregators/aggregator.ts";
 import type { SignalOptions } from "../connections/connection.ts";
 import { ProvisionerStoppedError } from "../provisioners/provisioner.ts";
 import type { Supplier } from "./_demand.ts";
 import type { Artifacts, Environment } from "./_environment.ts";
+import type { Journal } from "./_journal.ts";
 import { Ledger } from "./_ledger.ts";
 import { OpenRun } from "./_run.ts";
 import { decide, isWaiting } from "./_schedule.ts";
@@ -82,6 +84,7 @@ class AdHocRun {
   /** The last ingest of tests that are run again. */
   readonly #ingesting = new Map<string, Promise<void>>();
   readonly #tasks = new Set<Promise<unknown>>();
+  #journal?: Journal;
   #stall?: Disposable;
 
   constructor(
@@ -96,7 +99,10 @@ class AdHocRun {
     this.#state = state;
     this.#ledger = ledger;
     this.#run = run;
-    this.#artifacts = environment.openArtifacts(settings.artifacts);
+    const { artifacts, journal } = settings;
+    this.#artifacts = environment.openArtifacts(
+      artifacts ?? (journal === undefined ? undefined : dirname(journal)),
+    );
     this.#steps = new Steps({
       ...settings,
       run,
@@ -115,17 +121,47 @@ class AdHocRun {
     const abort = () => this.#post({ type: "abort", reason: signal.reason });
     signal.addEventListener("abort", abort, { once: true });
     if (signal.aborted) abort();
-    else this.#post({ type: "begin" });
     try {
+      const { journal } = this.#settings;
+      if (journal !== undefined && !signal.aborted) await this.#resume();
+      if (!signal.aborted) this.#post({ type: "begin" });
       await this.#serve();
     } finally {
       signal.removeEventListener("abort", abort);
       this.#leave.abort();
       for (const abort of this.#aborts.values()) abort.abort();
       await Promise.all(this.#tasks);
+      await this.#journal?.close();
       await this.#artifacts.close();
     }
-    return this.#state.end;
+    const failure = this.#journal?.failure;
+    return this.#state.end ??
+      (failure && {
+        kind: "JournalFailed",
+        why: failure.message,
+        cause: failure.cause,
+      });
+  }
+
+  /** Opens the journal, and does what earlier processes left to do beside running tests. */
+  async #resume(): Promise<void> {
+    try {
+      const { continueRun } = await import("./_continue.ts");
+      const { journal, history } = await continueRun({
+        settings: this.#settings,
+        environment: this.#environment,
+        state: this.#state,
+        ledger: this.#ledger,
+        run: this.#run,
+        steps: this.#steps,
+        artifacts: this.#artifacts,
+        onFailure: (error) => this.#post({ type: "journal-failed", error }),
+      });
+      this.#journal = journal;
+      for (const [test, earlier] of history) this.#history.set(test, earlier);
+    } catch (thrown) {
+      this.#post({ type: "journal-failed", error: asError(thrown) });
+    }
   }
 
   async #serve(): Promise<void> {
@@ -256,10 +292,12 @@ class AdHocRun {
   async #runTest(
     { system, test, attempt }: Action & { type: "run" },
   ): Promise<void> {
-    let artifacts: string;
+    let artifacts: string | undefined;
     try {
       artifacts = this.#artifacts.make();
+      this.#journal?.started(test, attempt, artifacts);
     } catch (thrown) {
+      if (artifacts !== undefined) await this.#artifacts.remove(artifacts);
       const error = asError(thrown);
       return this.#post({ type: "no-artifacts", system, error });
     }
@@ -276,6 +314,8 @@ class AdHocRun {
     { system, outcome, artifacts, earlier }: Action & { type: "ingest" },
   ): Promise<void> {
     const { test } = outcome;
+    const { attributes } = system.remote;
+    this.#journal?.ended({ outcome, attributes, rerun: earlier });
     const history = this.#history.get(test);
     const before = this.#ingesting.get(test);
     const aggregator = earlier
@@ -286,12 +326,13 @@ class AdHocRun {
       if (!aggregator) return await this.#artifacts.remove(artifacts);
       using _permit = await acquire(this.#ingests);
       await this.#steps.ingest({
-        station: system,
+        attributes,
         outcome,
         artifacts,
         aggregator,
         earlier,
         history,
+        journal: this.#journal,
       });
     };
     const stored = store();

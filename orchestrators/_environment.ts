@@ -1,6 +1,9 @@
+import { basename } from "@std/path/basename";
+import { dirname } from "@std/path/dirname";
 import { fromFileUrl } from "@std/path/from-file-url";
 import { join } from "@std/path/join";
 import { ensureOwnResult } from "../executors/results.ts";
+import type { JournalStore } from "./_journal.ts";
 
 /** What a run takes from outside, beside its options: tests give it another one. */
 export interface Environment {
@@ -12,10 +15,20 @@ export interface Environment {
   pause(): Promise<void>;
   /** Gives the artifacts of a run a place below this directory. */
   openArtifacts(parent?: string | URL): Artifacts;
+  /**
+   * Opens a journal.
+   *
+   * @throws {Error} if another process has it open, or it cannot be opened
+   */
+  openJournal(path: string): Promise<JournalStore>;
+  /** Names the time since the host was started, if that can be found out. */
+  boot(): string | undefined;
 }
 
 /** The directories of artifacts of one run. */
 export interface Artifacts {
+  /** Chooses where directories will be made; nothing is made yet. */
+  reserve(): string;
   /** Makes a new directory that only this user can read. */
   make(): string;
   /** See {@linkcode ensureOwnResult}. */
@@ -26,19 +39,34 @@ export interface Artifacts {
   keep(directory: string): void;
   /** Removes everything but what is kept. */
   close(): Promise<void>;
+  /** What is left in a directory of another process; undefined if it is gone. */
+  look(directory: string): { results: boolean } | undefined;
+  /** Removes what is left of another process that reserved this place, but what is kept. */
+  sweep(place: string): Promise<void>;
 }
 
 /** The longest time that a timer of the platform can take. */
 const LONGEST = 2 ** 31 - 1;
 
+/** The names of the places that {@linkcode Artifacts.reserve} chooses. */
+const RESERVED = /^atex-[0-9a-f-]{36}$/;
+
 class ArtifactsDirectory implements Artifacts {
   readonly #parent?: string;
+  #reserved?: string;
   #directory?: string;
   #made = 0;
-  #kept = false;
+  readonly #kept = new Set<string>();
 
   constructor(parent?: string | URL) {
     this.#parent = parent instanceof URL ? fromFileUrl(parent) : parent;
+  }
+
+  reserve(): string {
+    const parent = this.#parent ?? ".";
+    Deno.mkdirSync(parent, { recursive: true });
+    const name = `atex-${crypto.randomUUID()}`;
+    return this.#reserved = join(Deno.realPathSync(parent), name);
   }
 
   make(): string {
@@ -50,6 +78,10 @@ class ArtifactsDirectory implements Artifacts {
   }
 
   #makeParents(): string {
+    if (this.#reserved !== undefined) {
+      Deno.mkdirSync(this.#reserved, { mode: 0o700 });
+      return this.#reserved;
+    }
     const dir = this.#parent;
     if (dir !== undefined) Deno.mkdirSync(dir, { recursive: true });
     return Deno.makeTempDirSync({ dir, prefix: "atex-" });
@@ -67,12 +99,40 @@ class ArtifactsDirectory implements Artifacts {
     }
   }
 
-  keep(_directory: string): void {
-    this.#kept = true;
+  keep(directory: string): void {
+    this.#kept.add(directory);
   }
 
   async close(): Promise<void> {
-    if (this.#directory && !this.#kept) await removeTree(this.#directory);
+    const own = this.#directory;
+    if (own === undefined) return;
+    for (const kept of this.#kept) if (dirname(kept) === own) return;
+    await removeTree(own);
+  }
+
+  look(directory: string): { results: boolean } | undefined {
+    if (!isThere(directory)) return undefined;
+    return { results: isThere(join(directory, "results")) };
+  }
+
+  async sweep(place: string): Promise<void> {
+    // it was read from a file, which may have been changed
+    if (!RESERVED.test(basename(place)) || !isThere(place)) return;
+    for (const { name } of Deno.readDirSync(place)) {
+      const directory = join(place, name);
+      if (!this.#kept.has(directory)) await removeTree(directory);
+    }
+    await Deno.remove(place).catch(() => {}); // something may be kept
+  }
+}
+
+function isThere(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
   }
 }
 
@@ -90,4 +150,18 @@ export const platform: Environment = {
   },
   pause: () => new Promise((resolve) => setImmediate(resolve)),
   openArtifacts: (parent) => new ArtifactsDirectory(parent),
+  async openJournal(path) {
+    const { JournalFile } = await import("./_journal_file.ts");
+    return await JournalFile.open(path);
+  },
+  boot() {
+    const path = "/proc/sys/kernel/random/boot_id";
+    const { state } = Deno.permissions.querySync({ name: "read", path });
+    if (state !== "granted") return undefined;
+    try {
+      return Deno.readTextFileSync(path).trim();
+    } catch {
+      return undefined; // only Linux has it
+    }
+  },
 };

@@ -49,6 +49,7 @@ const kind = z.enum([
   "InvalidNextTest",
   "PolicyFailed",
   "IngestFailed",
+  "JournalFailed",
   "Aborted",
   "ExecutorFailed",
 ]);
@@ -95,6 +96,12 @@ const timed = { ms: number };
 /** What there is in an event of each type, beside its time. */
 const FIELDS = {
   "run-started": { platform: text, tests: texts },
+  "run-resumed": {
+    done: texts,
+    failed: texts,
+    interrupted: texts,
+    reruns: number,
+  },
   "requested": { provisioner: text, count },
   "demand-cancelled": { provisioners: texts },
   "reservation-failed": {

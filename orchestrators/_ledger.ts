@@ -18,6 +18,7 @@ export class Ledger {
   readonly #ended = new Set<string>();
   readonly #ingested = new Map<string, TestOutcome>();
   readonly #earlier: TestOutcome[] = [];
+  readonly #again = new Set<string>();
   #passed = 0;
   #flaky = 0;
 
@@ -27,16 +28,17 @@ export class Ledger {
   }
 
   /** Notes the final outcome of a test. */
-  ended({ test, attempt, exitCode }: TestOutcome): void {
+  ended({ test, exitCode }: TestOutcome): void {
     this.#ended.add(test);
     if (exitCode !== 0) return;
     this.#passed++;
-    if (attempt > 1) this.#flaky++;
+    if (this.#again.has(test)) this.#flaky++;
   }
 
   /** Notes an outcome that is followed by a rerun. */
   again(outcome: TestOutcome): void {
     this.#earlier.push(outcome);
+    this.#again.add(outcome.test);
   }
 
   /** Notes that the final outcome of a test is stored. */

@@ -54,6 +54,10 @@ export class Progress {
         this.#began = event.time;
         yield plain(`${count(this.#tests, "test")} on ${event.platform}`);
         break;
+      case "run-resumed":
+        this.#done = event.done.length;
+        yield notice(`goes on: ${this.#done} of them are done already`);
+        break;
       case "test-started":
         this.#running.set(event.test, { ...event, since: event.time });
         break;

@@ -28,6 +28,8 @@ function take(state: State, moves: Moves, happening: Happening): void {
   switch (happening.type) {
     case "begin":
       return begin(state, moves);
+    case "journal-failed":
+      return journalFailed(state, moves, happening.error);
     case "ready":
       return ready(state, moves, happening);
     case "reservation-failed":
@@ -62,11 +64,18 @@ function take(state: State, moves: Moves, happening: Happening): void {
 }
 
 function begin(state: State, moves: Moves): void {
+  if (moves.want === 0) return; // an earlier process has done everything
   for (const supplier of state.demand.suppliers) {
     if (supplier.dead) continue;
     moves.request(supplier, moves.want);
     moves.await(supplier);
   }
+}
+
+function journalFailed(state: State, moves: Moves, cause: Error): void {
+  const { message: why } = cause;
+  moves.fail("JournalFailed", why, cause);
+  state.end ??= { kind: "JournalFailed", why, cause };
 }
 
 function ready(state: State, moves: Moves, event: Of<"ready">): void {

@@ -1,3 +1,4 @@
+import { fromFileUrl } from "@std/path/from-file-url";
 import type { Aggregator } from "../aggregators/aggregator.ts";
 import type { Provisioner } from "../provisioners/provisioner.ts";
 import type {
@@ -120,19 +121,45 @@ export interface AdHocOptions {
    * Existing or new directory below which each run makes a directory of its own
    * for artifacts that are not stored yet.
    *
-   * @default the directory for temporary files
+   * @default the directory for temporary files; with a journal, its directory
    */
   artifacts?: string | URL;
+  /**
+   * File in which the run notes what it does, so that the same script, started
+   * again after it was killed or aborted, goes on instead of beginning anew:
+   *
+   * - Tests whose results are stored are neither run nor stored again.
+   * - Tests that had ended are stored, unless the host was restarted since (which
+   *   is known on Linux, with `--allow-read`) or their artifacts are gone.
+   * - All others are run. An attempt that was interrupted counts as one: the next
+   *   one has the next number, rules such as `reruns(2)` see that, and aggregators
+   *   are told of it in `earlier`. So a test runs at most as often as the rules
+   *   allow, and once more for each interruption.
+   *
+   * For that the aggregator must be able to go on with what it has stored, too (as
+   * `JsonLinesAggregator` with `existing: "continue"`). With one that has no
+   * `count()`, a test can be stored twice if the script was killed while it was
+   * being stored. When all is stored, another start has nothing to do.
+   *
+   * The run ends with an error of kind `JournalFailed` if the journal is of other
+   * tests, of another platform or version, in use by another run, or cannot be
+   * written; in the last case what runs comes to its end and is stored.
+   *
+   * @default none: a run that is killed is lost
+   */
+  journal?: string | URL;
 }
 
 type Listed = "tests" | "provisioners" | "next" | "concurrency";
-type Optional = "earlier" | "artifacts";
+type Optional = "earlier" | "artifacts" | "journal";
 
 /** Options in full. */
 export interface Settings
   extends
     Readonly<Required<Omit<AdHocOptions, Listed | Optional>>>,
-    Readonly<Pick<AdHocOptions, Optional>> {
+    Readonly<Pick<AdHocOptions, Exclude<Optional, "journal">>> {
+  /** A path. */
+  readonly journal?: string;
   readonly tests: readonly string[];
   readonly provisioners: readonly Provisioner[];
   readonly next: readonly NextRule[];
@@ -159,7 +186,8 @@ export function settingsOf(options: AdHocOptions): Settings {
     releaseTimeout: 5 * 60_000,
     cancelGrace: 30_000,
     stallTimeout: Infinity,
-    ...given(options),
+    ...given({ ...options, journal: undefined }),
+    ...(options.journal !== undefined && { journal: pathOf(options.journal) }),
     tests: testNames(options.tests),
     provisioners: distinct(options.provisioners),
     next: typeof next === "function" ? [next] : [...next],
@@ -198,6 +226,12 @@ export function settingsOf(options: AdHocOptions): Settings {
     "a number of milliseconds of at least 0, or Infinity",
   );
   return settings;
+}
+
+function pathOf(path: string | URL): string {
+  if (path instanceof URL) return fromFileUrl(path);
+  if (path) return path;
+  throw new RangeError('Cannot run tests: "journal" is empty');
 }
 
 /** Without what is given as undefined. */

@@ -50,7 +50,7 @@ export interface Ending {
 export interface State {
   readonly limits: Limits;
   readonly rules: Rules;
-  readonly queue: TestQueue;
+  queue: TestQueue;
   readonly demand: Demand;
   readonly settingUp: Set<System>;
   /** Systems that are set up and unused, the oldest first. */
@@ -84,6 +84,7 @@ export interface Rules {
 /** Something that happened. */
 export type Happening =
   | { type: "begin" }
+  | { type: "journal-failed"; error: Error }
   | { type: "ready"; supplier: Supplier; remote: Remote }
   | {
     type: "reservation-failed";
@@ -166,4 +167,18 @@ export function newState(
     ingesting: 0,
     releasing: 0,
   };
+}
+
+/** What earlier processes leave to do, before anything happened in this one. */
+export function resumeState(
+  state: State,
+  { tests, attempts }: {
+    /** The tests to run. */
+    tests: readonly string[];
+    /** How often they were run. */
+    attempts: ReadonlyMap<string, number>;
+  },
+): void {
+  state.queue = new TestQueue(tests, state.rules.next);
+  for (const [test, count] of attempts) state.attempts.set(test, count);
 }

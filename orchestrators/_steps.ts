@@ -26,7 +26,8 @@ export interface StepsOptions {
 
 /** What is stored of an attempt, and where. */
 export interface IngestStep {
-  readonly station: Station;
+  /** Attributes of the system that it ran on. */
+  readonly attributes: Readonly<Record<string, string>>;
   readonly outcome: TestOutcome;
   readonly artifacts: string;
   readonly aggregator: Aggregator;
@@ -34,6 +35,11 @@ export interface IngestStep {
   readonly earlier: boolean;
   /** The attempts before. */
   readonly history?: readonly EarlierAttempt[];
+  /** Where that is noted, if it is. */
+  readonly journal?: {
+    storing(outcome: TestOutcome): Promise<void>;
+    stored(outcome: TestOutcome, taken: boolean): void;
+  };
 }
 
 /** What is done with systems and tests, whoever decides on the order: each step tells its events. */
@@ -122,7 +128,8 @@ export class Steps {
 
   /** Stores the artifacts of a test, or notes where they are. */
   async ingest(
-    { station, outcome, artifacts, aggregator, earlier, history }: IngestStep,
+    { attributes, outcome, artifacts, aggregator, earlier, history, journal }:
+      IngestStep,
   ): Promise<void> {
     const { run, environment, ledger } = this.#options;
     const { test, attempt, error, remote, startedAt, finishedAt } = outcome;
@@ -131,14 +138,16 @@ export class Steps {
     run.tell({ type: "ingest-started", ...about });
     try {
       if (error) await this.#options.artifacts.addOwnResult(artifacts, error);
+      await journal?.storing(outcome);
       const stored = await aggregator.ingest(ledger.platform, test, artifacts, {
         attempt,
         earlier: history ?? [],
         remote,
-        attributes: station.remote.attributes,
+        attributes,
         startedAt,
         finishedAt,
       });
+      journal?.stored(outcome, true);
       if (!earlier) ledger.stored(outcome);
       run.tell({
         type: "ingest-finished",
@@ -148,6 +157,7 @@ export class Steps {
       });
     } catch (thrown) {
       const error = asError(thrown);
+      journal?.stored(outcome, false);
       this.#options.artifacts.keep(artifacts);
       ledger.ingestErrors.push({ test, attempt, error, artifacts });
       run.tell({

@@ -39,6 +39,12 @@ export class Tally {
       case "run-started":
         counts.tests = counts.queued = event.tests.length;
         break;
+      case "run-resumed":
+        counts.done += event.done.length;
+        counts.failed += event.failed.length;
+        counts.queued -= event.done.length;
+        counts.reruns += event.reruns;
+        break;
       case "requested":
         this.#ask(event.provisioner, event.count);
         break;

@@ -134,8 +134,8 @@ export interface RunSummary {
 /**
  * Why a run is incomplete: too many setups failed, nobody can supply systems,
  * nothing happened for too long, a rule named a test that was not offered or
- * threw, results could not be stored, the run was aborted, or (orchestrators
- * that do not go on after it) an executor failed.
+ * threw, results could not be stored, the journal could not be used, the run was
+ * aborted, or (orchestrators that do not go on after it) an executor failed.
  */
 export type OrchestratorErrorKind =
   | "SetupRetriesExceeded"
@@ -144,6 +144,7 @@ export type OrchestratorErrorKind =
   | "InvalidNextTest"
   | "PolicyFailed"
   | "IngestFailed"
+  | "JournalFailed"
   | "Aborted"
   | "ExecutorFailed";
 
@@ -223,6 +224,18 @@ export type RunEventBody =
     readonly type: "run-started";
     readonly platform: string;
     readonly tests: readonly string[];
+  }
+  | {
+    /** The run goes on with what earlier processes did. */
+    readonly type: "run-resumed";
+    /** Tests that have their final outcome already. */
+    readonly done: readonly string[];
+    /** Those of them that failed. */
+    readonly failed: readonly string[];
+    /** Tests whose last attempt was interrupted. */
+    readonly interrupted: readonly string[];
+    /** Reruns so far. */
+    readonly reruns: number;
   }
   | {
     readonly type: "requested";

@@ -277,7 +277,7 @@ class SimpleRun {
       this.#waiting.shift();
       this.#ledger.ended(outcome);
       await this.#steps.ingest({
-        station,
+        attributes: station.remote.attributes,
         outcome,
         artifacts,
         aggregator,

@@ -58,6 +58,13 @@ const events: {
     platform: "here",
     tests: ["/a", "/\ud800\n\u2028"],
   },
+  "run-resumed": {
+    type: "run-resumed",
+    done: ["/a"],
+    failed: [],
+    interrupted: ["/\ud800\n\u2028"],
+    reruns: 1,
+  },
   "requested": { type: "requested", provisioner: "pool", count: Infinity },
   "demand-cancelled": { type: "demand-cancelled", provisioners: ["pool"] },
   "reservation-failed": {

@@ -176,6 +176,8 @@ function start(
     after: (ms, call) => clock.after(ms, call),
     pause: () => clock.pause(),
     openArtifacts: () => world.openArtifacts(),
+    openJournal: () => Promise.reject(new Error("no journal")),
+    boot: () => "boot",
   }, options.maxWaitingIngests);
 }
 

@@ -110,6 +110,10 @@ export class World {
 
 class FakeArtifacts implements Artifacts {
   readonly #world: World;
+  reserve = () => "artifacts";
+  look = (directory: string) =>
+    this.#world.contents.get(directory) && { results: true };
+  sweep = () => Promise.resolve();
   readonly #kept = new Set<string>();
   #made = 0;
   #closed = false;
