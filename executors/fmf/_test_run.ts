@@ -1,11 +1,6 @@
 /** One run of one test: from its set-up, across restarts of the system, to its end. */
 import { abortable } from "@std/async/abortable";
-import { delay } from "@std/async/delay";
-import {
-  type Connection,
-  ConnectionError,
-} from "../../connections/connection.ts";
-import { CommandError, run } from "../../connections/process.ts";
+import type { Connection } from "../../connections/connection.ts";
 import {
   type AbortReason,
   TestAbortedError,
@@ -13,12 +8,13 @@ import {
 } from "../executor.ts";
 import type { Emit } from "./_events.ts";
 import { Launch } from "./_launch.ts";
-import { linkFailure, within } from "./_link.ts";
+import { linkFailure } from "./_link.ts";
+import { endLingering, reconnect } from "./_reconnect.ts";
 import { SetupOutput } from "./_setup_output.ts";
 import { type Heartbeat, WrapperCommand } from "./_wrapper_command.ts";
 import { DurationLimit } from "./duration.ts";
 import type { Reporter } from "./reporter.ts";
-import { probeCommand, readProbe, type WorkDirectory } from "./scripts.ts";
+import type { WorkDirectory } from "./scripts.ts";
 import { CONTROL_CLOSED, NOT_STARTED, SETUP_FAILED } from "./wrapper.ts";
 
 /** What to run. Times are in milliseconds. */
@@ -52,12 +48,6 @@ const RESTART_COUNTS = [
   "RSTRNT_REBOOTCOUNT",
 ];
 
-/** How long a command may take that only looks around. */
-const PROBE_TIMEOUT = 15_000;
-/** How long it may take to end a test on a system that was just reached again. */
-const LINGER_TIMEOUT = 30_000;
-/** Between two attempts to reach the system again. */
-const RECONNECT_PAUSE = 500;
 /** How much of what a failed set-up printed goes into a message, in characters. */
 const NOTED = 1000;
 /** Longer ones overflow. */
@@ -99,6 +89,7 @@ export class TestRun {
    * @throws {ConnectionError} if the link broke before it started
    */
   async run(): Promise<number> {
+    const { connection, work, name, emit } = this.#options;
     const { signal, markers, setupTimeout } = this.#options;
     const cancel = () =>
       this.#abort("cancel requested", "cancelled", signal!.reason);
@@ -113,10 +104,14 @@ export class TestRun {
       for (let restarts = 0;; restarts++) {
         const code = await this.#launch(restarts);
         if (code !== undefined) return code;
-        await this.#reconnect(restarts + 1);
+        await reconnect(connection, work, ({ alive, restarted: rebooted }) => {
+          this.#lingers = alive;
+          const count = restarts + 1;
+          if (!alive) emit({ type: "restarted", test: name, count, rebooted });
+        }, this.#ending.signal);
       }
     } catch (error) {
-      if (this.#lingers) await this.#endLingering();
+      if (this.#lingers) await endLingering(connection, work);
       throw error;
     } finally {
       signal?.removeEventListener("abort", cancel);
@@ -299,57 +294,4 @@ export class TestRun {
       output: said,
     });
   }
-
-  /** Waits until the system is there again, and the start before is gone. */
-  async #reconnect(count: number): Promise<void> {
-    const { connection, work, name, emit } = this.#options;
-    const { signal } = this.#ending;
-    for (;;) {
-      await connection.disconnect();
-      try {
-        await connection.connect({ signal });
-        const text = await within(
-          PROBE_TIMEOUT,
-          signal,
-          (signal) => run(connection, probeCommand(work), { signal }),
-        );
-        const found = readProbe(text);
-        if (!found) {
-          throw new TestAbortedError(
-            "the work directory has gone with the restart of the system",
-            "wrapper",
-          );
-        }
-        this.#lingers = found.alive;
-        if (!found.alive) {
-          const rebooted = found.restarted;
-          emit({ type: "restarted", test: name, count, rebooted });
-          return;
-        }
-      } catch (error) {
-        signal.throwIfAborted();
-        if (!isPassing(error)) throw error;
-      }
-      await delay(RECONNECT_PAUSE, { signal });
-    }
-  }
-
-  /** Ends a test that lives on while its connection was given up. */
-  async #endLingering(): Promise<void> {
-    const { connection, work } = this.#options;
-    try {
-      await within(LINGER_TIMEOUT, undefined, async (signal) => {
-        await connection.connect({ signal });
-        await run(connection, probeCommand(work, true), { signal });
-      });
-    } catch {
-      // then it is out of reach
-    }
-  }
-}
-
-/** Whether it may be different in a moment. */
-function isPassing(error: unknown): boolean {
-  return error instanceof ConnectionError || error instanceof CommandError ||
-    error instanceof DOMException && error.name === "TimeoutError";
 }

@@ -330,6 +330,16 @@ head -c 5000000 /dev/zero | tr '\\0' z >&8`,
     }],
     files: { "output.txt": "before\n" },
   },
+  "/flood": {
+    test: { test: "yes noop >&8", duration: "1" },
+    error: "TestAbortedError",
+    results: [{
+      status: "infra",
+      note: "TestAbortedError(test duration timeout reached)",
+      files: ["output.txt"],
+    }],
+    files: { "output.txt": "" },
+  },
   "/background": {
     test:
       "sleep 60 & timeout 60 sleep 60 & set -m; sleep 60 & sleep 0.2; exit 2",

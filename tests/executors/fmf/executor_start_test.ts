@@ -23,6 +23,7 @@ type Options = Partial<FmfExecutorOptions> & { plan?: Record<string, unknown> };
 /** A connection that remembers where the executor worked. */
 class Watched extends LocalConnection {
   readonly works = new Set<string>();
+  commands = 0;
   /** Commands fail with this. */
   broken: Error | undefined;
   path: string | undefined;
@@ -32,6 +33,7 @@ class Watched extends LocalConnection {
     options: RemoteCommandOptions = {},
   ): LocalCommand {
     if (this.broken) throw this.broken;
+    this.commands++;
     for (const argument of argv) {
       const [work] = /\batex-[A-Za-z0-9]{10}\b/.exec(argument) ?? [];
       if (work) this.works.add(work);
@@ -304,6 +306,57 @@ Deno.test("start() can be ended, in every part of it", async (t) => {
       });
     });
   }
+});
+
+Deno.test("stop() ends a start that is under way", async () => {
+  await withBench({}, {
+    plan: { prepare: shell("sleep 67"), finish: shell("echo finished") },
+  }, async (bench, connection) => {
+    const starting = bench.start();
+    const ended = assert.rejects(starting, { name: "AbortError" });
+    await bench.sees("sleep 67");
+    await bench.executor.stop();
+    await ended;
+    assert.deepEqual(bench.events, [
+      { type: "output", phase: "finish", line: "finished" },
+    ]);
+    await bench.gone();
+    connection.assertClean();
+  });
+});
+
+Deno.test("a test takes one command, and nothing regular", async () => {
+  await withBench({ "/t": "sleep 0.3" }, {}, async (bench, connection) => {
+    await bench.start();
+    await bench.run("/t"); // loads what is loaded late
+    const { setInterval, setTimeout } = globalThis;
+    const timers: unknown[] = [];
+    connection.commands = 0;
+    Object.assign(globalThis, {
+      setInterval: (...args: Parameters<typeof setInterval>) => {
+        timers.push("interval");
+        return setInterval(...args);
+      },
+      setTimeout: (...args: Parameters<typeof setTimeout>) => {
+        timers.push(args[1]);
+        return setTimeout(...args);
+      },
+    });
+    try {
+      assert.equal((await bench.run("/t")).exitCode, 0);
+    } finally {
+      Object.assign(globalThis, { setInterval, setTimeout });
+    }
+    assert.equal(connection.commands, 1);
+    // set-up, duration (which is a little less than 5 minutes by then), grace
+    assert.deepEqual(
+      timers.map((ms) =>
+        Number(ms) > 299_000 ? Math.ceil(Number(ms) / 300_000) : ms
+      ),
+      [6, 1, 1000, ...timers.slice(3)],
+    );
+    assert.ok(timers.slice(3).every((ms) => ms === 15_000), String(timers));
+  });
 });
 
 Deno.test("a daemon that a prepare starts lives on, and holds nothing up", async () => {

@@ -1,0 +1,96 @@
+/** What an executor is given. */
+import type { FmfExecutorEvent } from "./_events.ts";
+import type { ReportLimits } from "./reporter.ts";
+
+/** Tests that can be run: what `discover()` gives, or an object of your own. */
+export interface RunnableTests {
+  /** Data of the plan: `environment`, `prepare` and `finish` are used. */
+  readonly plan: Readonly<Record<string, unknown>>;
+  /**
+   * Data of each test by name: `test`, `duration`, `environment`, `require`,
+   * `recommend` and `tty` are used.
+   */
+  readonly data: ReadonlyMap<string, Readonly<Record<string, unknown>>>;
+  /** The directory in which each test runs, relative to `root`. */
+  readonly sources: ReadonlyMap<string, string>;
+  /** Directory to upload, except for any `.git` in it. */
+  readonly root: string | URL;
+}
+
+/** Options of {@linkcode FmfExecutor}. Times are in milliseconds. */
+export interface FmfExecutorOptions {
+  /** The tests. */
+  tests: RunnableTests;
+  /**
+   * Variables for the scripts of the plan and for all tests. They win over those
+   * of plan and test.
+   *
+   * @default {{}}
+   */
+  env?: Readonly<Record<string, string>>;
+  /**
+   * How long the set-up of a test may take, and each step of the plan's `prepare`
+   * and `finish`.
+   *
+   * @default {1_800_000} 30 minutes
+   */
+  setupTimeout?: number;
+  /**
+   * How long processes that survived the test may hold its control channel and
+   * output open.
+   *
+   * @default {10_000}
+   */
+  exitGrace?: number;
+  /**
+   * How often the system is told that this program is still there; `false`:
+   * never. It matters where a link can die without either side noticing.
+   *
+   * @default {15_000} except on systems that share the kernel of this one
+   */
+  heartbeat?: number | false;
+  /**
+   * How long a test goes on without being told so.
+   *
+   * @default {240_000}
+   */
+  heartbeatLimit?: number;
+  /**
+   * Whether the wrapper marks begin and end of the test on the control channel.
+   * Without marks, what a login shell prints is an error, and a process that
+   * holds the channel open after the test makes it last until its duration is
+   * over.
+   *
+   * @default {true}
+   */
+  markers?: boolean;
+  /**
+   * How much a test may report; more is an error.
+   *
+   * @default {{}} without limits
+   */
+  limits?: ReportLimits;
+  /**
+   * Called for what is worth knowing beside results. It should return quickly;
+   * what it throws is ignored.
+   *
+   * @default nothing
+   */
+  onEvent?: (event: FmfExecutorEvent) => void;
+}
+
+/**
+ * Checks what TypeScript cannot.
+ *
+ * @throws {RangeError} if a time is not a positive number
+ */
+export function checkOptions(options: FmfExecutorOptions): void {
+  const { setupTimeout, exitGrace, heartbeat, heartbeatLimit } = options;
+  const times = { setupTimeout, exitGrace, heartbeat, heartbeatLimit };
+  for (const [name, value] of Object.entries(times)) {
+    if (value === undefined || value === false || value > 0) continue;
+    throw new RangeError(
+      `Cannot use ${value} as "${name}": milliseconds, more than 0, would be right`,
+    );
+  }
+}

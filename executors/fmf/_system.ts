@@ -1,0 +1,142 @@
+/** The place on the system where an executor works. */
+import {
+  type Connection,
+  ConnectionError,
+  type SignalOptions,
+} from "../../connections/connection.ts";
+import { upload } from "../../connections/copy.ts";
+import { CommandError, run } from "../../connections/process.ts";
+import { SetupError } from "../executor.ts";
+import { linkFailure, within } from "./_link.ts";
+import {
+  readStart,
+  removeCommand,
+  startCommand,
+  WorkDirectory,
+} from "./scripts.ts";
+
+/** A directory of ours on a system. */
+export class Workplace {
+  readonly #connection: Connection;
+  readonly #name = `atex-${randomName()}`;
+  #directory: WorkDirectory | undefined;
+  #boot = "";
+
+  /** Only stores the connection. */
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  /** The directory; absent unless it was made. */
+  get directory(): WorkDirectory | undefined {
+    return this.#directory;
+  }
+
+  /** Whether the system runs on the kernel that this program runs on: the link to it cannot die without a word. */
+  get sharesKernel(): boolean {
+    try {
+      const own = Deno.readTextFileSync("/proc/sys/kernel/random/boot_id");
+      return this.#boot !== "" && own.trim() === this.#boot;
+    } catch {
+      return false;
+    }
+  }
+
+  /**
+   * Looks whether the system has what tests need, and makes the directory.
+   *
+   * @throws {SetupError} if it cannot be used
+   * @throws {ConnectionError} if the link broke
+   */
+  async make({ signal }: SignalOptions): Promise<WorkDirectory> {
+    const { canReboot = true } = this.#connection;
+    const { argv, stdin } = startCommand(this.#name, canReboot);
+    const text = await this.attempt(
+      "Cannot make a directory on the system",
+      () => run(this.#connection, argv, { stdin, ...(signal && { signal }) }),
+      signal,
+    );
+    const { missing, work, boot } = readStart(this.#name, text);
+    if (missing.length > 0) {
+      throw new SetupError(
+        `Cannot run tests on the system: it lacks ${missing.join(", ")}`,
+      );
+    }
+    if (work === undefined) {
+      throw new SetupError(
+        "Cannot run tests on the system: it does not answer as expected",
+        { output: text },
+      );
+    }
+    this.#boot = boot;
+    return this.#directory = new WorkDirectory(work);
+  }
+
+  /**
+   * Uploads the tests.
+   *
+   * @throws {SetupError} if that is not possible
+   * @throws {ConnectionError} if the link broke
+   */
+  async upload(root: string | URL, { signal }: SignalOptions): Promise<void> {
+    await this.attempt(
+      "Cannot upload the tests",
+      () =>
+        upload(this.#connection, root, this.#directory!.tests, {
+          exclude: [".git"],
+          ...(signal && { signal }),
+        }),
+      signal,
+    );
+  }
+
+  /**
+   * Removes the directory, wherever it may be.
+   *
+   * @throws {SetupError} if that is not possible
+   * @throws {ConnectionError} if the link broke
+   */
+  async remove(timeout: number): Promise<void> {
+    const command = removeCommand(this.#name, this.#directory?.path);
+    await this.attempt(
+      "Cannot remove the tests from the system",
+      () =>
+        within(
+          timeout,
+          undefined,
+          (signal) => run(this.#connection, command, { signal }),
+        ),
+    );
+  }
+
+  /** Does something, and finds out whether it was the link if it fails. */
+  async attempt<T>(
+    what: string,
+    step: () => Promise<T>,
+    signal?: AbortSignal,
+  ): Promise<T> {
+    try {
+      return await step();
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (error instanceof ConnectionError || error instanceof SetupError) {
+        throw error;
+      }
+      const { cause = error, message } = error as Error;
+      if (!(cause instanceof CommandError)) {
+        throw new SetupError(`${what}: ${message}`, { cause: error });
+      }
+      const { status: { code }, output } = cause;
+      throw await linkFailure(this.#connection, code, output) ??
+        new SetupError(`${what}: ${message}`, { cause: error, output });
+    }
+  }
+}
+
+function randomName(): string {
+  const letters =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+  const numbers = crypto.getRandomValues(new Uint8Array(10));
+  return Array.from(numbers, (number) => letters[number % letters.length])
+    .join("");
+}
