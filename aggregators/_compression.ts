@@ -9,7 +9,9 @@ export interface Compression {
   /** The format. For `xz` the program of that name is needed, and `--allow-run=xz`. */
   format: CompressionFormat;
   /**
-   * How much work to do: 0 to 9 for gzip and xz, 1 to 22 for zstd.
+   * How much work to do: 0 to 9 for gzip and xz, 1 to 22 for zstd. Results are
+   * lines that resemble each other: for a million of them, level 1 takes xz a
+   * fraction of the time, and makes them as small.
    *
    * @default {9, or 10 for zstd}
    */

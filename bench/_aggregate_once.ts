@@ -2,16 +2,33 @@
  * Ingests all tests in a directory, one after the other, in a process of its own;
  * prints what it cost and what came of it.
  */
-import { JsonLinesAggregator } from "../aggregators/jsonl.ts";
-import { measure, sizeOf } from "./_once.ts";
+import { gunzipSync, zstdDecompressSync } from "node:zlib";
+import type { CompressionFormat } from "../aggregators/jsonl.ts";
+import { readResults } from "../aggregators/reader.ts";
+import { measure } from "./_once.ts";
 
-const [artifacts, out, prefix] = Deno.args as [string, string, string];
+type Format = CompressionFormat | "plain";
+
+const [artifacts, out, prefix, form, format] = Deno.args as [
+  string,
+  string,
+  string,
+  "jsonl" | "yaml",
+  Format,
+];
 const tests = [...Deno.readDirSync(artifacts)].map(({ name }) => name).sort();
-const results = `${out}/results.jsonl`;
+const results = `${out}/results`;
 const files = `${out}/files`;
+const options = {
+  results,
+  files,
+  ...(format !== "plain" && { compression: { format } }),
+};
 
 const cost = measure();
-const aggregator = new JsonLinesAggregator({ results, files });
+const aggregator = form === "yaml"
+  ? new (await import("../aggregators/yaml.ts")).YamlAggregator(options)
+  : new (await import("../aggregators/jsonl.ts")).JsonLinesAggregator(options);
 await aggregator.start();
 for (const test of tests) {
   await aggregator.ingest(
@@ -23,18 +40,44 @@ for (const test of tests) {
 await aggregator.stop();
 const measured = cost();
 
-let lines = 0;
-{
-  using file = Deno.openSync(results);
-  const block = new Uint8Array(1024 * 1024);
-  for (let count; (count = file.readSync(block)) !== null;) {
-    for (let at = -1; (at = block.indexOf(10, at + 1)) !== -1 && at < count;) {
-      lines++;
-    }
-  }
-}
-const moved = sizeOf(files);
+let count = 0;
+for await (const _result of readResults(results)) count++;
+const paths = filesIn(files);
+const bytes = plainSize(paths);
 console.log(JSON.stringify({
   ...measured,
-  check: `${lines} lines, ${moved.files} files, ${moved.bytes} bytes`,
+  target_bytes: Deno.statSync(results).size,
+  check: `${count} results, ${paths.length} files, ${bytes} bytes`,
 }));
+
+function filesIn(directory: string): string[] {
+  return [...Deno.readDirSync(directory)].flatMap(({ name, isDirectory }) =>
+    isDirectory ? filesIn(`${directory}/${name}`) : [`${directory}/${name}`]
+  );
+}
+
+/** How many bytes there are in files when they are not compressed. */
+function plainSize(paths: string[]): number {
+  let size = 0;
+  if (format === "xz") {
+    for (let at = 0; at < paths.length; at += 1000) {
+      const { stdout } = new Deno.Command("xz", {
+        args: ["--robot", "--list", ...paths.slice(at, at + 1000)],
+      }).outputSync();
+      size += Number(
+        /^totals\t\d+\t\d+\t\d+\t(\d+)/m
+          .exec(new TextDecoder().decode(stdout))?.[1],
+      );
+    }
+    return size;
+  }
+  for (const path of paths) {
+    const bytes = Deno.readFileSync(path);
+    size += (format === "gzip"
+      ? gunzipSync(bytes)
+      : format === "zstd"
+      ? zstdDecompressSync(bytes)
+      : bytes).length;
+  }
+  return size;
+}

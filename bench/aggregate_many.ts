@@ -32,5 +32,7 @@ await aggregateBenchmark({
     }
   },
   check: (count) =>
-    `${count * 10} lines, ${count * 3} files, ${count * 3 * log.length} bytes`,
+    `${count * 10} results, ${count * 3} files, ${
+      count * 3 * log.length
+    } bytes`,
 });
