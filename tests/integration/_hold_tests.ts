@@ -3,9 +3,7 @@ import { LocalConnection } from "../../connections/local.ts";
 import { SshConnection } from "../../connections/ssh.ts";
 import { FmfExecutor } from "../../executors/fmf/executor.ts";
 
-const { ssh, test, mark } = JSON.parse(Deno.args[0]);
-const root = await Deno.makeTempDir({ prefix: "atex-test-" });
-addEventListener("unload", () => Deno.removeSync(root, { recursive: true }));
+const { ssh, test, mark, root } = JSON.parse(Deno.args[0]);
 const connections = [
   await LocalConnection.open(),
   await SshConnection.open(ssh),

@@ -261,6 +261,7 @@ Deno.test({
           ssh: sshd.options,
           test: `echo "\${TMT_TREE%/*}" >>${bench.directory}/work\n${STUBBORN}`,
           mark: bench.mark,
+          root: bench.directory,
         }),
       ],
       stdin: "null",
