@@ -62,6 +62,7 @@ export * from "./executors/command.ts";
 
 // Aggregators: collect results and files of many tests.
 export * from "./aggregators/aggregator.ts";
+export * from "./aggregators/html.ts";
 export * from "./aggregators/jsonl.ts";
 export * from "./aggregators/yaml.ts";
 export * from "./aggregators/junit.ts";

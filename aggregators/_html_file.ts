@@ -1,0 +1,88 @@
+/** The file of an HTML report: there is always a whole page in it. */
+import { dirname } from "@std/path/dirname";
+import { frame } from "./_html_page.ts";
+import type { ReportModel } from "./_html_model.ts";
+import type { Timeline } from "./_html_timeline.ts";
+import { occupied } from "./_paths.ts";
+
+const BLOCK = 256 * 1024;
+
+/** Writes pages, each in place of the one before. */
+export class ReportFile {
+  readonly #path: string;
+  readonly #title: string;
+
+  constructor(path: string, title: string) {
+    this.#path = path;
+    this.#title = title;
+  }
+
+  /**
+   * Makes the file.
+   *
+   * @throws {Deno.errors.AlreadyExists} if there is one
+   */
+  async create(model: ReportModel): Promise<void> {
+    await Deno.mkdir(dirname(this.#path), { recursive: true });
+    let file: Deno.FsFile;
+    try {
+      file = await Deno.open(this.#path, { write: true, createNew: true });
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+      throw occupied("the report", this.#path);
+    }
+    try {
+      using _file = file;
+      await this.#write(file, model, [], false);
+    } catch (error) {
+      await Deno.remove(this.#path).catch(() => {});
+      throw error;
+    }
+  }
+
+  /** Puts a new page in place of the old one, or leaves that. */
+  async replace(
+    model: ReportModel,
+    timelines: readonly Timeline[],
+    final: boolean,
+  ): Promise<void> {
+    const next = `${this.#path}.${crypto.randomUUID().slice(0, 8)}`;
+    try {
+      using file = await Deno.open(next, { write: true, createNew: true });
+      await this.#write(file, model, timelines, final);
+      if (final) await file.sync();
+      await Deno.rename(next, this.#path);
+    } catch (error) {
+      await Deno.remove(next).catch(() => {});
+      throw error;
+    }
+  }
+
+  async #write(
+    file: Deno.FsFile,
+    model: ReportModel,
+    timelines: readonly Timeline[],
+    final: boolean,
+  ): Promise<void> {
+    const encoder = new TextEncoder();
+    let text = "";
+    const flush = async () => {
+      let bytes = encoder.encode(text);
+      text = "";
+      while (bytes.length > 0) bytes = bytes.subarray(await file.write(bytes));
+    };
+    const { failures, failed, size: tests } = model;
+    const { before, after } = await frame(this.#title, {
+      failures,
+      failed,
+      tests,
+    });
+    text = before;
+    for (const piece of model.page(timelines, final)) {
+      text += piece;
+      if (text.length > BLOCK) await flush();
+    }
+    text += after;
+    await flush();
+  }
+}

@@ -1,0 +1,444 @@
+/**
+ * Results as a page for people: one HTML file that needs nothing else and opens
+ * from a disk, from the artifacts of a CI service, or from any web server.
+ *
+ * It has a table to filter and sort, what tests printed, which test ran when on
+ * which system, and what differs from earlier results.
+ *
+ * @example Beside the results and files that it links to
+ * ```ts no-run
+ * import { HtmlReportAggregator } from "jsr:@atex/atex/aggregators/html";
+ * import { JsonLinesAggregator } from "jsr:@atex/atex/aggregators/jsonl";
+ * import { MultiAggregator } from "jsr:@atex/atex/aggregators/multi";
+ * import type { Aggregator } from "jsr:@atex/atex/aggregators/aggregator";
+ * import type { Run } from "jsr:@atex/atex/orchestrators/orchestrator";
+ *
+ * declare function startTests(aggregator: Aggregator): Run;
+ *
+ * const report = new HtmlReportAggregator({ report: "out/report.html" });
+ * await using results = await new MultiAggregator([
+ *   new JsonLinesAggregator({ results: "out/results.jsonl", files: "out/files" }),
+ *   report,
+ * ]).start();
+ * await using run = startTests(results);
+ * report.follow(run); // for the timeline, and for tests that still wait or run
+ * await run.finished;
+ * ```
+ *
+ * @example From what was stored
+ * ```ts no-run
+ * import { writeHtmlReport } from "jsr:@atex/atex/aggregators/html";
+ * import { readResults } from "jsr:@atex/atex/aggregators/reader";
+ * import { readEventLog } from "jsr:@atex/atex/orchestrators/event-log";
+ *
+ * await writeHtmlReport(readResults("out/results.jsonl"), {
+ *   report: "out/report.html",
+ *   events: readEventLog("out/events.jsonl"),
+ *   compareWith: readResults("yesterday/results.jsonl"),
+ * });
+ * ```
+ *
+ * @module
+ */
+import { Semaphore } from "@std/async/unstable-semaphore";
+import { dirname } from "@std/path/dirname";
+import { join } from "@std/path/join";
+import { readResultBatches, type Result } from "../executors/results.ts";
+import type { Aggregator, IngestInfo } from "./aggregator.ts";
+import { EarlierResults } from "./_html_compare.ts";
+import { ReportFile } from "./_html_file.ts";
+import { Excerpts } from "./_html_logs.ts";
+import { ReportModel } from "./_html_model.ts";
+import { readStoredTests } from "./_html_stored.ts";
+import { type TimedEvent, Timeline } from "./_html_timeline.ts";
+import { Names } from "./_names.ts";
+import { OwnResult } from "./_own_result.ts";
+import { pathOf, placeFor } from "./_paths.ts";
+import type { StoredResult } from "./_stored_result.ts";
+import { notStarted, UnderWay } from "./_under_way.ts";
+
+export type { TimedEvent } from "./_html_timeline.ts";
+export type { StoredResult } from "./_stored_result.ts";
+
+/** What reports have in common, however they are made. */
+export interface HtmlReportOptions {
+  /** The file for the page. */
+  report: string | URL;
+  /**
+   * What it is about.
+   *
+   * @default {"Test results"}
+   */
+  title?: string;
+  /**
+   * Where the files of tests are, as the page is to link to them: the directory
+   * of `JsonLinesAggregator`, relative to the page, or the URL to which it is
+   * uploaded. `null` if they cannot be linked to.
+   *
+   * @default {"files"}
+   */
+  files?: string | null;
+  /**
+   * Results to compare with: those of the run before, for example, as
+   * `readResults()` gives them.
+   *
+   * @default nothing is compared
+   */
+  compareWith?: AsyncIterable<StoredResult> | Iterable<StoredResult>;
+  /**
+   * How many bytes of what tests printed are put into the page, where they can be
+   * read without opening a file: of each file the beginning and the end, those of
+   * failed tests with more room than others.
+   *
+   * @default {4194304}
+   */
+  excerpts?: number;
+  /**
+   * Tests and subtests that make up a page of usual size. Beyond it subtests that
+   * passed are left out, and beyond twice as many all subtests; they are counted.
+   *
+   * @default {100000}
+   */
+  maxRows?: number;
+}
+
+/** Options of {@linkcode HtmlReportAggregator}. */
+export interface HtmlReportAggregatorOptions extends HtmlReportOptions {
+  /** The file for the page. It must not exist; directories on the way are made. */
+  report: string | URL;
+  /**
+   * How often the page is written anew during the run, in milliseconds; 0 for
+   * only at its end. Large pages are written less often.
+   *
+   * @default {10000}
+   */
+  refresh?: number;
+  /**
+   * Take a test of a platform that was ingested before once more, under its name
+   * with ` (1)`, ` (2)` and so on.
+   *
+   * @default {false}
+   */
+  allowDuplicate?: boolean;
+}
+
+/** Options of {@linkcode writeHtmlReport}. */
+export interface WriteHtmlReportOptions extends HtmlReportOptions {
+  /** The file for the page. One that is there is replaced. */
+  report: string | URL;
+  /**
+   * What happened in the run: an event log, for example.
+   *
+   * @default there is no timeline
+   */
+  events?: AsyncIterable<TimedEvent> | Iterable<TimedEvent>;
+}
+
+const DEFAULTS: {
+  title: string;
+  files: string | null;
+  excerpts: number;
+  maxRows: number;
+} = {
+  title: "Test results",
+  files: "files",
+  excerpts: 4 * 1024 * 1024,
+  maxRows: 100_000,
+};
+const REFRESH = 10_000;
+/** Tests that are read at once. */
+const AT_ONCE = 16;
+/** Writing pages may take this part of the time. */
+const SHARE_OF_TIME = 1 / 20;
+
+/** What there is between the start and the stop. */
+interface Started {
+  model: ReportModel;
+  names: Names;
+}
+
+/**
+ * Makes an HTML report while a run goes on. What is in the file is always a whole
+ * page; the last one is written by `stop()`.
+ *
+ * It only reads the artifacts: give it to a `MultiAggregator` beside one that keeps
+ * the files. Nothing in names, notes and files can run in the page or be fetched by it.
+ *
+ * Needs `--allow-read` for artifacts, `--allow-read` and `--allow-write` for the
+ * directory of the page.
+ */
+export class HtmlReportAggregator implements Aggregator {
+  /** It leaves the artifacts where they are. */
+  readonly readsOnly = true;
+  readonly #options: HtmlReportAggregatorOptions & typeof DEFAULTS;
+  readonly #refresh: number;
+  readonly #file: ReportFile;
+  readonly #slots = new Semaphore(AT_ONCE);
+  readonly #underWay = new UnderWay();
+  #timelines: Timeline[] = [];
+  #started: Started | undefined;
+  #stopped: Promise<void> | undefined;
+  /** Whether something is not yet in the page. */
+  #changed = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #writing: Promise<void> = Promise.resolve();
+
+  /**
+   * Stores the options.
+   *
+   * @throws {RangeError} if a number is negative or none
+   */
+  constructor(options: HtmlReportAggregatorOptions) {
+    this.#options = complete(options);
+    this.#refresh = atLeastZero("refresh", options.refresh ?? REFRESH);
+    this.#file = new ReportFile(pathOf(options.report), this.#options.title);
+  }
+
+  /**
+   * Reads what is to be compared with, and writes the first page.
+   *
+   * @throws {Deno.errors.AlreadyExists} if the file is there already
+   */
+  async start(): Promise<this> {
+    if (this.#started) {
+      throw new Error("Cannot start a report twice");
+    }
+    const { allowDuplicate = false } = this.#options;
+    const model = await openModel(this.#options, this.#refresh);
+    const started = { model, names: new Names(allowDuplicate) };
+    await this.#file.create(started.model);
+    this.#timelines = [];
+    this.#stopped = undefined;
+    this.#started = started;
+    this.#schedule(this.#refresh);
+    return this;
+  }
+
+  /**
+   * Adds what happens in a run: for the timeline, for tests that wait or run, and for
+   * those that were never stored. `stop()` waits for its end. Call it in the same turn
+   * as `run()`, to miss nothing; it may be called for several runs.
+   *
+   * @returns a promise for the end of the events, which nobody has to wait for
+   */
+  follow(events: AsyncIterable<TimedEvent>): Promise<void> {
+    const timelines = new Timelines();
+    const following = (async () => {
+      for await (const event of events) {
+        const timeline = timelines.take(event);
+        if (timeline) this.#timelines.push(timeline);
+        this.#changed = true;
+      }
+    })();
+    return this.#underWay.add(following.catch(() => {}));
+  }
+
+  /**
+   * Takes over what is to be shown of a test; the artifacts stay.
+   *
+   * @throws {DuplicateResultError} if this test of this platform was ingested before
+   * @throws {BadResultsError} if the results file cannot be understood
+   * @throws {Deno.errors.NotFound} if there is no results file
+   */
+  ingest(
+    platform: string,
+    test: string,
+    artifacts: string | URL,
+    info: IngestInfo = {},
+  ): Promise<void> {
+    const started = this.#started;
+    if (!started) return Promise.reject(notStarted(platform, test));
+    return this.#underWay.add(
+      this.#ingest(platform, test, pathOf(artifacts), info, started),
+    );
+  }
+
+  async #ingest(
+    platform: string,
+    test: string,
+    artifacts: string,
+    info: IngestInfo,
+    { model, names }: Started,
+  ): Promise<void> {
+    using turn = await names.take(platform, test);
+    using _slot = await this.#slots.acquire();
+    const own = new OwnResult();
+    const subtests: (Result & { name: string })[] = [];
+    for await (const results of readResultBatches(artifacts)) {
+      for (const result of results) {
+        if (own.take(result)) continue;
+        const { name, status, note, files } = result;
+        subtests.push({ name: name!, status, note, files });
+      }
+    }
+    const { attempt, earlier, remote, startedAt, finishedAt } = info;
+    model.add({
+      platform,
+      test: turn.name,
+      ...(own.found && { own }),
+      subtests,
+      directory: `${artifacts}/files`,
+      attempt,
+      earlier,
+      remote,
+      startedAt,
+      finishedAt,
+    });
+    turn.keep();
+    this.#changed = true;
+  }
+
+  #schedule(ms: number): void {
+    if (this.#refresh === 0) return;
+    this.#timer = setTimeout(() => {
+      this.#writing = this.#rewrite();
+    }, ms);
+    Deno.unrefTimer(this.#timer); // a script that forgets stop() still ends
+  }
+
+  async #rewrite(): Promise<void> {
+    const began = performance.now();
+    const { model } = this.#started!;
+    if (this.#changed) {
+      this.#changed = false;
+      await this.#file.replace(model, this.#timelines, false)
+        // the page before is still there, and the last one counts
+        .catch(() => this.#changed = true);
+    }
+    const took = performance.now() - began;
+    if (this.#started) {
+      this.#schedule(Math.max(this.#refresh, took / SHARE_OF_TIME));
+    }
+  }
+
+  /**
+   * Waits for ingests and for the events of runs, then writes the last page.
+   *
+   * @throws {Error} if it cannot be written; the page before is still there
+   */
+  stop(): Promise<void> {
+    const started = this.#started;
+    this.#started = undefined;
+    if (started) this.#stopped = this.#finish(started.model);
+    return this.#stopped ?? Promise.resolve();
+  }
+
+  async #finish(model: ReportModel): Promise<void> {
+    clearTimeout(this.#timer);
+    await Promise.all([this.#underWay.ended(), this.#writing]);
+    await this.#file.replace(model, this.#timelines, true);
+  }
+
+  /** The same as {@linkcode HtmlReportAggregator.stop}. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+}
+
+/**
+ * Makes an HTML report of results that were stored. What the page tells of systems,
+ * times and attempts comes from the events, or from the fields with which results were
+ * stored. Files are read for the page if they are where it links to.
+ *
+ * Needs `--allow-read` and `--allow-write` for the directory of the page, and
+ * `--allow-read` for files.
+ *
+ * @param results as `readResults()` gives them
+ * @throws {RangeError} if a number in the options is negative or none
+ */
+export async function writeHtmlReport(
+  results: AsyncIterable<StoredResult> | Iterable<StoredResult>,
+  options: WriteHtmlReportOptions,
+): Promise<void> {
+  const all = complete(options);
+  const path = pathOf(options.report);
+  const timelines = new Timelines();
+  for await (const event of options.events ?? []) timelines.take(event);
+  const runs = [...timelines.all.values()];
+  const model = await openModel(all, 0);
+  const files = filesDirectory(path, all.files);
+  for await (const stored of readStoredTests(results)) {
+    const { platform, test } = stored;
+    const run = runs.findLast((run) =>
+      run.platform === platform && run.tests.has(test)
+    );
+    const last = run?.tests.get(test);
+    model.add({
+      ...(last?.state === "ended" && { ...last, remote: last.system }),
+      ...stored,
+      directory: files && `${files}/${placeFor(platform, test)}`,
+    });
+  }
+  await new ReportFile(path, all.title).replace(model, runs, true);
+}
+
+/** Timelines of several runs, whose events may come mixed. */
+class Timelines {
+  readonly all = new Map<number, Timeline>();
+
+  /** Takes an event; returns its timeline if it is the first one of that. */
+  take(event: TimedEvent): Timeline | undefined {
+    const { run = 0 } = event;
+    const known = this.all.get(run);
+    const timeline = known ?? new Timeline();
+    this.all.set(run, timeline);
+    timeline.take(event);
+    return known ? undefined : timeline;
+  }
+}
+
+async function openModel(
+  options: HtmlReportOptions & typeof DEFAULTS,
+  refresh: number,
+): Promise<ReportModel> {
+  const { title, files, maxRows, excerpts, compareWith } = options;
+  return new ReportModel({
+    title,
+    files: files === null ? null : urlOf(files),
+    refresh,
+    maxRows,
+    excerpts: new Excerpts(excerpts),
+    earlier: compareWith && await EarlierResults.read(compareWith),
+  });
+}
+
+/** Where links begin: a URL as it is, or a path, which becomes one. */
+function urlOf(files: string): string {
+  return isUrl(files)
+    ? files
+    : files.split("/").map(encodeURIComponent).join("/");
+}
+
+function isUrl(files: string): boolean {
+  return /^https?:\/\//.test(files);
+}
+
+/** Where files can be read, if they are on this computer. */
+function filesDirectory(
+  report: string,
+  files: string | null,
+): string | undefined {
+  if (files === null || isUrl(files)) return undefined;
+  return files.startsWith("/") ? files : join(dirname(report), files);
+}
+
+/** The options with their defaults. */
+function complete<O extends HtmlReportOptions>(
+  options: O,
+): O & typeof DEFAULTS {
+  const given = Object.entries(options)
+    .filter(([, value]) => value !== undefined);
+  const all = { ...DEFAULTS, ...Object.fromEntries(given) } as
+    & O
+    & typeof DEFAULTS;
+  atLeastZero("excerpts", all.excerpts);
+  atLeastZero("maxRows", all.maxRows);
+  return all;
+}
+
+function atLeastZero(option: string, value: number): number {
+  if (value >= 0) return value;
+  throw new RangeError(
+    `Cannot make a report with ${option} ${value}: it must be a number that is not negative`,
+  );
+}
