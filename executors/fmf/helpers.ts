@@ -85,9 +85,10 @@ hold_file() {
 
 # Where there is no flock: a link that names its owner.
 hold_link() {
-  local link=$1 owner failures=0
+  local link=$1 self owner failures=0
   read_stat $$
-  until ln -s "$$ \${fields[19]}" "$link"; do
+  self="$$ \${fields[19]}"
+  until ln -s "$self" "$link"; do
     owner=$(readlink "$link")
     read_stat "\${owner% *}"
     if [[ ! $owner ]]; then
