@@ -296,12 +296,13 @@ Deno.test("a file is as long as it was announced, whatever becomes of it", async
       head -c 1000000 /dev/urandom >file; cp file copy
       ATEX_TEST_CONTROL=5 atex-file-submit -l file 5>&4 &
       read -r word length <&4
-      eval "$change"
       head -c "$length" <&4 >json
+      head -c 1000 <&4 >sent
+      eval "$change"
       sed 's/.*length":/announced /' json; echo
-      head -c 1000000 <&4 >sent
+      head -c 999000 <&4 >>sent
       wait $! && echo "status 0" || echo "status $?"
-      if cmp -s sent copy; then echo same; else head -c 65536 copy | cmp -n 65536 sent - && echo 'same at first'; fi
+      if cmp -s sent copy; then echo same; else cmp -n 1000 sent copy && echo 'same at first'; fi
     done`);
   assert.equal(
     files["output.txt"].replace(/: \d+ bytes/, ": SOME bytes"),
