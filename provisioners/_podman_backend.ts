@@ -1,6 +1,7 @@
 import { deadline } from "@std/async/deadline";
 import { delay } from "@std/async/delay";
 import { Semaphore } from "@std/async/unstable-semaphore";
+import type { Connection } from "../connections/connection.ts";
 import { PodmanConnection } from "../connections/podman.ts";
 import {
   type Backend,
@@ -32,11 +33,45 @@ export interface PodmanBackendOptions {
   runOptions: readonly string[];
   command: readonly string[];
   pull: PullPolicy;
-  init: boolean;
   maxLifetime: number;
   podman: string;
   parallel: number;
   commandTimeout: number;
+  variant: Variant;
+}
+
+/** What distinguishes kinds of containers. */
+export interface Variant {
+  /** Begins the ids of systems. */
+  readonly kind: string;
+  /** What keeps a container alive, unless the user says something else. */
+  readonly command: readonly string[];
+  /** Options of `podman container run`. */
+  readonly options: readonly string[];
+  /** Connects when the container can be used. */
+  open(
+    container: string,
+    podman: string,
+    lost: Promise<Error>,
+    signal: AbortSignal,
+  ): Promise<Connection>;
+  /** After the end of a container: tells why it is over, unless it has started it again. */
+  revive?(
+    cli: PodmanCli,
+    name: string,
+    isWanted: () => boolean,
+  ): Promise<string | undefined>;
+}
+
+/** Containers that run a command that does nothing. */
+export function plainVariant(init: boolean): Variant {
+  return {
+    kind: "podman",
+    command: ["sleep", "inf"],
+    options: ["--rm", ...(init ? ["--init"] : []), "--stop-timeout=1"],
+    open: (container, podman, _lost, signal) =>
+      PodmanConnection.open({ container, podman, signal }),
+  };
 }
 
 /** What there is between start and stop. */
@@ -83,7 +118,10 @@ export class PodmanBackend implements Backend {
     signal.throwIfAborted();
     const prefix = `atex-${run.id}-${nextNumber()}-`;
     const watchdog = resources.use(new Watchdog(cli.program, prefix, run.file));
-    const events = resources.use(new PodmanEvents(cli, prefix, this.#emit));
+    const { revive } = this.#options.variant;
+    const events = resources.use(
+      new PodmanEvents(cli, prefix, this.#emit, revive),
+    );
     this.#session = {
       prefix,
       run,
@@ -112,7 +150,8 @@ export class PodmanBackend implements Backend {
   async reserve({ signal, identify }: Reserving): Promise<System> {
     const session = this.#session!;
     const number = nextNumber();
-    const id = `podman:${number}`;
+    const { image, variant } = this.#options;
+    const id = `${variant.kind}:${number}`;
     const name = session.prefix + number;
     await using undo = new AsyncDisposableStack();
     {
@@ -126,7 +165,6 @@ export class PodmanBackend implements Backend {
     undo.defer(() => session.events.unwatch(name));
     const connection = await this.#connect(name, lost, signal);
     undo.move();
-    const { image } = this.#options;
     return {
       id,
       attributes: { image, container: name },
@@ -171,17 +209,16 @@ export class PodmanBackend implements Backend {
   }
 
   #runArguments(name: string, { run }: Session): string[] {
-    const { image, runOptions, command, init, maxLifetime } = this.#options;
+    const { image, runOptions, command, variant, maxLifetime } = this.#options;
     const seconds = Math.ceil(maxLifetime / 1000);
     const until = Math.floor(Date.now() / 1000) + seconds;
     return [
-      ...["container", "run", "--quiet", "--detach", "--rm", "--pull=never"],
+      ...["container", "run", "--quiet", "--detach", "--pull=never"],
       `--name=${name}`,
-      ...(init ? ["--init"] : []),
-      "--stop-timeout=1",
+      ...variant.options,
       `--label=${LABEL.run}=${run.id}`,
       `--label=${LABEL.owner}=${formatOwner(run.owner)}`,
-      `--label=${LABEL.kind}=podman`,
+      `--label=${LABEL.kind}=${variant.kind}`,
       ...(seconds === Infinity
         ? []
         : [`--timeout=${seconds}`, `--label=${LABEL.until}=${until}`]),
@@ -195,14 +232,20 @@ export class PodmanBackend implements Backend {
     container: string,
     lost: Promise<Error>,
     signal: AbortSignal,
-  ): Promise<PodmanConnection> {
-    const { podman, image, command } = this.#options;
+  ): Promise<Connection> {
+    const { podman, image, command, variant } = this.#options;
     try {
-      return await PodmanConnection.open({ container, podman, signal });
+      return await variant.open(container, podman, lost, signal);
     } catch (error) {
       signal.throwIfAborted();
       const ended = await deadline(lost, 1000).catch(() => undefined);
       if (!ended) throw error;
+      if (variant.revive) {
+        throw new ProvisionError(
+          `Cannot keep a container of the image "${image}": ${ended.message}`,
+          { cause: error },
+        );
+      }
       throw new ProvisionError(
         `Cannot keep a container of the image "${image}": it ended at once, its command has to run for as long as the container is needed: ${
           command.join(" ")

@@ -20,11 +20,21 @@ const GRACE = 2000;
 const SHORTEST_PAUSE = 1000;
 const LONGEST_PAUSE = 30_000;
 
+/** After the end of a container: tells why it is over, unless it has started it again. */
+type Revive = (
+  cli: PodmanCli,
+  name: string,
+  isWanted: () => boolean,
+) => Promise<string | undefined>;
+
 /** Tells when containers end by themselves. */
 export class PodmanEvents implements AsyncDisposable {
   readonly #cli: PodmanCli;
   readonly #prefix: string;
   readonly #emit: (event: ProvisionerEvent) => void;
+  readonly #revive?: Revive;
+  /** Of containers that ended and may be started again. */
+  readonly #reviving = new Map<string, Promise<void>>();
   readonly #watched = new Map<string, (error: Error) => void>();
   /** Names of containers for whose end this process has to live. */
   readonly #expected = new Set<string>();
@@ -40,7 +50,9 @@ export class PodmanEvents implements AsyncDisposable {
     cli: PodmanCli,
     prefix: string,
     emit: (event: ProvisionerEvent) => void,
+    revive?: Revive,
   ) {
+    this.#revive = revive;
     this.#cli = cli;
     this.#prefix = prefix;
     this.#emit = emit;
@@ -85,6 +97,7 @@ export class PodmanEvents implements AsyncDisposable {
     }, GRACE);
     await this.#done;
     clearTimeout(timer);
+    await Promise.all(this.#reviving.values());
   }
 
   async #follow(): Promise<void> {
@@ -165,10 +178,24 @@ export class PodmanEvents implements AsyncDisposable {
   }
 
   #end(name: string): void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    if (!this.#revive || !this.#watched.has(name)) {
+      return this.#over(name, "ended by itself");
+    }
+    if (this.#reviving.has(name)) return;
+    this.#reviving.set(name, promise);
+    this.#revive(this.#cli, name, () => this.#watched.has(name)).catch(
+      (error) => `it cannot be looked at: ${error.message}`,
+    ).then((why) => {
+      this.#reviving.delete(name);
+      if (why !== undefined) this.#over(name, `ended: ${why}`);
+      resolve();
+    });
+  }
+
+  #over(name: string, how: string): void {
     this.#ended.add(name);
-    this.#watched.get(name)?.(
-      new Error(`The container "${name}" ended by itself`),
-    );
+    this.#watched.get(name)?.(new Error(`The container "${name}" ${how}`));
     this.unwatch(name);
   }
 }

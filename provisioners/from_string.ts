@@ -1,5 +1,6 @@
 /**
  * Provisioners from a short text, for a command line: `local`, `podman:IMAGE`,
+ * `systemd:IMAGE`, `hosts:FILE`,
  * `ssh:HOST,HOST`, `tf:COMPOSE?arch=…`.
  *
  * @example Let the user of a script choose where it runs
@@ -19,6 +20,7 @@ import type { HostsProvisionerOptions } from "./hosts.ts";
 import type { LocalProvisionerOptions } from "./local.ts";
 import type { PodmanProvisionerOptions } from "./podman.ts";
 import type { Provisioner } from "./provisioner.ts";
+import type { SystemdProvisionerOptions } from "./systemd.ts";
 import type { TestingFarmProvisionerOptions } from "./testing_farm.ts";
 
 /** Options of {@linkcode provisionerFromString}. */
@@ -48,7 +50,13 @@ export interface FromStringOptions extends EventOptions {
    */
   podman?: Omit<PodmanProvisionerOptions, "image">;
   /**
-   * More options for `ssh:HOST,HOST`.
+   * More options for `systemd:IMAGE`.
+   *
+   * @default {{}}
+   */
+  systemd?: Omit<SystemdProvisionerOptions, "image">;
+  /**
+   * More options for `ssh:HOST,HOST` and `hosts:FILE`.
    *
    * @default {{}}
    */
@@ -67,6 +75,8 @@ export interface FromStringOptions extends EventOptions {
  *
  * - `local`: the system itself
  * - `podman:IMAGE`: containers of the image
+ * - `systemd:IMAGE`: containers of the image with a system in them
+ * - `hosts:FILE`: the hosts that the file lists
  * - `ssh:HOST,HOST`: hosts, each `USER@HOST:PORT` with user and port optional
  * - `tf:COMPOSE`: systems of Testing Farm, with `?arch=…&timeout=…` behind if
  *   wanted; the timeout is a number with `m` (minutes) or `h` (hours)
@@ -77,7 +87,7 @@ export async function provisionerFromString(
   text: string,
   options: FromStringOptions = {},
 ): Promise<Provisioner> {
-  const { local, podman, hosts, testingFarm, ...given } = options;
+  const { local, podman, systemd, hosts, testingFarm, ...given } = options;
   const common = Object.fromEntries(
     Object.entries(given).filter(([, value]) => value !== undefined),
   );
@@ -89,6 +99,14 @@ export async function provisionerFromString(
   if (kind === "podman" && rest) {
     const { PodmanProvisioner } = await import("./podman.ts");
     return new PodmanProvisioner({ ...common, ...podman, image: rest });
+  }
+  if (kind === "systemd" && rest) {
+    const { SystemdProvisioner } = await import("./systemd.ts");
+    return new SystemdProvisioner({ ...common, ...systemd, image: rest });
+  }
+  if (kind === "hosts" && rest) {
+    const { HostsProvisioner } = await import("./hosts.ts");
+    return new HostsProvisioner({ ...common, ...hosts, hosts: rest });
   }
   if (kind === "ssh" && rest) {
     const { HostsProvisioner } = await import("./hosts.ts");
@@ -108,7 +126,7 @@ export async function provisionerFromString(
     });
   }
   throw new TypeError(
-    `Cannot make a provisioner of "${text}": "local", "podman:IMAGE", "ssh:HOST,HOST" or "tf:COMPOSE" would be right`,
+    `Cannot make a provisioner of "${text}": "local", "podman:IMAGE", "systemd:IMAGE", "ssh:HOST,HOST", "hosts:FILE" or "tf:COMPOSE" would be right`,
   );
 }
 

@@ -29,9 +29,9 @@
  */
 import type { Semaphore } from "@std/async/unstable-semaphore";
 import type { SignalOptions } from "../connections/connection.ts";
-import { guard } from "./_guard.ts";
-import { PodmanBackend } from "./_podman_backend.ts";
-import { Pool } from "./_pool.ts";
+import { plainVariant } from "./_podman_backend.ts";
+import { containerPool } from "./_podman_pool.ts";
+import type { Pool } from "./_pool.ts";
 import type { EventOptions } from "./events.ts";
 import type { Provisioner, Remote } from "./provisioner.ts";
 
@@ -127,59 +127,10 @@ export class PodmanProvisioner implements Provisioner {
    * @throws {RangeError} if a number is out of range
    */
   constructor(options: PodmanProvisionerOptions) {
-    const {
-      image,
-      maxRemotes = 10,
-      runOptions = [],
-      command = ["sleep", "inf"],
-      pull = "never",
-      init = true,
-      maxLifetime = 86_400_000,
-      podman = "podman",
-      parallel = Math.max(2, Math.min(4, navigator.hardwareConcurrency)),
-      reserveTimeout = 300_000,
-      commandTimeout = 60_000,
-      limit,
-      onEvent,
-    } = options;
-    if (typeof image !== "string" || image === "" || image.startsWith("-")) {
-      throw new TypeError(
-        `Cannot lend containers of the image "${image}": "image" must be the name or id of an image`,
-      );
-    }
-    if (!Number.isInteger(parallel) || parallel < 1) {
-      throw new RangeError(
-        `Cannot make ${parallel} containers at a time: "parallel" must be a positive whole number`,
-      );
-    }
-    const times = { maxLifetime, reserveTimeout, commandTimeout };
-    for (const [name, ms] of Object.entries(times)) {
-      if (!(ms > 0)) {
-        throw new RangeError(
-          `Cannot use ${ms} as "${name}": it must be a positive number of milliseconds`,
-        );
-      }
-    }
+    const { image, maxRemotes = 10, init = true } = options;
+    this.#pool = containerPool(options, plainVariant(init));
     this.name = `podman:${image}`;
     this.maxRemotes = maxRemotes;
-    this.#pool = new Pool({
-      name: this.name,
-      maxRemotes,
-      reserveTimeout,
-      limit,
-      onEvent,
-      backend: new PodmanBackend({
-        image,
-        runOptions: [...runOptions],
-        command: [...command],
-        pull,
-        init,
-        maxLifetime,
-        podman,
-        parallel,
-        commandTimeout,
-      }, guard(onEvent)),
-    });
   }
 
   /**

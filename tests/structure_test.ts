@@ -43,6 +43,7 @@ const MAY_IMPORT_SIBLINGS: Record<string, RegExp> = {
   "cli/mod.ts": /./,
   "provisioners/from_string.ts": /./,
   "executors/beakerlib.ts": /^executors\/fmf\//,
+  "provisioners/systemd.ts": /^provisioners\/podman\.ts$/,
 };
 
 const EXTERNAL = [

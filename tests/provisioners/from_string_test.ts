@@ -27,6 +27,15 @@ Deno.test("provisionerFromString() makes what the text names", async () => {
     await facts("podman:x", { maxRemotes: 3, podman: { pull: "missing" } }),
     ["PodmanProvisioner", "podman:x", 3],
   );
+  assert.deepEqual(
+    await facts("systemd:x:1", { maxRemotes: 3, systemd: { pull: "missing" } }),
+    ["SystemdProvisioner", "systemd:x:1", 3],
+  );
+  assert.deepEqual(await facts("hosts:lab.yaml"), [
+    "HostsProvisioner",
+    "hosts",
+    Infinity,
+  ]);
   assert.deepEqual(await facts("ssh:root@a:2222, b,[::1]:22"), [
     "HostsProvisioner",
     "hosts",
@@ -49,14 +58,24 @@ Deno.test("provisionerFromString() makes what the text names", async () => {
 Deno.test("provisionerFromString() says what would be right", async () => {
   for (
     const text of [
-      ...["", "locals", "local:", "local:4", "podman", "podman:", "ssh"],
+      ...[
+        "",
+        "locals",
+        "local:",
+        "local:4",
+        "podman",
+        "podman:",
+        "ssh",
+        "systemd:",
+        "hosts:",
+      ],
       ...["ssh:", "tf:", "tf", "docker:x", "LOCAL", " local"],
     ]
   ) {
     await assert.rejects(provisionerFromString(text), {
       name: "TypeError",
       message:
-        `Cannot make a provisioner of "${text}": "local", "podman:IMAGE", "ssh:HOST,HOST" or "tf:COMPOSE" would be right`,
+        `Cannot make a provisioner of "${text}": "local", "podman:IMAGE", "systemd:IMAGE", "ssh:HOST,HOST", "hosts:FILE" or "tf:COMPOSE" would be right`,
     });
   }
   await assert.rejects(provisionerFromString("ssh:a,"), TypeError);

@@ -217,7 +217,7 @@ Deno.test("getRemote() lends a container of the options, and release() removes i
   ]);
   assert.equal(
     call.replaceAll(label, ""),
-    `container run --quiet --detach --rm --pull=never --name=${remote.attributes.container} ` +
+    `container run --quiet --detach --pull=never --name=${remote.attributes.container} --rm ` +
       "--stop-timeout=1 --timeout=91 --network=none image sleep 1d",
   );
   await remote.release();

@@ -1,0 +1,84 @@
+import type { Semaphore } from "@std/async/unstable-semaphore";
+import { guard } from "./_guard.ts";
+import { PodmanBackend, type Variant } from "./_podman_backend.ts";
+import { Pool } from "./_pool.ts";
+import type { PullPolicy } from "./_podman_image.ts";
+import type { EventOptions } from "./events.ts";
+
+/** Options that all provisioners of containers have. */
+export interface ContainerOptions extends EventOptions {
+  image: string;
+  maxRemotes?: number;
+  runOptions?: readonly string[];
+  command?: readonly string[];
+  pull?: PullPolicy;
+  maxLifetime?: number;
+  podman?: string;
+  parallel?: number;
+  reserveTimeout?: number;
+  commandTimeout?: number;
+  limit?: Semaphore;
+}
+
+/**
+ * The pool of a provisioner of containers.
+ *
+ * @throws {TypeError} if a text cannot be used
+ * @throws {RangeError} if a number is out of range
+ */
+export function containerPool(
+  options: ContainerOptions,
+  variant: Variant,
+  times: Readonly<Record<string, number>> = {},
+): Pool {
+  const {
+    image,
+    maxRemotes = 10,
+    runOptions = [],
+    command = variant.command,
+    pull = "never",
+    maxLifetime = 86_400_000,
+    podman = "podman",
+    parallel = Math.max(2, Math.min(4, navigator.hardwareConcurrency)),
+    reserveTimeout = 300_000,
+    commandTimeout = 60_000,
+    limit,
+    onEvent,
+  } = options;
+  if (typeof image !== "string" || image === "" || image.startsWith("-")) {
+    throw new TypeError(
+      `Cannot lend containers of the image "${image}": "image" must be the name or id of an image`,
+    );
+  }
+  if (!Number.isInteger(parallel) || parallel < 1) {
+    throw new RangeError(
+      `Cannot make ${parallel} containers at a time: "parallel" must be a positive whole number`,
+    );
+  }
+  const all = { maxLifetime, reserveTimeout, commandTimeout, ...times };
+  for (const [name, ms] of Object.entries(all)) {
+    if (!(ms > 0)) {
+      throw new RangeError(
+        `Cannot use ${ms} as "${name}": it must be a positive number of milliseconds`,
+      );
+    }
+  }
+  return new Pool({
+    name: `${variant.kind}:${image}`,
+    maxRemotes,
+    reserveTimeout,
+    limit,
+    onEvent,
+    backend: new PodmanBackend({
+      image,
+      runOptions: [...runOptions],
+      command: [...command],
+      pull,
+      maxLifetime,
+      podman,
+      parallel,
+      commandTimeout,
+      variant,
+    }, guard(onEvent)),
+  });
+}
