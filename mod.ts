@@ -42,6 +42,7 @@ export * from "./connections/copy.ts";
 export * from "./connections/local.ts";
 export * from "./connections/podman.ts";
 export * from "./connections/ssh.ts";
+export * from "./connections/kubernetes.ts";
 
 // Provisioners: lend systems and take them back.
 export * from "./provisioners/provisioner.ts";
