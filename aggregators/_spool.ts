@@ -27,6 +27,7 @@ export class Spool implements Disposable {
   #before: Uint8Array[] = [];
   #parts: Uint8Array[] = [];
   #length = 0;
+  #buffer = new Uint8Array();
   #file: Deno.FsFile | undefined;
 
   /** How many bytes there are. */
@@ -36,9 +37,9 @@ export class Spool implements Disposable {
 
   /** Appends text. */
   async add(text: string): Promise<void> {
+    if (this.#file) return await this.#write(this.#file, text);
     const bytes = new TextEncoder().encode(text);
     this.#length += bytes.length;
-    if (this.#file) return await writeAll(this.#file, bytes);
     this.#parts.push(bytes);
     if (this.#length > MOST_IN_MEMORY) {
       this.#file = await openTemporary();
@@ -46,6 +47,16 @@ export class Spool implements Disposable {
         await writeAll(this.#file, part);
       }
     }
+  }
+
+  async #write(file: Deno.FsFile, text: string): Promise<void> {
+    // new bytes each time would be garbage faster than it is collected
+    if (this.#buffer.length < text.length * 3) {
+      this.#buffer = new Uint8Array(text.length * 3);
+    }
+    const { written } = new TextEncoder().encodeInto(text, this.#buffer);
+    this.#length += written;
+    await writeAll(file, this.#buffer.subarray(0, written));
   }
 
   /** Puts text before all that there is. */
