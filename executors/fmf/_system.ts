@@ -34,9 +34,12 @@ export class Workplace {
 
   /** Whether the system runs on the kernel that this program runs on: the link to it cannot die without a word. */
   get sharesKernel(): boolean {
+    const path = "/proc/sys/kernel/random/boot_id";
+    // not worth a question to the user
+    const { state } = Deno.permissions.querySync({ name: "read", path });
+    if (state !== "granted" || this.#boot === "") return false;
     try {
-      const own = Deno.readTextFileSync("/proc/sys/kernel/random/boot_id");
-      return this.#boot !== "" && own.trim() === this.#boot;
+      return Deno.readTextFileSync(path).trim() === this.#boot;
     } catch {
       return false;
     }

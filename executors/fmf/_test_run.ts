@@ -275,8 +275,8 @@ export class TestRun {
 
   /** Why the command ended before the test began. */
   async #startFailure(code: number, inSetup: boolean): Promise<Error> {
-    const { connection, output, name } = this.#options;
-    const said = this.setupOutput + await Deno.readTextFile(output);
+    const { connection, reporter, name } = this.#options;
+    const said = this.setupOutput + await Deno.readTextFile(reporter.output);
     const ours = code === SETUP_FAILED || code === NOT_STARTED;
     if (!ours || !inSetup) {
       const failure = await linkFailure(connection, code, said);

@@ -226,10 +226,11 @@ END
     test: {
       test: 'cd "$TMT_TREE" && [ "$PWD/sub" = "$OLDPWD" ] && [ -x "$0" ] && ' +
         '[ ! -e sub/.git ] && echo "$TMT_TEST_NAME $TMT_REBOOT_COUNT $TMT_TEST_RESTART_COUNT" ' +
-        '"$REBOOTCOUNT $A|$B|$C|$D|$E $FROM_PLAN ${TMT_TEST_DATA-none}"; grep ^duration "$TMT_TEST_METADATA"',
+        '"$REBOOTCOUNT $A|$B|$C|$D|$E $FROM_PLAN ${TMT_TEST_DATA-none}"; grep ^duration "$TMT_TEST_METADATA"; ' +
+        'tr "\\0" "\\n" </proc/$$/environ | grep odd.name',
       environment: [
         { A: "first ž\n second", B: 1.5, C: true, D: null },
-        { A: "last ž 'quoted'\n line", E: 7 },
+        { A: "last ž 'quoted'\n line", E: 7, "odd.name": 1 },
       ],
       duration: "10m",
     },
@@ -237,7 +238,7 @@ END
     results: [passed],
     files: {
       "output.txt":
-        "/environment 0 0 0 last ž 'quoted'\n line|1.5|True|None|7 here none\nduration: 10m\n",
+        "/environment 0 0 0 last ž 'quoted'\n line|1.5|True|None|7 here none\nduration: 10m\nodd.name=1\n",
     },
   },
   "/plan-environment-1": {
@@ -365,13 +366,21 @@ head -c 5000000 /dev/zero | tr '\\0' z >&8`,
   },
 };
 
-/** Runs the suite on a system and checks that all is as everywhere, and nothing is left. */
+/** Tests that depend on how the system is reached. */
+export const TRANSPORT = [
+  ...["/pass", "/fail", "/output", "/plan-environment-1", "/results", "/large"],
+  ...["/garbage", "/flood", "/background", "/daemon", "/signals"],
+];
+
+/** Runs tests of the suite on a system and checks that all is as everywhere, and nothing is left. */
 export async function checkSuite(
   t: Deno.TestContext,
   connection: Connection,
+  names: readonly string[] = Object.keys(SUITE),
 ): Promise<void> {
+  const suite = Object.entries(SUITE).filter(([name]) => names.includes(name));
   const tests = Object.fromEntries(
-    Object.entries(SUITE).map(([name, { test }]) => [name, test]),
+    suite.map(([name, { test }]) => [name, test]),
   );
   await using bench = new Bench(connection, tests, {
     plan: {
@@ -391,7 +400,7 @@ export async function checkSuite(
   const printed = lines(bench, "prepare");
   assert.match(printed[1], /^W=.*\/atex-[A-Za-z0-9]{10}\/tests$/);
   assert.deepEqual(printed.toSpliced(1, 1), ["prepared here in tests", "err"]);
-  for (const [name, expected] of Object.entries(SUITE)) {
+  for (const [name, expected] of suite) {
     await t.step(name, async () => {
       const run = await bench.run(name);
       assert.equal(run.error?.name, expected.error, run.error?.stack);

@@ -5,7 +5,7 @@ import { PodmanConnection } from "../../connections/podman.ts";
 import { SshConnection } from "../../connections/ssh.ts";
 import { cannotRun, Container, podmanMissing } from "../_podman.ts";
 import { Sshd, sshdMissing } from "../_sshd.ts";
-import { checkSuite } from "./_executor_suite.ts";
+import { checkSuite, TRANSPORT } from "./_executor_suite.ts";
 
 Deno.test("a suite on the local system", async (t) => {
   await using connection = await LocalConnection.open();
@@ -40,7 +40,7 @@ Deno.test({
       container: container.name,
       direct: false,
     });
-    await checkSuite(t, connection);
+    await checkSuite(t, connection, TRANSPORT);
     await assertNoWork(connection);
   },
 });
@@ -111,6 +111,6 @@ Deno.test({
       ...sshd.options,
       stateless: true,
     });
-    await checkSuite(t, connection);
+    await checkSuite(t, connection, TRANSPORT);
   },
 });
