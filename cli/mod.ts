@@ -30,6 +30,10 @@ const COMMANDS: Record<string, { purpose: string; load(): Promise<Command> }> =
       purpose: "run the tests of an fmf tree, or print the script that does",
       load: async () => (await import("./run.ts")).run,
     },
+    report: {
+      purpose: "show stored results, or make a page of them",
+      load: async () => (await import("./report.ts")).report,
+    },
     doctor: {
       purpose: "see which programs are there and whether they work",
       load: async () => (await import("./doctor.ts")).doctor,

@@ -28,7 +28,7 @@ async function withDirectory(use: (directory: string) => Promise<void>) {
   }
 }
 
-const COMMANDS = ["tests", "run", "doctor"];
+const COMMANDS = ["tests", "run", "report", "doctor"];
 
 Deno.test("atex names its commands, and each has help with options, permissions and an example", async () => {
   for (const args of [[], ["help"], ["--help"]]) {
@@ -55,7 +55,10 @@ Deno.test("atex says what is wrong with a command line, and exits with 2", async
   for (
     const [args, message] of [
       [["test"], /there is no such command; did you mean "tests"\?/],
-      [["frobnicate"], /there is no such command, only tests, run, doctor/],
+      [
+        ["frobnicate"],
+        /there is no such command, only tests, run, report, doctor/,
+      ],
       [
         ["tests", "--lng"],
         /there is no option "--lng"; did you mean "--long"\?/,
@@ -209,6 +212,61 @@ Deno.test("atex run --print-script prints a script that type-checks and gives th
     ], directory);
     strictEqual(code, 0, said + err);
     match(said, /\n2 passed, 0 failed, 1 flaky in /);
+  });
+});
+
+const RESULTS = [
+  ["p", "pass", "/a", null, ["output.txt"], null],
+  ["p", "fail", "/b", "sub\u001b[31m", [], "wrong"],
+  ["p", "fail", "/b", null, [], null],
+].map((line) => `${JSON.stringify(line)}\n`).join("");
+
+Deno.test("atex report shows results, and its status tells whether tests failed if asked", async () => {
+  await withDirectory(async (directory) => {
+    const path = `${directory}/results.jsonl`;
+    await Deno.writeTextFile(path, RESULTS);
+    const all = await atex("report", path);
+    deepStrictEqual(all, {
+      code: 0,
+      out:
+        "pass   p  /a\nfail   p  /b / sub\ufffd[31m  (wrong)\nfail   p  /b\n",
+      err: "1 fail, 1 pass\n",
+    });
+    const failed = await atex(
+      "report",
+      path,
+      path,
+      "--failed",
+      "--exit-code",
+      "--json",
+    );
+    strictEqual(failed.code, 1);
+    deepStrictEqual(
+      failed.out.trim().split("\n").map((line) => JSON.parse(line).test),
+      ["/b", "/b", "/b", "/b"],
+    );
+    strictEqual(failed.err, "2 fail, 2 pass\n");
+    strictEqual((await atex("report", `${directory}/none`)).code, 2);
+  });
+});
+
+Deno.test("atex report --html makes a page", async () => {
+  await withDirectory(async (directory) => {
+    await Deno.writeTextFile(`${directory}/results.jsonl`, RESULTS);
+    const { code, err } = await atex(
+      ...[
+        "report",
+        `${directory}/results.jsonl`,
+        "--html",
+        `${directory}/report.html`,
+      ],
+      ...["--compare", `${directory}/results.jsonl`],
+    );
+    deepStrictEqual([code, err], [0, "1 fail, 1 pass\n"]);
+    match(
+      await Deno.readTextFile(`${directory}/report.html`),
+      /^<!doctype html>/i,
+    );
   });
 });
 
