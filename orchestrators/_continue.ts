@@ -56,6 +56,8 @@ export async function continueRun(
       ledger.ended(outcome);
       ledger.stored(outcome);
     }
+    // what tells so is removed below
+    for (const outcome of plan.concluded) journal.stored(outcome, true);
     for (const { earlier, outcome } of plan.leftovers) {
       if (!earlier) ledger.ended(outcome);
     }

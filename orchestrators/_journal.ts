@@ -342,6 +342,7 @@ function take({ sessions, attempts }: Past, entry: Entry): void {
       break;
     case "storing":
       found.given = true;
+      delete found.stored; // it may have been refused before
       break;
     case "stored":
     case "not-stored":

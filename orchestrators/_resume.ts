@@ -31,6 +31,8 @@ export interface Leftover {
 export interface Plan {
   /** Final outcomes that are stored. */
   done: TestOutcome[];
+  /** Those of them of which the journal does not tell. */
+  concluded: TestOutcome[];
   /** Outcomes that were followed by a rerun. */
   again: TestOutcome[];
   /** What is to be stored, of each test in the order of attempts. */
@@ -51,6 +53,7 @@ const INTERRUPTED: EarlierAttempt = { status: "infra", note: "interrupted" };
 export function planFrom(past: Past, evidence: Evidence): Plan {
   const plan: Plan = {
     done: [],
+    concluded: [],
     again: [],
     leftovers: [],
     tests: [],
@@ -102,7 +105,9 @@ function planTest(
   }
   const last = attempts.at(-1);
   if (last && isStored(last, evidence)) {
-    plan.done.push(last.ended?.outcome ?? unknownOutcome(last));
+    const { ended, stored } = last;
+    plan.done.push(ended?.outcome ?? unknownOutcome(last));
+    if (ended && !stored) plan.concluded.push(ended.outcome);
     return;
   }
   plan.tests.push(test);

@@ -123,7 +123,8 @@ async function later(run: Run, { kind }: Scenario): Promise<boolean> {
   return result;
 }
 
-function start(
+/** Begins a run; `artifacts` as above. */
+export function start(
   scenario: Scenario,
   world: World,
   executors: Map<string, FakeExecutor>,
@@ -160,6 +161,7 @@ function start(
     ...common,
     provisioners: world.provisioners,
     earlier: world.oldAggregator,
+    journal: world.resumable ? "run.journal" : undefined,
     ...rules(scenario, world),
     maxSpares: options.maxSpares,
     maxFailedSetups: options.maxFailedSetups,
@@ -176,8 +178,8 @@ function start(
     after: (ms, call) => clock.after(ms, call),
     pause: () => clock.pause(),
     openArtifacts: () => world.openArtifacts(),
-    openJournal: () => Promise.reject(new Error("no journal")),
-    boot: () => "boot",
+    openJournal: () => world.openJournal(),
+    boot: () => `${world.kept.boot}`,
   }, options.maxWaitingIngests);
 }
 

@@ -10,6 +10,7 @@ import {
   TestAbortedError,
 } from "../../../executors/executor.ts";
 import type { Artifacts } from "../../../orchestrators/_environment.ts";
+import type { JournalStore } from "../../../orchestrators/_journal.ts";
 import {
   type Provisioner,
   ProvisionError,
@@ -36,6 +37,36 @@ interface Content {
   result: boolean;
 }
 
+/** What is there after a process was killed. */
+export class Kept {
+  journal = "";
+  /** So much of the journal is there after a fault of the host, too. */
+  flushed = 0;
+  /** How many processes there were. */
+  processes = 0;
+  /** Changes with each start of the host. */
+  boot = 1;
+  readonly contents = new Map<string, Content>();
+  readonly attempts = new Map<string, number>();
+  readonly ranOn = new Map<string, string>();
+  readonly ingested: Ingested[] = [];
+  readonly ingestedOld: Ingested[] = [];
+  /** How often aggregators will still fail, by their suffix. */
+  readonly failures: Record<string, Record<string, number>> = {};
+}
+
+type Ingested = { test: string; info: IngestInfo };
+
+/** How a process ends early. */
+export interface WorldOptions {
+  /** What earlier processes left; with it a run has a journal. */
+  kept?: Kept;
+  /** After so many changes of what is kept, the process is killed. */
+  killAfter?: number;
+  /** Aggregators cannot tell what they have. */
+  countless?: boolean;
+}
+
 /** Everything that a run meets: systems, tests, results, and the record of what happened to them. */
 export class World {
   readonly clock = new FakeClock();
@@ -49,9 +80,12 @@ export class World {
   /** What should never happen. */
   readonly violations: string[] = [];
   readonly remotes: FakeRemote[] = [];
-  readonly attempts = new Map<string, number>();
+  readonly kept: Kept;
+  readonly resumable: boolean;
+  readonly countless: boolean;
+  readonly attempts: Map<string, number>;
   /** The system of each attempt, by `/test#1`. */
-  readonly ranOn = new Map<string, string>();
+  readonly ranOn: Map<string, string>;
   readonly now: Record<Bounded | "test", number> = {
     setup: 0,
     ingest: 0,
@@ -59,7 +93,7 @@ export class World {
     test: 0,
   };
   readonly peak = { setup: 0, ingest: 0, release: 0, test: 0 };
-  readonly contents = new Map<string, Content>();
+  readonly contents: Map<string, Content>;
   readonly running = new Set<string>();
   lastEnd = 0;
   readonly releaseTimeout: number;
@@ -67,7 +101,23 @@ export class World {
   /** Called whenever something is asked of a provisioner. */
   asked: () => void = () => {};
 
-  constructor(scenario: Scenario) {
+  readonly #killed = Promise.withResolvers<void>();
+  #changesLeft: number;
+
+  constructor(
+    scenario: Scenario,
+    { kept, killAfter = Infinity, countless = false }: WorldOptions = {},
+  ) {
+    this.resumable = kept !== undefined;
+    this.kept = kept ?? new Kept();
+    this.kept.processes++;
+    this.countless = countless;
+    this.#changesLeft = killAfter;
+    ({
+      attempts: this.attempts,
+      ranOn: this.ranOn,
+      contents: this.contents,
+    } = this.kept);
     this.releaseTimeout = scenario.options?.releaseTimeoutMs ?? 5 * 60_000;
     this.tests = new Map(scenario.tests.map((test) => [test.name, test]));
     this.provisioners = scenario.provisioners.map((spec) =>
@@ -88,7 +138,25 @@ export class World {
     this.record.push(event);
   }
 
+  /** Resolves when the process is killed. */
+  get killed(): Promise<void> {
+    return this.#killed.promise;
+  }
+
+  /** Whether something that is kept may still be changed. */
+  change(): boolean {
+    if (this.#changesLeft < 0) return false;
+    if (this.#changesLeft-- > 0) return true;
+    this.#killed.resolve();
+    return false;
+  }
+
+  get #isDead(): boolean {
+    return this.#changesLeft < 0;
+  }
+
   violate(message: string): void {
+    if (this.#isDead) return;
     this.violations.push(`at ${this.clock.now()}: ${message}`);
   }
 
@@ -106,35 +174,70 @@ export class World {
   openArtifacts(): Artifacts {
     return new FakeArtifacts(this);
   }
+
+  openJournal(): Promise<JournalStore> {
+    const { kept } = this;
+    return Promise.resolve({
+      text: kept.journal,
+      cut: (length) => {
+        if (this.change()) kept.journal = kept.journal.slice(0, length);
+      },
+      append: (text) => {
+        if (this.change()) kept.journal += text;
+        // a process that is killed may have written a part
+        else if (this.#partLeft()) kept.journal += text.slice(0, -2);
+      },
+      sync: () => {
+        if (!this.#isDead) kept.flushed = kept.journal.length;
+        return Promise.resolve();
+      },
+      close: () => {},
+    });
+  }
+
+  #partial = false;
+
+  /** True once, at the moment of the end. */
+  #partLeft(): boolean {
+    const first = !this.#partial;
+    this.#partial = true;
+    return first;
+  }
 }
 
 class FakeArtifacts implements Artifacts {
   readonly #world: World;
-  reserve = () => "artifacts";
-  look = (directory: string) =>
-    this.#world.contents.get(directory) && { results: true };
-  sweep = () => Promise.resolve();
+  readonly #place: string;
   readonly #kept = new Set<string>();
   #made = 0;
   #closed = false;
 
   constructor(world: World) {
     this.#world = world;
+    this.#place = `artifacts${world.kept.processes}`;
+  }
+
+  reserve(): string {
+    return this.#place;
   }
 
   make(): string {
-    const directory = `artifacts/${++this.#made}`;
-    this.#world.contents.set(directory, { result: false });
+    const directory = `${this.#place}/${++this.#made}`;
+    if (this.#world.change()) {
+      this.#world.contents.set(directory, { result: false });
+    }
     return directory;
   }
 
   addOwnResult(directory: string): Promise<void> {
-    this.#world.contents.get(directory)!.result = true;
+    if (this.#world.change()) {
+      this.#world.contents.get(directory)!.result = true;
+    }
     return Promise.resolve();
   }
 
   remove(directory: string): Promise<void> {
-    if (!this.#world.contents.delete(directory)) {
+    if (this.#world.change() && !this.#world.contents.delete(directory)) {
       this.#world.violate(`${directory} removed twice`);
     }
     return Promise.resolve();
@@ -150,6 +253,21 @@ class FakeArtifacts implements Artifacts {
     for (const directory of this.#world.contents.keys()) {
       if (!this.#kept.has(directory)) {
         this.#world.violate(`${directory} left to the end`);
+      }
+    }
+    return Promise.resolve();
+  }
+
+  look(directory: string): { results: boolean } | undefined {
+    const content = this.#world.contents.get(directory);
+    return content && { results: content.result };
+  }
+
+  sweep(place: string): Promise<void> {
+    for (const directory of [...this.#world.contents.keys()]) {
+      if (!directory.startsWith(`${place}/`)) continue;
+      if (!this.#kept.has(directory) && this.#world.change()) {
+        this.#world.contents.delete(directory);
       }
     }
     return Promise.resolve();
@@ -420,15 +538,19 @@ export class FakeExecutor implements Executor {
       world.violate(`${label} began on ${remote.id} after its release`);
     }
     if (world.running.has(name)) world.violate(`${name} runs twice at once`);
-    if (attempt !== (world.attempts.get(name) ?? 0) + 1) {
-      world.violate(`${label} follows ${world.attempts.get(name) ?? 0}`);
+    const before = world.attempts.get(name) ?? 0;
+    // an attempt may have been noted that was not begun
+    if (world.resumable ? attempt <= before : attempt !== before + 1) {
+      world.violate(`${label} follows ${before}`);
     }
     const content = world.contents.get(String(artifacts)) ?? { result: false };
     if (content.test) world.violate(`${label} got used artifacts`);
     Object.assign(content, { test: name, attempt });
-    world.contents.set(String(artifacts), content);
-    world.attempts.set(name, attempt);
-    world.ranOn.set(label, remote.id);
+    if (world.change()) {
+      world.contents.set(String(artifacts), content);
+      world.attempts.set(name, attempt);
+      world.ranOn.set(label, remote.id);
+    }
     world.note(`start:${label}`);
     remote.givenUp = spec.deaf === "for-ever";
     if (!remote.givenUp) world.running.add(name);
@@ -446,7 +568,9 @@ export class FakeExecutor implements Executor {
       world.running.delete(name);
       world.note(`end:${label}`);
       world.lastEnd = world.clock.now();
-      content.result ||= run.throws === undefined || !run.noResults;
+      if (world.change()) {
+        content.result ||= run.throws === undefined || !run.noResults;
+      }
     }
     if (run.throws !== undefined) {
       remote.state = "broken";
@@ -490,7 +614,8 @@ export class FakeExecutor implements Executor {
 }
 
 export class FakeAggregator implements Aggregator {
-  readonly ingested: { test: string; info: IngestInfo }[] = [];
+  readonly ingested: Ingested[];
+  readonly count?: (platform: string, test: string) => number;
   readonly #world: World;
   readonly #spec: ScenarioAggregator;
   readonly #suffix: string;
@@ -501,7 +626,13 @@ export class FakeAggregator implements Aggregator {
     this.#world = world;
     this.#spec = spec;
     this.#suffix = suffix;
-    this.#failures = { ...spec.fail };
+    const { kept } = world;
+    this.ingested = suffix ? kept.ingestedOld : kept.ingested;
+    if (!world.countless) {
+      this.count = (_platform, test) =>
+        this.ingested.filter((one) => one.test === test).length;
+    }
+    this.#failures = kept.failures[suffix] ??= { ...spec.fail };
   }
 
   start(): Promise<this> {
@@ -535,7 +666,17 @@ export class FakeAggregator implements Aggregator {
     await world.clock.sleep(this.#spec.ingestMs ?? 0);
     this.#now.delete(test);
     if (this.#failures[test]-- > 0) throw new Error(`${label} failed`);
-    this.ingested.push({ test, info });
+    const twice = this.ingested.some((one) =>
+      one.test === test && (!this.#suffix || one.info.attempt === attempt)
+    );
+    if (twice) world.violate(`${label}, which was stored before`);
+    if (world.change()) {
+      this.ingested.push({ test, info });
+      // without a count all is one step, and with one it need not be
+      if (content && (world.countless || world.change())) {
+        content.result = false;
+      }
+    }
     world.note(
       this.#suffix ? `ingested-old:${test}#${attempt}` : `ingested:${test}`,
     );
