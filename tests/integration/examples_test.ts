@@ -266,6 +266,45 @@ Deno.test({
   },
 });
 
+Deno.test("examples/resume.ts goes on after it was interrupted or killed", async () => {
+  await using workplace = await Workplace.open();
+  for (const signal of ["SIGINT", "SIGKILL"] as const) {
+    const child = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-qA", "examples/resume.ts", "0.3"],
+      cwd: workplace.path,
+      env: { NO_COLOR: "1" },
+      stdin: "null",
+      stdout: "piped",
+      stderr: "null",
+    }).spawn();
+    let printed = "";
+    let sent = false;
+    for await (
+      const text of child.stdout.pipeThrough(new TextDecoderStream())
+    ) {
+      printed += text;
+      if (sent || !/^pass /m.test(printed)) continue;
+      child.kill(signal);
+      sent = true;
+    }
+    ok(!(await child.status).success, printed);
+  }
+  const { code, stdout, stderr } = await workplace.run("resume.ts", ["0.1"]);
+  strictEqual(code, 0, stdout + stderr);
+  match(stdout, /^goes on: \d+ of them are done already$/m);
+  match(stdout, /\n20 passed, 0 failed/);
+  const lines = await resultsIn(`${workplace.path}/out`);
+  deepStrictEqual(
+    lines.map(([, status, test]) => `${test} ${status}`).sort(),
+    Array.from({ length: 20 }, (_, i) => `/long/${i + 1} pass`).sort(),
+  );
+  deepStrictEqual(
+    [...Deno.readDirSync(`${workplace.path}/out`)].map(({ name }) => name)
+      .sort(),
+    ["files", "results.jsonl", "run.journal"],
+  );
+});
+
 Deno.test("examples/one_by_one.ts runs a suite on this machine", async () => {
   await using workplace = await Workplace.open();
   const { code, stdout, stderr } = await workplace.run("one_by_one.ts");
