@@ -1,0 +1,359 @@
+import {
+  deepStrictEqual as equal,
+  match,
+  ok,
+  strictEqual,
+} from "node:assert/strict";
+import type { IngestInfo } from "../../aggregators/aggregator.ts";
+import {
+  type AdHocOptions,
+  AdHocOrchestrator,
+} from "../../orchestrators/adhoc.ts";
+import {
+  OrchestratorError,
+  type Run,
+  type RunEvent,
+  type RunSummary,
+} from "../../orchestrators/orchestrator.ts";
+import { reruns } from "../../orchestrators/policies.ts";
+import {
+  PretendedAggregator,
+  PretendedExecutor,
+  PretendedPool,
+  untilAborted,
+} from "./pretend.ts";
+
+type Work = ConstructorParameters<typeof PretendedExecutor>[1];
+
+/** Knows what it has, also of earlier runs. */
+class Lasting extends PretendedAggregator {
+  readonly infos = new Map<string, IngestInfo>();
+
+  count = (_platform: string, test: string) =>
+    this.tests.filter((one) => one === test).length;
+
+  override ingest(
+    platform: string,
+    test: string,
+    artifacts: string | URL,
+    info: IngestInfo = {},
+  ) {
+    this.infos.set(test, info);
+    return super.ingest(platform, test, artifacts, info);
+  }
+}
+
+/** A directory for a journal, and what each process of a run starts with. */
+class Place implements AsyncDisposable {
+  private constructor(readonly path: string) {}
+
+  static async open(): Promise<Place> {
+    return new Place(await Deno.makeTempDir({ prefix: "atex-test-" }));
+  }
+
+  get journal(): string {
+    return `${this.path}/run.journal`;
+  }
+
+  get names(): string[] {
+    return [...Deno.readDirSync(this.path)].map(({ name }) => name).sort();
+  }
+
+  run(
+    { work, signal, ...others }: Partial<AdHocOptions> & {
+      work?: Work;
+      signal?: AbortSignal;
+    },
+  ): Run {
+    return new AdHocOrchestrator({
+      platform: "here",
+      tests: ["/a", "/b", "/c"],
+      provisioners: [new PretendedPool({ maxRemotes: 1 })],
+      executor: (remote) => new PretendedExecutor(remote, work),
+      aggregator: new Lasting(),
+      journal: this.journal,
+      ...others,
+    }).run({ signal });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Deno.remove(this.path, { recursive: true });
+  }
+}
+
+async function incomplete(run: Run): Promise<OrchestratorError> {
+  const error = await run.finished.then(() => undefined, (error) => error);
+  ok(error instanceof OrchestratorError, Deno.inspect(error));
+  return error;
+}
+
+const shape = ({ passed, failed, flaky, reruns, notRun }: RunSummary) => ({
+  passed,
+  failed,
+  flaky,
+  reruns,
+  notRun,
+});
+
+Deno.test("a run with a journal that was aborted goes on where it was", async () => {
+  await using place = await Place.open();
+  const aggregator = new Lasting();
+  const abort = new AbortController();
+  const first = await incomplete(place.run({
+    aggregator,
+    rerun: reruns(1),
+    signal: abort.signal,
+    work: (test, _artifacts, { signal, attempt }) => {
+      if (test === "/a") return attempt === 1 ? 3 : 0;
+      if (test === "/b") return 4;
+      abort.abort();
+      return untilAborted(signal);
+    },
+  }));
+  equal(first.kind, "Aborted");
+  equal(place.names, ["run.journal"]);
+
+  const ran: [string, number?][] = [];
+  const run = place.run({
+    aggregator,
+    rerun: reruns(1),
+    work: (test, _artifacts, { attempt }) => {
+      ran.push([test, attempt]);
+      return test === "/b" ? 4 : 0;
+    },
+  });
+  const events: RunEvent[] = [];
+  for await (const event of run) events.push(event);
+  const summary = await run.finished;
+  equal(ran, [["/a", 2], ["/b", 2], ["/c", 2]], "/a and /b were to run again");
+  equal(shape(summary), {
+    passed: 2,
+    failed: 1,
+    flaky: 1, // an interruption makes no test flaky
+    reruns: 2,
+    notRun: [],
+  });
+  equal(aggregator.tests, ["/a", "/b", "/c"]);
+  equal(aggregator.infos.get("/a")?.earlier, [
+    { status: "fail", note: "exit code 3" },
+  ]);
+  equal(aggregator.infos.get("/c")?.earlier, [
+    { status: "infra", note: "interrupted" },
+  ]);
+  const resumed = events.find(({ type }) => type === "run-resumed");
+  ok(resumed?.type === "run-resumed");
+  equal([resumed.done, resumed.interrupted, resumed.reruns], [[], ["/c"], 2]);
+});
+
+Deno.test("a run whose journal is complete has nothing to do, and the same summary", async () => {
+  await using place = await Place.open();
+  const aggregator = new Lasting();
+  const options = {
+    aggregator,
+    rerun: reruns(1),
+    work: ((test, _artifacts, { attempt = 0 }) => {
+      if (test === "/c") throw new TypeError("lost");
+      return test === "/a" ? 2 - attempt : 0;
+    }) as Work,
+  };
+  const first = await place.run(options).finished;
+  equal(shape(first), {
+    passed: 2,
+    failed: 1,
+    flaky: 1,
+    reruns: 2,
+    notRun: [],
+  });
+  const pool = new PretendedPool();
+  const run = place.run({ ...options, provisioners: [pool] });
+  const events = await Array.fromAsync(run);
+  const second = await run.finished;
+  equal(shape(second), shape(first));
+  const { error } = second.ingested.get("/c")!;
+  equal([error?.name, error?.message], ["TypeError", "lost"]);
+  equal([pool.asked, aggregator.tests.length], [0, 3]);
+  equal(events.map(({ type }) => type), [
+    "run-started",
+    "run-resumed",
+    "run-finished",
+  ]);
+  equal(run.status.done, 3);
+});
+
+Deno.test("results that could not be stored are stored by the next run, without running the test", async () => {
+  await using place = await Place.open();
+  let full = true;
+  const seen: string[] = [];
+  const aggregator = new Lasting(async (test, artifacts) => {
+    if (full) throw new Error("disk full");
+    seen.push(test + await Deno.readTextFile(`${artifacts}/results`));
+    await Deno.remove(`${artifacts}/results`);
+  });
+  const work: Work = (_test, artifacts) => {
+    Deno.writeTextFileSync(`${artifacts}/results`, "!");
+    return 0;
+  };
+  equal(
+    (await incomplete(place.run({ aggregator, work }))).kind,
+    "IngestFailed",
+  );
+  const again = await incomplete(place.run({ aggregator, work }));
+  equal(again.kind, "IngestFailed");
+  match(again.message, /of 3 tests could not be stored; those of "\/a" are in/);
+  for (const { artifacts } of again.summary.ingestErrors) {
+    equal(await Deno.readTextFile(`${artifacts}/results`), "!");
+  }
+  full = false;
+  const { passed } = await place.run({
+    aggregator,
+    work: () => {
+      throw new Error("it must not run");
+    },
+  }).finished;
+  equal([passed, seen.sort()], [3, ["/a!", "/b!", "/c!"]]);
+  equal(place.names, ["run.journal"]);
+});
+
+Deno.test("results that vanished are made once more", async () => {
+  await using place = await Place.open();
+  await place.run({}).finished;
+  const attempts: unknown[] = [];
+  const aggregator = new Lasting();
+  await place.run({
+    aggregator,
+    work: (_test, _artifacts, { attempt }) => attempts.push(attempt) * 0,
+  }).finished;
+  equal(attempts, [2, 2, 2]);
+  equal(aggregator.tests, ["/a", "/b", "/c"]);
+});
+
+Deno.test("a run refuses the journal of another one, and says what to do", async () => {
+  await using place = await Place.open();
+  await place.run({}).finished;
+  const before = await Deno.readTextFile(place.journal);
+  const pool = new PretendedPool();
+  const { kind, message } = await incomplete(
+    place.run({ tests: ["/a"], provisioners: [pool] }),
+  );
+  equal(kind, "JournalFailed");
+  strictEqual(
+    message,
+    `Cannot complete the run on "here": the journal "${place.journal}" cannot be used: it is of 3 tests, not of these 1; to begin anew, remove it and what was stored, or give other paths; 1 of 1 tests were not run`,
+  );
+  equal(pool.asked, 0);
+  equal(await Deno.readTextFile(place.journal), before);
+  equal(place.names, ["run.journal"]);
+});
+
+Deno.test("a run refuses a journal that another one writes to", async () => {
+  await using place = await Place.open();
+  const { promise, resolve } = Promise.withResolvers<number>();
+  const first = place.run({ work: () => promise });
+  for await (const { type } of first) if (type === "test-started") break;
+  const { kind, message } = await incomplete(place.run({}));
+  equal(kind, "JournalFailed");
+  match(message, /the run that writes to it has not ended/);
+  resolve(0);
+  equal((await first.finished).passed, 3);
+});
+
+Deno.test("a run refuses a journal that cannot be opened", async () => {
+  await using place = await Place.open();
+  await Deno.mkdir(place.journal);
+  const { kind, message } = await incomplete(place.run({}));
+  equal(kind, "JournalFailed");
+  match(message, /run\.journal/);
+});
+
+Deno.test("a run whose journal cannot be written stores what runs, and ends", async () => {
+  await using place = await Place.open();
+  const aggregator = new Lasting();
+  const write = Deno.FsFile.prototype.writeSync;
+  let error: OrchestratorError;
+  try {
+    error = await incomplete(place.run({
+      aggregator,
+      work: () => {
+        Deno.FsFile.prototype.writeSync = () => {
+          throw new Error("No space left on device (os error 28)");
+        };
+        return 0;
+      },
+    }));
+  } finally {
+    Deno.FsFile.prototype.writeSync = write;
+  }
+  equal(error.kind, "JournalFailed");
+  strictEqual(
+    error.message,
+    `Cannot complete the run on "here": the journal "${place.journal}" cannot be written: No space left on device (os error 28); 2 of 3 tests were not run`,
+  );
+  equal([...error.summary.ingested.keys()], ["/a"]);
+  equal(error.summary.notRun, ["/b", "/c"]);
+  equal(aggregator.tests, ["/a"]);
+
+  // the journal does not tell of the end of /a, but the aggregator has it
+  const { ingested } = await place.run({ aggregator }).finished;
+  equal(aggregator.tests, ["/a", "/b", "/c"]);
+  match(ingested.get("/a")!.error!.message, /does not tell what came of "\/a"/);
+});
+
+Deno.test("a run that is aborted before it begins leaves its journal alone", async () => {
+  await using place = await Place.open();
+  const { kind } = await incomplete(place.run({ signal: AbortSignal.abort() }));
+  equal([kind, place.names], ["Aborted", []]);
+});
+
+Deno.test("a journal may be given as a URL, and not as nothing", async () => {
+  await using place = await Place.open();
+  const journal = new URL(`file://${place.path}/new/a.journal`);
+  await place.run({ journal }).finished;
+  ok((await Deno.stat(journal)).isFile);
+  let thrown: unknown;
+  try {
+    place.run({ journal: "" });
+  } catch (error) {
+    thrown = error;
+  }
+  match(String(thrown), /^RangeError: Cannot run tests: "journal" is empty$/);
+});
+
+Deno.test("a directory that a journal names is only removed if its name is of a run", async () => {
+  await using place = await Place.open();
+  const aggregator = new Lasting();
+  await place.run({ aggregator }).finished;
+  const precious = `${place.path}/precious`;
+  await Deno.mkdir(precious);
+  const text = await Deno.readTextFile(place.journal);
+  await Deno.writeTextFile(
+    place.journal,
+    text.replace(
+      /"artifacts":"[^"]*\/atex-[0-9a-f-]{36}"/,
+      `"artifacts":"${precious}"`,
+    ),
+  );
+  await place.run({ aggregator }).finished;
+  ok((await Deno.stat(precious)).isDirectory);
+});
+
+Deno.test("nothing for journals is loaded by a run without one", async () => {
+  const script = new URL("../../orchestrators/adhoc.ts", import.meta.url);
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["info", "--json", script.href],
+  }).output();
+  const { modules } = JSON.parse(new TextDecoder().decode(stdout));
+  type Dependency = { specifier: string; code?: unknown; isDynamic?: boolean };
+  const loads = (name: string) =>
+    modules.flatMap(({ dependencies = [] }: { dependencies: Dependency[] }) =>
+      dependencies.filter(({ specifier, code }) =>
+        specifier === `./${name}.ts` && code
+      )
+    );
+  for (const name of ["_continue", "_journal_file"]) {
+    equal(
+      loads(name).map(({ isDynamic }: Dependency) => isDynamic),
+      [true],
+      name,
+    );
+  }
+});
