@@ -10,7 +10,8 @@ export interface Counts {
 
 export interface Outcome {
   ok: boolean;
-  stdout: string;
+  /** What the program printed, as far as it was kept. */
+  output: string;
 }
 
 /** Runs programs with the registry and `env`, one after the other, and adds up what came of them. */
@@ -38,39 +39,43 @@ export class Steps implements AsyncDisposable {
   }
 
   /** One step: a line that says what runs, then how it ended; its output only if it failed. */
-  async run(name: string, argv: string[]): Promise<boolean> {
+  async run(name: string, argv: string[]): Promise<void> {
     await write(`${name} ... `);
     const start = performance.now();
+    const { ok, output } = await this.capture(argv);
+    console.log(`${ok ? "ok" : "FAILED"} (${secondsSince(start)} s)`);
+    if (!ok) console.log(output);
+    this.count(name, { passed: +ok, failed: +!ok, skipped: 0 });
+  }
+
+  /** Runs a program and keeps all that it prints. */
+  async capture(argv: string[]): Promise<Outcome> {
     const { success, stdout, stderr } = await this.#command(argv, "piped")
       .output();
-    const seconds = ((performance.now() - start) / 1000).toFixed(1);
-    console.log(`${success ? "ok" : "FAILED"} (${seconds} s)`);
-    if (!success) {
-      await write(withoutDownloads(stdout) + withoutDownloads(stderr));
-    }
-    this.count(name, {
-      passed: +success,
-      failed: +!success,
-      skipped: 0,
-    });
-    return success;
+    const text = [stdout, stderr].map((bytes) =>
+      new TextDecoder().decode(bytes)
+    );
+    // What Deno fetched from the registry is of no interest.
+    const output = text.join("").replaceAll(/^.*Download.* http.*\n/gm, "");
+    return { ok: success, output };
   }
 
-  /** A suite that prints its own progress; resolves to whether it ended with status 0. */
-  async show(argv: string[]): Promise<boolean> {
-    return (await this.#command(argv, "inherit").spawn().status).success;
+  /** Runs a program that prints its own progress. */
+  async show(argv: string[]): Promise<Outcome> {
+    const { success } = await this.#command(argv, "inherit").spawn().status;
+    return { ok: success, output: "" };
   }
 
-  /** A suite whose lines we show and keep. */
+  /** Shows what a program prints to its standard output, and keeps it. */
   async tee(argv: string[]): Promise<Outcome> {
     const child = this.#command(argv, "piped", "inherit").spawn();
-    let stdout = "";
+    let output = "";
     const decoder = new TextDecoder();
     for await (const bytes of child.stdout) {
       await Deno.stdout.write(bytes);
-      stdout += decoder.decode(bytes, { stream: true });
+      output += decoder.decode(bytes, { stream: true });
     }
-    return { ok: (await child.status).success, stdout };
+    return { ok: (await child.status).success, output };
   }
 
   /** Adds to the total; `name` is repeated at the end if something failed. */
@@ -116,9 +121,8 @@ export class Steps implements AsyncDisposable {
   }
 }
 
-/** What Deno fetched from the registry is of no interest. */
-const withoutDownloads = (output: Uint8Array) =>
-  new TextDecoder().decode(output).replaceAll(/^.*Download.* http.*\n/gm, "");
+export const secondsSince = (start: number): string =>
+  ((performance.now() - start) / 1000).toFixed(1);
 
 const write = (text: string) =>
   Deno.stdout.write(new TextEncoder().encode(text));

@@ -5,9 +5,10 @@
  * conformance case counts one; the exit status is 1 if any failed. A test that cannot run here, because the machine
  * lacks what it needs, is named at the end; with `CI=true` it counts as failed.
  */
-import { type Counts, Steps } from "./_steps.ts";
-import { gate } from "./check.ts";
 import { existsSync, readFileSync } from "node:fs";
+import { denoTest, type TestRun } from "./_deno_test.ts";
+import { secondsSince, Steps } from "./_steps.ts";
+import { gate } from "./check.ts";
 
 const inCi = Deno.env.get("CI") === "true";
 const couldNotRun: string[] = [];
@@ -32,123 +33,81 @@ async function setUp(): Promise<boolean> {
   return code === 0;
 }
 
-/** Runs `deno test` and counts from its report, which also names what was ignored. */
-async function denoTest(
-  steps: Steps,
-  name: string,
-  args: string[],
-): Promise<void> {
-  console.log(`\n--- ${name}`);
-  const report = await Deno.makeTempFile({ suffix: ".xml" });
-  try {
-    const ok = await steps.show([
-      "deno",
-      "test",
-      "-qA",
-      `--junit-path=${report}`,
-      ...args,
-    ]);
-    const counts = readReport(await Deno.readTextFile(report));
-    if (!ok && counts.failed === 0) counts.failed = 1; // it did not get as far as a test
-    steps.count(name, counts);
-  } finally {
-    await Deno.remove(report);
-  }
+/** Adds to the total; in CI nothing may be left out. */
+function count(steps: Steps, name: string, run: TestRun): void {
+  const { passed, failed, skipped, ignored } = run;
+  couldNotRun.push(...ignored);
+  steps.count(
+    name,
+    inCi
+      ? { passed, failed: failed + skipped, skipped: 0 }
+      : { passed, failed, skipped },
+  );
 }
 
-function readReport(xml: string): Counts {
-  const counts = { passed: 0, failed: 0, skipped: 0 };
-  const seen = new Set<string>();
-  for (
-    const [, attributes, body = ""] of xml.matchAll(
-      /<testcase ([^>]*?)(?:\/>|>(.*?)<\/testcase>)/gs,
+/**
+ * Unit tests, a process for each folder, since tests set variables of their process; as many at a time as there are
+ * processors.
+ */
+async function unitTests(steps: Steps): Promise<void> {
+  const folders = [...Deno.readDirSync("tests")]
+    .filter(({ name, isDirectory }) =>
+      isDirectory && !["conformance", "integration"].includes(name)
     )
-  ) {
-    const [name, file] = ["name", "classname"].map((key) =>
-      unescape(new RegExp(`\\b${key}="([^"]*)"`).exec(attributes)![1])
-    );
-    // A step follows its test and is named "test > step"; only one that could not run counts beside its test.
-    const parts = name.split(" > ");
-    const isStep = parts.slice(1).some((_, i) =>
-      seen.has(`${file} ${parts.slice(0, i + 1).join(" > ")}`)
-    );
-    seen.add(`${file} ${name}`);
-    if (/<skipped\b/.test(body)) {
-      couldNotRun.push(`${file}: ${name}`);
-      counts[inCi ? "failed" : "skipped"]++;
-    } else if (!isStep) {
-      counts[/<(failure|error)\b/.test(body) ? "failed" : "passed"]++;
+    .map(({ name }) => `tests/${name}`).sort();
+  console.log(`\n--- unit tests in ${folders.join(", ")}`);
+  async function work() {
+    for (let next = folders.shift(); next; next = folders.shift()) {
+      const start = performance.now();
+      const run = await denoTest(steps, ["--no-check", next], true);
+      const { passed, failed, skipped } = run;
+      console.log(
+        `${next}: ${passed} passed, ${failed} failed, ${skipped} skipped (${
+          secondsSince(start)
+        } s)`,
+      );
+      count(steps, next, run);
     }
   }
-  return counts;
+  await Promise.all(
+    Array.from({ length: navigator.hardwareConcurrency }, work),
+  );
 }
-
-const ENTITIES: Record<string, string> = {
-  "&lt;": "<",
-  "&gt;": ">",
-  "&quot;": '"',
-  "&apos;": "'",
-  "&amp;": "&",
-};
-
-const unescape = (text: string) =>
-  text.replaceAll(/&(?:lt|gt|quot|apos|amp);/g, (entity) => ENTITIES[entity]);
 
 async function conformance(steps: Steps): Promise<void> {
   console.log("\n--- conformance");
-  const { ok, stdout } = await steps.tee([
-    "deno",
-    "run",
-    "-qA",
-    "tests/conformance/run.ts",
-  ]);
-  const [passed, failed, skipped] =
-    (/(\d+) passed, (\d+) failed, (\d+) skipped\n$/
-      .exec(stdout) ?? []).slice(1).map(Number);
-  steps.count(
-    "conformance",
-    passed === undefined
-      ? { passed: 0, failed: 1, skipped: 0 }
-      : { passed, failed: failed || +!ok, skipped },
-  );
+  const argv = ["deno", "run", "-qA", "tests/conformance/run.ts"];
+  const { ok, output } = await steps.tee(argv);
+  const last = /(\d+) passed, (\d+) failed, (\d+) skipped\n$/.exec(output);
+  const [passed, failed, skipped] = (last ?? [0, 0, 1, 0]).slice(1).map(Number);
+  steps.count("conformance", { passed, failed: failed || +!ok, skipped });
 }
 
 async function everything(steps: Steps): Promise<void> {
   await gate(steps);
-  await denoTest(steps, "unit tests", [
-    "--no-check",
-    "--parallel",
-    "--ignore=tests/integration,tests/structure_test.ts",
-    "tests",
-  ]);
+  await unitTests(steps);
   await conformance(steps);
-  await denoTest(steps, "integration tests", [
-    "--no-check",
-    "tests/integration",
-  ]);
+  console.log("\n--- integration tests");
+  const args = ["--no-check", "tests/integration"];
+  count(steps, "tests/integration", await denoTest(steps, args));
   console.log();
-  await steps.run("publish (dry run)", [
-    "deno",
-    "publish",
-    "--dry-run",
-    "--allow-dirty",
-  ]);
+  const publish = ["deno", "publish", "--dry-run", "--allow-dirty"];
+  await steps.run("publish (dry run)", publish);
 }
 
+Deno.chdir(new URL("..", import.meta.url));
 const ready = await setUp();
 await using steps = await Steps.start(readSetup());
-if (Deno.args.length > 0) await denoTest(steps, "tests", Deno.args);
-else {
+if (Deno.args.length > 0) {
+  count(steps, "tests", await denoTest(steps, Deno.args));
+} else {
   await everything(steps);
   if (!ready) {
     steps.count("setup", { passed: 0, failed: +inCi, skipped: +!inCi });
   }
 }
 if (couldNotRun.length > 0) {
-  console.log(
-    `\ncould not run here:\n${
-      couldNotRun.map((name) => `  ${name}\n`).join("")
-    }`,
-  );
+  console.log("\ncould not run here:");
+  for (const name of couldNotRun) console.log(`  ${name}`);
 }
 Deno.exitCode = steps.summary();
