@@ -51,6 +51,7 @@ export * from "./provisioners/from_string.ts";
 export * from "./provisioners/local.ts";
 export * from "./provisioners/podman.ts";
 export * from "./provisioners/systemd.ts";
+export * from "./provisioners/reap.ts";
 export * from "./provisioners/hosts.ts";
 export * from "./provisioners/testing_farm.ts";
 

@@ -24,6 +24,8 @@ interface Found {
   /** Absent where podman lost all but the name. */
   readonly owner?: string;
   readonly until?: number;
+  /** Seconds since 1970. */
+  readonly created: number;
 }
 
 /**
@@ -37,23 +39,34 @@ export async function reap(
   emit: (event: ProvisionerEvent) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const facts = factsOf(run.directory);
-  const dead: Found[] = [];
-  for (const found of await findOurs(cli, signal)) {
-    const { owner } = found;
-    const abandoned = owner === undefined
-      ? await facts.runFile(found.run) === "free"
-      : await isAbandoned({ ...found, owner }, run.owner, facts);
-    if (abandoned) dead.push(found);
-  }
+  const dead = (await judgeContainers(cli, run, signal))
+    .filter(({ abandoned }) => abandoned);
   for (let start = 0; start < dead.length; start += BATCH) {
     const batch = dead.slice(start, start + BATCH);
-    await remove(cli, batch.map(({ name }) => name), signal);
+    await removeContainers(cli, batch.map(({ name }) => name), signal);
     for (const { name, owner = "" } of batch) {
       emit({ type: "reaped", kind: "podman", name, owner });
     }
   }
   await removeRunFiles(run.directory);
+}
+
+/** All containers that scripts have made, and whether those are dead. */
+export async function judgeContainers(
+  cli: PodmanCli,
+  run: Run,
+  signal: AbortSignal,
+): Promise<(Found & { abandoned: boolean })[]> {
+  const facts = factsOf(run.directory);
+  const judged = [];
+  for (const found of await findOurs(cli, signal)) {
+    const { owner } = found;
+    const abandoned = owner === undefined
+      ? await facts.runFile(found.run) === "free"
+      : await isAbandoned({ ...found, owner }, run.owner, facts);
+    judged.push({ ...found, abandoned });
+  }
+  return judged;
 }
 
 async function findOurs(
@@ -66,23 +79,31 @@ async function findOurs(
   const containers: {
     Names?: string[] | null;
     Labels?: Record<string, string> | null;
+    Created?: number;
   }[] = JSON.parse(stdout || "[]") ?? [];
-  return containers.flatMap(({ Names, Labels }) => {
+  return containers.flatMap(({ Names, Labels, Created }) => {
+    const created = Created ?? Date.now() / 1000;
     // Images and what is made of them inherit labels: the name has to fit, too.
     const name = Names?.find((name) => RUN_IN_NAME.test(name));
     const [, run] = RUN_IN_NAME.exec(name ?? "") ?? [];
     if (name === undefined) return [];
-    if (!Labels) return [{ name, run }];
+    if (!Labels) return [{ name, run, created }];
     const { [LABEL.owner]: owner, [LABEL.until]: until } = Labels;
     if (owner === undefined || Labels[LABEL.run] !== run) return [];
-    return [{ name, run, owner, ...(until && { until: Number(until) }) }];
+    return [{
+      name,
+      run,
+      owner,
+      created,
+      ...(until && { until: Number(until) }),
+    }];
   });
 }
 
 const RUN_IN_NAME = /^atex-([a-z0-9]{10})-\d+-\d+$/;
 
 /** The first attempt may fail on a mount that is still busy. */
-async function remove(
+export async function removeContainers(
   cli: PodmanCli,
   names: readonly string[],
   signal: AbortSignal,

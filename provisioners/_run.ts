@@ -79,6 +79,15 @@ async function hash(text: string): Promise<string> {
   return digest.slice(0, 6).toHex();
 }
 
+/** All directories in which scripts of this user may keep their run files. */
+export function runDirectories(): string[] {
+  const uid = Deno.uid();
+  const runtime = Deno.env.get("XDG_RUNTIME_DIR");
+  const places = [`/run/user/${uid}/atex`, `/tmp/atex-${uid}`];
+  if (runtime?.startsWith("/")) places.unshift(join(runtime, "atex"));
+  return [...new Set(places)].map((place) => join(place, "runs"));
+}
+
 /** The directory in which this user's scripts keep their run files. */
 export async function openRunDirectory(): Promise<string> {
   const uid = Deno.uid();
