@@ -54,6 +54,7 @@ export * from "./provisioners/systemd.ts";
 export * from "./provisioners/reap.ts";
 export * from "./provisioners/hosts.ts";
 export * from "./provisioners/testing_farm.ts";
+export * from "./provisioners/kubernetes.ts";
 
 // Executors: prepare a system, run one test at a time on it.
 export * from "./executors/executor.ts";

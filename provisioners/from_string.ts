@@ -1,7 +1,7 @@
 /**
  * Provisioners from a short text, for a command line: `local`, `podman:IMAGE`,
- * `systemd:IMAGE`, `hosts:FILE`,
- * `ssh:HOST,HOST`, `tf:COMPOSE?arch=…`.
+ * `systemd:IMAGE`, `hosts:FILE`, `ssh:HOST,HOST`, `tf:COMPOSE?arch=…`,
+ * `k8s:IMAGE?namespace=…`.
  *
  * @example Let the user of a script choose where it runs
  * ```ts no-run
@@ -17,6 +17,7 @@
 import type { Semaphore } from "@std/async/unstable-semaphore";
 import type { EventOptions } from "./events.ts";
 import type { HostsProvisionerOptions } from "./hosts.ts";
+import type { KubernetesProvisionerOptions } from "./kubernetes.ts";
 import type { LocalProvisionerOptions } from "./local.ts";
 import type { PodmanProvisionerOptions } from "./podman.ts";
 import type { Provisioner } from "./provisioner.ts";
@@ -67,6 +68,12 @@ export interface FromStringOptions extends EventOptions {
    * @default {{}}
    */
   testingFarm?: Omit<TestingFarmProvisionerOptions, "compose">;
+  /**
+   * More options for `k8s:IMAGE`; what the text says wins.
+   *
+   * @default {{}}
+   */
+  kubernetes?: Omit<KubernetesProvisionerOptions, "image">;
 }
 
 /**
@@ -80,6 +87,7 @@ export interface FromStringOptions extends EventOptions {
  * - `ssh:HOST,HOST`: hosts, each `USER@HOST:PORT` with user and port optional
  * - `tf:COMPOSE`: systems of Testing Farm, with `?arch=…&timeout=…` behind if
  *   wanted; the timeout is a number with `m` (minutes) or `h` (hours)
+ * - `k8s:IMAGE`: pods of Kubernetes, with `?namespace=…` behind if wanted
  *
  * @throws {TypeError} if the text is none of these
  */
@@ -87,7 +95,8 @@ export async function provisionerFromString(
   text: string,
   options: FromStringOptions = {},
 ): Promise<Provisioner> {
-  const { local, podman, systemd, hosts, testingFarm, ...given } = options;
+  const { local, podman, systemd, hosts, testingFarm, kubernetes, ...given } =
+    options;
   const common = Object.fromEntries(
     Object.entries(given).filter(([, value]) => value !== undefined),
   );
@@ -125,8 +134,18 @@ export async function provisionerFromString(
       ...(timeout !== undefined && { timeout: durationIn(text, timeout) }),
     });
   }
+  if (kind === "k8s" && rest) {
+    const [image, { namespace }] = splitQuery(text, rest, ["namespace"]);
+    const { KubernetesProvisioner } = await import("./kubernetes.ts");
+    return new KubernetesProvisioner({
+      ...common,
+      ...kubernetes,
+      image,
+      ...(namespace !== undefined && { namespace }),
+    });
+  }
   throw new TypeError(
-    `Cannot make a provisioner of "${text}": "local", "podman:IMAGE", "systemd:IMAGE", "ssh:HOST,HOST", "hosts:FILE" or "tf:COMPOSE" would be right`,
+    `Cannot make a provisioner of "${text}": "local", "podman:IMAGE", "systemd:IMAGE", "ssh:HOST,HOST", "hosts:FILE", "tf:COMPOSE" or "k8s:IMAGE" would be right`,
   );
 }
 

@@ -8,7 +8,16 @@ export { cannotRun } from "./_parts.ts";
 
 /** Why the real `kubectl` cannot be used here, if so. */
 export function kubectlMissing(): string | undefined {
-  return missingPrograms("kubectl");
+  const missing = missingPrograms("kubectl");
+  if (missing) return missing;
+  const { stdout } = new Deno.Command("kubectl", {
+    args: ["version", "--client", "--output=json"],
+  }).outputSync();
+  const text = new TextDecoder().decode(stdout);
+  const [, major, minor] = /"gitVersion": "v(\d+)\.(\d+)/.exec(text) ?? [];
+  // Older ones speak SPDY to run commands, which the server here does not.
+  if (Number(major) > 1 || Number(minor) >= 31) return undefined;
+  return `kubectl is of version ${major}.${minor}, 1.31 is needed`;
 }
 
 // deno-lint-ignore no-explicit-any -- whatever it was sent

@@ -41,6 +41,11 @@ Deno.test("provisionerFromString() makes what the text names", async () => {
     "hosts",
     3,
   ]);
+  assert.deepEqual(await facts("k8s:localhost:5000/f:42?namespace=ci"), [
+    "KubernetesProvisioner",
+    "kubernetes:localhost:5000/f:42",
+    20,
+  ]);
   assert.deepEqual(
     await facts("tf:Fedora-42", { testingFarm: { arch: "ppc64le" } }),
     ["TestingFarmProvisioner", "testing-farm:Fedora-42@ppc64le", 3],
@@ -69,13 +74,13 @@ Deno.test("provisionerFromString() says what would be right", async () => {
         "systemd:",
         "hosts:",
       ],
-      ...["ssh:", "tf:", "tf", "docker:x", "LOCAL", " local"],
+      ...["ssh:", "tf:", "tf", "k8s:", "k8s", "docker:x", "LOCAL", " local"],
     ]
   ) {
     await assert.rejects(provisionerFromString(text), {
       name: "TypeError",
       message:
-        `Cannot make a provisioner of "${text}": "local", "podman:IMAGE", "systemd:IMAGE", "ssh:HOST,HOST", "hosts:FILE" or "tf:COMPOSE" would be right`,
+        `Cannot make a provisioner of "${text}": "local", "podman:IMAGE", "systemd:IMAGE", "ssh:HOST,HOST", "hosts:FILE", "tf:COMPOSE" or "k8s:IMAGE" would be right`,
     });
   }
   await assert.rejects(provisionerFromString("ssh:a,"), TypeError);
@@ -88,6 +93,10 @@ Deno.test("provisionerFromString() says what would be right", async () => {
         `Cannot make a provisioner of "tf:F?${query}": behind the question mark, "arch=…" or "timeout=…" would be right`,
     });
   }
+  await assert.rejects(
+    provisionerFromString("k8s:x?arch=y"),
+    /behind the question mark, "namespace=…" would be right/,
+  );
   for (const timeout of ["2", "h", "-1h", "2d", "0m"]) {
     await assert.rejects(
       provisionerFromString(`tf:F?timeout=${timeout}`),

@@ -1,0 +1,340 @@
+import { abortable } from "@std/async/abortable";
+import { deadline } from "@std/async/deadline";
+import { KubernetesConnection } from "../connections/kubernetes.ts";
+import {
+  type Backend,
+  type Reserving,
+  StillAliveError,
+  type System,
+} from "./_backend.ts";
+import { isUnauthorized, Kubectl } from "./_kubernetes_cli.ts";
+import {
+  createOwner,
+  deleteOwner,
+  keepRenewing,
+  LABEL,
+  type PodOwner,
+  reapOwners,
+} from "./_kubernetes_owner.ts";
+import { judgePod, lossOf, type PodState } from "./_kubernetes_pod.ts";
+import { PodWatch, type WatchedPod } from "./_kubernetes_watch.ts";
+import { holdRun, nextNumber, type Run } from "./_run.ts";
+import type { ProvisionerEvent } from "./events.ts";
+import { ProvisionError } from "./provisioner.ts";
+
+/** Milliseconds that a start waits for the removal of what dead scripts left. */
+const REAP_WAIT = 5000;
+/** Milliseconds that an aborted `kubectl create` has to end by itself. */
+const CREATE_PATIENCE = 5000;
+
+/** What a pod is made of. */
+export interface PodTemplate {
+  readonly metadata?: {
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly annotations?: Readonly<Record<string, string>>;
+  };
+  readonly spec: Readonly<Record<string, unknown>>;
+}
+
+export interface KubernetesBackendOptions {
+  readonly template: PodTemplate;
+  /** The container in which commands run. */
+  readonly container: string;
+  readonly image: string;
+  readonly namespace?: string;
+  readonly context?: string;
+  readonly kubeconfig?: string;
+  readonly kubectl: readonly string[];
+  readonly scheduleTimeout: number;
+  readonly troubleTimeout: number;
+  readonly reserveTimeout: number;
+  readonly deleteTimeout: number;
+  readonly commandTimeout: number;
+  readonly renewInterval: number;
+  readonly renewPatience: number;
+}
+
+/** What there is between start and stop. */
+interface Session {
+  readonly run: Run;
+  readonly owner: PodOwner;
+  readonly watch: PodWatch;
+  readonly resources: AsyncDisposableStack;
+  /** Of the systems that are lent, by id. */
+  readonly lent: Map<string, WatchedPod>;
+  /** Keep this process from ending. */
+  readonly expected: Map<string, ReturnType<typeof setInterval>>;
+}
+
+/** Pods, all owned by one object that says that we are alive. */
+export class KubernetesBackend implements Backend {
+  readonly #options: KubernetesBackendOptions;
+  readonly #kubectl: Kubectl;
+  readonly #emit: (event: ProvisionerEvent) => void;
+  #session?: Session;
+
+  constructor(
+    options: KubernetesBackendOptions,
+    emit: (event: ProvisionerEvent) => void,
+  ) {
+    this.#options = options;
+    const { kubeconfig, context, namespace } = options;
+    const flags = Object.entries({ kubeconfig, context, namespace }).flatMap(
+      ([name, value]) => value === undefined ? [] : [`--${name}=${value}`],
+    );
+    this.#kubectl = new Kubectl(
+      [...options.kubectl, ...flags],
+      options.commandTimeout,
+    );
+    this.#emit = emit;
+  }
+
+  async start(signal: AbortSignal): Promise<void> {
+    const kubectl = this.#kubectl;
+    const { code, said } = await kubectl.output(
+      ["version", "--output=json"],
+      { signal },
+    );
+    if (code !== 0) {
+      throw new ProvisionError(
+        `Cannot use Kubernetes: ${said || `exit code ${code}`}`,
+        { fatal: true },
+      );
+    }
+    await using resources = new AsyncDisposableStack();
+    const run = resources.use(await holdRun());
+    const background = new AbortController();
+    const reaped = reapOwners(kubectl, run, {
+      signal: background.signal,
+      onReaped: ({ name, owner }) =>
+        this.#emit({ type: "reaped", kind: "kubernetes", name, owner }),
+    }).catch((error) => {
+      if (!background.signal.aborted) this.#warn(error);
+    });
+    resources.defer(() => (background.abort(), reaped));
+    await deadline(reaped, REAP_WAIT, { signal }).catch(() => {});
+    signal.throwIfAborted();
+    const owner = await createOwner(kubectl, run, signal);
+    resources.defer(() => deleteOwner(kubectl, owner));
+    signal.throwIfAborted();
+    const { renewInterval, renewPatience } = this.#options;
+    const renewing = keepRenewing(kubectl, owner, {
+      interval: renewInterval,
+      patience: renewPatience,
+      onTrouble: (error) => this.#warn(error),
+    }, background.signal);
+    resources.defer(() => (background.abort(), renewing));
+    const watch = resources.use(
+      new PodWatch(
+        kubectl,
+        `${LABEL.owner}=${owner.name}`,
+        (error) => this.#warn(error),
+      ),
+    );
+    this.#session = {
+      run,
+      owner,
+      watch,
+      resources: resources.move(),
+      lent: new Map(),
+      expected: new Map(),
+    };
+  }
+
+  async reserve({ signal, identify }: Reserving): Promise<System> {
+    const session = this.#session!;
+    const number = nextNumber();
+    const id = `kubernetes:${number}`;
+    const name = `atex-${session.run.id}-${number}`;
+    identify(id);
+    await using undo = new AsyncDisposableStack();
+    const watched = session.watch.follow(name);
+    undo.defer(() => session.watch.forget(name));
+    undo.defer(() => this.#delete(name).catch((error) => this.#warn(error)));
+    await this.#create(name, session, signal);
+    signal.throwIfAborted();
+    await this.#untilReady(watched, signal);
+    const { kubectl, namespace, context, kubeconfig, container, image } =
+      this.#options;
+    const connection = await KubernetesConnection.open({
+      pod: name,
+      container,
+      kubectl,
+      ...(namespace !== undefined && { namespace }),
+      ...(context !== undefined && { context }),
+      ...(kubeconfig !== undefined && { kubeconfig }),
+      signal,
+    });
+    undo.move();
+    session.lent.set(id, watched);
+    return {
+      id,
+      attributes: {
+        image,
+        pod: name,
+        ...(watched.pod?.spec?.nodeName && { node: watched.pod.spec.nodeName }),
+      },
+      reusable: false,
+      connection,
+      lost: this.#lossOf(watched),
+      expectLoss: () => {
+        if (!session.lent.has(id) || session.expected.has(id)) return;
+        session.expected.set(id, setInterval(() => {}, 2 ** 31 - 1));
+      },
+    };
+  }
+
+  async #create(
+    name: string,
+    { owner, run }: Session,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { metadata, spec } = this.#options.template;
+    const { code, said } = await this.#kubectl.output(
+      ["create", "--filename=-", "--output=name"],
+      {
+        signal,
+        patience: CREATE_PATIENCE,
+        stdin: JSON.stringify({
+          apiVersion: "v1",
+          kind: "Pod",
+          metadata: {
+            ...metadata,
+            name,
+            labels: {
+              ...metadata?.labels,
+              [LABEL.by]: "atex",
+              [LABEL.run]: run.id,
+              [LABEL.owner]: owner.name,
+            },
+            ownerReferences: [owner.reference],
+          },
+          spec,
+        }),
+      },
+    );
+    if (code === 0) return;
+    // A pod that is wrong in itself, not one that is too many.
+    const wrong = /is invalid|\(BadRequest\)|unknown field|\(Invalid\)/.test(
+      said,
+    );
+    throw new ProvisionError(
+      `Cannot make the pod "${name}": ${said || `exit code ${code}`}`,
+      { fatal: wrong || isUnauthorized(said) },
+    );
+  }
+
+  /** Follows a pod until it is ready, or it is clear that it will not be. */
+  async #untilReady(watched: WatchedPod, signal: AbortSignal): Promise<void> {
+    const { container, reserveTimeout, scheduleTimeout, troubleTimeout } =
+      this.#options;
+    const begin = performance.now();
+    let troubleSince: number | undefined;
+    for (;;) {
+      const { changed, pod } = watched;
+      const state: PodState = watched.isGone
+        ? { is: "failed", why: "it was deleted", fatal: false }
+        : pod
+        ? judgePod(pod, container)
+        : { is: "coming" };
+      if (state.is === "ready") return;
+      const now = performance.now();
+      if (state.is === "troubled") troubleSince ??= now;
+      else troubleSince = undefined;
+      const end = Math.min(
+        begin + reserveTimeout,
+        state.is === "unscheduled" ? begin + scheduleTimeout : Infinity,
+        troubleSince === undefined ? Infinity : troubleSince + troubleTimeout,
+      );
+      if (state.is === "failed" || now >= end) {
+        const late = `it is not ready after ${(now - begin) / 1000 | 0} s`;
+        const why = "why" in state ? state.why : late;
+        throw new ProvisionError(
+          `Cannot use the pod "${watched.name}": ${
+            state.is === "unscheduled"
+              ? `${late}, it was not scheduled: ${why}`
+              : why
+          }`,
+          { fatal: state.is === "failed" && state.fatal },
+        );
+      }
+      await waitFor(changed, end - now, signal);
+    }
+  }
+
+  async #lossOf(watched: WatchedPod): Promise<Error> {
+    for (;;) {
+      const { changed, pod, isGone } = watched;
+      const why = isGone ? "it was deleted" : pod && lossOf(pod);
+      if (why) return new Error(`The pod "${watched.name}" is lost: ${why}`);
+      await changed;
+    }
+  }
+
+  async dispose({ id }: System): Promise<void> {
+    const session = this.#session!;
+    const watched = session.lent.get(id)!;
+    session.lent.delete(id);
+    clearInterval(session.expected.get(id));
+    session.expected.delete(id);
+    try {
+      if (!watched.isGone) await this.#remove(watched);
+    } finally {
+      session.watch.forget(watched.name);
+    }
+  }
+
+  /** Deletes a pod and waits until it is gone. */
+  async #remove(watched: WatchedPod): Promise<void> {
+    const { name } = watched;
+    const { deleteTimeout } = this.#options;
+    await this.#delete(name);
+    const gone = await deadline(watched.gone, deleteTimeout)
+      .then(() => true, () => false);
+    if (gone) return;
+    const { code, stdout } = await this.#kubectl.output([
+      ...["get", "pod", name, "--ignore-not-found", "--output=name"],
+    ]);
+    if (code === 0 && stdout.trim() === "") return;
+    throw new StillAliveError(
+      `Cannot delete the pod "${name}": it is still there after ${
+        deleteTimeout / 1000
+      } s`,
+    );
+  }
+
+  async #delete(name: string): Promise<void> {
+    const args = [
+      ...["delete", "pod", name, "--wait=false", "--grace-period=1"],
+      "--ignore-not-found",
+    ];
+    const what = `Cannot delete the pod "${name}"`;
+    await this.#kubectl.run(what, args)
+      .catch(() => this.#kubectl.run(what, args));
+  }
+
+  async stop(): Promise<void> {
+    const session = this.#session!;
+    this.#session = undefined;
+    await session.resources.disposeAsync();
+  }
+
+  #warn(error: Error): void {
+    this.#emit({ type: "warning", error });
+  }
+}
+
+/** Waits for a change, but not longer than so many milliseconds. */
+async function waitFor(
+  changed: Promise<void>,
+  ms: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = ms < 2 ** 31 ? setTimeout(resolve, ms) : undefined;
+  try {
+    await abortable(Promise.race([changed, promise]), signal);
+  } finally {
+    clearTimeout(timer);
+  }
+}

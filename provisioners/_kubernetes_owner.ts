@@ -1,0 +1,210 @@
+import { delay } from "@std/async/delay";
+import { z } from "zod";
+import { isForbidden, type Kubectl } from "./_kubernetes_cli.ts";
+import { formatOwner, nextNumber, parseOwner, type Run } from "./_run.ts";
+import { factsOf, isAbandoned } from "./_verdict.ts";
+import { ProvisionError } from "./provisioner.ts";
+
+/** Marks what is ours. */
+export const LABEL = {
+  by: "app.kubernetes.io/managed-by",
+  run: "atex.run",
+  /** Name of the owner. */
+  owner: "atex.lease",
+} as const;
+
+const ANNOTATION = { owner: "atex.owner", renewed: "atex.renewed" } as const;
+
+/** Seconds after which an owner that was not renewed may be taken for dead, twice over. */
+const DURATION = 120;
+
+/** An object that owns pods: when it goes, they go. */
+export interface PodOwner {
+  readonly kind: "Lease" | "ConfigMap";
+  readonly name: string;
+  /** As `metadata.ownerReferences` wants it. */
+  readonly reference: Readonly<Record<string, string>>;
+}
+
+const created = z.object({ metadata: z.object({ uid: z.string() }) });
+
+const API: Readonly<Record<PodOwner["kind"], string>> = {
+  Lease: "coordination.k8s.io/v1",
+  ConfigMap: "v1",
+};
+
+/** Now, as leases have it. */
+function microTime(): string {
+  return new Date().toISOString().replace("Z", "000Z");
+}
+
+function manifest(kind: PodOwner["kind"], name: string, run: Run): unknown {
+  const now = microTime();
+  const lease = kind === "Lease";
+  return {
+    apiVersion: API[kind],
+    kind,
+    metadata: {
+      name,
+      labels: { [LABEL.by]: "atex", [LABEL.run]: run.id },
+      annotations: {
+        [ANNOTATION.owner]: formatOwner(run.owner),
+        ...(!lease && { [ANNOTATION.renewed]: now }),
+      },
+    },
+    ...(lease && {
+      spec: {
+        holderIdentity: `${run.owner.hostname}/${run.id}`,
+        leaseDurationSeconds: DURATION,
+        renewTime: now,
+      },
+    }),
+  };
+}
+
+/** Makes a Lease, or a ConfigMap where leases are forbidden. */
+export async function createOwner(
+  kubectl: Kubectl,
+  run: Run,
+  signal: AbortSignal,
+): Promise<PodOwner> {
+  const name = `atex-${run.id}-${nextNumber()}`;
+  for (const kind of ["Lease", "ConfigMap"] as const) {
+    const { code, stdout, said } = await kubectl.output(
+      ["create", "--filename=-", "--output=json"],
+      {
+        signal,
+        stdin: JSON.stringify(manifest(kind, name, run)),
+        patience: 5000,
+      },
+    );
+    if (code === 0) {
+      const { metadata: { uid } } = created.parse(JSON.parse(stdout));
+      const reference = { apiVersion: API[kind], kind, name, uid };
+      return { kind, name, reference };
+    }
+    if (kind === "ConfigMap" || !isForbidden(said)) {
+      throw new ProvisionError(
+        `Cannot make an owner for pods: ${said || `exit code ${code}`}`,
+        { fatal: true },
+      );
+    }
+  }
+  throw new Error("unreachable");
+}
+
+/** Removes an owner; its pods follow. */
+export async function deleteOwner(
+  kubectl: Kubectl,
+  { kind, name }: Pick<PodOwner, "kind" | "name">,
+  signal?: AbortSignal,
+): Promise<void> {
+  await kubectl.run(`Cannot delete the ${kind} "${name}"`, [
+    ...["delete", kind, name, "--cascade=background", "--wait=false"],
+    "--ignore-not-found",
+  ], signal && { signal });
+}
+
+/** How often an owner says that it is alive, and when it is said that it cannot. */
+export interface Renewal {
+  /** Milliseconds. */
+  readonly interval: number;
+  /** Milliseconds of failing after which `onTrouble` is told. */
+  readonly patience: number;
+  readonly onTrouble: (error: Error) => void;
+}
+
+/** Says again and again that the owner is alive, until the signal. */
+export async function keepRenewing(
+  kubectl: Kubectl,
+  { kind, name }: PodOwner,
+  { interval, patience, onTrouble }: Renewal,
+  signal: AbortSignal,
+): Promise<void> {
+  let since = performance.now();
+  for (;;) {
+    await delay(interval, { signal, persistent: false }).catch(() => {});
+    if (signal.aborted) return;
+    const now = microTime();
+    const patch = kind === "Lease"
+      ? { spec: { renewTime: now } }
+      : { metadata: { annotations: { [ANNOTATION.renewed]: now } } };
+    try {
+      await kubectl.run(`Cannot renew the ${kind} "${name}"`, [
+        ...["patch", kind, name, "--type=merge"],
+        `--patch=${JSON.stringify(patch)}`,
+      ], { signal });
+      since = performance.now();
+    } catch (error) {
+      if (signal.aborted) return;
+      if (performance.now() - since < patience) continue;
+      onTrouble(error as Error);
+      since = performance.now(); // told once in a while
+    }
+  }
+}
+
+const owners = z.object({
+  items: z.array(z.object({
+    kind: z.enum(["Lease", "ConfigMap"]),
+    metadata: z.object({
+      name: z.string(),
+      labels: z.record(z.string(), z.string()).nullish(),
+      annotations: z.record(z.string(), z.string()).nullish(),
+    }),
+    spec: z.object({
+      renewTime: z.string().nullish(),
+      leaseDurationSeconds: z.number().nullish(),
+    }).nullish(),
+  })),
+});
+
+export interface ReapOptions {
+  signal?: AbortSignal;
+  /**
+   * Only tells what would be removed.
+   *
+   * @default {false}
+   */
+  dryRun?: boolean;
+  /** Told of each that was removed. */
+  onReaped: (found: { name: string; owner: string }) => void;
+}
+
+/**
+ * Removes the owners of scripts that died: of this machine if we know that they
+ * did, of others if they were not renewed for too long.
+ */
+export async function reapOwners(
+  kubectl: Kubectl,
+  me: Run,
+  { signal, dryRun = false, onReaped }: ReapOptions,
+): Promise<void> {
+  const facts = factsOf(me.directory);
+  for (const kind of ["Lease", "ConfigMap"] as const) {
+    const { code, stdout, said } = await kubectl.output([
+      ...["get", kind, `--selector=${LABEL.by}=atex`, "--output=json"],
+    ], signal && { signal });
+    if (code !== 0 && isForbidden(said)) continue;
+    if (code !== 0) throw new ProvisionError(`Cannot list owners: ${said}`);
+    for (const { metadata, spec } of owners.parse(JSON.parse(stdout)).items) {
+      const { name, labels, annotations } = metadata;
+      const { [LABEL.run]: run } = labels ?? {};
+      const { [ANNOTATION.owner]: owner = "", [ANNOTATION.renewed]: renewed } =
+        annotations ?? {};
+      if (run === undefined || run === me.id || !name.startsWith("atex-")) {
+        continue;
+      }
+      const seconds = spec?.leaseDurationSeconds ?? DURATION;
+      const last = Date.parse(spec?.renewTime ?? renewed ?? "");
+      const silent = Date.now() - last > 2000 * seconds;
+      const here = parseOwner(owner)?.machine === me.owner.machine;
+      const dead = here
+        ? await isAbandoned({ run, owner }, me.owner, facts)
+        : silent;
+      if (!dead) continue;
+      if (!dryRun) await deleteOwner(kubectl, { kind, name }, signal);
+      onReaped({ name, owner });
+    }
+  }
+}

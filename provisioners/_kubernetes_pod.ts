@@ -1,0 +1,98 @@
+import { z } from "zod";
+
+const condition = z.object({
+  type: z.string(),
+  status: z.string(),
+  message: z.string().nullish(),
+});
+
+const waiting = z.object({
+  reason: z.string().nullish(),
+  message: z.string().nullish(),
+});
+
+const containerStatus = z.object({
+  name: z.string(),
+  state: z.object({ waiting: waiting.nullish() }).nullish(),
+});
+
+/** What we look at of a pod. */
+export const podSchema = z.object({
+  metadata: z.object({
+    name: z.string(),
+    uid: z.string().nullish(),
+    deletionTimestamp: z.string().nullish(),
+  }),
+  spec: z.object({ nodeName: z.string().nullish() }).nullish(),
+  status: z.object({
+    phase: z.string().nullish(),
+    reason: z.string().nullish(),
+    message: z.string().nullish(),
+    conditions: z.array(condition).nullish(),
+    containerStatuses: z.array(containerStatus).nullish(),
+  }).nullish(),
+});
+
+export type Pod = z.infer<typeof podSchema>;
+
+/** What a pod is up to. */
+export type PodState =
+  | { readonly is: "ready" }
+  /** It will never be. */
+  | { readonly is: "failed"; readonly why: string; readonly fatal: boolean }
+  /** It will not be if this goes on. */
+  | { readonly is: "troubled"; readonly why: string }
+  | { readonly is: "unscheduled"; readonly why: string }
+  | { readonly is: "coming" };
+
+const HOPELESS = new Set(["InvalidImageName", "CreateContainerConfigError"]);
+const TROUBLE = new Set([
+  "ErrImagePull",
+  "ImagePullBackOff",
+  "CreateContainerError",
+]);
+
+/** What the status of a pod says. */
+export function judgePod({ metadata, status }: Pod, main: string): PodState {
+  const { phase, conditions, containerStatuses, reason, message } = status ??
+    {};
+  if (metadata.deletionTimestamp) {
+    return { is: "failed", why: "it is being deleted", fatal: false };
+  }
+  if (phase === "Failed" || phase === "Succeeded") {
+    const why = words(`it is in phase "${phase}"`, reason, message);
+    return { is: "failed", why, fatal: false };
+  }
+  const wait = containerStatuses?.find(({ name }) => name === main)?.state
+    ?.waiting;
+  if (wait?.reason && HOPELESS.has(wait.reason)) {
+    const why = words(wait.reason, wait.message);
+    return { is: "failed", why, fatal: wait.reason === "InvalidImageName" };
+  }
+  if (wait?.reason && TROUBLE.has(wait.reason)) {
+    return { is: "troubled", why: words(wait.reason, wait.message) };
+  }
+  const of = (type: string) =>
+    conditions?.find((condition) => condition.type === type);
+  if (of("Ready")?.status === "True") return { is: "ready" };
+  const scheduled = of("PodScheduled");
+  if (scheduled?.status !== "True") {
+    const why = scheduled?.message ?? "nothing is said about it";
+    return { is: "unscheduled", why };
+  }
+  return { is: "coming" };
+}
+
+/** Why a pod that was ready is lost, if it is. */
+export function lossOf({ metadata, status }: Pod): string | undefined {
+  const { phase, reason, message } = status ?? {};
+  const more = [reason, message];
+  if (phase && phase !== "Running") {
+    return words(`it is in phase "${phase}"`, ...more);
+  }
+  if (metadata.deletionTimestamp) return words("it is being deleted", ...more);
+}
+
+function words(...parts: (string | null | undefined)[]): string {
+  return parts.filter((part) => part).join(": ");
+}

@@ -1,0 +1,167 @@
+import { delay } from "@std/async/delay";
+import { z } from "zod";
+import { startLocal } from "../connections/process.ts";
+import type { Kubectl } from "./_kubernetes_cli.ts";
+import { type Pod, podSchema } from "./_kubernetes_pod.ts";
+
+const event = z.object({ type: z.string(), object: z.unknown() });
+const list = z.object({ items: z.array(podSchema) });
+
+const SHORTEST_PAUSE = 100;
+const LONGEST_PAUSE = 30_000;
+/** A watch that lasted as many milliseconds was ended by the server as usual. */
+const USUAL = 10_000;
+
+/** One pod, as the watch sees it. */
+export class WatchedPod {
+  readonly #gone = Promise.withResolvers<void>();
+  #changed = Promise.withResolvers<void>();
+  /** What was last seen; `undefined` before it exists. */
+  pod?: Pod;
+  isGone = false;
+
+  constructor(readonly name: string) {}
+
+  /** Resolves when it does not exist any more. */
+  get gone(): Promise<void> {
+    return this.#gone.promise;
+  }
+
+  /** Resolves at the next change, of which there may be many at once. */
+  get changed(): Promise<void> {
+    return this.#changed.promise;
+  }
+
+  set(pod: Pod): void {
+    this.pod = pod;
+    this.#notify();
+  }
+
+  vanish(): void {
+    this.isGone = true;
+    this.#gone.resolve();
+    this.#notify();
+  }
+
+  #notify(): void {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
+  }
+}
+
+/** Follows all pods with a label, by one process. */
+export class PodWatch implements AsyncDisposable {
+  readonly #kubectl: Kubectl;
+  readonly #selector: string;
+  readonly #onTrouble: (error: Error) => void;
+  readonly #pods = new Map<string, WatchedPod>();
+  readonly #abort = new AbortController();
+  readonly #done: Promise<void>;
+
+  constructor(
+    kubectl: Kubectl,
+    selector: string,
+    onTrouble: (error: Error) => void,
+  ) {
+    this.#kubectl = kubectl;
+    this.#selector = selector;
+    this.#onTrouble = onTrouble;
+    this.#done = this.#follow();
+  }
+
+  /** Follows a pod, also one that is still to be made. */
+  follow(name: string): WatchedPod {
+    const watched = new WatchedPod(name);
+    this.#pods.set(name, watched);
+    return watched;
+  }
+
+  /** Forgets a pod. */
+  forget(name: string): void {
+    this.#pods.delete(name);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#abort.abort();
+    await this.#done;
+  }
+
+  async #follow(): Promise<void> {
+    const { signal } = this.#abort;
+    let pause = SHORTEST_PAUSE;
+    while (!signal.aborted) {
+      const begin = performance.now();
+      const said = await this.#listen().catch((error) => error.message);
+      if (signal.aborted) return;
+      if (performance.now() - begin > USUAL) pause = SHORTEST_PAUSE;
+      else if (said) {
+        this.#onTrouble(
+          new Error(`Cannot watch pods for ${pause / 1000} s: ${said}`),
+        );
+      }
+      await delay(pause, { signal, persistent: false }).catch(() => {});
+      pause = Math.min(pause * 2, LONGEST_PAUSE);
+      if (!signal.aborted) await this.#compare();
+    }
+  }
+
+  /** Until the server ends it. Gives what `kubectl` complained about. */
+  async #listen(): Promise<string> {
+    await using process = startLocal({
+      argv: [
+        ...this.#kubectl.argv,
+        ...["get", "pods", `--selector=${this.#selector}`, "--watch"],
+        ...["--output-watch-events", "--output=json"],
+      ],
+    }, {
+      stdout: "piped",
+      stderr: "piped",
+      signal: this.#abort.signal,
+      grace: 1000,
+    });
+    const complaints = new Response(process.stderr).text();
+    let rest = "";
+    for await (
+      const text of process.stdout.pipeThrough(new TextDecoderStream())
+    ) {
+      const lines = (rest + text).split("\n");
+      rest = lines.pop()!;
+      for (const line of lines) this.#take(line);
+    }
+    return (await complaints).trim().split("\n").at(-1)!;
+  }
+
+  #take(line: string): void {
+    if (line.trim() === "") return;
+    const { type, object } = event.parse(JSON.parse(line));
+    const pod = podSchema.safeParse(object);
+    if (!pod.success) return; // a bookmark, or an error that ends the watch
+    const watched = this.#pods.get(pod.data.metadata.name);
+    if (type === "DELETED") watched?.vanish();
+    else watched?.set(pod.data);
+  }
+
+  /** What changed while nobody watched. */
+  async #compare(): Promise<void> {
+    const before = [...this.#pods.values()].filter(({ pod }) => pod);
+    if (before.length === 0) return;
+    try {
+      const text = await this.#kubectl.run("Cannot list pods", [
+        ...["get", "pods", `--selector=${this.#selector}`, "--output=json"],
+      ], { signal: this.#abort.signal });
+      const pods = new Map(
+        list.parse(JSON.parse(text)).items.map((pod) => [
+          pod.metadata.name,
+          pod,
+        ]),
+      );
+      for (const watched of before) {
+        const pod = pods.get(watched.name);
+        if (pod) watched.set(pod);
+        else watched.vanish();
+      }
+    } catch (error) {
+      if (!this.#abort.signal.aborted) this.#onTrouble(error as Error);
+    }
+  }
+}

@@ -1,0 +1,379 @@
+/**
+ * Lends pods of a Kubernetes cluster, by `kubectl` and nothing else.
+ *
+ * All pods of a provisioner are owned by one Lease (or ConfigMap, where leases
+ * are forbidden), which is renewed while the script lives: when it is deleted,
+ * by the script or by a later one that finds it was not renewed, the cluster
+ * deletes the pods. In any case they end after `maxLifetime`.
+ *
+ * Needs `kubectl`, the permissions to run programs, to read the environment,
+ * `/proc`, and the directory of run files, and to write there (`--allow-run`,
+ * `--allow-env`, `--allow-read`, `--allow-write`, `--allow-sys`), and in the
+ * namespace the rights to `create`, `get`, `list`, `watch` and `delete` pods,
+ * to `create` `pods/exec`, and to `create`, `get`, `list`, `patch` and `delete`
+ * leases.
+ *
+ * @example Run something in a pod
+ * ```ts no-run
+ * import { KubernetesProvisioner } from "jsr:@atex/atex/provisioners/kubernetes";
+ * import { run } from "jsr:@atex/atex/connections/process";
+ *
+ * await using pool = await new KubernetesProvisioner({
+ *   image: "registry.fedoraproject.org/fedora:42",
+ *   namespace: "ci",
+ * }).start();
+ * pool.provision();
+ * await using remote = await pool.getRemote();
+ * console.log(await run(remote, ["cat", "/etc/os-release"]));
+ * ```
+ *
+ * @example Pods with all that a manifest can say
+ * ```ts no-run
+ * import { KubernetesProvisioner } from "jsr:@atex/atex/provisioners/kubernetes";
+ *
+ * await using pool = new KubernetesProvisioner({
+ *   template: {
+ *     spec: {
+ *       nodeSelector: { "kubernetes.io/arch": "arm64" },
+ *       containers: [{
+ *         name: "main",
+ *         image: "fedora:42",
+ *         securityContext: { privileged: true },
+ *       }],
+ *     },
+ *   },
+ *   resources: { requests: { cpu: "2", memory: "4Gi" } },
+ * });
+ * ```
+ *
+ * @module
+ */
+import type { Semaphore } from "@std/async/unstable-semaphore";
+import type { SignalOptions } from "../connections/connection.ts";
+import { guard } from "./_guard.ts";
+import { KubernetesBackend, type PodTemplate } from "./_kubernetes_backend.ts";
+import { Pool } from "./_pool.ts";
+import type { EventOptions } from "./events.ts";
+import type { Provisioner, Remote } from "./provisioner.ts";
+
+/** What a container needs of the cluster, as in a manifest. */
+export interface KubernetesResources {
+  /** What has to be there: `{ cpu: "500m", memory: "1Gi" }`. */
+  requests?: Readonly<Record<string, string>>;
+  /** What it may not exceed. */
+  limits?: Readonly<Record<string, string>>;
+}
+
+/** A manifest of a pod, without what the provisioner says itself. */
+export interface KubernetesPodTemplate {
+  /** Labels and annotations. */
+  metadata?: {
+    /** Labels of the pod. */
+    labels?: Readonly<Record<string, string>>;
+    /** Annotations of the pod. */
+    annotations?: Readonly<Record<string, string>>;
+  };
+  /** The specification; commands run in the container "main", or the only one. */
+  spec: {
+    /** Containers of the pod. */
+    containers: readonly Readonly<Record<string, unknown>>[];
+    /** Whatever else Kubernetes knows. */
+    [key: string]: unknown;
+  };
+}
+
+/** Options of {@linkcode KubernetesProvisioner}. Times are in milliseconds. */
+export interface KubernetesProvisionerOptions extends EventOptions {
+  /**
+   * The image of the container, by the name that the cluster pulls it by.
+   *
+   * @default that of the template
+   */
+  image?: string;
+  /**
+   * What pods are made of. What it says wins, except for `image`, `command` and
+   * `resources` where these are given.
+   *
+   * @default a container named "main"
+   */
+  template?: KubernetesPodTemplate;
+  /**
+   * Where pods are made.
+   *
+   * @default that of the context
+   */
+  namespace?: string;
+  /**
+   * Which context of the configuration to use.
+   *
+   * @default the current one
+   */
+  context?: string;
+  /**
+   * File with the configuration of `kubectl`.
+   *
+   * @default that of `kubectl`
+   */
+  kubeconfig?: string;
+  /**
+   * What keeps the container alive.
+   *
+   * @default {["sleep", "infinity"]}, or that of the template
+   */
+  command?: readonly string[];
+  /**
+   * What the container needs.
+   *
+   * @default that of the template
+   */
+  resources?: KubernetesResources;
+  /**
+   * Most pods at one moment.
+   *
+   * @default {20}
+   */
+  maxRemotes?: number;
+  /**
+   * For which the cluster may have no place for a pod.
+   *
+   * @default {900_000} a quarter of an hour
+   */
+  scheduleTimeout?: number;
+  /**
+   * For which the image of a pod may fail to be pulled, or its container to be
+   * made.
+   *
+   * @default {60_000}
+   */
+  troubleTimeout?: number;
+  /**
+   * In which a pod has to be ready.
+   *
+   * @default {900_000} a quarter of an hour
+   */
+  reserveTimeout?: number;
+  /**
+   * In which a pod has to be gone when it is given back.
+   *
+   * @default {60_000}
+   */
+  deleteTimeout?: number;
+  /**
+   * In which a `kubectl` command has to end that does not watch pods or run
+   * something in them.
+   *
+   * @default {30_000}
+   */
+  commandTimeout?: number;
+  /**
+   * Between two renewals of what owns the pods. Scripts on other machines take
+   * it for abandoned after four minutes without one.
+   *
+   * @default {40_000}
+   */
+  renewInterval?: number;
+  /**
+   * After which the cluster ends a pod in any case; `Infinity` for no limit.
+   *
+   * @default {86_400_000} a day
+   */
+  maxLifetime?: number;
+  /**
+   * The `kubectl` program, with arguments that come before all others.
+   *
+   * @default {["kubectl"]}
+   */
+  kubectl?: readonly string[];
+  /**
+   * Shared by several provisioners, it bounds what they lend together.
+   *
+   * @default nothing is shared
+   */
+  limit?: Semaphore;
+}
+
+/** Milliseconds of failing renewals after which there is a warning. */
+const RENEW_PATIENCE = 120_000;
+
+/**
+ * Lends pods.
+ *
+ * The attributes of a system are `image`, `pod` (its name) and `node`. Pods do
+ * not reboot.
+ */
+export class KubernetesProvisioner implements Provisioner {
+  /** `kubernetes:` and the image */
+  readonly name: string;
+  /** Most pods at one moment. */
+  readonly maxRemotes: number;
+  readonly #pool: Pool;
+
+  /**
+   * Stores the options.
+   *
+   * @throws {TypeError} if there is no image, `command` or `kubectl` is empty, or it is not clear in which container of `template` commands run
+   * @throws {RangeError} if a number is out of range
+   */
+  constructor(options: KubernetesProvisionerOptions) {
+    const {
+      namespace,
+      context,
+      kubeconfig,
+      maxRemotes = 20,
+      scheduleTimeout = 900_000,
+      troubleTimeout = 60_000,
+      reserveTimeout = 900_000,
+      deleteTimeout = 60_000,
+      commandTimeout = 30_000,
+      renewInterval = 40_000,
+      maxLifetime = 86_400_000,
+      kubectl = ["kubectl"],
+      limit,
+      onEvent,
+    } = options;
+    const times = {
+      scheduleTimeout,
+      troubleTimeout,
+      reserveTimeout,
+      deleteTimeout,
+      commandTimeout,
+      renewInterval,
+    };
+    for (const [name, ms] of Object.entries({ ...times, maxLifetime })) {
+      if (!(ms > 0) || ms === Infinity && /^(command|renew)/.test(name)) {
+        throw new RangeError(
+          `Cannot use ${ms} as "${name}": it must be a positive number of milliseconds`,
+        );
+      }
+    }
+    if (kubectl.length === 0) {
+      throw new TypeError(
+        'Cannot lend pods: "kubectl" must name a program',
+      );
+    }
+    const { template, container, image } = podTemplate(options, maxLifetime);
+    this.name = `kubernetes:${image}`;
+    this.maxRemotes = maxRemotes;
+    this.#pool = new Pool({
+      name: this.name,
+      maxRemotes,
+      limit,
+      onEvent,
+      backend: new KubernetesBackend({
+        template,
+        container,
+        image,
+        ...(namespace !== undefined && { namespace }),
+        ...(context !== undefined && { context }),
+        ...(kubeconfig !== undefined && { kubeconfig }),
+        kubectl: [...kubectl],
+        ...times,
+        renewPatience: RENEW_PATIENCE,
+      }, guard(onEvent)),
+    });
+  }
+
+  /**
+   * Tries whether the cluster answers, makes what owns the pods, and deletes
+   * what scripts left behind that did not get to it (for which it waits at most
+   * 5 s).
+   *
+   * @throws {ProvisionError} if `kubectl` is missing, or the cluster does not answer or does not let us
+   */
+  async start(options?: SignalOptions): Promise<this> {
+    await this.#pool.start(options);
+    return this;
+  }
+
+  /**
+   * Asks for more pods: `count`, or 1. Never waits.
+   *
+   * @throws {RangeError} if `count` is neither a positive integer nor `Infinity`, or if it and `maxRemotes` are both `Infinity`
+   * @throws {ProvisionerStoppedError} before `start()` and after `stop()`
+   */
+  provision(count?: number): void {
+    this.#pool.provision(count);
+  }
+
+  /**
+   * Waits for the next pod in which commands can be run.
+   *
+   * @throws {ProvisionError} if one could not be had; `fatal` if the manifest or the name of the image is at fault
+   * @throws {ProvisionerStoppedError} if `stop()` was called
+   */
+  getRemote(options?: SignalOptions): Promise<Remote> {
+    return this.#pool.getRemote(options);
+  }
+
+  /** Drops what was asked for and has not begun. */
+  clear(): void {
+    this.#pool.clear();
+  }
+
+  /**
+   * Ends what is being made and deletes all pods.
+   *
+   * @throws {AggregateError} if something could not be deleted
+   */
+  stop(): Promise<void> {
+    return this.#pool.stop();
+  }
+
+  /** Stops; failures are events only. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop().catch(() => {});
+  }
+}
+
+/** The template with what was given beside it, and which container counts. */
+function podTemplate(
+  options: KubernetesProvisionerOptions,
+  maxLifetime: number,
+): { template: PodTemplate; container: string; image: string } {
+  const { template, resources, command } = options;
+  const containers = template?.spec.containers ?? [{ name: "main" }];
+  const main = containers.find(({ name }) => name === "main") ??
+    (containers.length === 1 ? containers[0] : undefined);
+  if (!main) {
+    throw new TypeError(
+      'Cannot lend pods: one of the containers in "template" has to be named "main"',
+    );
+  }
+  const { name: container = "main", image: usual } = main;
+  const image = options.image ?? usual;
+  if (typeof image !== "string" || image === "") {
+    throw new TypeError(
+      'Cannot lend pods: "image" must be the name of an image',
+    );
+  }
+  if (command?.length === 0) {
+    throw new TypeError(
+      'Cannot lend pods: "command" must be what keeps a container alive',
+    );
+  }
+  const used = {
+    command: ["sleep", "infinity"],
+    ...main,
+    name: container,
+    image,
+    ...(command && { command: [...command] }),
+    ...(resources && { resources }),
+  };
+  return {
+    container: String(container),
+    image,
+    template: {
+      ...(template?.metadata && { metadata: template.metadata }),
+      spec: {
+        restartPolicy: "Never",
+        terminationGracePeriodSeconds: 1,
+        automountServiceAccountToken: false,
+        enableServiceLinks: false,
+        ...(maxLifetime !== Infinity &&
+          { activeDeadlineSeconds: Math.ceil(maxLifetime / 1000) }),
+        ...template?.spec,
+        containers: containers.map((one) => one === main ? used : one),
+      },
+    },
+  };
+}

@@ -1,0 +1,461 @@
+/** KubernetesProvisioner with the real kubectl, and an API server of ours. */
+import assert from "node:assert/strict";
+import { run } from "../../connections/process.ts";
+import { FmfExecutor } from "../../executors/fmf/mod.ts";
+import { formatOwner, holdRun } from "../../provisioners/_run.ts";
+import type { ProvisionerEvent } from "../../provisioners/events.ts";
+import {
+  KubernetesProvisioner,
+  type KubernetesProvisionerOptions,
+} from "../../provisioners/kubernetes.ts";
+import type { ProvisionError } from "../../provisioners/provisioner.ts";
+import {
+  cannotRun,
+  kubectlMissing,
+  KubernetesServer,
+  type Pod,
+  refuse,
+} from "../_kubernetes.ts";
+import { rejected } from "../_thrown.ts";
+import { processesWith, until } from "../_wait.ts";
+
+const ignore = cannotRun(
+  "integration/provisioner_kubernetes",
+  kubectlMissing(),
+);
+
+function poolOn(
+  server: KubernetesServer,
+  options: Partial<KubernetesProvisionerOptions> = {},
+): KubernetesProvisioner {
+  return new KubernetesProvisioner({
+    image: "fedora:42",
+    ...server.options,
+    ...options,
+  });
+}
+
+/** A test with a server, after which no kubectl and no object is left. */
+function test(
+  name: string,
+  fn: (server: KubernetesServer, events: ProvisionerEvent[]) => Promise<void>,
+): void {
+  Deno.test({
+    name,
+    ignore,
+    fn: async () => {
+      await using server = await KubernetesServer.start();
+      await fn(server, []);
+      assert.deepEqual([...server.leases.keys()], []);
+      assert.deepEqual([...server.configMaps.keys()], []);
+      assert.deepEqual([...server.pods.keys()], []);
+      assert.deepEqual(
+        await processesWith(`--kubeconfig=${server.kubeconfig}`),
+        [],
+      );
+    },
+  });
+}
+
+test("a pod is lent, runs fmf tests, and is gone when it is given back", async (server) => {
+  await using pool = await poolOn(server, {
+    resources: { requests: { cpu: "1" } },
+  }).start();
+  pool.provision(1);
+  const remote = await pool.getRemote();
+  const [pod] = server.pods.values();
+  const [lease] = server.leases.values();
+  assert.match(remote.id, /^kubernetes:\d+$/);
+  assert.deepEqual(remote.attributes, {
+    image: "fedora:42",
+    pod: pod.metadata.name,
+  });
+  assert.deepEqual([remote.reusable, remote.canReboot], [false, false]);
+  assert.match(pod.metadata.name, /^atex-[a-z0-9]{10}-\d+$/);
+  assert.deepEqual(pod.metadata.ownerReferences, [{
+    apiVersion: "coordination.k8s.io/v1",
+    kind: "Lease",
+    name: lease.metadata.name,
+    uid: lease.metadata.uid,
+  }]);
+  assert.deepEqual(pod.spec, {
+    restartPolicy: "Never",
+    terminationGracePeriodSeconds: 1,
+    automountServiceAccountToken: false,
+    enableServiceLinks: false,
+    activeDeadlineSeconds: 86400,
+    containers: [{
+      name: "main",
+      image: "fedora:42",
+      command: ["sleep", "infinity"],
+      resources: { requests: { cpu: "1" } },
+    }],
+  });
+  assert.equal(lease.spec.leaseDurationSeconds, 120);
+
+  const root = await Deno.makeTempDir({ prefix: "atex-test-" });
+  await using executor = await new FmfExecutor(remote, {
+    tests: {
+      plan: {},
+      root,
+      data: new Map([["/hello", { test: "echo hello; exit 7" }]]),
+      sources: new Map([["/hello", ""]]),
+    },
+  }).start();
+  await Deno.mkdir(`${root}/artifacts`);
+  assert.equal(await executor.runTest("/hello", `${root}/artifacts`), 7);
+  await executor.stop();
+  await Deno.remove(root, { recursive: true });
+  await remote.release();
+  assert.deepEqual([...server.pods.keys()], []);
+});
+
+test("as many pods as maxRemotes allows, all gone after stop()", async (server) => {
+  const pool = await poolOn(server, { maxRemotes: 3 }).start();
+  pool.provision(Infinity);
+  const remotes = [await pool.getRemote(), await pool.getRemote()];
+  assert.equal(await run(remotes[0], ["echo", "x"]), "x\n");
+  await remotes[0].release();
+  await pool.getRemote();
+  await pool.stop();
+  assert.ok(server.most <= 3);
+});
+
+test("a template is used, with what the provisioner adds", async (server) => {
+  await using pool = await poolOn(server, {
+    image: undefined,
+    maxLifetime: Infinity,
+    template: {
+      metadata: { labels: { team: "a" }, annotations: { note: "b" } },
+      spec: {
+        restartPolicy: "Always",
+        containers: [
+          { name: "side", image: "proxy" },
+          { name: "main", image: "own", command: ["init"] },
+        ],
+      },
+    },
+  }).start();
+  assert.equal(pool.name, "kubernetes:own");
+  pool.provision();
+  await pool.getRemote();
+  const [{ metadata, spec }] = server.pods.values();
+  assert.equal(metadata.labels.team, "a");
+  assert.equal(metadata.labels["app.kubernetes.io/managed-by"], "atex");
+  assert.deepEqual(metadata.annotations, { note: "b" });
+  assert.equal(spec.restartPolicy, "Always");
+  assert.equal("activeDeadlineSeconds" in spec, false);
+  assert.deepEqual(spec.containers, [
+    { name: "side", image: "proxy" },
+    { command: ["init"], name: "main", image: "own" },
+  ]);
+});
+
+const waiting = (reason: string, message: string) => ({
+  phase: "Pending",
+  conditions: [{ type: "PodScheduled", status: "True" }],
+  containerStatuses: [{
+    name: "main",
+    state: { waiting: { reason, message } },
+  }],
+});
+
+const failures: [string, unknown, RegExp, boolean][] = [
+  [
+    "a name that is none",
+    waiting("InvalidImageName", "no such name"),
+    /: InvalidImageName: no such name$/,
+    true,
+  ],
+  [
+    "a missing secret",
+    waiting("CreateContainerConfigError", "secret x"),
+    /: CreateContainerConfigError: secret x$/,
+    false,
+  ],
+  [
+    "an image that cannot be pulled",
+    waiting("ErrImagePull", "denied"),
+    /: ErrImagePull: denied$/,
+    false,
+  ],
+  [
+    "a command that ended",
+    { phase: "Succeeded" },
+    /: it is in phase "Succeeded"$/,
+    false,
+  ],
+  [
+    "an eviction",
+    { phase: "Failed", reason: "Evicted", message: "disk" },
+    /: it is in phase "Failed": Evicted: disk$/,
+    false,
+  ],
+  [
+    "no place",
+    {
+      phase: "Pending",
+      conditions: [{
+        type: "PodScheduled",
+        status: "False",
+        message: "0/3 nodes",
+      }],
+    },
+    /it is not ready after 0 s, it was not scheduled: 0\/3 nodes$/,
+    false,
+  ],
+  [
+    "silence",
+    {
+      phase: "Pending",
+      conditions: [{ type: "PodScheduled", status: "True" }],
+    },
+    /it is not ready after 1 s$/,
+    false,
+  ],
+];
+
+for (const [name, status, message, fatal] of failures) {
+  test(`a pod fails early because of ${name}`, async (server) => {
+    server.onCreate = (pod) =>
+      server.later(5, () => server.update(pod, status));
+    await using pool = await poolOn(server, {
+      scheduleTimeout: 300,
+      troubleTimeout: 300,
+      reserveTimeout: 1000,
+    }).start();
+    pool.provision();
+    const error = await rejected(pool.getRemote(), Error, "Cannot use the pod");
+    assert.match(error.message, message);
+    assert.equal((error as ProvisionError).fatal, fatal);
+  });
+}
+
+test("trouble that passes is no failure", async (server) => {
+  server.onCreate = (pod) => {
+    const steps = ["ErrImagePull", "ImagePullBackOff", "ErrImagePull"];
+    steps.forEach((reason, index) =>
+      server.later(20 * index, () => server.update(pod, waiting(reason, "x")))
+    );
+    server.later(200, () => server.ready(pod));
+  };
+  await using pool = await poolOn(server).start();
+  pool.provision();
+  await run(await pool.getRemote(), ["true"]);
+});
+
+test("what the cluster refuses is fatal if the pod itself is wrong", async (server) => {
+  const refused = [
+    [403, "Forbidden", "exceeded quota: pods", false],
+    [422, "Invalid", 'Pod "x" is invalid: spec', true],
+    [400, "BadRequest", 'unknown field "spec.x"', true],
+    [401, "Unauthorized", "Unauthorized", true],
+  ] as const;
+  for (const [code, reason, text, fatal] of refused) {
+    await using pool = await poolOn(server).start();
+    server.fail("POST", "/pods", refuse(code, reason, text));
+    pool.provision();
+    const error = await rejected(
+      pool.getRemote(),
+      Error,
+      "Cannot make the pod",
+    );
+    assert.equal((error as ProvisionError).fatal, fatal, error.message);
+    await pool.stop();
+  }
+});
+
+test("start() says what is wrong with kubectl or the cluster", async (server) => {
+  await assert.rejects(
+    poolOn(server, { kubectl: ["no-such-kubectl"] }).start(),
+    { fatal: true, message: /the program "no-such-kubectl" is not installed/ },
+  );
+  await assert.rejects(
+    poolOn(server, { context: "other" }).start(),
+    {
+      fatal: true,
+      message: /^Cannot use Kubernetes: .*context .*other/,
+    },
+  );
+  server.fail("POST", "/leases", refuse(500, "InternalError", "broken"));
+  await assert.rejects(
+    poolOn(server).start(),
+    { fatal: true, message: /^Cannot make an owner for pods: .*broken/ },
+  );
+});
+
+test("a ConfigMap owns the pods where leases are forbidden", async (server) => {
+  server.fail("GET", "/leases", refuse(403, "Forbidden", "no leases"));
+  server.fail("POST", "/leases", refuse(403, "Forbidden", "no leases"));
+  await using pool = await poolOn(server, { renewInterval: 100 }).start();
+  pool.provision();
+  await pool.getRemote();
+  const [map] = server.configMaps.values();
+  const [pod] = server.pods.values();
+  assert.equal(pod.metadata.ownerReferences[0].kind, "ConfigMap");
+  const first = map.metadata.annotations["atex.renewed"];
+  await until(() => map.metadata.annotations["atex.renewed"] !== first);
+  await pool.stop();
+  assert.equal(server.configMaps.size, 0);
+});
+
+test("the lease is renewed", async (server) => {
+  await using pool = await poolOn(server, { renewInterval: 100 }).start();
+  const [lease] = server.leases.values();
+  const first = lease.spec.renewTime;
+  assert.match(first, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/);
+  server.fail("PATCH", "/leases", refuse(500, "InternalError", "x"));
+  await until(() => lease.spec.renewTime !== first);
+  await pool.stop();
+});
+
+const losses: [string, (server: KubernetesServer, pod: Pod) => void, RegExp][] =
+  [
+    [
+      "deleted",
+      (server, pod) => server.remove("pods", pod.metadata.name),
+      /: it was deleted$/,
+    ],
+    [
+      "evicted",
+      (server, pod) =>
+        server.update(pod, { phase: "Failed", reason: "Evicted" }),
+      /: it is in phase "Failed": Evicted$/,
+    ],
+    [
+      "deleted while nobody watches",
+      (server, pod) => {
+        server.endWatches();
+        server.remove("pods", pod.metadata.name);
+      },
+      /: it was deleted$/,
+    ],
+  ];
+
+for (const [name, lose, message] of losses) {
+  test(`a pod that is ${name} is lost`, async (server) => {
+    await using pool = await poolOn(server).start();
+    pool.provision();
+    const remote = await pool.getRemote();
+    const [pod] = server.pods.values();
+    lose(server, pod);
+    assert.match((await remote.lost).message, message);
+    await remote.release({ reason: "destroyed" });
+  });
+}
+
+test("a watch that ends goes on, and nothing is missed", async (server) => {
+  await using pool = await poolOn(server).start();
+  await until(() => server.watches === 1);
+  server.onCreate = (pod) => {
+    server.endWatches();
+    server.later(5, () => server.ready(pod));
+  };
+  pool.provision();
+  const remote = await pool.getRemote();
+  server.endWatches();
+  await remote.release();
+  assert.equal(server.pods.size, 0);
+});
+
+test("a pod that does not go away keeps its place, and is told", async (server) => {
+  const pool = await poolOn(server, { deleteTimeout: 300, maxRemotes: 1 })
+    .start();
+  pool.provision();
+  const remote = await pool.getRemote();
+  server.deletion = Infinity;
+  const { name } = server.pods.values().next().value!.metadata;
+  await assert.rejects(remote.release(), {
+    message: `Cannot delete the pod "${name}": it is still there after 0.3 s`,
+  });
+  pool.provision();
+  await rejected(pool.getRemote(), Error, "could not be given back");
+  await pool.stop();
+  assert.equal(server.pods.size, 0); // with their owner
+});
+
+test("start() removes what dead scripts own, and no more", async (server) => {
+  await using me = await holdRun();
+  const add = (run: string, owner: string, age: number) => {
+    const { metadata } = server.add("leases", {
+      metadata: {
+        name: `atex-${run}-1`,
+        labels: { "app.kubernetes.io/managed-by": "atex", "atex.run": run },
+        annotations: { "atex.owner": owner },
+      },
+      spec: {
+        leaseDurationSeconds: 120,
+        renewTime: new Date(Date.now() - age * 1000).toISOString(),
+      },
+    });
+    server.add("pods", {
+      metadata: {
+        name: `atex-${run}-2`,
+        ownerReferences: [{ uid: metadata.uid }],
+      },
+      spec: {},
+    });
+  };
+  const dead = formatOwner({ ...me.owner, pid: "1", startTime: "1" });
+  const elsewhere = dead.replace(/[^/]*$/, "other");
+  add("deadhere00", dead, 0);
+  add("deadthere0", elsewhere, 250);
+  add("alivethere", elsewhere, 200);
+  add(me.id, formatOwner(me.owner), 9999);
+  server.add("leases", { metadata: { name: "somebody-elses" }, spec: {} });
+  const events: ProvisionerEvent[] = [];
+  await using pool = await poolOn(server, { onEvent: (e) => events.push(e) })
+    .start();
+  await pool.stop();
+  assert.deepEqual(
+    [...server.leases.keys()].sort(),
+    ["atex-alivethere-1", `atex-${me.id}-1`, "somebody-elses"].sort(),
+  );
+  assert.deepEqual(
+    events.map((event) => event.type === "reaped" && event.name).sort(),
+    ["atex-deadhere00-1", "atex-deadthere0-1"],
+  );
+  assert.equal(server.pods.size, 2);
+  for (const name of [...server.leases.keys()]) server.remove("leases", name);
+});
+
+test("stop() at any moment leaves nothing", async (server) => {
+  for (let round = 0; round < 12; round++) {
+    const pool = poolOn(server, { maxRemotes: 3 });
+    const outcome = pool.start().then(async () => {
+      pool.provision(3);
+      for (;;) await pool.getRemote();
+    }).catch(({ name }) => name);
+    await new Promise((resolve) => setTimeout(resolve, Math.random() * 1200));
+    await pool.stop();
+    assert.equal(await outcome, "ProvisionerStoppedError");
+    await until(() => server.pods.size === 0);
+    assert.equal(server.leases.size, 0);
+  }
+});
+
+Deno.test("KubernetesProvisioner refuses options that cannot be used", () => {
+  const make = (options: KubernetesProvisionerOptions) => () =>
+    new KubernetesProvisioner(options);
+  const two = [{ name: "a" }, { name: "b" }];
+  for (
+    const [options, error] of [
+      [{}, /^TypeError: .*"image" must be the name/],
+      [{ image: "" }, /^TypeError: .*"image"/],
+      [{ image: "x", command: [] }, /^TypeError: .*"command"/],
+      [{ image: "x", kubectl: [] }, /^TypeError: .*"kubectl"/],
+      [
+        { image: "x", template: { spec: { containers: two } } },
+        /^TypeError: .*named "main"/,
+      ],
+      [{ image: "x", maxRemotes: -1 }, /^RangeError: .*"maxRemotes"/],
+      [{ image: "x", maxLifetime: 0 }, /^RangeError: .*"maxLifetime"/],
+      [
+        { image: "x", renewInterval: Infinity },
+        /^RangeError: .*"renewInterval"/,
+      ],
+    ] as const
+  ) assert.throws(make(options), error);
+  const pool = make({ image: "x" })();
+  assert.deepEqual([pool.name, pool.maxRemotes], ["kubernetes:x", 20]);
+});
