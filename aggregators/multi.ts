@@ -95,6 +95,10 @@ const AT_ONCE = 16;
  */
 export class MultiAggregator implements Aggregator {
   readonly #children: readonly Aggregator[];
+  /** How often a test is stored: the least that one of them tells. There if one can tell. */
+  readonly count?: (platform: string, test: string) => number;
+  /** Tests that were ingested since the start. */
+  readonly #seen = new Set<string>();
   readonly #slots = new Semaphore(AT_ONCE);
   readonly #underWay = new UnderWay();
   #started = false;
@@ -110,6 +114,11 @@ export class MultiAggregator implements Aggregator {
       throw new TypeError("Cannot aggregate into nothing: give an aggregator");
     }
     this.#children = [...children];
+    const counting = children.filter(({ count }) => count);
+    if (counting.length > 0) {
+      this.count = (platform, test) =>
+        Math.min(...counting.map((child) => child.count!(platform, test)));
+    }
   }
 
   /** Whether all of them only read. */
@@ -123,6 +132,7 @@ export class MultiAggregator implements Aggregator {
       throw new Error("Cannot start several aggregators twice");
     }
     this.#started = true;
+    this.#seen.clear();
     this.#stopped = undefined;
     const started: Aggregator[] = [];
     try {
@@ -139,7 +149,9 @@ export class MultiAggregator implements Aggregator {
   }
 
   /**
-   * Gives a test to all. Whatever one does, all others get it, too.
+   * Gives a test to all. Whatever one does, all others get it, too. The first time
+   * after the start, those are left out that have it already while others have not:
+   * an earlier process was killed between them.
    *
    * @throws {ChildFailedError} if some did not take it; if the last one that does
    * not only read is among them, the artifacts are as they were
@@ -153,7 +165,20 @@ export class MultiAggregator implements Aggregator {
   ): Promise<Stored | void> {
     return this.#begin(
       { platform, test, artifacts: pathOf(artifacts), info },
-      this.#children,
+      this.#lacking(platform, test),
+    );
+  }
+
+  /** All, but those that took a test from a process that was killed before the others did. */
+  #lacking(platform: string, test: string): readonly Aggregator[] {
+    const key = JSON.stringify([platform, test]);
+    if (!this.#started || !this.count || this.#seen.has(key)) {
+      return this.#children;
+    }
+    this.#seen.add(key);
+    const least = this.count(platform, test);
+    return this.#children.filter((child) =>
+      !child.count || child.count(platform, test) === least
     );
   }
 
