@@ -2,7 +2,7 @@
 import { normalisePath, placeOf, type Result } from "../executors/results.ts";
 import type { Compression } from "./_compression.ts";
 import type { Compressor, Job } from "./_compressor.ts";
-import { copyAttributes } from "./_move.ts";
+import { copyAttributes, lookAt } from "./_move.ts";
 
 /** The longest name that file systems take, in bytes. */
 const LONGEST_NAME = 255;
@@ -107,7 +107,8 @@ export class CompressedTree {
     const kept = new Set<string>();
     for (const name of names) {
       const from = below + name;
-      const info = Deno.lstatSync(`${this.#root}/${from}`);
+      const info = lookAt(directory + name);
+      if (!info) throw unreachable(directory + name);
       const compress = info.isFile && !this.#exclude.has(name) &&
         this.#canRename(name, kept);
       if (!compress) kept.add(name);
@@ -167,6 +168,15 @@ export class CompressedTree {
     const target = join(directory.slice(root.length + 1), name);
     return this.#renamed.has(target) ? aim + this.#suffix : aim;
   }
+}
+
+/** The error for something that was there a moment ago, under a name as far as we can read it. */
+function unreachable(path: string): Deno.errors.NotFound {
+  return new Deno.errors.NotFound(
+    `Cannot compress ${
+      JSON.stringify(path)
+    }: it is gone, or its name is not UTF-8`,
+  );
 }
 
 /** A path as what leads to its last part, and that part. */

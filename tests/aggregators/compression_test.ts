@@ -308,6 +308,26 @@ Deno.test("compression leads links to the new names, but to nothing outside", as
   deepStrictEqual(contents(elsewhere.path), { log: "not of the test" });
 });
 
+Deno.test("compression refuses names that are not UTF-8, and loses nothing", async () => {
+  await using place = new Place();
+  const aggregator = await start(place, { format: "gzip" });
+  const artifacts = place.artifacts([{}], { f: "1" });
+  const list = ["-c", 'cd "$0/files" && LC_ALL=C ls -b', artifacts];
+  const run = (...args: string[]) =>
+    new TextDecoder().decode(
+      new Deno.Command("sh", { args }).outputSync().stdout,
+    );
+  run("-c", 'echo 2 >"$0/files/$(printf "a\\377b")"', artifacts);
+  strictEqual(run(...list), "a\\377b\nf\n");
+  await rejected(
+    aggregator.ingest("p", "/t", artifacts),
+    Deno.errors.NotFound,
+    "its name is not UTF-8",
+  );
+  strictEqual(run(...list), "a\\377b\nf\n");
+  deepStrictEqual(contents(place.files), {});
+});
+
 Deno.test("compression: directories without a file are left out", async () => {
   await using place = new Place();
   const aggregator = await start(place, { format: "gzip" });
