@@ -55,8 +55,12 @@ export function createVariant(
  *
  * Whatever a test leaves running in its session is killed at its end; when
  * the connection is lost, or this program is killed, the system ends the test by
- * itself. A test may restart the system: see `executors/executor` for what it
- * reports and `ATEX_TEST_CONTROL` for how.
+ * itself.
+ *
+ * A test reports by its control channel, the descriptor in `ATEX_TEST_CONTROL`.
+ * To restart the system it writes `disconnect` there, goes on with `noop` until
+ * that fails (with SIGPIPE ignored), and restarts; it is then started again, with
+ * `TMT_REBOOT_COUNT` one higher.
  *
  * Shell tests need not write to that channel themselves, there are commands in
  * their `PATH`: `atex-report-result NAME STATUS [LOG]` for a part of the test,
