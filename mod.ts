@@ -50,6 +50,7 @@ export * from "./provisioners/events.ts";
 export * from "./provisioners/from_string.ts";
 export * from "./provisioners/local.ts";
 export * from "./provisioners/podman.ts";
+export * from "./provisioners/podman_image.ts";
 export * from "./provisioners/systemd.ts";
 export * from "./provisioners/reap.ts";
 export * from "./provisioners/hosts.ts";

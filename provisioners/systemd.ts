@@ -8,7 +8,7 @@
  * outlive the script.
  *
  * Needs podman 4.0 or later, an image with systemd (see
- * [`buildSystemdImage`](./podman_image.ts)), a POSIX `sh`, and in practice
+ * `buildSystemdImage` of `provisioners/podman-image`), a POSIX `sh`, and in practice
  * `deno run -A`.
  *
  * @example A system that reboots

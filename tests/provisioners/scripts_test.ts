@@ -1,4 +1,8 @@
 import assert from "node:assert/strict";
+import {
+  INSTALL_SCRIPT,
+  WRITE_SCRIPT,
+} from "../../provisioners/_image_scripts.ts";
 import { LEASE_SCRIPT } from "../../provisioners/_lease_script.ts";
 import { EVENTS_SCRIPT } from "../../provisioners/_podman_events.ts";
 import { WATCHDOG_SCRIPT } from "../../provisioners/_watchdog.ts";
@@ -7,6 +11,8 @@ import { cannotRun, missingPrograms } from "../_parts.ts";
 for (
   const [name, script] of Object.entries({
     EVENTS_SCRIPT,
+    INSTALL_SCRIPT,
+    WRITE_SCRIPT,
     LEASE_SCRIPT,
     WATCHDOG_SCRIPT,
   })

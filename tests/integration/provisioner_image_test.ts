@@ -1,0 +1,124 @@
+/** Images that are really built. */
+import assert from "node:assert/strict";
+import { getRunId } from "../../provisioners/_run.ts";
+import {
+  buildImage,
+  buildSystemdImage,
+} from "../../provisioners/podman_image.ts";
+import { SystemdProvisioner } from "../../provisioners/systemd.ts";
+import { run } from "../../connections/process.ts";
+import { cannotRun, imageName, podman, podmanMissing } from "../_podman.ts";
+import { until } from "../_wait.ts";
+
+const ignore = cannotRun(
+  "integration/provisioner_image",
+  podmanMissing(["tiny", "debian"]),
+);
+
+/** After an abort a watchdog looks for a while whether anything is left. */
+async function watched(): Promise<boolean> {
+  for await (const { name } of Deno.readDir("/proc")) {
+    const text = await Deno.readTextFile(`/proc/${name}/cmdline`)
+      .catch(() => "");
+    if (text.includes(`atex-${getRunId()}-`)) return true;
+  }
+  return false;
+}
+
+const left = async () => {
+  const names = await podman("ps", "-a", "--format={{.Names}}");
+  return names.split("\n").filter((name) => name.includes(getRunId()));
+};
+
+Deno.test({
+  name:
+    "buildImage() writes files, keeps what the origin runs, and builds once",
+  ignore,
+  fn: async () => {
+    const text = `it's\n"${crypto.randomUUID()}"\n`;
+    const options = {
+      packages: [],
+      files: { "/etc/deep/er/file": text, "/top": "" },
+    };
+    const image = await buildImage(imageName("tiny"), options);
+    try {
+      assert.match(image, /^localhost\/atex-[0-9a-f]{16}$/);
+      assert.equal(await buildImage(imageName("tiny"), options), image);
+      const cat = ["run", "--rm", "--network=none", image, "cat"];
+      assert.equal(await podman(...cat, "/etc/deep/er/file"), text.trim());
+      const config = async (name: string) =>
+        JSON.parse(await podman("image", "inspect", name))[0].Config;
+      const [old, built] = [
+        await config(imageName("tiny")),
+        await config(image),
+      ];
+      assert.deepEqual(built.Cmd ?? [], old.Cmd ?? []);
+      assert.deepEqual(built.Entrypoint ?? [], old.Entrypoint ?? []);
+      assert.equal(built.Labels["atex.image"], "1");
+      assert.deepEqual(await left(), []);
+    } finally {
+      await podman("rmi", "-f", image);
+    }
+  },
+});
+
+Deno.test({
+  name: "buildImage() tells what is wrong, and leaves nothing",
+  ignore,
+  fn: async () => {
+    await assert.rejects(buildImage("localhost/no-such"), {
+      name: "ProvisionError",
+      message: /^Cannot use the image "localhost\/no-such"/,
+    });
+    await assert.rejects(
+      buildImage(imageName("tiny"), { files: { "etc/x": "" } }),
+      TypeError,
+    );
+    await assert.rejects(
+      buildImage(imageName("tiny"), { packages: ["no-such"] }),
+      {
+        name: "ProvisionError",
+        message:
+          /no-such cannot be installed: the origin has no known package manager/,
+      },
+    );
+    const reason = new Error("enough");
+    for (const ms of [0, 200, 500]) {
+      const abort = new AbortController();
+      setTimeout(() => abort.abort(reason), ms);
+      await assert.rejects(
+        buildImage(imageName("debian"), {
+          packages: ["no-such"],
+          signal: abort.signal,
+        }),
+        reason,
+      );
+      assert.deepEqual(await left(), []);
+    }
+    await until(async () => !await watched());
+    await new Promise((resolve) => setTimeout(resolve, 100)); // its end is noticed
+  },
+});
+
+Deno.test({
+  name: "buildSystemdImage() makes an image that SystemdProvisioner can use",
+  ignore,
+  fn: async () => {
+    const image = await buildSystemdImage(imageName("debian"), {
+      packages: [],
+    });
+    try {
+      await using systems = await new SystemdProvisioner({
+        image,
+        runOptions: ["--network=none"],
+      }).start();
+      systems.provision();
+      const remote = await systems.getRemote();
+      const command = ["systemctl", "show", "-P", "DefaultTimeoutStopUSec"];
+      assert.equal(await run(remote, command), "30s\n");
+      await remote.release();
+    } finally {
+      await podman("rmi", "-f", image);
+    }
+  },
+});
