@@ -34,6 +34,14 @@ const COMMANDS: Record<string, { purpose: string; load(): Promise<Command> }> =
       purpose: "show stored results, or make a page of them",
       load: async () => (await import("./report.ts")).report,
     },
+    shell: {
+      purpose: "take a system and run a shell or a command on it",
+      load: async () => (await import("./shell.ts")).shell,
+    },
+    clean: {
+      purpose: "show, or remove, what scripts left behind that died",
+      load: async () => (await import("./clean.ts")).clean,
+    },
     doctor: {
       purpose: "see which programs are there and whether they work",
       load: async () => (await import("./doctor.ts")).doctor,

@@ -4,11 +4,15 @@ import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 const ROOT = new URL("../../", import.meta.url).pathname;
 const SUITE = `${ROOT}examples/suite`;
 
-async function deno(args: string[], cwd?: string) {
+async function deno(
+  args: string[],
+  cwd?: string,
+  env: Record<string, string> = {},
+) {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args,
     ...(cwd !== undefined && { cwd }),
-    env: { NO_COLOR: "1" },
+    env: { NO_COLOR: "1", ...env },
     stdin: "null",
   }).output();
   const decoder = new TextDecoder();
@@ -28,7 +32,7 @@ async function withDirectory(use: (directory: string) => Promise<void>) {
   }
 }
 
-const COMMANDS = ["tests", "run", "report", "doctor"];
+const COMMANDS = ["tests", "run", "report", "shell", "clean", "doctor"];
 
 Deno.test("atex names its commands, and each has help with options, permissions and an example", async () => {
   for (const args of [[], ["help"], ["--help"]]) {
@@ -57,7 +61,7 @@ Deno.test("atex says what is wrong with a command line, and exits with 2", async
       [["test"], /there is no such command; did you mean "tests"\?/],
       [
         ["frobnicate"],
-        /there is no such command, only tests, run, report, doctor/,
+        /there is no such command, only tests, run, report, shell, clean, doctor/,
       ],
       [
         ["tests", "--lng"],
@@ -267,6 +271,42 @@ Deno.test("atex report --html makes a page", async () => {
       await Deno.readTextFile(`${directory}/report.html`),
       /^<!doctype html>/i,
     );
+  });
+});
+
+Deno.test("atex shell runs a command on a system and takes over its status", async () => {
+  const { code, out, err } = await atex(
+    "shell",
+    "local",
+    "--",
+    "sh",
+    "-c",
+    'echo "$0 $1"; exit 7',
+    "a",
+    "b c",
+  );
+  deepStrictEqual([code, out], [7, "a b c\n"]);
+  match(err, /^on local:\d+\n$/);
+  strictEqual((await atex("shell")).code, 2);
+});
+
+Deno.test("atex clean removes nothing unless it is forced to", async () => {
+  await withDirectory(async (directory) => {
+    const env = { TMPDIR: directory };
+    const left = `${directory}/atex-0123456789-x`;
+    await Deno.mkdir(left);
+    await Deno.utime(left, 0, 0);
+    const { code, out, err } = await deno(
+      ["run", "-qA", "--no-check", `${ROOT}cli/mod.ts`, "clean", "--json"],
+      undefined,
+      env,
+    );
+    strictEqual(code, 0, err);
+    const found = out.trim().split("\n").map((line) => JSON.parse(line));
+    const { kind, verdict, removed } = found.find(({ name }) => name === left);
+    deepStrictEqual([kind, verdict, removed], ["directory", "dead", false]);
+    match(err, /"atex clean --force" removes \d+\n$/);
+    ok((await Deno.stat(left)).isDirectory);
   });
 });
 
