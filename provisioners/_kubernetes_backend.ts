@@ -289,9 +289,8 @@ export class KubernetesBackend implements Backend {
     const { name } = watched;
     const { deleteTimeout } = this.#options;
     await this.#delete(name);
-    const gone = await deadline(watched.gone, deleteTimeout)
-      .then(() => true, () => false);
-    if (gone) return;
+    await waitFor(watched.gone, deleteTimeout);
+    if (watched.isGone) return;
     const { code, stdout } = await this.#kubectl.output([
       ...["get", "pod", name, "--ignore-not-found", "--output=name"],
     ]);
@@ -328,12 +327,13 @@ export class KubernetesBackend implements Backend {
 async function waitFor(
   changed: Promise<void>,
   ms: number,
-  signal: AbortSignal,
+  signal?: AbortSignal,
 ): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const timer = ms < 2 ** 31 ? setTimeout(resolve, ms) : undefined;
   try {
-    await abortable(Promise.race([changed, promise]), signal);
+    const either = Promise.race([changed, promise]);
+    await (signal ? abortable(either, signal) : either);
   } finally {
     clearTimeout(timer);
   }

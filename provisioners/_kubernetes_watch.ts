@@ -1,7 +1,8 @@
 import { delay } from "@std/async/delay";
 import { z } from "zod";
-import { startLocal } from "../connections/process.ts";
 import type { Kubectl } from "./_kubernetes_cli.ts";
+import { spawnLeashed } from "./_leashed.ts";
+import { EVENTS_SCRIPT } from "./_podman_events.ts";
 import { type Pod, podSchema } from "./_kubernetes_pod.ts";
 
 const event = z.object({ type: z.string(), object: z.unknown() });
@@ -107,38 +108,51 @@ export class PodWatch implements AsyncDisposable {
 
   /** Until the server ends it. Gives what `kubectl` complained about. */
   async #listen(): Promise<string> {
-    await using process = startLocal({
-      argv: [
-        ...this.#kubectl.argv,
-        ...["get", "pods", `--selector=${this.#selector}`, "--watch"],
-        ...["--output-watch-events", "--output=json"],
-      ],
-    }, {
-      stdout: "piped",
-      stderr: "piped",
-      signal: this.#abort.signal,
-      grace: 1000,
-    });
-    const complaints = new Response(process.stderr).text();
+    const { signal } = this.#abort;
+    const child = spawnLeashed(EVENTS_SCRIPT, [
+      ...this.#kubectl.argv,
+      ...["get", "pods", `--selector=${this.#selector}`, "--watch"],
+      ...["--output-watch-events", "--output=json"],
+    ], { stdout: "piped" });
+    const letGo = () => {
+      child.ref();
+      child.stdin.close().catch(() => {});
+    };
+    signal.addEventListener("abort", letGo, { once: true });
+    if (signal.aborted) letGo();
+    let said = "";
     let rest = "";
     for await (
-      const text of process.stdout.pipeThrough(new TextDecoderStream())
+      const text of child.stdout.pipeThrough(new TextDecoderStream())
     ) {
       const lines = (rest + text).split("\n");
       rest = lines.pop()!;
-      for (const line of lines) this.#take(line);
+      for (const line of lines) {
+        if (!this.#take(line)) said = line;
+      }
     }
-    return (await complaints).trim().split("\n").at(-1)!;
+    signal.removeEventListener("abort", letGo);
+    if (!signal.aborted) letGo();
+    await child.status;
+    return said;
   }
 
-  #take(line: string): void {
-    if (line.trim() === "") return;
-    const { type, object } = event.parse(JSON.parse(line));
-    const pod = podSchema.safeParse(object);
-    if (!pod.success) return; // a bookmark, or an error that ends the watch
+  /** False if it is no event. */
+  #take(line: string): boolean {
+    let data: unknown;
+    try {
+      data = JSON.parse(line);
+    } catch {
+      return false;
+    }
+    const change = event.safeParse(data);
+    if (!change.success) return false;
+    const pod = podSchema.safeParse(change.data.object);
+    if (!pod.success) return true; // a bookmark, or an error that ends the watch
     const watched = this.#pods.get(pod.data.metadata.name);
-    if (type === "DELETED") watched?.vanish();
+    if (change.data.type === "DELETED") watched?.vanish();
     else watched?.set(pod.data);
+    return true;
   }
 
   /** What changed while nobody watched. */

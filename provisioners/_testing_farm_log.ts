@@ -78,6 +78,11 @@ export class PipelineLog {
 
   constructor(artifacts: string) {
     this.#url = new URL(`${artifacts.replace(/\/+$/, "")}/pipeline.log`);
+    if (!/^https?:$/.test(this.#url.protocol)) { // fetch() reads files, too
+      throw new TypeError(
+        `Cannot read a log at "${this.#url}": it is no address of the web`,
+      );
+    }
   }
 
   /**

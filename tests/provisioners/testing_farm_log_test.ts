@@ -156,3 +156,11 @@ Deno.test("GuestFinder finds the system when its key is installed", () => {
     assert.equal(find(ready.replace("root@3.4.5.6", bad), tests), undefined);
   }
 });
+
+Deno.test("PipelineLog reads nothing but the web", () => {
+  assert.throws(() => new PipelineLog("file:///etc"), {
+    name: "TypeError",
+    message:
+      'Cannot read a log at "file:///etc/pipeline.log": it is no address of the web',
+  });
+});
