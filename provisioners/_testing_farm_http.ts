@@ -99,6 +99,7 @@ export async function exchange<T>(
     else end();
   };
   signal?.addEventListener("abort", abort, { once: true });
+  if (signal?.aborted) abort(); // while it waited for its place
   let response: Response | undefined;
   try {
     response = await fetch(url, { ...init, signal: stop.signal });
