@@ -18,7 +18,7 @@ function makeDetail({ row, part }, { close, open }) {
     note && el("div", { class: "said note" }, cleanLines(note)),
     facts(row),
     row.earlier.length > 0 && !subtest && attempts(row),
-    files.length > 0 && fileList(row, subtest?.[0], files, open),
+    files.length > 0 && fileList(row, subtest, files, open),
     !subtest && row.subtests.length + row.leftOut > 0 && parts(row, open));
 }
 
@@ -58,7 +58,7 @@ function attempts(row) {
 }
 
 /**
- * @param {Row} row @param {string | undefined} subtest @param {PageFile[]} files
+ * @param {Row} row @param {PageSubtest | undefined} subtest @param {PageFile[]} files
  * @param {(file: OpenFile) => void} open
  */
 function fileList(row, subtest, files, open) {
@@ -85,13 +85,15 @@ function parts(row, open) {
   const most = 500;
   const beyond = row.subtests.length - most;
   return el("div", {}, el("h3", {}, "Subtests"),
-    el("ul", {}, ...row.subtests.slice(0, most).map(([name, status, note, files]) =>
-      el("li", {}, statusMark(status ?? "none"), " ", el("span", { class: "name" }, clean(name)),
+    el("ul", {}, ...row.subtests.slice(0, most).map((subtest) => {
+      const [name, status, note, files] = subtest;
+      return el("li", {}, statusMark(status ?? "none"), " ", el("span", { class: "name" }, clean(name)),
         note && el("div", { class: "note soft" }, cleanLines(note)),
         files && el("div", {}, ...files.flatMap((file) => {
-          const it = openFile(row, name, file);
+          const it = openFile(row, subtest, file);
           return [el("button", { class: "file name", click: () => open(it) }, clean(it.name)), "  "];
-        }))))),
+        })));
+    })),
     beyond > 0 && el("p", { class: "soft" }, "\u2026 and " + beyond + " more: unfold the test in the table."),
     row.leftOut > 0 && el("p", { class: "soft" }, count(row.leftOut, "subtest") + " that passed " +
       (row.leftOut === 1 ? "is" : "are") + " not in this page."));

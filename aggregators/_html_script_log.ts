@@ -10,10 +10,13 @@ export const LOG = String.raw`
  * @property {boolean} fromEnd Whether the end is of most interest.
  */
 
-/** @param {Row} row @param {string | undefined} subtest @param {PageFile} file @returns {OpenFile} */
+/** @param {Row} row @param {PageSubtest | undefined} subtest @param {PageFile} file @returns {OpenFile} */
 function openFile(row, subtest, file) {
   const [name, bytes, ...text] = typeof file === "string" ? [file] : file;
-  return { name, size: bytes, text: text.length > 0 ? text : undefined, place: placeOf(row, subtest, name), fromEnd: FAILING.has(row.status) };
+  return {
+    name, size: bytes, text: text.length > 0 ? text : undefined, place: placeOf(row, subtest?.[0], name),
+    fromEnd: FAILING.has(subtest ? subtest[1] ?? "" : row.status),
+  };
 }
 
 const SEQUENCE = /\u001b(?:\[([0-?]*)[ -/]*([@-~])|[\]PX^_][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[ -/]*[0-~])/g;

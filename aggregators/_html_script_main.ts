@@ -150,7 +150,13 @@ function showDetail(line) {
   writeState();
 }
 
-const table = new Table(rows, { onSelect: showDetail, onSort: setSort });
+const table = new Table(rows, {
+  onSelect: showDetail, onSort: setSort,
+  onEnter: () => {
+    if (!detail) showDetail(table.lines[table.selected]);
+    /** @type {HTMLElement | null | undefined} */ (detail?.querySelector(".file") ?? detail?.querySelector("button"))?.focus();
+  },
+});
 
 /** Shows a test that somebody pointed at elsewhere. @param {Row | undefined} row */
 function showRow(row) {
@@ -190,9 +196,7 @@ addEventListener("keydown", (event) => {
   } else if (event.key === "/") input.focus();
   else if (event.key === "?") help.showModal();
   else if (event.key === "t") document.getElementById("chart")?.focus();
-  else if (event.key === "Enter" && detail && !(document.activeElement instanceof HTMLButtonElement)) {
-    /** @type {HTMLElement | null} */ (detail.querySelector(".file"))?.focus();
-  } else return;
+  else return;
   event.preventDefault();
 });
 

@@ -10,6 +10,8 @@ const MAX_LINES = 250000;
 const NUMBERS = ["time", "attempts", "files"];
 /** Columns for which there is room beside the details. */
 const BESIDE_DETAIL = ["status", "test", "time"];
+/** Lines that make sense on paper. */
+const MAX_PRINTED = 3000;
 /** Lines beyond what can be seen that exist all the same. */
 const MARGIN = 12;
 
@@ -83,13 +85,16 @@ class Table {
   element;
   /** @type {(line: Line | undefined) => void} */
   #onSelect;
+  #onEnter;
+  #printing = false;
 
   /**
    * @param {Row[]} rows
-   * @param {{ onSelect: (line: Line | undefined) => void, onSort: (key: string) => void }} listeners
+   * @param {{ onSelect: (line: Line | undefined) => void, onEnter: () => void, onSort: (key: string) => void }} listeners
    */
-  constructor(rows, { onSelect, onSort }) {
+  constructor(rows, { onSelect, onEnter, onSort }) {
     this.#onSelect = onSelect;
+    this.#onEnter = onEnter;
     this.#columns = columnsFor(rows).filter(({ show }) => show);
     this.#header.append(el("span"), ...this.#columns.map(({ key, title }) =>
       el("button", {
@@ -108,8 +113,12 @@ class Table {
     this.element.style.setProperty("--narrow", widths(this.#columns.filter(({ key }) => BESIDE_DETAIL.includes(key))));
     addEventListener("scroll", () => this.draw(), { passive: true });
     addEventListener("resize", () => this.redraw());
-    addEventListener("beforeprint", () => this.draw(true));
-    addEventListener("afterprint", () => this.redraw());
+    const print = (/** @type {boolean} */ on) => {
+      this.#printing = on;
+      this.redraw();
+    };
+    addEventListener("beforeprint", () => print(true));
+    addEventListener("afterprint", () => print(false));
   }
 
   /** Shows these tests, those that are unfolded with their parts. @param {Row[]} rows @param {string} sort */
@@ -152,12 +161,12 @@ class Table {
     return parseFloat(getComputedStyle(document.documentElement).getPropertyValue("--row"));
   }
 
-  /** Makes what can be seen; for printing, all that makes sense on paper. */
-  draw(print = false) {
+  /** Makes what can be seen, or is to be printed. */
+  draw() {
     const height = this.#rowHeight();
     const top = -this.#body.getBoundingClientRect().top;
-    const first = print ? 0 : Math.max(0, Math.floor(top / height) - MARGIN);
-    const last = Math.min(this.lines.length, print ? 3000 : Math.ceil((top + innerHeight) / height) + MARGIN);
+    const first = this.#printing ? 0 : Math.max(0, Math.floor(top / height) - MARGIN);
+    const last = Math.min(this.lines.length, this.#printing ? MAX_PRINTED : Math.ceil((top + innerHeight) / height) + MARGIN);
     for (const [index, element] of this.#shown) {
       if (index >= first && index < last) continue;
       element.remove();
@@ -177,7 +186,7 @@ class Table {
     const { row, part } = this.lines[index];
     const attributes = {
       class: part < 0 ? "row" : "row part", role: "row", id: "row-" + index, "data-index": index,
-      "aria-rowindex": index + 1, "aria-level": part < 0 ? 1 : 2, "aria-selected": index === this.selected,
+      "aria-rowindex": index + 1, "aria-level": part < 0 ? 1 : 2, "aria-selected": String(index === this.selected),
       "aria-expanded": part < 0 && row.subtests.length > 0 && row.unfolded ? "true"
         : part < 0 && row.subtests.length > 0 ? "false" : undefined,
     };
@@ -278,7 +287,7 @@ class Table {
     else if (line && event.key === "ArrowLeft") {
       if (line.part >= 0) this.selectRow(line.row);
       this.fold(line.row, false);
-    } else if (line && event.key === "Enter") this.#onSelect(line);
+    } else if (line && event.key === "Enter") this.#onEnter();
     else return;
     event.preventDefault();
   }

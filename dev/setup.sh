@@ -25,6 +25,7 @@ CHECK_ONLY=; [ "${1:-}" = --check ] && CHECK_ONLY=1
 DEBIAN_PACKAGES="podman runc conmon catatonit netavark aardvark-dns iptables openssh-client openssh-server sshpass rsync
   busybox-static bash-static mmdebstrap shellcheck git iproute2 procps xz-utils libxml2-utils"
 FEDORA_PACKAGES="podman runc openssh-clients openssh-server sshpass rsync busybox mmdebstrap ShellCheck git iproute procps-ng xz libxml2"
+BROWSERS="chromium chromium-browser google-chrome"
 COMMANDS="podman ssh sshd sshpass rsync busybox shellcheck git ip xz xmllint"
 PATH=$PATH:/usr/sbin:/sbin
 
@@ -80,6 +81,28 @@ packages() {
   else
     dnf install -y --setopt=install_weak_deps=False "${missing[@]}" </dev/null >"$STATE/packages.log" 2>&1 9>&-
   fi || { tail -20 "$STATE/packages.log" >&2; die "installing packages (log: $STATE/packages.log)"; }
+}
+
+# The browser for HTML reports comes by itself: not every release has it, and all else works without.
+have_browser() { local b; for b in $BROWSERS; do ! command -v "$b" >/dev/null || return 0; done; return 1; }
+browser() {
+  local line manager=1
+  if have_browser; then return 0; fi
+  if command -v apt-get >/dev/null; then
+    line="apt-get -o DPkg::Lock::Timeout=600 install -y --no-install-recommends chromium fonts-dejavu-core"
+  elif command -v dnf >/dev/null; then
+    line="dnf install -y --setopt=install_weak_deps=False chromium dejavu-sans-fonts"
+  else
+    line="install with your system's package manager: chromium"; manager=
+  fi
+  if [ -n "$CHECK_ONLY" ] || [ "$(id -u)" != 0 ] || [ -z "$manager" ]; then
+    say "to test HTML reports, as root: $line"
+  else
+    say "$line"
+    ! command -v apt-get >/dev/null || apt-get -qq -o DPkg::Lock::Timeout=600 update >/dev/null 2>&1 9>&- || true
+    # shellcheck disable=SC2086 # a command
+    $line </dev/null >"$STATE/browser.log" 2>&1 9>&- || say "no browser could be installed (log: $STATE/browser.log)"
+  fi
 }
 
 # ---- images --------------------------------------------------------------------------------------------------------
@@ -210,7 +233,9 @@ runs() { podman run --rm --pull=never "$TINY" true >/dev/null 2>&1; }
 # ---- all together --------------------------------------------------------------------------------------------------
 [ ! -e "$STATE/containers.conf" ] || export CONTAINERS_CONF=$STATE/containers.conf
 packages
+browser
 lacking=$(missing_commands)
+have_browser || lacking+="chromium "
 : >"$scratch/env"
 add() { printf '%s=%s\n' "$1" "$2" >>"$scratch/env"; }
 if [ -z "$CHECK_ONLY" ] && command -v ssh-keygen >/dev/null; then
