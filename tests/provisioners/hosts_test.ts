@@ -233,3 +233,123 @@ Deno.test("without an ssh program there is no point in trying other hosts", asyn
     message: /the program "no-such-ssh" is not installed/,
   });
 });
+
+Deno.test("hooks are called with what they need, in order", async () => {
+  const calls: string[] = [];
+  await using it = await lab([{ host: "a", labels: { arch: "s390x" } }], {
+    prepare: async (connection, { host, labels }) => {
+      const text = await run(connection, ["echo", "hi"]);
+      calls.push(`prepare ${host} ${labels.arch} ${text.trim()}`);
+    },
+    recover: (_, { reason }) => void calls.push(`recover ${reason}`),
+    clean: async (connection, { reason }) => {
+      await run(connection, ["true"]);
+      calls.push(`clean ${reason}`);
+    },
+  });
+  await it.pool.start();
+  for (const reason of ["done", "destroyed", "setup-failed"] as const) {
+    it.pool.provision();
+    await (await it.pool.getRemote()).release({ reason });
+  }
+  assert.deepEqual(calls, [
+    "prepare a s390x hi",
+    "clean done",
+    "prepare a s390x hi",
+    "recover destroyed",
+    "clean destroyed",
+    "prepare a s390x hi",
+    "recover setup-failed",
+    "clean setup-failed",
+  ]);
+});
+
+for (const name of ["prepare", "recover", "clean"] as const) {
+  Deno.test(`a host whose hook "${name}" fails or hangs is set aside`, async () => {
+    for (
+      const [hook, why] of [
+        [() => Promise.reject(new Error("broken")), "broken"],
+        [() => new Promise<void>(() => {}), "it did not end within 0.1 s"],
+      ] as const
+    ) {
+      await using it = await lab(["a"], { [name]: hook, hookTimeout: 100 });
+      await it.pool.start();
+      it.pool.provision();
+      const first = await it.pool.getRemote().catch((error) => error);
+      if (name !== "prepare") {
+        await first.release({ reason: "destroyed" });
+        it.pool.provision();
+      }
+      const error = name === "prepare"
+        ? first
+        : await it.pool.getRemote().catch((error) => error);
+      assert.equal(
+        error.message,
+        `Cannot use any host: Cannot use the host a: the hook "${name}" failed: ${why}`,
+      );
+    }
+  });
+}
+
+Deno.test("a host whose probe fails is set aside", async () => {
+  await using it = await lab(["a"], { probe: ["false"] });
+  await it.pool.start();
+  it.pool.provision();
+  await assert.rejects(it.pool.getRemote(), {
+    message:
+      /^Cannot use any host: Cannot use the host a: its probe failed: .*exit code 1/,
+  });
+});
+
+Deno.test("a host that was destroyed is in quarantine, unless it was recovered", async () => {
+  for (const recover of [undefined, () => {}]) {
+    await using it = await lab(["a", "b"], {
+      quarantine: Infinity,
+      ...(recover && { recover }),
+    });
+    await it.pool.start();
+    it.pool.provision();
+    const first = await it.pool.getRemote();
+    await first.release({ reason: "destroyed" });
+    it.pool.provision();
+    const second = await it.pool.getRemote();
+    assert.equal(second.id, recover ? "ssh:a" : "ssh:b");
+    if (recover) continue;
+    await second.release({ reason: "destroyed" });
+    it.pool.provision();
+    await assert.rejects(it.pool.getRemote(), {
+      fatal: true,
+      message:
+        "Cannot use any host: The host a was given back as destroyed; The host b was given back as destroyed",
+    });
+    await it.pool.stop();
+    await it.pool.start(); // it ends with that
+    it.pool.provision();
+    assert.equal((await it.pool.getRemote()).id, "ssh:a");
+  }
+});
+
+Deno.test("a host that fails maxFailures times in a row is not tried again", async () => {
+  await using it = await lab(["a"], { retryAfter: 0, maxFailures: 3 });
+  await it.fail("a");
+  await it.pool.start();
+  for (let attempt = 1;; attempt++) {
+    it.pool.provision();
+    const error = await it.pool.getRemote().catch((error) => error);
+    assert.equal(error.fatal, attempt === 3);
+    if (error.fatal) break;
+  }
+  assert.equal(it.calls().length, 3);
+});
+
+Deno.test('order: "shuffle" does not always begin with the same host', async () => {
+  const hosts = Array.from({ length: 30 }, (_, i) => `h${i}`);
+  const first = new Set<string>();
+  for (let i = 0; i < 5; i++) {
+    await using it = await lab(hosts, { order: "shuffle" });
+    await it.pool.start();
+    it.pool.provision();
+    first.add((await it.pool.getRemote()).id);
+  }
+  assert.ok(first.size > 1);
+});
