@@ -1,4 +1,4 @@
-import type { DiscoverOptions } from "../executors/fmf/discover.ts";
+import type { DiscoverOptions } from "../executors/fmf/mod.ts";
 import { type Call, type Option, UsageError } from "./_command.ts";
 
 /** The options of the commands that look for tests. */

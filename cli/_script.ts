@@ -1,4 +1,15 @@
-import type { Wish } from "./run.ts";
+import type { DiscoverOptions } from "../executors/fmf/mod.ts";
+
+/** What the command line asks for. */
+export interface Wish {
+  readonly directory: string;
+  readonly discover: DiscoverOptions;
+  readonly on: string;
+  readonly parallel?: number;
+  readonly reruns: number;
+  readonly results: string;
+  readonly env: Readonly<Record<string, string>>;
+}
 
 /** The script that does what `atex run` does with these options. */
 export function scriptFor(wish: Wish): string {

@@ -12,7 +12,7 @@ import { showProgress } from "../orchestrators/progress.ts";
 import { provisionerFromString } from "../provisioners/from_string.ts";
 import { type Call, type Command, UsageError } from "./_command.ts";
 import { discoverOptions, DISCOVERY_OPTIONS, pairs } from "./_discovery.ts";
-import { scriptFor } from "./_script.ts";
+import { scriptFor, type Wish } from "./_script.ts";
 
 /** Runs the tests of a tree. */
 export const run: Command = {
@@ -93,17 +93,6 @@ export const run: Command = {
     return (await testing.finished).failed === 0 ? 0 : 1;
   },
 };
-
-/** What the command line asks for. */
-export interface Wish {
-  readonly directory: string;
-  readonly discover: ReturnType<typeof discoverOptions>;
-  readonly on: string;
-  readonly parallel?: number;
-  readonly reruns: number;
-  readonly results: string;
-  readonly env: Readonly<Record<string, string>>;
-}
 
 function wishOf(call: Call): Wish {
   const parallel = number(call, "parallel", 1);
