@@ -15,7 +15,10 @@ import {
   type RunEvent,
   type RunSummary,
 } from "../../orchestrators/orchestrator.ts";
+import { Tally } from "../../orchestrators/_tally.ts";
 import { reruns } from "../../orchestrators/policies.ts";
+import { cannotRun } from "../_parts.ts";
+import { onSmallDisk, smallDiskAvailable } from "../_small_disk.ts";
 import {
   PretendedAggregator,
   PretendedExecutor,
@@ -178,6 +181,9 @@ Deno.test("a run whose journal is complete has nothing to do, and the same summa
     "run-finished",
   ]);
   equal(run.status.done, 3);
+  const tally = new Tally();
+  for (const event of events) tally.take(event);
+  equal(tally.status, run.status);
 });
 
 Deno.test("results that could not be stored are stored by the next run, without running the test", async () => {
@@ -296,6 +302,26 @@ Deno.test("a run whose journal cannot be written stores what runs, and ends", as
   const { ingested } = await place.run({ aggregator }).finished;
   equal(aggregator.tests, ["/a", "/b", "/c"]);
   match(ingested.get("/a")!.error!.message, /does not tell what came of "\/a"/);
+});
+
+Deno.test({
+  name: "a journal on a disk that is full for a while loses nothing",
+  ignore: cannotRun(
+    "journals on a full disk",
+    smallDiskAvailable ? undefined : "no file system can be mounted",
+  ),
+  fn: async () => {
+    await using place = await Place.open();
+    const { first, stored, second, tests } = onSmallDisk(
+      place.path,
+      "512k",
+      "orchestrators/_journal_on_small_disk.ts",
+      [place.path],
+    ) as { first: string; stored: number; second: number; tests: number };
+    match(first, /^JournalFailed: .*run\.journal" cannot be written: No space/);
+    ok(stored > 10 && stored < tests, `${stored}`);
+    equal(second, tests);
+  },
 });
 
 Deno.test("a run that is aborted before it begins leaves its journal alone", async () => {

@@ -8,6 +8,7 @@ import {
   type Happening,
   type Limits,
   newState,
+  resumeState,
   type Rules,
   type State,
   type System,
@@ -117,6 +118,11 @@ class Desk {
 
   abort() {
     return this.#take({ type: "abort", reason: new Error("enough") });
+  }
+
+  journalFails() {
+    const error = new Error("disk full");
+    return this.#take({ type: "journal-failed", error });
   }
 
   stall() {
@@ -790,4 +796,53 @@ Deno.test("decide() does not search: 10,000 tests on 1,000 systems, each run twi
   equal(ends, 20_000);
   // usually a tenth of a second; a search through the queue at each event would take minutes
   ok(performance.now() - before < 30_000);
+});
+
+Deno.test("begin: a run that an earlier process completed asks for nothing and is over", () => {
+  const desk = new Desk({ tests: ["/a"], maxSpares: 2 });
+  resumeState(desk.state, { tests: [], attempts: new Map() });
+  equal(desk.begin(), ["leave", "finish"]);
+  equal([desk.state.mode, desk.state.end], ["done", undefined]);
+});
+
+Deno.test("begin: what an earlier process left is run, with numbers that go on", () => {
+  const desk = new Desk({ tests: ["/a", "/b"] });
+  resumeState(desk.state, { tests: ["/b"], attempts: new Map([["/b", 2]]) });
+  desk.begin();
+  equal(desk.owed, { p: 1 });
+  desk.ready("p#1");
+  equal(desk.setUp("p#1"), ["run /b#3 on p#1"]);
+});
+
+Deno.test("journal-failed: what runs comes to its end and is stored, nothing else is begun", () => {
+  const desk = new Desk({ tests: ["/a", "/b"], provisioners: { p: 1 } });
+  desk.begin();
+  desk.ready("p#1");
+  desk.setUp("p#1");
+  desk.journalFails();
+  equal(desk.told, ["draining", "demand-cancelled"]);
+  ok(desk.end("p#1").some((action) => action.startsWith("ingest")));
+  desk.stored();
+  desk.released();
+  desk.left("p");
+  equal([desk.state.mode, desk.state.end?.kind], ["done", "JournalFailed"]);
+});
+
+Deno.test("journal-failed: also at the very end it is told", () => {
+  const desk = new Desk({ tests: ["/a"] });
+  desk.begin();
+  desk.ready("p#1");
+  desk.setUp("p#1");
+  desk.end("p#1");
+  equal(desk.state.mode, "over");
+  desk.journalFails();
+  equal(desk.state.end?.kind, "JournalFailed");
+});
+
+Deno.test("journal-failed: what went wrong before counts more", () => {
+  const desk = new Desk({ tests: ["/a"] });
+  desk.begin();
+  desk.abort();
+  desk.journalFails();
+  equal(desk.state.end?.kind, "Aborted");
 });
