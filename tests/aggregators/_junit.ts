@@ -1,5 +1,5 @@
 /** Reports of JUnit, read by parsers that take XML seriously. */
-import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { SaxesParser } from "saxes";
 
 /** An element with its attributes, the elements in it, and its text. */
@@ -60,7 +60,8 @@ function checkTotals({ attributes }: Element, cases: readonly Element[]): void {
     (sum, { attributes }) => sum + Number(attributes.time),
     0,
   );
-  strictEqual(Number(time).toFixed(2), sum.toFixed(2));
+  // many numbers with fractions do not add up exactly
+  ok(Math.abs(Number(time) - sum) <= 0.001 + 1e-9 * sum, `${time}, ${sum}`);
 }
 
 /** Has another parser read a report, and compare it with the schema. */
