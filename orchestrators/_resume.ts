@@ -2,7 +2,7 @@
 import type { Aggregator, EarlierAttempt } from "../aggregators/aggregator.ts";
 import type { TestOutcome } from "./orchestrator.ts";
 import type { Artifacts } from "./_environment.ts";
-import type { Past, PastAttempt } from "./_journal.ts";
+import type { Past, PastAttempt } from "./_journal_format.ts";
 import { asEarlier } from "./_outcome.ts";
 
 /** What there is to know from, beside the journal. */

@@ -55,8 +55,36 @@ export type { AdHocOptions, Concurrency } from "./_settings.ts";
  * - Results that cannot be stored stay where they are; `finished` rejects and
  *   names the directory.
  * - An abort ends what runs; what has ended by itself is stored.
+ * - With a `journal`, a run that was aborted or killed goes on when the same script
+ *   is started again.
  *
- * Needs `--allow-write` and `--allow-read` for the directory of artifacts.
+ * Needs `--allow-write` and `--allow-read` for the directory of artifacts, and for
+ * that of the journal.
+ *
+ * @example A run that goes on after it was interrupted
+ * ```ts no-run
+ * import { JsonLinesAggregator } from "jsr:@atex/atex/aggregators/jsonl";
+ * import { CommandExecutor } from "jsr:@atex/atex/executors/command";
+ * import { AdHocOrchestrator } from "jsr:@atex/atex/orchestrators/adhoc";
+ * import { LocalProvisioner } from "jsr:@atex/atex/provisioners/local";
+ *
+ * const tests = { "/boots": ["true"], "/disk": ["df", "/"] };
+ * await using results = await new JsonLinesAggregator({
+ *   results: "out/results.jsonl",
+ *   files: "out/files",
+ *   existing: "continue",
+ * }).start();
+ * await using pool = await new LocalProvisioner().start();
+ * await using run = new AdHocOrchestrator({
+ *   platform: "here",
+ *   tests: Object.keys(tests),
+ *   provisioners: [pool],
+ *   executor: (remote) => new CommandExecutor(remote, { tests }),
+ *   aggregator: results,
+ *   journal: "out/run.journal",
+ * }).run();
+ * await run.finished;
+ * ```
  */
 export class AdHocOrchestrator implements Orchestrator {
   readonly #settings: Settings;

@@ -4,11 +4,8 @@ import {
   ok,
   rejects,
 } from "node:assert/strict";
-import {
-  Journal,
-  type JournalStore,
-  type Past,
-} from "../../orchestrators/_journal.ts";
+import { Journal, type JournalStore } from "../../orchestrators/_journal.ts";
+import type { Past } from "../../orchestrators/_journal_format.ts";
 import { JournalFile } from "../../orchestrators/_journal_file.ts";
 import type { TestOutcome } from "../../orchestrators/orchestrator.ts";
 
