@@ -87,15 +87,13 @@ function encode(value: unknown): string {
 
 /** Collects tests; gives what the page needs at any moment. */
 export class ReportModel {
-  /** Tests that somebody has to look at, the first of them. */
-  readonly failures: Failure[] = [];
-  /** How many there are. */
-  failed = 0;
   readonly #options: ModelOptions;
   readonly #platforms = new Numbers();
   readonly #systems = new Numbers();
   /** A piece of JSON for each test. */
   readonly #tests: string[] = [];
+  /** Tests that somebody has to look at, by index. */
+  readonly #failures = new Map<number, Failure>();
   /** Their indices, by name, by platform. */
   readonly #indices = new Map<string, Map<string, number>>();
   #rows = 0;
@@ -110,19 +108,33 @@ export class ReportModel {
     return this.#tests.length;
   }
 
-  /** Adds a test. */
-  add(report: TestReport): void {
-    const { platform, test } = report;
-    const index = this.#tests.push(encode(this.#encodeTest(report))) - 1;
-    const indices = this.#indices.get(platform) ?? new Map<string, number>();
-    this.#indices.set(platform, indices.set(test, index));
+  /** How many of them somebody has to look at. */
+  get failed(): number {
+    return this.#failures.size;
   }
 
-  #encodeTest(report: TestReport): PageTest {
+  /** The first of those. */
+  get failures(): Failure[] {
+    return this.#failures.values().take(MAX_FAILURES).toArray();
+  }
+
+  /** Adds a test, or replaces it. */
+  add(report: TestReport): void {
+    const { platform, test, own } = report;
+    const indices = this.#indices.get(platform) ?? new Map<string, number>();
+    const index = indices.get(test) ?? this.#tests.length;
+    this.#indices.set(platform, indices.set(test, index));
+    const status = own ? own.status : NO_RESULT;
+    this.#tests[index] = encode(this.#encodeTest(report, status));
+    if (isFailing(status)) {
+      const note = cut(own?.note) ?? "";
+      this.#failures.set(index, { platform, test, status: status!, note });
+    } else this.#failures.delete(index);
+  }
+
+  #encodeTest(report: TestReport, status: string | undefined): PageTest {
     const { platform, test, own, remote, startedAt, finishedAt } = report;
     const { attempt = 1, earlier = [] } = report;
-    const status = own ? own.status : NO_RESULT;
-    if (isFailing(status)) this.#addFailure(report, status!);
     const note = cut(own?.note);
     const files = this.#files(report, undefined, own);
     const { change, before } =
@@ -151,12 +163,6 @@ export class ReportModel {
       ...(change && { c: change }),
       ...(before !== undefined && { w: before }),
     };
-  }
-
-  #addFailure({ platform, test, own }: TestReport, status: string): void {
-    this.failed++;
-    if (this.failures.length === MAX_FAILURES) return;
-    this.failures.push({ platform, test, status, note: cut(own?.note) ?? "" });
   }
 
   #subtests(
@@ -212,7 +218,7 @@ export class ReportModel {
       files,
       compared: earlier !== undefined,
       leftOut: this.#leftOut,
-      waiting: runs.flatMap((run) => this.#waiting(run, final)),
+      waiting: this.#waiting(runs, final),
       gone: final ? earlier?.gone() ?? [] : [],
       runs: runs.map((run) =>
         run.toPage(
@@ -232,22 +238,25 @@ export class ReportModel {
     yield `\n],\n${encode(end).slice(1)}`;
   }
 
-  /** Tests of a run that are not among the results. */
-  #waiting(run: Timeline, final: boolean): PageWaiting[] {
-    const stored = this.#indices.get(run.platform);
-    const waiting: PageWaiting[] = [];
-    for (const [name, test] of run.tests) {
-      if (stored?.has(name)) continue;
-      const { state, system, startedAt } = test;
-      const platform = this.#platforms.of(run.platform);
-      if (!final && state === "running") {
-        const where = system === undefined ? -1 : this.#systems.of(system);
-        waiting.push([platform, name, "running", where, startedAt ?? 0]);
-      } else if (state === "ended") {
-        waiting.push([platform, name, final ? "not stored" : "queued"]);
-      } else waiting.push([platform, name, final ? "not run" : "queued"]);
+  /** Tests of runs that are not among the results. */
+  #waiting(runs: readonly Timeline[], final: boolean): PageWaiting[] {
+    /** If a run went on in another process, what that one says counts. */
+    const waiting = new Map<string, PageWaiting>();
+    for (const { platform, tests } of runs) {
+      const stored = this.#indices.get(platform);
+      for (const [name, { state, system, startedAt }] of tests) {
+        if (stored?.has(name)) continue;
+        const place = [this.#platforms.of(platform), name] as const;
+        const item: PageWaiting = !final && state === "running"
+          ? [...place, state, this.#systems.of(system!), startedAt!]
+          : [
+            ...place,
+            !final ? "queued" : state === "ended" ? "not stored" : "not run",
+          ];
+        waiting.set(JSON.stringify(place), item);
+      }
     }
-    return waiting;
+    return [...waiting.values()];
   }
 }
 

@@ -1,4 +1,4 @@
-/** The page's script, part 8: the whole page, and what it remembers in its address. */
+/** The page's script, part 9: the whole page, and what it remembers in its address. */
 
 export const MAIN = String.raw`
 const rows = makeRows();

@@ -56,6 +56,7 @@ type Known =
 export interface LastAttempt {
   state: "queued" | "running" | "ended";
   attempt: number;
+  /** Where and when it ran, once it has begun. */
   system?: string;
   startedAt?: number;
   finishedAt?: number;
@@ -318,5 +319,20 @@ export class Timeline {
     if (!last) return;
     const ms = endOf(last) - Math.max(before, last[1]);
     return { test: last[3] as string, system, ms };
+  }
+}
+
+/** Timelines of several runs, whose events may come mixed. */
+export class Timelines {
+  readonly all = new Map<number, Timeline>();
+
+  /** Takes an event; returns its timeline if it is the first one of that. */
+  take(event: TimedEvent): Timeline | undefined {
+    const { run = 0 } = event;
+    const known = this.all.get(run);
+    const timeline = known ?? new Timeline();
+    this.all.set(run, timeline);
+    timeline.take(event);
+    return known ? undefined : timeline;
   }
 }

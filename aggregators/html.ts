@@ -41,71 +41,47 @@
  * @module
  */
 import { Semaphore } from "@std/async/unstable-semaphore";
-import { dirname } from "@std/path/dirname";
-import { join } from "@std/path/join";
 import { readResultBatches, type Result } from "../executors/results.ts";
 import type { Aggregator, IngestInfo } from "./aggregator.ts";
-import { EarlierResults } from "./_html_compare.ts";
 import { ReportFile } from "./_html_file.ts";
-import { Excerpts } from "./_html_logs.ts";
-import { ReportModel } from "./_html_model.ts";
-import { readStoredTests } from "./_html_stored.ts";
-import { type TimedEvent, Timeline } from "./_html_timeline.ts";
+import type { ReportModel } from "./_html_model.ts";
+import {
+  addStored,
+  atLeastZero,
+  type Complete,
+  complete,
+  type HtmlReportOptions,
+  openModel,
+} from "./_html_options.ts";
+import { type TimedEvent, type Timeline, Timelines } from "./_html_timeline.ts";
 import { Names } from "./_names.ts";
 import { OwnResult } from "./_own_result.ts";
-import { pathOf, placeFor } from "./_paths.ts";
+import { pathOf } from "./_paths.ts";
 import type { StoredResult } from "./_stored_result.ts";
 import { notStarted, UnderWay } from "./_under_way.ts";
 
+export type { HtmlReportOptions } from "./_html_options.ts";
 export type { TimedEvent } from "./_html_timeline.ts";
 export type { StoredResult } from "./_stored_result.ts";
 
-/** What reports have in common, however they are made. */
-export interface HtmlReportOptions {
-  /** The file for the page. */
-  report: string | URL;
-  /**
-   * What it is about.
-   *
-   * @default {"Test results"}
-   */
-  title?: string;
-  /**
-   * Where the files of tests are, as the page is to link to them: the directory
-   * of `JsonLinesAggregator`, relative to the page, or the URL to which it is
-   * uploaded. `null` if they cannot be linked to.
-   *
-   * @default {"files"}
-   */
-  files?: string | null;
-  /**
-   * Results to compare with: those of the run before, for example, as
-   * `readResults()` gives them.
-   *
-   * @default nothing is compared
-   */
-  compareWith?: AsyncIterable<StoredResult> | Iterable<StoredResult>;
-  /**
-   * How many bytes of what tests printed are put into the page, where they can be
-   * read without opening a file: of each file the beginning and the end, those of
-   * failed tests with more room than others.
-   *
-   * @default {4194304}
-   */
-  excerpts?: number;
-  /**
-   * Tests and subtests that make up a page of usual size. Beyond it subtests that
-   * passed are left out, and beyond twice as many all subtests; they are counted.
-   *
-   * @default {100000}
-   */
-  maxRows?: number;
-}
-
 /** Options of {@linkcode HtmlReportAggregator}. */
 export interface HtmlReportAggregatorOptions extends HtmlReportOptions {
-  /** The file for the page. It must not exist; directories on the way are made. */
+  /** The file for the page. Directories on the way are made. */
   report: string | URL;
+  /**
+   * What to do if the file is there already.
+   *
+   * @default {"fail"}
+   */
+  existing?: "fail" | "replace";
+  /**
+   * Results that are stored already, as `readResults()` gives them: for a run that
+   * goes on after it was killed. Those that are ingested again are replaced; a file
+   * of results that is not there is none.
+   *
+   * @default there are none
+   */
+  stored?: AsyncIterable<StoredResult> | Iterable<StoredResult>;
   /**
    * How often the page is written anew during the run, in milliseconds; 0 for
    * only at its end. Large pages are written less often.
@@ -122,29 +98,6 @@ export interface HtmlReportAggregatorOptions extends HtmlReportOptions {
   allowDuplicate?: boolean;
 }
 
-/** Options of {@linkcode writeHtmlReport}. */
-export interface WriteHtmlReportOptions extends HtmlReportOptions {
-  /** The file for the page. One that is there is replaced. */
-  report: string | URL;
-  /**
-   * What happened in the run: an event log, for example.
-   *
-   * @default there is no timeline
-   */
-  events?: AsyncIterable<TimedEvent> | Iterable<TimedEvent>;
-}
-
-const DEFAULTS: {
-  title: string;
-  files: string | null;
-  excerpts: number;
-  maxRows: number;
-} = {
-  title: "Test results",
-  files: "files",
-  excerpts: 4 * 1024 * 1024,
-  maxRows: 100_000,
-};
 const REFRESH = 10_000;
 /** Tests that are read at once. */
 const AT_ONCE = 16;
@@ -170,7 +123,7 @@ interface Started {
 export class HtmlReportAggregator implements Aggregator {
   /** It leaves the artifacts where they are. */
   readonly readsOnly = true;
-  readonly #options: HtmlReportAggregatorOptions & typeof DEFAULTS;
+  readonly #options: HtmlReportAggregatorOptions & Complete;
   readonly #refresh: number;
   readonly #file: ReportFile;
   readonly #slots = new Semaphore(AT_ONCE);
@@ -195,18 +148,23 @@ export class HtmlReportAggregator implements Aggregator {
   }
 
   /**
-   * Reads what is to be compared with, and writes the first page.
+   * Reads what is stored or to be compared with, and writes the first page.
    *
-   * @throws {Deno.errors.AlreadyExists} if the file is there already
+   * @throws {Deno.errors.AlreadyExists} if the file is there already, and not to be replaced
    */
   async start(): Promise<this> {
     if (this.#started) {
       throw new Error("Cannot start a report twice");
     }
-    const { allowDuplicate = false } = this.#options;
+    const { allowDuplicate = false, existing = "fail", stored = [] } =
+      this.#options;
     const model = await openModel(this.#options, this.#refresh);
+    await addStored(model, stored, this.#options).catch((error) => {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    });
     const started = { model, names: new Names(allowDuplicate) };
-    await this.#file.create(started.model);
+    if (existing === "fail") await this.#file.create(model);
+    else await this.#file.replace(model, [], false);
     this.#timelines = [];
     this.#stopped = undefined;
     this.#started = started;
@@ -335,6 +293,18 @@ export class HtmlReportAggregator implements Aggregator {
   }
 }
 
+/** Options of {@linkcode writeHtmlReport}. */
+export interface WriteHtmlReportOptions extends HtmlReportOptions {
+  /** The file for the page. One that is there is replaced. */
+  report: string | URL;
+  /**
+   * What happened in the run: an event log, for example.
+   *
+   * @default there is no timeline
+   */
+  events?: AsyncIterable<TimedEvent> | Iterable<TimedEvent>;
+}
+
 /**
  * Makes an HTML report of results that were stored. What the page tells of systems,
  * times and attempts comes from the events, or from the fields with which results were
@@ -356,89 +326,6 @@ export async function writeHtmlReport(
   for await (const event of options.events ?? []) timelines.take(event);
   const runs = [...timelines.all.values()];
   const model = await openModel(all, 0);
-  const files = filesDirectory(path, all.files);
-  for await (const stored of readStoredTests(results)) {
-    const { platform, test } = stored;
-    const run = runs.findLast((run) =>
-      run.platform === platform && run.tests.has(test)
-    );
-    const last = run?.tests.get(test);
-    model.add({
-      ...(last?.state === "ended" && { ...last, remote: last.system }),
-      ...stored,
-      directory: files && `${files}/${placeFor(platform, test)}`,
-    });
-  }
+  await addStored(model, results, all, runs);
   await new ReportFile(path, all.title).replace(model, runs, true);
-}
-
-/** Timelines of several runs, whose events may come mixed. */
-class Timelines {
-  readonly all = new Map<number, Timeline>();
-
-  /** Takes an event; returns its timeline if it is the first one of that. */
-  take(event: TimedEvent): Timeline | undefined {
-    const { run = 0 } = event;
-    const known = this.all.get(run);
-    const timeline = known ?? new Timeline();
-    this.all.set(run, timeline);
-    timeline.take(event);
-    return known ? undefined : timeline;
-  }
-}
-
-async function openModel(
-  options: HtmlReportOptions & typeof DEFAULTS,
-  refresh: number,
-): Promise<ReportModel> {
-  const { title, files, maxRows, excerpts, compareWith } = options;
-  return new ReportModel({
-    title,
-    files: files === null ? null : urlOf(files),
-    refresh,
-    maxRows,
-    excerpts: new Excerpts(excerpts),
-    earlier: compareWith && await EarlierResults.read(compareWith),
-  });
-}
-
-/** Where links begin: a URL as it is, or a path, which becomes one. */
-function urlOf(files: string): string {
-  return isUrl(files)
-    ? files
-    : files.split("/").map(encodeURIComponent).join("/");
-}
-
-function isUrl(files: string): boolean {
-  return /^https?:\/\//.test(files);
-}
-
-/** Where files can be read, if they are on this computer. */
-function filesDirectory(
-  report: string,
-  files: string | null,
-): string | undefined {
-  if (files === null || isUrl(files)) return undefined;
-  return files.startsWith("/") ? files : join(dirname(report), files);
-}
-
-/** The options with their defaults. */
-function complete<O extends HtmlReportOptions>(
-  options: O,
-): O & typeof DEFAULTS {
-  const given = Object.entries(options)
-    .filter(([, value]) => value !== undefined);
-  const all = { ...DEFAULTS, ...Object.fromEntries(given) } as
-    & O
-    & typeof DEFAULTS;
-  atLeastZero("excerpts", all.excerpts);
-  atLeastZero("maxRows", all.maxRows);
-  return all;
-}
-
-function atLeastZero(option: string, value: number): number {
-  if (value >= 0) return value;
-  throw new RangeError(
-    `Cannot make a report with ${option} ${value}: it must be a number that is not negative`,
-  );
 }

@@ -37,6 +37,11 @@ export class Tally {
     const counts = this.#counts;
     switch (event.type) {
       case "run-started":
+        // perhaps once more, after a process that was killed
+        Object.assign(counts, new Tally().#counts);
+        this.#settingUp.clear();
+        this.#idle.clear();
+        this.#asked.clear();
         counts.tests = counts.queued = event.tests.length;
         break;
       case "run-resumed":

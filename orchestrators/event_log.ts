@@ -40,22 +40,36 @@ export type LoggedEvent = RunEvent & {
   readonly run?: number;
 };
 
+/** Options of {@linkcode writeEventLog}. */
+export interface EventLogOptions {
+  /**
+   * What to do if the file is there already: with `"continue"`, events are added to
+   * it, for a run that goes on after it was killed.
+   *
+   * @default {"fail"}
+   */
+  existing?: "fail" | "continue";
+}
+
 /**
- * Writes the events of a run, or of several by `runAll()`, to a new file until
+ * Writes the events of a run, or of several by `runAll()`, to a file until
  * they are over. Each event is in the file at once: what a killed script leaves is
  * the log up to then. Call it in the same turn as `run()`, to miss nothing.
  *
  * Of errors, their names, messages, causes and the output of commands are kept.
  *
- * Needs `--allow-write` for the file. Directories on the way are made.
+ * Needs `--allow-write` for the file, and `--allow-read` to continue one.
+ * Directories on the way are made.
  *
- * @throws {Deno.errors.AlreadyExists} if the file is there already
+ * @throws {Deno.errors.AlreadyExists} if the file is there already, and not to be continued
  */
 export async function writeEventLog(
   run: AsyncIterable<RunEvent>,
   path: string | URL,
+  { existing = "fail" }: EventLogOptions = {},
 ): Promise<void> {
-  using file = create(pathOf(path));
+  const name = pathOf(path);
+  using file = existing === "continue" ? reopen(name) : create(name);
   const encoder = new TextEncoder();
   for await (const event of run) {
     let bytes = encoder.encode(`${encodeEvent(event)}\n`);
@@ -75,6 +89,25 @@ function create(path: string): Deno.FsFile {
       { cause },
     );
   }
+}
+
+/** Opens a log behind its last whole line: a killed script may have left part of one. */
+function reopen(path: string): Deno.FsFile {
+  Deno.mkdirSync(dirname(path), { recursive: true });
+  const file = Deno.openSync(path, { read: true, append: true, create: true });
+  const block = new Uint8Array(65_536);
+  for (let end = file.statSync().size; end > 0;) {
+    const start = Math.max(0, end - block.length);
+    file.seekSync(start, Deno.SeekMode.Start);
+    const count = file.readSync(block.subarray(0, end - start)) ?? 0;
+    const newline = block.subarray(0, count).lastIndexOf(10);
+    if (newline >= 0 || start === 0) {
+      file.truncateSync(start + newline + 1);
+      break;
+    }
+    end = start;
+  }
+  return file;
 }
 
 /**
@@ -181,22 +214,26 @@ class LoggedRun implements Run {
 
   async #readEnd(): Promise<RunSummary> {
     let why: Error | undefined;
+    let end: RunEvent & { type: "run-finished" } | undefined;
     for await (const event of this.#events()) {
-      if (event.type === "draining") why ??= event.error;
-      if (event.type !== "run-finished") continue;
-      const { kind, summary } = event;
-      if (kind === null) return summary;
-      throw new OrchestratorError(
-        `Cannot complete the run on "${summary.platform}": ${
-          why?.message ?? `it ended as ${kind}`
-        }`,
-        kind,
-        summary,
-        { cause: why },
+      if (event.type === "run-started") why = end = undefined; // it goes on
+      else if (event.type === "draining") why ??= event.error;
+      else if (event.type === "run-finished") end = event;
+    }
+    if (!end) {
+      throw new Error(
+        `Cannot tell how the run ended: there is no end of it in "${this.#path}"`,
       );
     }
-    throw new Error(
-      `Cannot tell how the run ended: there is no end of it in "${this.#path}"`,
+    const { kind, summary } = end;
+    if (kind === null) return summary;
+    throw new OrchestratorError(
+      `Cannot complete the run on "${summary.platform}": ${
+        why?.message ?? `it ended as ${kind}`
+      }`,
+      kind,
+      summary,
+      { cause: why },
     );
   }
 }

@@ -647,6 +647,75 @@ Deno.test("writeHtmlReport() takes what results were stored with, and distrusts 
   strictEqual((await readPage(report)).files, "my%20files/%231");
 });
 
+Deno.test("HtmlReportAggregator goes on with what an earlier process stored", async () => {
+  await using directory = temporary();
+  const report = `${directory.path}/out/report.html`;
+  const results = `${directory.path}/out/results.jsonl`;
+  const start = async () => {
+    const aggregator = new MultiAggregator([
+      new JsonLinesAggregator({
+        results,
+        files: `${directory.path}/out/files`,
+        existing: "continue",
+      }),
+      new HtmlReportAggregator({
+        report,
+        existing: "replace",
+        stored: readResults(results),
+        compareWith: [stored("/a", "pass"), stored("/b", "pass")],
+      }),
+    ]);
+    return await aggregator.start();
+  };
+  let n = 0;
+  const artifacts = (status: string) =>
+    layOut(`${directory.path}/${n++}`, [{ status, files: ["o"] }], { o: "x" });
+  {
+    await using first = await start();
+    await first.ingest("p", "/a", artifacts("fail"));
+    await first.ingest("p", "/b", artifacts("fail"));
+  }
+  await using second = await start();
+  equal((await readPage(report)).tests.map(({ t, c }) => [t, c]), [
+    ["/a", "broken"],
+    ["/b", "broken"],
+  ]);
+  await second.ingest("p", "/c", artifacts("pass"));
+  await second.stop();
+  const { tests } = await readPage(report);
+  equal(tests.map(({ t, s, f }) => [t, s, f]), [
+    ["/a", "fail", [["o", 1, "x"]]],
+    ["/b", "fail", [["o", 1, "x"]]],
+    ["/c", "pass", [["o", 1, "x"]]],
+  ]);
+
+  // a test that was stored in part only is ingested again
+  const alone = new HtmlReportAggregator({
+    report,
+    existing: "replace",
+    stored: readResults(results),
+  });
+  await alone.start();
+  await alone.ingest("p", "/a", artifacts("pass"));
+  await alone.stop();
+  equal(
+    (await readPage(report)).tests.map(({ t, s }) => [t, s]),
+    [["/a", "pass"], ["/b", "fail"], ["/c", "pass"]],
+  );
+  match(await Deno.readTextFile(report), /<p>1 of 3 tests failed/);
+});
+
+Deno.test("writeHtmlReport() makes no report of results that are not there", async () => {
+  await using directory = temporary();
+  await rejected(
+    writeHtmlReport(readResults(`${directory.path}/none`), {
+      report: `${directory.path}/report.html`,
+    }),
+    Deno.errors.NotFound,
+  );
+  equal(contents(directory.path), {});
+});
+
 Deno.test("the timeline of a run that was killed goes on with the next process", async () => {
   await using directory = temporary();
   const report = `${directory.path}/report.html`;
@@ -790,7 +859,6 @@ Deno.test("nothing that a test says can end the element of the data", async () =
         await writeHtmlReport([result as StoredResult], {
           report,
           title: result.note,
-          files: null,
         });
         const page = await Deno.readTextFile(report);
         // all that is markup is ours

@@ -241,6 +241,56 @@ Deno.test("replayRun() of a killed script gives what there is, and no end", asyn
   await rejected(logged.finished, Error, "there is no end of it in");
 });
 
+Deno.test("writeEventLog() goes on with the log of a killed script, from its last whole line", async () => {
+  await using file = logFile();
+  const [first, second, third] = ONE_OF_EACH;
+  const goOn = (...events: RunEvent[]) =>
+    writeEventLog(given(events), file.path, { existing: "continue" });
+  await goOn(first!, second!);
+  const bytes = await Deno.readFile(file.path);
+  const whole = bytes.indexOf(10) + 1;
+  for (const length of [0, 1, whole - 1, whole, whole + 1, bytes.length - 1]) {
+    await Deno.writeFile(file.path, bytes.subarray(0, length));
+    await goOn(third!);
+    equal(
+      (await readAll(file.path)).map(({ type }) => type),
+      [...(length >= whole ? [first!.type] : []), third!.type],
+    );
+  }
+  // part of a line that is longer than what is read at once
+  await Deno.writeFile(file.path, bytes);
+  await Deno.writeTextFile(file.path, "x".repeat(200_000), { append: true });
+  await goOn(third!);
+  equal(
+    (await readAll(file.path)).map(({ type }) => type),
+    [first!.type, second!.type, third!.type],
+  );
+});
+
+Deno.test("replayRun() of a run that went on counts what its last process knew", async () => {
+  await using file = logFile();
+  const events: RunEvent[] = [];
+  for await (const event of eventfulRun()) events.push(event);
+  const killed = events.slice(0, events.length >> 1);
+  const [start, ...rest] = events;
+  await writeEventLog(given([...killed, start!, ...rest]), file.path);
+  const logged = replayRun(file.path);
+  strictEqual(
+    (await Array.fromAsync(logged)).length,
+    killed.length + events.length,
+  );
+  const { tests, queued, running, done, requested, settingUp } = logged.status;
+  equal([tests, queued, running, done, requested, settingUp], [
+    5,
+    0,
+    0,
+    5,
+    0,
+    0,
+  ]);
+  strictEqual((await logged.finished).passed, 4);
+});
+
 Deno.test("replayRun() picks one of several runs", async () => {
   await using file = logFile();
   const run = () => ({ run: () => eventfulRun() });
