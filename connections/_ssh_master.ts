@@ -97,7 +97,12 @@ export class SshMaster {
 
   /** From now on the program does not end by itself before this does. */
   keepRunning(): void {
-    this.#child.ref();
+    try {
+      this.#child.ref();
+    } catch (error) {
+      // It has just ended.
+      if (!(error instanceof Deno.errors.BadResource)) throw error;
+    }
   }
 
   /** Ends it and waits for that. */
