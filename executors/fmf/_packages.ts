@@ -51,9 +51,19 @@ find_missing() {
     if [[ $name == /* ]] && ! type -P rpm >/dev/null; then
       [[ -e $name ]] || missing+=("$name")
     else
-      are_present "$name" || missing+=("$name")
+      are_present "$name" || is_provided "$name" || missing+=("$name")
     fi
   done
+}
+
+# Whether a package that is there stands for this name: apt-get does not choose among several that could.
+is_provided() {
+  local line found=''
+  type -P dpkg-query >/dev/null || return
+  while IFS= read -r line; do
+    case $line in "installed, "*", $1,"* | "installed, "*", $1 ("*) found=1 ;; esac
+  done < <(dpkg-query -W -f '\${db:Status-Status}, , \${Provides},\n' 2>/dev/null)
+  [[ $found ]]
 }
 
 # Shows a command and runs it.
@@ -62,19 +72,24 @@ run_tool() {
   "$@"
 }
 
-# Fails if apt-get or apk is to install by path.
-refuse_paths() {
-  local name
+# Fails if apt-get or apk would do something else than to install a package of this name.
+refuse_others() {
+  local name reason
   for name; do
-    if [[ $name == /* ]]; then
-      echo "Cannot install $name: $tool does not install by path"
-      return 1
-    fi
+    reason=
+    case $tool:$name in
+      *:/*) reason="$tool does not install by path" ;;
+      apt-get:*-) reason='with a "-" at its end it would be removed' ;;
+      apt-get:~* | apt-get:*[!a-zA-Z0-9.+:=/~_-]*) reason='it is not the name of a package' ;;
+    esac
+    [[ ! $reason ]] || { echo "Cannot install $name: $reason"; return 1; }
   done
 }
 
 install_apt() {
-  local command=(apt-get -q -y --no-install-recommends -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=600 install "$@")
+  local command=(apt-get -q -y --no-install-recommends -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=600)
+  # a name that does not exist is no pattern for others that do
+  command+=(-o APT::Cmd::Pattern-Only=true install "$@")
   if run_tool "\${command[@]}"; then return 0; fi
   [[ $updated ]] || { updated=1; run_tool apt-get -q -o DPkg::Lock::Timeout=600 update; } || true
   run_tool "\${command[@]}"
@@ -97,8 +112,8 @@ install_required() {
     zypper)
       run_tool zypper --non-interactive --quiet install --no-recommends --auto-agree-with-licenses "$@"
       ;;
-    apt-get) refuse_paths "$@" && install_apt "$@" ;;
-    apk) refuse_paths "$@" && run_tool apk add -q --no-cache "$@" ;;
+    apt-get) refuse_others "$@" && install_apt "$@" ;;
+    apk) refuse_others "$@" && run_tool apk add -q --no-cache "$@" ;;
     *)
       echo "Cannot install $*: the system has no package manager that is known here"
       return 1
@@ -168,11 +183,12 @@ export function packageArguments(
   recommended: readonly string[],
 ): string[] {
   for (const name of [...required, ...recommended]) {
-    if (name === "" || name.startsWith("-") || name.includes("\0")) {
+    // with "!" before it a package is removed, for some tools
+    if (name === "" || /^[-!]|\0/.test(name)) {
       throw new TypeError(
         `Cannot install ${
           JSON.stringify(name)
-        }: a name is not empty and begins with no "-"`,
+        }: a name is not empty and begins with no "-" or "!"`,
       );
     }
   }

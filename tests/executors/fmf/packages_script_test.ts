@@ -10,6 +10,8 @@ import { cannotRun, missingPrograms } from "../../_parts.ts";
 /** Asks as `rpm -q --whatprovides` and the like do; fails by the number of what is not installed. */
 const QUERY = `#!/bin/bash
 missing=0
+# what \`dpkg-query -W\` tells of all packages
+if [[ $0 == */dpkg-query ]] && (($# == 3)); then cat "$DB/provided" 2>/dev/null; exit; fi
 for argument; do
   case $argument in -* | info | '\${db'*) continue ;; esac
   if grep -qxF -- "$argument" "$DB/installed"; then
@@ -63,6 +65,8 @@ interface System {
   available?: string[];
   /** What is available after an update. */
   news?: string[];
+  /** What installed packages provide, as `dpkg-query` lists it. */
+  provided?: string[];
   /** Paths that exist, in a directory that takes the place of `DIR`. */
   files?: string[];
 }
@@ -87,6 +91,7 @@ async function install(
   try {
     const { tools, installed = [], available = [], news = [], files = [] } =
       system;
+    const { provided = [] } = system;
     const bin = `${directory}/bin`;
     await Deno.mkdir(bin);
     const write = (name: string, text: string) =>
@@ -121,6 +126,7 @@ async function install(
     await list("available", available);
     await list("news", news);
     await list("log", []);
+    await list("provided", provided);
     const place = (names: string[]) =>
       names.map((name) => name.replace("DIR", directory));
     const words = call === "install_packages"
@@ -187,7 +193,7 @@ const FAMILIES: Record<
   "apt-get": {
     query: ["dpkg-query"],
     required:
-      "apt-get -q -y --no-install-recommends -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=600 install",
+      "apt-get -q -y --no-install-recommends -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=600 -o APT::Cmd::Pattern-Only=true install",
     recommended: [],
   },
   apk: {
@@ -234,13 +240,14 @@ for (
   });
 
   Deno.test(`${tool} installs what is missing and required by one call`, async () => {
+    const others = tool === "apt-get" ? ["c++", "d=1:2~3"] : ["c d", "*"];
     const { success, log, installed, output } = await install(
-      { tools, installed: ["a"], available: ["b", "c d", "*"] },
-      ["a", "b", "c d", "*"],
+      { tools, installed: ["a"], available: ["b", ...others] },
+      ["a", "b", ...others],
     );
     assert.ok(success);
-    assert.deepEqual(calls(log), [`${required} b c d *`]);
-    assert.deepEqual(installed, ["a", "b", "c d", "*"]);
+    assert.deepEqual(calls(log), [`${required} b ${others.join(" ")}`]);
+    assert.deepEqual(installed, ["a", "b", ...others]);
     assert.equal(output, "done\n");
   });
 
@@ -282,7 +289,7 @@ Deno.test("apt-get updates its lists once, when it fails", async () => {
   const { success, log } = await install(
     { tools: ["apt-get", "dpkg-query"], news: ["a", "b"] },
     ["a"],
-    ["nonsense", "more nonsense", "b"],
+    ["nonsense", "more-nonsense", "b"],
   );
   assert.ok(success);
   assert.deepEqual(
@@ -290,7 +297,7 @@ Deno.test("apt-get updates its lists once, when it fails", async () => {
     [
       ...["install a", "update", "install a"],
       ...["install nonsense", "install nonsense"],
-      ...["install more nonsense", "install more nonsense", "install b"],
+      ...["install more-nonsense", "install more-nonsense", "install b"],
     ],
   );
 });
@@ -302,6 +309,24 @@ Deno.test("yum is asked about groups, addresses and files only by installing the
     names,
   );
   assert.ok(success);
+});
+
+Deno.test("a name that an installed Debian package provides is there", async () => {
+  const provided = [
+    "config-files, , awk,",
+    "installed, , ,",
+    "installed, , mail-server, awk (= 1.3), editor,",
+    "installed, , awkward,",
+  ];
+  const system = { tools: ["apt-get", "dpkg-query"], provided };
+  for (const name of ["awk", "editor", "mail-server"]) {
+    const { success, log } = await install(system, [name]);
+    assert.ok(success, name);
+    assert.deepEqual(log, []);
+  }
+  for (const name of ["mail", "= 1.3", "server", "awkwar"]) {
+    assert.ok(!(await install(system, [name])).success, name);
+  }
 });
 
 Deno.test("a path counts as installed if it exists", async (t) => {
@@ -326,6 +351,27 @@ Deno.test("apt-get and apk do not install by path", async (t) => {
         output,
         `Cannot install DIR/file: ${tools[0]} does not install by path\n`,
       );
+    });
+  }
+});
+
+Deno.test("apt-get installs packages, and does nothing else", async (t) => {
+  for (
+    const [name, reason] of [
+      ["rsync-", 'with a "-" at its end it would be removed'],
+      ...["a*", "a.*$", "~na", "?name(a)", "a b", "[ab]", "desktop^"].map((
+        name,
+      ) => [name, "it is not the name of a package"]),
+    ]
+  ) {
+    await t.step(name!, async () => {
+      const { success, log, output } = await install(
+        { tools: ["apt-get", "dpkg-query"], available: [name!, "a"] },
+        ["a", name!],
+      );
+      assert.ok(!success);
+      assert.equal(output, `Cannot install ${name}: ${reason}\n`);
+      assert.deepEqual(log, []);
     });
   }
 });
@@ -384,7 +430,7 @@ Deno.test("a terminal is there, or is installed", async (t) => {
 });
 
 Deno.test("packageArguments() refuses what is no name", () => {
-  for (const name of ["", "-y", "a\0b"]) {
+  for (const name of ["", "-y", "!a", "a\0b"]) {
     assert.throws(() => packageArguments([name], []), TypeError);
     assert.throws(() => packageArguments([], [name]), TypeError);
   }
