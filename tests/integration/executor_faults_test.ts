@@ -9,6 +9,7 @@ import { cannotRun, Container, podmanMissing } from "../_podman.ts";
 import { Sshd, sshdMissing } from "../_sshd.ts";
 import { Bench, type Run } from "./_executor_suite.ts";
 import { workOn } from "./_executor_work.ts";
+import { INIT } from "./_init.ts";
 
 /** Runs, and leaves behind whatever can be left behind. */
 const STUBBORN = `sleep 60 & timeout 60 sleep 61 & set -m; sleep 62 &
@@ -422,7 +423,7 @@ Deno.test({
   async fn() {
     await using container = await Container.start({
       image: "debian",
-      command: ["/sbin/init"],
+      command: INIT,
       args: ["--systemd=always", "--restart=always"],
       ssh: true,
     });
