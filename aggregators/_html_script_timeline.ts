@@ -75,18 +75,15 @@ class TimelineChart {
 
   #keys() {
     const bars = data.runs.flatMap(({ systems }) => systems.flatMap(({ bars }) => bars));
-    const some = (/** @type {(bar: PageBar) => boolean} */ is) => bars.some(is);
-    const outcome = (/** @type {string} */ it) => some((bar) => bar[0] === "test" && bar[5] === it);
-    /** @type {[string, string, boolean][]} */
+    const kinds = new Set(bars.flatMap((bar) => this.#kindOf(bar).split(" ")));
+    /** @type {[kind: string, sign: string, text: string][]} */
     const keys = [
-      ["setup", "setup", some((bar) => bar[0] === "setup")], ["good", "passed", outcome("pass")],
-      ["bad", "failed", outcome("fail")], ["error", "error", outcome("error")],
-      ["again", "run again", some((bar) => bar[0] === "test" && bar[4] > 1)],
-      ["info", "running", outcome("running")], ["idle", "idle", true],
-      ["release", "release", some((bar) => bar[0] === "release")],
+      ["bar-setup", "setup", "setup"], ["good", "good", "passed"], ["bad", "bad", "failed"], ["error", "error", "error"],
+      ["infra", "infra", "infra"], ["warn", "warn", "warn"], ["again", "again", "failed, ran again"], ["waiting", "info", "running"],
+      ["alive", "idle", "idle"], ["bar-release", "release", "release"],
     ];
-    return el("div", { class: "keys" }, ...keys.filter(([, , show]) => show).map(([kind, text]) =>
-      el("span", {}, el("i", { class: kind }), text)));
+    return el("div", { class: "keys" }, ...keys.filter(([kind]) => kind === "alive" || kinds.has(kind)).map(([, sign, text]) =>
+      el("span", {}, el("i", { class: sign }), text)));
   }
 
   /** What can be said of all of it. */

@@ -1,6 +1,8 @@
 // Runs the example suite. deno task demo [--on local|podman:IMAGE|ssh:HOST,HOST] [--systems N] [--output DIR]
 import { parseArgs } from "jsr:@std/cli@^1/parse-args";
+import { HtmlReportAggregator } from "jsr:@atex/atex/aggregators/html";
 import { JsonLinesAggregator } from "jsr:@atex/atex/aggregators/jsonl";
+import { MultiAggregator } from "jsr:@atex/atex/aggregators/multi";
 import { discover, FmfExecutor } from "jsr:@atex/atex/executors/fmf";
 import { runMain } from "jsr:@atex/atex/main";
 import { AdHocOrchestrator } from "jsr:@atex/atex/orchestrators/adhoc";
@@ -24,10 +26,17 @@ await runMain(async (signal) => {
     maxRemotes: Number(options.systems),
   });
   await using pool = await provisioner.start({ signal });
-  await using results = await new JsonLinesAggregator({
-    results: `${options.output}/results.jsonl`,
-    files: `${options.output}/files`,
-  }).start();
+  const report = new HtmlReportAggregator({
+    report: `${options.output}/report.html`,
+    title: "The example suite",
+  });
+  await using results = await new MultiAggregator([
+    new JsonLinesAggregator({
+      results: `${options.output}/results.jsonl`,
+      files: `${options.output}/files`,
+    }),
+    report,
+  ]).start();
   await using run = new AdHocOrchestrator({
     platform: options.on,
     tests: tests.data.keys(),
@@ -38,9 +47,11 @@ await runMain(async (signal) => {
     destructive: destructiveTag(tests),
     rerun: reruns(2),
   }).run({ signal });
+  report.follow(run);
   await showProgress(run);
+  await results.stop();
   console.log(
-    `Results: ${options.output}/results.jsonl\nFiles:   ${options.output}/files`,
+    `Results: ${options.output}/results.jsonl\nFiles:   ${options.output}/files\nReport:  ${options.output}/report.html`,
   );
   return (await run.finished).failed === 0 ? 0 : 1;
 });

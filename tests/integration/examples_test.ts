@@ -3,6 +3,7 @@
  * outside of this repository, that gets everything by `jsr:`.
  */
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { readPage } from "../aggregators/_html.ts";
 import { Container, imageName, podmanMissing } from "../_podman.ts";
 import { cannotRun, Sshd, sshdMissing } from "../_sshd.ts";
 
@@ -174,8 +175,11 @@ async function checkDemo(
   );
   deepStrictEqual(
     [...Deno.readDirSync(output)].map(({ name }) => name).sort(),
-    ["files", "results.jsonl"],
+    ["files", "report.html", "results.jsonl"],
   );
+  match(stdout, /\nReport: {2}\S+\/report\.html\n$/);
+  const { final, tests, runs } = await readPage(`${output}/report.html`);
+  deepStrictEqual([final, tests.length, runs.length], [true, 13, 1]);
 }
 
 Deno.test("examples/demo.ts runs the suite on local systems", async () => {
