@@ -83,4 +83,6 @@ export * from "./orchestrators/run_all.ts";
 export * from "./orchestrators/policies.ts";
 export * from "./orchestrators/progress.ts";
 export * from "./orchestrators/event_log.ts";
+export * from "./orchestrators/trace.ts";
+export * from "./orchestrators/telemetry.ts";
 export * from "./orchestrators/main.ts";
