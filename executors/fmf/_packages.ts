@@ -25,20 +25,31 @@ find_tool() {
   done
 }
 
+# What knows what is there: not any that can be found, systems have tools of others.
+find_query() {
+  case $tool in
+    apt-get) echo dpkg-query ;;
+    apk) echo apk ;;
+    ?*) echo rpm ;;
+    *) type -P rpm || type -P dpkg-query ;;
+  esac
+}
+
 # Whether all of these are there.
 are_present() {
   local name states
-  if type -P rpm >/dev/null; then
-    rpm -q --whatprovides "$@" >/dev/null 2>&1
-  elif type -P dpkg-query >/dev/null; then
-    # every one of them, and nothing else that a pattern finds
-    states=$(dpkg-query -W -f '\${db:Status-Status} ' "$@" 2>/dev/null) || return 1
-    [[ $states == "$(printf 'installed %.0s' "$@")" ]]
-  elif type -P apk >/dev/null; then
-    for name; do apk info -e "$name" >/dev/null 2>&1 || return 1; done
-  else
-    return 1
-  fi
+  case $query in
+    *rpm) rpm -q --whatprovides "$@" >/dev/null 2>&1 ;;
+    *dpkg-query)
+      # every one of them, and nothing else that a pattern finds
+      states=$(dpkg-query -W -f '\${db:Status-Status} ' "$@" 2>/dev/null) || return 1
+      [[ $states == "$(printf 'installed %.0s' "$@")" ]]
+      ;;
+    apk)
+      for name; do apk info -e "$name" >/dev/null 2>&1 || return 1; done
+      ;;
+    *) return 1 ;;
+  esac
 }
 
 # Sets missing to those of the arguments that are not there.
@@ -48,7 +59,7 @@ find_missing() {
   (($# > 0)) || return 0
   if are_present "$@"; then return 0; fi
   for name; do
-    if [[ $name == /* ]] && ! type -P rpm >/dev/null; then
+    if [[ $name == /* && $query != *rpm ]]; then
       [[ -e $name ]] || missing+=("$name")
     else
       are_present "$name" || is_provided "$name" || missing+=("$name")
@@ -59,7 +70,7 @@ find_missing() {
 # Whether a package that is there stands for this name: apt-get does not choose among several that could.
 is_provided() {
   local line found=''
-  type -P dpkg-query >/dev/null || return
+  [[ $query == *dpkg-query ]] || return
   while IFS= read -r line; do
     case $line in "installed, "*", $1,"* | "installed, "*", $1 ("*) found=1 ;; esac
   done < <(dpkg-query -W -f '\${db:Status-Status}, , \${Provides},\n' 2>/dev/null)
@@ -136,13 +147,14 @@ install_recommended() {
 }
 
 install_packages() {
-  local tool missing updated='' required=()
+  local tool query missing updated='' required=()
   while [[ $1 != -- ]]; do
     required+=("$1")
     shift
   done
   shift
   tool=$(find_tool)
+  query=$(find_query)
   find_missing "\${required[@]}"
   if ((\${#missing[@]} > 0)); then install_required "\${missing[@]}" || return 1; fi
   find_missing "$@"

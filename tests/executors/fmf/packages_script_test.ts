@@ -61,6 +61,8 @@ echo "script $*" >>"$DB/log"
 
 interface System {
   tools: string[];
+  /** A tool that knows of no package. */
+  foreign?: string;
   installed?: string[];
   available?: string[];
   /** What is available after an update. */
@@ -104,6 +106,7 @@ async function install(
       );
     }
     await write("query", QUERY);
+    if (system.foreign) await write(system.foreign, "#!/bin/bash\nexit 1\n");
     for (const tool of tools) {
       await write(
         tool,
@@ -283,6 +286,28 @@ Deno.test("the first of several package managers is used", async () => {
     ["a"],
   );
   assert.match(log[0], /^dnf5 /);
+});
+
+Deno.test("what is there is asked of what belongs to the package manager", async (t) => {
+  for (
+    const [tools, foreign] of [
+      [["apt-get", "dpkg-query"], "rpm"],
+      [["apk"], "rpm"],
+      [["apk"], "dpkg-query"],
+      [["dnf", "rpm"], "dpkg-query"],
+    ] as const
+  ) {
+    await t.step(`${tools[0]} beside ${foreign}`, async () => {
+      const { success, log } = await install({
+        tools: [...tools],
+        foreign,
+        installed: ["a"],
+        files: ["file"],
+      }, foreign === "rpm" ? ["a", "DIR/file"] : ["a"]);
+      assert.ok(success);
+      assert.deepEqual(log.filter((line) => !line.startsWith("apk info")), []);
+    });
+  }
 });
 
 Deno.test("apt-get updates its lists once, when it fails", async () => {
