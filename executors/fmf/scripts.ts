@@ -124,7 +124,7 @@ bash -c '
   for name in $3; do printf "#!%s -p\\n. %q\\n" "$BASH" "$1/helpers" >"bin/$name" || exit; done
   chmod 0755 bin/*
   [[ -x bin/atex-abort ]] || for name in $3; do
-    printf "%s() { \"\\$BASH\" -p %q \"\\$@\"; }; export -f %s\\n" "$name" "$1/bin/$name" "$name" || exit
+    printf "%s() { \\"\\$BASH\\" -p %q \\"\\$@\\"; }; export -f %s\\n" "$name" "$1/bin/$name" "$name" || exit
   done >functions
 ' bash "$work" "$@" || { rm -rf "$work"; exit 1; }
 read -r boot </proc/sys/kernel/random/boot_id

@@ -24,7 +24,13 @@ export interface TortureSystem extends AsyncDisposable {
 }
 
 /** What a system is for: tests that leave it as it is, or one test of the kind that `tests/torture/main.fmf` tells. */
-export type Purpose = "shared" | "last" | "wrecks" | "restarts" | "small";
+export type Purpose =
+  | "shared"
+  | "last"
+  | "wrecks"
+  | "restarts"
+  | "small"
+  | "noexec";
 
 /** Systems of one kind. */
 export interface TortureKind {
@@ -82,7 +88,9 @@ const FIRST = "/first";
 
 function purposeOf(tests: FmfTests, name: string): Purpose {
   const { tag: tags = [] } = tests.data.get(name) as { tag?: string[] };
-  for (const tag of ["last", "wrecks", "restarts", "small"] as const) {
+  for (
+    const tag of ["last", "wrecks", "restarts", "small", "noexec"] as const
+  ) {
     if (tags.includes(tag)) return tag;
   }
   return "shared";

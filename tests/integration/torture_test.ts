@@ -36,6 +36,9 @@ async function openContainer(
     ssh,
     args: [
       ...(purpose === "restarts" ? ["--restart=always"] : []),
+      ...(purpose === "noexec"
+        ? ["--tmpfs=/var:rw,noexec,size=9m,mode=755,notmpcopyup"]
+        : []),
       ...(purpose === "small"
         ? ["--tmpfs=/var:rw,exec,size=2m,mode=755,notmpcopyup"]
         : []),
