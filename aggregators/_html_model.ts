@@ -1,5 +1,4 @@
 /** All that is known for an HTML report, as pieces of JSON that are ready to be written. */
-import type { EarlierAttempt } from "./aggregator.ts";
 import { type EarlierResults, isFailing, NO_RESULT } from "./_html_compare.ts";
 import type {
   PageData,
@@ -10,30 +9,11 @@ import type {
 } from "./_html_data.ts";
 import type { Excerpts } from "./_html_logs.ts";
 import type { Timeline } from "./_html_timeline.ts";
+import type { StoredTest } from "./_stored_tests.ts";
 
-/** What a test said, and what is known of its run. */
-export interface TestReport {
-  platform: string;
-  test: string;
-  /** Absent if the test said nothing about itself. */
-  own?: {
-    status?: string | undefined;
-    note?: string | undefined;
-    files: readonly string[];
-  };
-  subtests: readonly {
-    name: string;
-    status?: string | undefined;
-    note?: string | undefined;
-    files?: readonly string[] | undefined;
-  }[];
-  /** Where its files are. */
+/** A test, and where its files are. */
+export interface TestReport extends StoredTest {
   directory?: string | undefined;
-  attempt?: number | undefined;
-  earlier?: readonly EarlierAttempt[] | undefined;
-  remote?: string | undefined;
-  startedAt?: number | undefined;
-  finishedAt?: number | undefined;
 }
 
 /** A test that failed, for readers without script. */

@@ -4,7 +4,7 @@ import { join } from "@std/path/join";
 import { EarlierResults } from "./_html_compare.ts";
 import { Excerpts } from "./_html_logs.ts";
 import { ReportModel } from "./_html_model.ts";
-import { readStoredTests } from "./_html_stored.ts";
+import { readStoredTests } from "./_stored_tests.ts";
 import type { Timeline } from "./_html_timeline.ts";
 import { pathOf, placeFor } from "./_paths.ts";
 import type { StoredResult } from "./_stored_result.ts";

@@ -1,13 +1,35 @@
-/** Stored results as tests, for an HTML report. */
+/** Stored results, put together to tests. */
 import type { EarlierAttempt } from "./aggregator.ts";
-import type { TestReport } from "./_html_model.ts";
 import { OwnResult } from "./_own_result.ts";
 import type { StoredResult } from "./_stored_result.ts";
+
+/** What a test said, and what is known of its run. */
+export interface StoredTest {
+  platform: string;
+  test: string;
+  /** Absent if the test said nothing about itself. */
+  own?: {
+    status?: string | undefined;
+    note?: string | undefined;
+    files: readonly string[];
+  };
+  subtests: readonly {
+    name: string;
+    status?: string | undefined;
+    note?: string | undefined;
+    files?: readonly string[] | undefined;
+  }[];
+  attempt?: number | undefined;
+  earlier?: readonly EarlierAttempt[] | undefined;
+  remote?: string | undefined;
+  startedAt?: number | undefined;
+  finishedAt?: number | undefined;
+}
 
 /** Puts together what was stored of each test, which is in one place. */
 export async function* readStoredTests(
   results: AsyncIterable<StoredResult> | Iterable<StoredResult>,
-): AsyncGenerator<TestReport> {
+): AsyncGenerator<StoredTest> {
   let together: StoredResult[] = [];
   for await (const result of results) {
     const [first] = together;
@@ -23,7 +45,7 @@ export async function* readStoredTests(
   if (together.length > 0) yield merged(together);
 }
 
-function merged(results: readonly StoredResult[]): TestReport {
+function merged(results: readonly StoredResult[]): StoredTest {
   const { platform, test } = results[0]!;
   const own = new OwnResult();
   const subtests = [];
@@ -50,7 +72,7 @@ function merged(results: readonly StoredResult[]): TestReport {
 }
 
 /** What was stored of the run of a test, if it was; tests can store anything there. */
-function known(fields: Record<string, unknown>): Partial<TestReport> {
+function known(fields: Record<string, unknown>): Partial<StoredTest> {
   const { attempt, remote, startedAt, finishedAt, earlier } = fields;
   const isNumber = (value: unknown) => Number.isFinite(value);
   return {

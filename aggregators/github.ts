@@ -1,0 +1,302 @@
+/**
+ * Results where people look who use GitHub Actions: a summary of the job, and annotations
+ * for tests that failed.
+ *
+ * @example
+ * ```ts no-run
+ * import { GitHubAggregator } from "jsr:@atex/atex/aggregators/github";
+ * import { JsonLinesAggregator } from "jsr:@atex/atex/aggregators/jsonl";
+ * import { MultiAggregator } from "jsr:@atex/atex/aggregators/multi";
+ *
+ * await using aggregator = await new MultiAggregator([
+ *   new JsonLinesAggregator({ results: "out/results.jsonl", files: "out/files" }),
+ *   new GitHubAggregator({ title: "Fedora 42" }), // elsewhere it does nothing
+ * ]).start();
+ * await aggregator.ingest("fedora-42@x86_64", "/smoke", "artifacts/smoke");
+ * ```
+ *
+ * @module
+ */
+import { fromFileUrl } from "@std/path/from-file-url";
+import { readResultBatches } from "../executors/results.ts";
+import type { Aggregator, IngestInfo } from "./aggregator.ts";
+import { statusOf, Summary, type SummaryTest } from "./_github_summary.ts";
+import {
+  type Annotation,
+  commandLine,
+  type TestLocation,
+} from "./_github_text.ts";
+import { readStoredTests } from "./_stored_tests.ts";
+import { Names } from "./_names.ts";
+import { OwnResult } from "./_own_result.ts";
+import type { StoredResult } from "./_stored_result.ts";
+import { notStarted, UnderWay } from "./_under_way.ts";
+
+export type { TestLocation } from "./_github_text.ts";
+
+/** Options of {@linkcode GitHubAggregator}. */
+export interface GitHubAggregatorOptions {
+  /**
+   * The file that the summary is appended to.
+   *
+   * @default what `GITHUB_STEP_SUMMARY` names, if `GITHUB_ACTIONS` is `true`; otherwise there is no summary
+   */
+  summary?: string | URL;
+  /**
+   * Whether there are annotations: errors for tests that failed, warnings for those that
+   * warned or passed only at a later attempt, a notice for the counts.
+   *
+   * @default whether `GITHUB_ACTIONS` is `true`
+   */
+  annotations?: boolean;
+  /**
+   * Where the lines of annotations go.
+   *
+   * @default standard output
+   */
+  write?: (text: string) => void;
+  /**
+   * What it is about.
+   *
+   * @default {"Test results"}
+   */
+  title?: string;
+  /**
+   * URL below which files can be seen, in the places where `JsonLinesAggregator` keeps them.
+   *
+   * @default files are not linked to
+   */
+  files?: string;
+  /** Where a test is defined: annotations are shown there. */
+  location?: (test: string) => TestLocation | undefined;
+  /**
+   * Take a test of a platform that was ingested before once more, under its name
+   * with ` (1)`, ` (2)` and so on.
+   *
+   * @default {false}
+   */
+  allowDuplicate?: boolean;
+}
+
+const TITLE = "Test results";
+/** GitHub drops the whole summary of a step if it is larger than 1 MiB. */
+const MAX_SUMMARY = 900 * 1024;
+/** GitHub shows 10 of each level for a step, and drops the rest without a word. */
+const MAX_ANNOTATIONS = 10;
+
+/** What there is between the start and the stop. */
+interface Started {
+  collected: Summary;
+  names: Names;
+  /** The file for the summary. */
+  path: string | undefined;
+  annotations: boolean;
+}
+
+/**
+ * Tells GitHub of results, at the end. It only reads the artifacts: give it to a
+ * `MultiAggregator` beside one that keeps them.
+ *
+ * Names and notes are shown as they are: nothing in them is taken for Markdown, or for a
+ * command. Where GitHub's limits do not allow to show everything, it is said how much is
+ * missing.
+ *
+ * Needs `--allow-env=GITHUB_ACTIONS,GITHUB_STEP_SUMMARY`, `--allow-read` for artifacts, and
+ * `--allow-read` and `--allow-write` for the file of the summary.
+ */
+export class GitHubAggregator implements Aggregator {
+  /** It leaves the artifacts where they are. */
+  readonly readsOnly = true;
+  readonly #options: GitHubAggregatorOptions;
+  readonly #underWay = new UnderWay();
+  #started: Started | undefined;
+  #stopped: Promise<void> | undefined;
+
+  /** Stores the options. */
+  constructor(options: GitHubAggregatorOptions = {}) {
+    this.#options = options;
+  }
+
+  /** Finds out whether this is a job of GitHub. */
+  // deno-lint-ignore require-await -- errors are to reject
+  async start(): Promise<this> {
+    if (this.#started) throw new Error("Cannot start a summary twice");
+    const onGitHub = Deno.env.get("GITHUB_ACTIONS") === "true";
+    const { annotations = onGitHub, allowDuplicate = false } = this.#options;
+    const summary = this.#options.summary ??
+      (onGitHub ? Deno.env.get("GITHUB_STEP_SUMMARY") : undefined);
+    this.#stopped = undefined;
+    this.#started = {
+      collected: new Summary(),
+      names: new Names(allowDuplicate),
+      path: summary instanceof URL
+        ? fromFileUrl(summary)
+        : summary || undefined,
+      annotations,
+    };
+    return this;
+  }
+
+  /**
+   * Takes over what is to be told of a test; the artifacts stay.
+   *
+   * @throws {DuplicateResultError} if this test of this platform was ingested before
+   * @throws {BadResultsError} if the results file cannot be understood
+   * @throws {Deno.errors.NotFound} if there is no results file
+   */
+  ingest(
+    platform: string,
+    test: string,
+    artifacts: string | URL,
+    info: IngestInfo = {},
+  ): Promise<void> {
+    const started = this.#started;
+    if (!started) return Promise.reject(notStarted(platform, test));
+    return this.#underWay.add((async () => {
+      using turn = await started.names.take(platform, test);
+      const own = new OwnResult();
+      for await (const results of readResultBatches(artifacts)) {
+        for (const result of results) own.take(result);
+      }
+      const { status, note, files, found } = own;
+      const { remote, earlier, startedAt, finishedAt } = info;
+      started.collected.add({
+        platform,
+        test: turn.name,
+        status,
+        note,
+        files,
+        noResult: !found,
+        remote,
+        earlier,
+        startedAt,
+        finishedAt,
+      });
+      turn.keep();
+    })());
+  }
+
+  /**
+   * Waits for ingests under way, writes the annotations, and appends the summary.
+   *
+   * @throws {Error} if the summary cannot be written
+   */
+  stop(): Promise<void> {
+    const started = this.#started;
+    this.#started = undefined;
+    if (started) this.#stopped = this.#finish(started);
+    return this.#stopped ?? Promise.resolve();
+  }
+
+  async #finish(
+    { collected, path, annotations }: Started,
+  ): Promise<void> {
+    await this.#underWay.ended();
+    const { write = writeToStdout, title = TITLE, files } = this.#options;
+    if (annotations) write(this.#annotations(collected));
+    if (path === undefined) return;
+    const { size } = await Deno.stat(path).catch(() => ({ size: 0 }));
+    const most = MAX_SUMMARY - size;
+    await Deno.writeTextFile(
+      path,
+      collected.toMarkdown({ title, files, most }),
+      { append: true },
+    );
+  }
+
+  /** All lines for annotations. */
+  #annotations(collected: Summary): string {
+    const { location, title = TITLE } = this.#options;
+    const one = (
+      level: Annotation["level"],
+      test: SummaryTest,
+      message: string,
+    ): Annotation => ({
+      level,
+      title: `${test.test} (${test.platform})`,
+      message,
+      location: location?.(test.test),
+    });
+    const errors = collected.failures.map((test) => () =>
+      one("error", test, test.note || statusOf(test))
+    );
+    const warnings = [
+      ...collected.warnings.map((test) => () =>
+        one("warning", test, test.note || "warn")
+      ),
+      ...collected.flaky.map((test) => () =>
+        one(
+          "warning",
+          test,
+          `flaky: passed at attempt ${test.earlier!.length + 1}`,
+        )
+      ),
+    ];
+    return [
+      ...limited("error", errors, title),
+      ...limited("warning", warnings, title),
+      { level: "notice", title, message: collected.headline } as const,
+    ].map(commandLine).join("");
+  }
+
+  /** The same as {@linkcode GitHubAggregator.stop}. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+}
+
+/** As many as are shown; if there are more, the last one says so. */
+function limited(
+  level: Annotation["level"],
+  all: readonly (() => Annotation)[],
+  title: string,
+): Annotation[] {
+  if (all.length <= MAX_ANNOTATIONS) return all.map((make) => make());
+  const shown = all.slice(0, MAX_ANNOTATIONS - 1).map((make) => make());
+  const message = `${
+    all.length - shown.length
+  } more: see the summary of the job`;
+  return [...shown, { level, title, message }];
+}
+
+/** Options of {@linkcode gitHubSummary}. */
+export type GitHubSummaryOptions = Pick<
+  GitHubAggregatorOptions,
+  "title" | "files"
+>;
+
+/**
+ * The same summary, of results that were stored.
+ *
+ * @param results as `readResults()` gives them
+ * @returns Markdown
+ *
+ * @example
+ * ```ts
+ * import { gitHubSummary } from "jsr:@atex/atex/aggregators/github";
+ * import { readResults } from "jsr:@atex/atex/aggregators/reader";
+ *
+ * console.log(await gitHubSummary(readResults("out/results.jsonl")));
+ * ```
+ */
+export async function gitHubSummary(
+  results: AsyncIterable<StoredResult> | Iterable<StoredResult>,
+  { title = TITLE, files }: GitHubSummaryOptions = {},
+): Promise<string> {
+  const collected = new Summary();
+  for await (const { own, ...test } of readStoredTests(results)) {
+    collected.add({
+      ...test,
+      status: own?.status,
+      note: own?.note,
+      files: own?.files ?? [],
+      noResult: !own,
+    });
+  }
+  return collected.toMarkdown({ title, files, most: MAX_SUMMARY });
+}
+
+function writeToStdout(text: string): void {
+  let bytes = new TextEncoder().encode(text);
+  while (bytes.length > 0) bytes = bytes.subarray(Deno.stdout.writeSync(bytes));
+}
