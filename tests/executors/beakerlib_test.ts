@@ -40,6 +40,7 @@ async function runTest(
   try {
     const artifacts = `${directory}/artifacts`;
     await Deno.mkdir(artifacts);
+    await Deno.mkdir(`${directory}/tmp`);
     await Deno.mkdir(`${directory}/root/sub`, { recursive: true });
     await Deno.writeTextFile(`${directory}/root/beakerlib.sh`, STAND_IN);
     await writePackages(`${directory}/tools`, packages);
@@ -58,6 +59,8 @@ async function runTest(
         sources: new Map([["/t/est", "sub"]]),
         root: `${directory}/root`,
       },
+      // where a test that is ended leaves its files
+      env: { TMPDIR: `${directory}/tmp` },
       exitGrace: 1000,
       ...rest,
     });
