@@ -165,6 +165,7 @@ export async function outputLocal(
   const { stdin, signal, grace } = options;
   signal?.throwIfAborted();
   using _session = await linkOf(command)?.enter(signal);
+  signal?.throwIfAborted(); // it may have been aborted meanwhile
   await using process = spawn(command, {
     stdin: stdin === undefined ? "null" : "piped",
     stdout: "piped",

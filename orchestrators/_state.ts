@@ -140,7 +140,7 @@ export type Action =
     type: "release";
     system: System;
     reason: ReleaseReason;
-    /** True if its executor can clean it up before. */
+    /** False if its executor may fail to clean it up before. */
     usable: boolean;
   }
   | { type: "finish" };

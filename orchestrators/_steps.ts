@@ -172,9 +172,12 @@ export class Steps {
     await this.#options.artifacts.remove(artifacts);
   }
 
-  /** Gives a system back; if it is lent again and `usable`, it is cleaned up before. */
+  /**
+   * Gives a system back. If it is lent again it is cleaned up before; that this
+   * fails is told of if the system is `usable`.
+   */
   async release(
-    { remote, executor }: Station,
+    { remote, executor, lost }: Station & { readonly lost?: Error },
     reason: ReleaseReason,
     usable: boolean,
   ): Promise<void> {
@@ -184,11 +187,13 @@ export class Steps {
     const began = environment.now();
     run.tell({ type: "release-started", remote: id, reason });
     const failures: unknown[] = [];
-    if (executor && usable && remote.reusable) {
+    if (executor && remote.reusable && !lost) {
       const what = `Cannot clean up ${id}`;
       const stop = promised(() => executor.stop());
       await within(environment, cancelGrace, what, stop)
-        .catch((error) => failures.push(error));
+        .catch((error) => {
+          if (usable) failures.push(error);
+        });
     }
     const what = `Cannot give back ${id}`;
     const release = promised(() => remote.release({ reason }));

@@ -36,7 +36,7 @@ function testOf(index: number): TestFunction {
     await Deno.writeTextFile(`${artifacts}/own.txt`, `${name} ${attempt}\n`);
     const subtests = [0, 1, 12, 300][index % 4];
     for (let i = 0; i < subtests; i++) {
-      const files = i % 10 === 0
+      const files: Record<string, string> = i % 10 === 0
         ? { "log.txt": `${name} ${attempt} ${i}` }
         : {};
       report({ name: `sub${i}`, status: "pass", note: "n".repeat(40), files });

@@ -515,8 +515,8 @@ Deno.test("reusable systems are cleaned up before they are given back, others ar
     await run.finished;
     equal(
       executors.map(({ stopped }) => stopped),
-      reusable ? [0, 1] : [0, 0],
-      "the first one was destroyed by /b",
+      reusable ? [1, 1] : [0, 0],
+      "the first one was destroyed by /b, which does not matter",
     );
   }
 });

@@ -32,10 +32,15 @@ function* systems(
     events.filter((event) => event.type === "release-started")
       .map(({ remote, reason }) => [remote, reason]),
   );
+  const lost = new Set(
+    events.filter((event) => event.type === "remote-lost")
+      .map(({ remote }) => remote),
+  );
   for (const [id, { stopped, remote }] of executors) {
     const reason = reasons.get(id)!;
     if (reason === "abort" && stopped < 2) continue; // depends on what was going on
-    const expected = reason !== "destroyed" && remote.reusable ? 1 : 0;
+    if (lost.has(id)) continue; // it depends on when it was lost
+    const expected = remote.reusable ? 1 : 0;
     if (stopped !== expected) {
       yield `${id} was cleaned up ${stopped} times before its release (${reason})`;
     }
