@@ -243,7 +243,7 @@ export class FunctionExecutor<R extends Connection = Connection>
       (value) => ({ value, error: ending.reason }),
       (error) => ({
         value: undefined,
-        error: ending.reason ?? error ?? UNKNOWN,
+        error: ending.reason ?? error ?? nothing(error),
       }),
     );
     const { value, error } = await Promise.race([outcome, ending.over]);
@@ -310,7 +310,9 @@ class Ending implements Disposable {
 }
 
 /** What a test threw that threw nothing. */
-const UNKNOWN = new Error("the test threw undefined");
+function nothing(thrown: null | undefined): Error {
+  return new Error(`the test threw ${thrown}`);
+}
 
 /** The longest that a timer can wait. */
 const MAX_TIMER_MS = 2 ** 31;

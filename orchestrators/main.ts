@@ -56,7 +56,7 @@ export interface RunMainOptions {
  * | status | when |
  * | --- | --- |
  * | what `main` returned | it returned a number |
- * | 2 | it threw; the error and its causes are written as one message |
+ * | 2 | it threw, or a promise was rejected that nobody waited for (which also aborts `signal`); the error and its causes are written as one message |
  * | 128 + n | the process got signal n: SIGINT, SIGTERM or SIGHUP |
  *
  * The first such signal aborts `signal`, with an {@linkcode InterruptedError} as
@@ -100,15 +100,29 @@ export async function runMain(
     return { name, listener };
   });
 
+  let stray = false;
+  const onStray = (event: PromiseRejectionEvent | ErrorEvent) => {
+    event.preventDefault();
+    const error = "reason" in event ? event.reason : event.error;
+    write(`Nobody waited for what failed: ${errorText(error)}`);
+    stray = true;
+    controller.abort(error);
+  };
+  globalThis.addEventListener("unhandledrejection", onStray);
+  globalThis.addEventListener("error", onStray);
+
   try {
     const status = await main(controller.signal);
     if (typeof status === "number") Deno.exitCode = status;
+    if (stray) Deno.exitCode = STATUS_ERROR;
   } catch (error) {
     if (interrupted === undefined || !isInterruption(error)) {
       write(errorText(error));
     }
     Deno.exitCode = STATUS_ERROR;
   } finally {
+    globalThis.removeEventListener("unhandledrejection", onStray);
+    globalThis.removeEventListener("error", onStray);
     for (const { name, listener } of listeners) {
       Deno.removeSignalListener(name, listener);
     }

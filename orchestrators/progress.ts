@@ -172,5 +172,12 @@ const encoder = new TextEncoder();
 
 function writeToStdout(text: string): void {
   let bytes = encoder.encode(text);
-  while (bytes.length > 0) bytes = bytes.subarray(Deno.stdout.writeSync(bytes));
+  try {
+    while (bytes.length > 0) {
+      bytes = bytes.subarray(Deno.stdout.writeSync(bytes));
+    }
+  } catch (error) {
+    // Whoever read has gone, as in `| head`: no reason to end the run.
+    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+  }
 }

@@ -139,3 +139,14 @@ await runMain(async (signal) => {
   strictEqual(await script.status(), 143);
   match(await script.stderr, /Cannot remove the directory/);
 });
+
+Deno.test("runMain() ends in good order when a promise fails that nobody waits for", async () => {
+  await using script = new Script(`${WAIT}
+await runMain(async (signal) => {
+  Promise.reject(new Error("stray"));
+  try { await wait(signal); } finally { console.log("cleaned up"); }
+});`);
+  strictEqual(await script.status(), 2);
+  strictEqual((await script.stdout.read()).value, "cleaned up\n");
+  match(await script.stderr, /^Nobody waited for what failed: stray\n/);
+});
