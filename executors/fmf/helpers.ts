@@ -62,6 +62,7 @@ read_stat() {
 # ---- the channel
 
 hold_channel() {
+  local shared=/run/lock/atex-test-control
   [[ ! $control ]] || return 0
   control=\${ATEX_TEST_CONTROL-}
   [[ $control == [0-9] ]] || fail 1 'there is nobody to report to: ATEX_TEST_CONTROL is not set'
@@ -69,7 +70,8 @@ hold_channel() {
   trap '' HUP INT TERM # half a message would be the end of the test
   if type -P flock >/dev/null; then
     hold_file "$work/control.lock"
-    hold_file /run/lock/atex-test-control # for tests that write to the channel by themselves
+    # for tests that write to the channel by themselves; other users cannot make us wait
+    [[ -e $shared && ! -O $shared ]] || hold_file "$shared"
   else
     hold_link "$work/test/control.owner"
   fi
@@ -78,7 +80,7 @@ hold_channel() {
 hold_file() {
   local lock
   {
-    [[ -e $1 ]] || (umask 022 && : >>"$1")
+    [[ -e $1 ]] || (umask 077 && : >>"$1")
     [[ -f $1 ]] && exec {lock}<"$1" && flock "$lock"
   } 2>/dev/null
 }

@@ -336,6 +336,24 @@ Deno.test("several helpers at once do not disturb each other", async () => {
   }
 });
 
+Deno.test({
+  name: "a helper does not wait for other users",
+  ignore: cannotRun(
+    "helpers",
+    Deno.uid() === 0 ? undefined : "it takes root to be two users",
+  ),
+  async fn() {
+    const lock = "/run/lock/atex-test-control";
+    const { exitCode, files } = await runTest(`
+      atex-report-result one PASS; stat -c %a ${lock}
+      # somebody else's, and held
+      chown nobody ${lock}; trap 'chown root ${lock}' EXIT
+      { flock 3; timeout 20 atex-report-result two PASS 3<&-; } 3<${lock}`);
+    assert.equal(exitCode, 0);
+    assert.match(files["output.txt"], /^6[0-4]{2}\n$/);
+  },
+});
+
 Deno.test("a helper says why it cannot report", async () => {
   const { results, files } = await runTest(`
     (unset ATEX_TEST_CONTROL; atex-report-result a PASS) || echo $?
