@@ -92,6 +92,24 @@ function processesOf(first: number): string[] {
   return found;
 }
 
+/** Command lines of the children of a process. */
+function childrenOf(parent: number): string[] {
+  const found = [];
+  for (const { name } of Deno.readDirSync("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      const stat = Deno.readTextFileSync(`/proc/${name}/stat`);
+      const [, state, of] = /.*\) (\S) (\d+)/s.exec(stat)!;
+      if (Number(of) !== parent || state === "Z") continue;
+      const line = Deno.readTextFileSync(`/proc/${name}/cmdline`);
+      found.push(line.replaceAll("\0", " "));
+    } catch {
+      // it has ended
+    }
+  }
+  return found;
+}
+
 const podmanKind = (image: Image, userland: string): TortureKind => ({
   context: { transport: "podman", userland, restarts: "yes" },
   open: (purpose) => openContainer(image, false, purpose),
@@ -141,6 +159,7 @@ for (const { name, ignore, kind } of KINDS) {
     ignore,
     async fn(t) {
       const faults = await torture(kind);
+      faults.set("nothing is left here", childrenOf(Deno.pid));
       for (const [test, list] of faults) {
         await t.step(test, () => assert.deepEqual(list, []));
       }
