@@ -69,6 +69,7 @@ export * from "./executors/command.ts";
 export * from "./aggregators/aggregator.ts";
 export * from "./aggregators/github.ts";
 export * from "./aggregators/html.ts";
+export * from "./aggregators/report_portal.ts";
 export * from "./aggregators/jsonl.ts";
 export * from "./aggregators/yaml.ts";
 export * from "./aggregators/junit.ts";

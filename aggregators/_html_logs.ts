@@ -1,6 +1,7 @@
 /** The files of a test: how large they are, and what of them is in the page. */
 import { normaliseFileName, placeOf } from "../executors/results.ts";
 import type { PageFile } from "./_html_data.ts";
+import { isWithin, readPart } from "./_own_file.ts";
 
 /** Bytes of one file that are in the page, for a result that somebody has to look at, … */
 const BEGINNING = 16 * 1024;
@@ -53,8 +54,8 @@ export class Excerpts {
       : Math.min(this.#left, this.#leftForPassed, SMALL);
     if (length === 0 || length > room) return;
     const parts = size === length
-      ? [read(file, 0, size)]
-      : [read(file, 0, BEGINNING), read(file, size - END, END)];
+      ? [readPart(file, 0, size)]
+      : [readPart(file, 0, BEGINNING), readPart(file, size - END, END)];
     if (parts.some((bytes) => bytes.includes(0))) return; // it is no text
     this.#left -= length;
     if (!important) this.#leftForPassed -= length;
@@ -72,26 +73,4 @@ function untilNewline(text: string): string {
 /** Without part of a line at the beginning. */
 function fromNewline(text: string): string {
   return text.slice(text.indexOf("\n") + 1);
-}
-
-function read(file: Deno.FsFile, start: number, length: number): Uint8Array {
-  const bytes = new Uint8Array(length);
-  file.seekSync(start, Deno.SeekMode.Start);
-  for (let filled = 0; filled < length;) {
-    const count = file.readSync(bytes.subarray(filled));
-    if (count === null) return bytes.subarray(0, filled);
-    filled += count;
-  }
-  return bytes;
-}
-
-/** Whether it is a regular file in a directory; one elsewhere that a link leads to is none of a test. */
-function isWithin(directory: string, path: string): boolean {
-  try {
-    return Deno.realPathSync(path).startsWith(
-      `${Deno.realPathSync(directory)}/`,
-    ) && Deno.statSync(path).isFile;
-  } catch {
-    return false; // it was listed, but never written
-  }
 }

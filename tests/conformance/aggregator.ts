@@ -14,6 +14,7 @@ import {
   readPlain,
   type Tree,
 } from "./_artifact_trees.ts";
+import { playReportPortal, type ReportPortalCase } from "./_report_portal.ts";
 import type { CaseOutcome } from "./case.ts";
 
 interface Step {
@@ -64,7 +65,11 @@ interface JUnitCase {
   expect: { xml: string };
 }
 
-type Case = { id: string } & (StoreCase | MultiCase | JUnitCase);
+type Case =
+  & { id: string }
+  & (
+    StoreCase | MultiCase | JUnitCase | ReportPortalCase
+  );
 
 /** Runs the cases of a file. */
 export async function* run(
@@ -76,6 +81,8 @@ export async function* run(
     try {
       const wrong = "children" in it
         ? await playMulti(it, root)
+        : "promise" in it
+        ? await differOfPlayed(playReportPortal(it, root))
         : "ingests" in it
         ? await playJUnit(it, root)
         : await playStore(it, root);
@@ -86,6 +93,16 @@ export async function* run(
       await Deno.remove(root, { recursive: true });
     }
   }
+}
+
+async function differOfPlayed(
+  played: ReturnType<typeof playReportPortal>,
+): Promise<string[]> {
+  const { actual, expected } = await played;
+  return [
+    ...differ("errors", actual.errors, expected.errors),
+    ...differ("requests", actual.requests, expected.requests),
+  ];
 }
 
 async function playStore(it: StoreCase, root: string): Promise<string[]> {
