@@ -104,7 +104,15 @@ export class JsonLinesAggregator implements Aggregator {
    */
   constructor(options: JsonLinesAggregatorOptions) {
     this.#collector = new Collector(options);
-    this.#fields = options.fields;
+    const { fields } = options;
+    if (fields !== undefined && !Array.isArray(fields)) {
+      throw new TypeError(
+        `Cannot use ${
+          Deno.inspect(fields)
+        } as "fields": a list of names would be right`,
+      );
+    }
+    this.#fields = fields;
     this.#mark = options.existing === "continue" ? " " : "";
   }
 

@@ -1,5 +1,6 @@
 import { fromFileUrl } from "@std/path/from-file-url";
 import type { Aggregator } from "../aggregators/aggregator.ts";
+import { normalisePath } from "../executors/results.ts";
 import type { Provisioner } from "../provisioners/provisioner.ts";
 import type {
   DestructiveRule,
@@ -172,7 +173,7 @@ const whole = (value: number) => Number.isInteger(value) && value >= 0;
  * Checks options and fills in what is not given.
  *
  * @throws {RangeError} if a value cannot be used
- * @throws {TypeError} if `tests` is one text instead of a list
+ * @throws {TypeError} if `tests` is one text instead of a list, or a rule is no function
  */
 export function settingsOf(options: AdHocOptions): Settings {
   const { concurrency = {}, next = [] } = options;
@@ -194,6 +195,12 @@ export function settingsOf(options: AdHocOptions): Settings {
     concurrency: { setup: 10, ingest: 4, release: 10, ...given(concurrency) },
   };
   platformName(settings.platform);
+  functions({
+    executor: settings.executor,
+    destructive: settings.destructive,
+    rerun: settings.rerun,
+  });
+  for (const rule of settings.next) functions({ next: rule });
   const {
     maxSpares,
     maxFailedSetups,
@@ -275,8 +282,29 @@ export function testNames(tests: Iterable<string>): string[] {
  * @throws {RangeError} if it is empty
  */
 export function platformName(platform: string): string {
-  if (platform) return platform;
-  throw new RangeError('Cannot run tests: "platform" is empty');
+  if (!platform) {
+    throw new RangeError('Cannot run tests: "platform" is empty');
+  }
+  if (normalisePath(platform) === "") {
+    throw new RangeError(
+      `Cannot run tests: the "platform" ${
+        JSON.stringify(platform)
+      } makes no directory; a label such as "fedora-42@x86_64" would be right`,
+    );
+  }
+  return platform;
+}
+
+/** Scripts run without a check of their types unless it is asked for. */
+function functions(options: Readonly<Record<string, unknown>>): void {
+  for (const [name, value] of Object.entries(options)) {
+    if (typeof value === "function") continue;
+    throw new TypeError(
+      `Cannot run tests: "${name}" is ${
+        Deno.inspect(value)
+      }, it must be a function`,
+    );
+  }
 }
 
 function distinct(provisioners: Iterable<Provisioner>): Provisioner[] {

@@ -264,6 +264,7 @@ export interface HostsProvisionerOptions extends EventOptions, HostHooks {
 export class HostsProvisioner implements Provisioner {
   /** `hosts` */
   readonly name: string = "hosts";
+  readonly #leaseIds = new WeakMap<HostEntry, string>();
   readonly #options: HostsProvisionerOptions;
   readonly #pool: Pool;
   /** Unless they are in a file. */
@@ -418,7 +419,8 @@ export class HostsProvisioner implements Provisioner {
     );
   }
 
-  #makeLease({ options: ssh, leaseFile, attributes }: HostEntry): Lease {
+  #makeLease(entry: HostEntry): Lease {
+    const { options: ssh, leaseFile, attributes } = entry;
     const {
       lease = "remote",
       leaseFile: file = LEASE_FILE,
@@ -430,7 +432,7 @@ export class HostsProvisioner implements Provisioner {
     if (lease === "none") return NO_LEASE;
     const holder = {
       run: getRunId(),
-      lease: crypto.randomUUID(),
+      lease: this.#leaseIdOf(entry),
       user: Deno.env.get("USER") || Deno.env.get("LOGNAME") ||
         `uid ${Deno.uid()}`,
       host: Deno.hostname(),
@@ -447,6 +449,16 @@ export class HostsProvisioner implements Provisioner {
         rebootGrace,
         connectTimeout,
       });
+  }
+
+  /**
+   * The same for all leases of a host: one whose connection was cut may still be
+   * noted there when the next is taken.
+   */
+  #leaseIdOf(entry: HostEntry): string {
+    const id = this.#leaseIds.get(entry) ?? crypto.randomUUID();
+    this.#leaseIds.set(entry, id);
+    return id;
   }
 }
 

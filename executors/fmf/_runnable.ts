@@ -19,7 +19,8 @@ export function isTest(node: FmfNode): boolean {
   if (!flag(node, "enabled", true) || flag(node, "manual", false)) return false;
   if (isTruthy(data.get("story"))) return false;
   if (typeof test !== "string") {
-    throw wrong(node, "test", `must be text, not ${typeName(test)}`);
+    const quoted = typeof test === "boolean" ? `; quote it: "${test}"` : "";
+    throw wrong(node, "test", `must be text, not ${typeName(test)}${quoted}`);
   }
   if (node.name.includes("\0")) {
     throw wrong(

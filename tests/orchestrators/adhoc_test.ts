@@ -605,6 +605,16 @@ Deno.test("AdHocOrchestrator refuses options that make no sense, each with one m
   const number = "a number of milliseconds above 0, or Infinity";
   const table: [Partial<AdHocOptions>, string, string][] = [
     [{ platform: "" }, "RangeError", '"platform" is empty'],
+    [
+      { platform: "../.." },
+      "RangeError",
+      'the "platform" "../.." makes no directory; a label such as "fedora-42@x86_64" would be right',
+    ],
+    [
+      { rerun: 2 as never },
+      "TypeError",
+      '"rerun" is 2, it must be a function',
+    ],
     [{ tests: [] }, "RangeError", '"tests" is empty'],
     [
       { tests: ["/a", "/b", "/a"] },

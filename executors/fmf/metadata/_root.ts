@@ -22,9 +22,11 @@ export function findRoot(start: string, within: string | undefined): string {
   const here = within === undefined
     ? "here or in any directory above"
     : "here or above in the repository";
-  throw new FmfError("root", `no tree: there is no .fmf directory ${here}`, {
-    file: start,
-  });
+  throw new FmfError(
+    "root",
+    `no tree: there is no .fmf directory ${here}; "mkdir .fmf && echo 1 >.fmf/version" makes one`,
+    { file: start },
+  );
 }
 
 /**
@@ -40,7 +42,9 @@ export function checkVersion(root: string): void {
   } catch (error) {
     throw new FmfError(
       "format",
-      `cannot read the version of the tree: ${reasonOf(error)}`,
+      `cannot read the version of the tree: ${
+        reasonOf(error)
+      }; "echo 1 >.fmf/version" makes it`,
       { file, cause: error },
     );
   }
