@@ -19,12 +19,12 @@ export function findRoot(start: string, within: string | undefined): string {
     if (directory === "/" || directory === within) break;
     directory = directory.slice(0, directory.lastIndexOf("/")) || "/";
   }
-  const here = within === undefined
-    ? "here or in any directory above"
+  const where = within === undefined
+    ? 'here or in any directory above; "mkdir .fmf && echo 1 >.fmf/version" makes one'
     : "here or above in the repository";
   throw new FmfError(
     "root",
-    `no tree: there is no .fmf directory ${here}; "mkdir .fmf && echo 1 >.fmf/version" makes one`,
+    `no tree: there is no .fmf directory ${where}`,
     { file: start },
   );
 }
