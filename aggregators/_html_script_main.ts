@@ -28,11 +28,17 @@ const tests = rows.filter(({ status }) => status !== "gone").length;
 const failed = rows.filter(({ status }) => FAILING.has(status)).length;
 const flaky = rows.filter((it) => it.flaky).length;
 
+/** Statuses in the order of the bar: what still waits comes last. */
+const shares = [
+  ...statuses.filter((status) => !["gone", "running", "queued"].includes(status)),
+  ...statuses.filter((status) => ["running", "queued"].includes(status)),
+];
+
 function makeHead() {
   const going = (counts.get("running") ?? 0) + (counts.get("queued") ?? 0);
   const done = tests - going;
   const verdict = !data.final
-    ? count(done, "test") + (going > 0 ? " of " + tests : "") + " done" + (failed > 0 ? ", " + failed + " failed" : "")
+    ? (going > 0 ? done + " of " : "") + count(tests, "test") + " done" + (failed > 0 ? ", " + failed + " failed" : "")
     : tests === 0 ? "No results" : failed > 0 ? failed + " of " + count(tests, "test") + " failed"
     : tests === 1 ? "The test passed" : "All " + count(tests, "test") + " passed";
   const tone = failed > 0 ? "bad" : data.final && tests > 0 ? "good" : "";
@@ -53,7 +59,7 @@ function makeHead() {
       flaky > 0 && el("span", {}, el("b", {}, String(flaky)), " flaky"),
       ...data.runs.filter(({ kind }) => kind).map(({ kind }) => el("span", {}, "incomplete: ", el("b", {}, kind)))),
     el("div", { class: "share", role: "img", "aria-label": statuses.map((status) => (counts.get(status) ?? 0) + " " + clean(status)).join(", ") },
-      ...statuses.filter((status) => status !== "gone").map((status) => {
+      ...shares.map((status) => {
         const part = el("span", { class: TONES.get(status) ?? "off", title: (counts.get(status) ?? 0) + " " + clean(status) });
         part.style.flexGrow = String(counts.get(status) ?? 0);
         return part;

@@ -20,6 +20,8 @@ class TimelineChart {
   #drawn = [];
   #row = -1;
   #at = -1;
+  /** The last attempt of each test that has begun. @type {Map<number | string, number>} */
+  #attempts = new Map();
   #axis = svg("svg", { class: "axis", height: AXIS, "aria-hidden": "true" });
   #drawing = svg("svg", {});
   #chart = el("div", {
@@ -36,6 +38,12 @@ class TimelineChart {
   /** @param {Row[]} rows @param {{ onChoose: (test: number | string, run: PageRun) => void }} listeners */
   constructor(rows, { onChoose }) {
     this.rows = rows;
+    for (const { systems } of data.runs) {
+      for (const bar of systems.flatMap(({ bars }) => bars)) {
+        if (bar[0] !== "test") continue;
+        this.#attempts.set(bar[3], Math.max(bar[4], this.#attempts.get(bar[3]) ?? 0));
+      }
+    }
     this.#onChoose = ({ bar, run }) => {
       if (bar[0] === "test") onChoose(bar[3], run);
     };
@@ -202,8 +210,12 @@ class TimelineChart {
     }
     for (let index = first; index < last; index++) nodes.push(...this.#drawTrack(this.#tracks[index], index));
     this.#drawing.replaceChildren(...nodes);
-    this.#axis.replaceChildren(...this.#marks().map((at) =>
-      svg("text", { class: "tick", x: this.#x(at), y: 15, "text-anchor": at === 0 ? "start" : "middle" }, mark(at))));
+    const end = this.#gutter() + this.#width();
+    this.#axis.replaceChildren(...this.#marks().map((at) => {
+      const x = this.#x(at);
+      const anchor = at === 0 ? "start" : x > end - 20 ? "end" : "middle";
+      return svg("text", { class: "tick", x, y: 15, "text-anchor": anchor }, mark(at));
+    }));
   }
 
   #marks() {
@@ -269,7 +281,7 @@ class TimelineChart {
     if (bar[0] !== "test") return "bar-" + bar[0] + (bar[3] === undefined ? "" : " fault");
     const [, , ms, test, attempt, outcome] = bar;
     const row = typeof test === "number" ? this.rows[test] : undefined;
-    if (outcome !== "pass" && row !== undefined && row.attempt > attempt) return "bar-test again";
+    if (outcome !== "pass" && ms >= 0 && (this.#attempts.get(test) ?? 0) > attempt) return "bar-test again";
     if (ms < 0) return "bar-test waiting";
     const tone = outcome === "error" ? "error" : outcome === "fail" ? "bad" : row && row.tone !== "off" ? row.tone : "good";
     return "bar-test " + tone;

@@ -183,7 +183,7 @@ a { color: var(--accent); }
 /* Dialogs */
 dialog { border: 1px solid var(--line); border-radius: 10px; background: var(--card); color: inherit; padding: 0; }
 dialog::backdrop { background: rgb(0 0 0 / 0.5); }
-.help { padding: 18px 22px; max-width: 560px; }
+.help { padding: 18px 22px; max-width: 720px; }
 .help dl { display: grid; grid-template-columns: max-content 1fr; gap: 5px 18px; margin: 12px 0; }
 .help dd { margin: 0; }
 kbd, code { font: 12px var(--mono); background: var(--sunken); border: 1px solid var(--line); border-radius: 4px; padding: 0 5px; }

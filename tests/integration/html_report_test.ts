@@ -25,6 +25,7 @@ import {
   type PageOptions,
 } from "../_browser.ts";
 import { cannotRun } from "../_parts.ts";
+import { until } from "../_wait.ts";
 
 let browser: Browser;
 Deno.test.afterAll(() => browser?.close());
@@ -583,8 +584,10 @@ inBrowser(
     });
     ok(middle < 1e7);
     await page.locator(".log .line", { hasText: "ok line" }).first().waitFor();
-    await page.waitForFunction(
-      `Number(document.querySelector(".log .line").dataset.number) > 300000`,
+    await until(() =>
+      page.evaluate(
+        `Number(document.querySelector(".log .line").dataset.number) > 300000`,
+      )
     );
     await page.keyboard.press("Escape");
     await page.locator(".detail .file", { hasText: "deep log" }).click();
@@ -640,8 +643,8 @@ inBrowser("pictures are shown as such", [{
     url: `http://127.0.0.1:${server.addr.port}/report.html`,
   });
   await openLog(page, "screen.png");
-  await page.waitForFunction(
-    `document.querySelector(".log img")?.naturalWidth === 1`,
+  await until(() =>
+    page.evaluate(`document.querySelector(".log img")?.naturalWidth === 1`)
   );
   equal(faults, []);
 });
@@ -1133,3 +1136,64 @@ inBrowser(
     strictEqual(await rows.count(), 1000);
   },
 );
+
+Deno.test({
+  name:
+    "the page of a run that goes on loads the next one, unless it is to stay",
+  ignore,
+  sanitizeOps: false,
+  sanitizeResources: false,
+  fn: async () => {
+    browser ??= await openBrowser();
+    await using directory = temporary();
+    const path = `${directory.path}/report.html`;
+    await using report = await new HtmlReportAggregator({
+      report: path,
+      refresh: 20,
+    }).start();
+    const end = Promise.withResolvers<void>();
+    report.follow((async function* () {
+      for (const platform of ["fedora", "centos"]) {
+        const run = platform === "fedora" ? 0 : 1;
+        for (const event of EVENTS.slice(0, 8)) {
+          yield { ...event, platform, run } as never;
+        }
+      }
+      await end.promise;
+    })());
+    await until(async () => (await Deno.readTextFile(path)).includes("centos"));
+    const { page, faults } = await openPage(browser, toFileUrl(path).href);
+    match(await page.title(), /^… 0 of 10 tests done/);
+    match(await page.locator(".live").innerText(), /The run goes on/);
+    equal(await page.locator("#chart .group").allTextContents(), [
+      "fedorafedora",
+      "centoscentos",
+    ]);
+    strictEqual(await page.locator("#chart .waiting").count(), 2);
+    await page.fill("#filter", "sockets");
+    equal(await page.locator(".row .state").allTextContents(), [
+      "running",
+      "running",
+    ]);
+    const stay = page.locator("button", { hasText: "Stay" });
+    await stay.click();
+    await report.ingest(
+      "fedora",
+      "/net/sockets",
+      layOut(`${directory.path}/a`, [{ status: "fail" }]),
+    );
+    await until(async () =>
+      (await Deno.readTextFile(path)).includes('"s":"fail"')
+    );
+    await page.waitForTimeout(2500);
+    strictEqual(await page.locator(".row .bad").count(), 0);
+    await stay.click();
+    await page.locator(".row .bad").waitFor();
+    strictEqual(await page.inputValue("#filter"), "sockets");
+    end.resolve();
+    await report.stop();
+    await page.locator(".live").waitFor({ state: "detached" });
+    match(await page.title(), /^10 of 10 tests failed/);
+    equal(faults, []);
+  },
+});
