@@ -46,9 +46,14 @@ export class ReportFile {
     timelines: readonly Timeline[],
     final: boolean,
   ): Promise<void> {
-    const next = `${this.#path}.${crypto.randomUUID().slice(0, 8)}`;
+    // a killed script may leave this one; the next page overwrites it
+    const next = `${this.#path}.new`;
     try {
-      using file = await Deno.open(next, { write: true, createNew: true });
+      using file = await Deno.open(next, {
+        write: true,
+        create: true,
+        truncate: true,
+      });
       await this.#write(file, model, timelines, final);
       if (final) await file.sync();
       await Deno.rename(next, this.#path);
