@@ -11,11 +11,14 @@ const ENTITIES: Record<string, string> = {
   "'": "&#39;",
 };
 
-/** Text between tags or in quotes. */
+/** Text between tags or in quotes, without what would control instead of being seen. */
 export function escapeHtml(text: string): string {
   return text.replaceAll(/[&<>"']/g, (character) => ENTITIES[character]!)
-    // deno-lint-ignore no-control-regex -- these are what it looks for
-    .replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, "\ufffd");
+    .replaceAll(
+      // deno-lint-ignore no-control-regex -- these are what it looks for
+      /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g,
+      "\ufffd",
+    );
 }
 
 /** What a browser lets through: our style and script, and files beside the page. */

@@ -6,12 +6,12 @@
  * Needs `chromium`, which `dev/setup.sh` installs.
  */
 import { parseArgs } from "@std/cli/parse-args";
-import { chromium } from "playwright-core";
 import {
   type StoredResult,
   type TimedEvent,
   writeHtmlReport,
 } from "../aggregators/html.ts";
+import { openBrowser } from "../tests/_browser.ts";
 import { measure, temporaryDirectory } from "./_once.ts";
 
 const options = parseArgs(Deno.args, {
@@ -78,10 +78,7 @@ try {
   const cost = made();
   const { size } = Deno.statSync(report);
 
-  await using browser = await chromium.launch({
-    executablePath: "/usr/bin/chromium",
-    args: ["--no-sandbox", "--disable-gpu"],
-  });
+  await using browser = await openBrowser();
   const page = await browser.newPage();
   /** How long something takes until the page shows what came of it. */
   const timed = async (action: () => Promise<unknown>) => {
