@@ -1,9 +1,6 @@
 /** What `check.ts` and `test.ts` share: steps that run a program, say how it went, and are counted. */
 import { startRegistry } from "./registry.ts";
 
-/** The time for one suite. */
-const LIMIT_MS = Number(Deno.env.get("ATEX_TEST_MINUTES") ?? 20) * 60_000;
-
 /** How many steps or tests passed, failed, and could not run. */
 export interface Counts {
   passed: number;
@@ -107,11 +104,10 @@ export class Steps implements AsyncDisposable {
   }
 
   #command(
-    argv: string[],
+    [program, ...args]: string[],
     stdout: "piped" | "inherit",
     stderr: "piped" | "inherit" = stdout,
   ) {
-    const [program, ...args] = argv;
     return new Deno.Command(program === "deno" ? Deno.execPath() : program, {
       args,
       env: Deno.stdout.isTerminal()
@@ -121,22 +117,8 @@ export class Steps implements AsyncDisposable {
       stdin: "null",
       stdout,
       stderr,
-      signal: timeLimit(argv),
     });
   }
-}
-
-/** Ends what hangs, so that there is a last line in any case. */
-function timeLimit(argv: string[]): AbortSignal {
-  const signal = AbortSignal.timeout(LIMIT_MS);
-  signal.addEventListener(
-    "abort",
-    () =>
-      console.log(
-        `\ntook longer than ${LIMIT_MS / 60_000} minutes: ${argv.join(" ")}`,
-      ),
-  );
-  return signal;
 }
 
 export const secondsSince = (start: number): string =>
