@@ -158,6 +158,7 @@ tiny() { # the image, with sshd or without
   local change=(--change 'CMD ["/bin/sleep","infinity"]')
   if [ "$tag" = "$TINY_SSH" ]; then
     copy_program "$root" sshd
+    copy_program "$root" flock        # for leases; Debian's busybox has none
     for part in /usr/lib/openssh/sshd-* /usr/libexec/openssh/sshd-*; do    # newer releases split the server
       [ ! -x "$part" ] || copy_program "$root" "$part" "$part"
     done
