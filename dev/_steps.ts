@@ -1,6 +1,11 @@
 /** What `check.ts` and `test.ts` share: steps that run a program, say how it went, and are counted. */
 import { startRegistry } from "./registry.ts";
 
+/** The time for one program. */
+const LIMIT_MS = Number(Deno.env.get("ATEX_TEST_MINUTES") ?? 20) * 60_000;
+
+const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 };
+
 /** How many steps or tests passed, failed, and could not run. */
 export interface Counts {
   passed: number;
@@ -20,6 +25,13 @@ export class Steps implements AsyncDisposable {
   readonly #failures: string[] = [];
   readonly #env: Record<string, string>;
   readonly #registry: AsyncDisposable;
+  readonly #running = new Set<AbortController>();
+  readonly #listeners = Object.entries(SIGNALS).map(([name, number]) =>
+    [name as Deno.Signal, () => {
+      for (const controller of this.#running) controller.abort();
+      Deno.exit(128 + number);
+    }] as const
+  );
 
   private constructor(
     registry: { url: string } & AsyncDisposable,
@@ -27,6 +39,7 @@ export class Steps implements AsyncDisposable {
   ) {
     this.#registry = registry;
     this.#env = { ...env, JSR_URL: registry.url, ATEX_REGISTRY: registry.url };
+    for (const listener of this.#listeners) Deno.addSignalListener(...listener);
   }
 
   /** `std` chooses where `@std` comes from, as in `registry.ts`. */
@@ -50,8 +63,8 @@ export class Steps implements AsyncDisposable {
 
   /** Runs a program and keeps all that it prints. */
   async capture(argv: string[]): Promise<Outcome> {
-    const { success, stdout, stderr } = await this.#command(argv, "piped")
-      .output();
+    using command = this.#command(argv, "piped");
+    const { success, stdout, stderr } = await command.spawn().output();
     const text = [stdout, stderr].map((bytes) =>
       new TextDecoder().decode(bytes)
     );
@@ -62,13 +75,15 @@ export class Steps implements AsyncDisposable {
 
   /** Runs a program that prints its own progress. */
   async show(argv: string[]): Promise<Outcome> {
-    const { success } = await this.#command(argv, "inherit").spawn().status;
+    using command = this.#command(argv, "inherit");
+    const { success } = await command.spawn().status;
     return { ok: success, output: "" };
   }
 
   /** Shows what a program prints to its standard output, and keeps it. */
   async tee(argv: string[]): Promise<Outcome> {
-    const child = this.#command(argv, "piped", "inherit").spawn();
+    using command = this.#command(argv, "piped", "inherit");
+    const child = command.spawn();
     let output = "";
     const decoder = new TextDecoder();
     for await (const bytes of child.stdout) {
@@ -100,24 +115,47 @@ export class Steps implements AsyncDisposable {
   }
 
   [Symbol.asyncDispose](): Promise<void> {
+    for (const listener of this.#listeners) {
+      Deno.removeSignalListener(...listener);
+    }
     return Promise.resolve(this.#registry[Symbol.asyncDispose]());
   }
 
+  /** A command that ends when it takes too long, so that there is a last line in any case, and when we do. */
   #command(
-    [program, ...args]: string[],
+    argv: string[],
     stdout: "piped" | "inherit",
     stderr: "piped" | "inherit" = stdout,
-  ) {
-    return new Deno.Command(program === "deno" ? Deno.execPath() : program, {
-      args,
-      env: Deno.stdout.isTerminal()
-        ? this.#env
-        : { ...this.#env, NO_COLOR: "1" },
-      cwd: new URL("..", import.meta.url),
-      stdin: "null",
-      stdout,
-      stderr,
-    });
+  ): { spawn(): Deno.ChildProcess } & Disposable {
+    const [program, ...args] = argv;
+    const controller = new AbortController();
+    const command = new Deno.Command(
+      program === "deno" ? Deno.execPath() : program,
+      {
+        args,
+        env: Deno.stdout.isTerminal()
+          ? this.#env
+          : { ...this.#env, NO_COLOR: "1" },
+        cwd: new URL("..", import.meta.url),
+        stdin: "null",
+        stdout,
+        stderr,
+        signal: controller.signal,
+      },
+    );
+    this.#running.add(controller);
+    const timer = setTimeout(() => {
+      const minutes = LIMIT_MS / 60_000;
+      console.log(`\ntook longer than ${minutes} minutes: ${argv.join(" ")}`);
+      controller.abort();
+    }, LIMIT_MS);
+    return {
+      spawn: () => command.spawn(),
+      [Symbol.dispose]: () => {
+        clearTimeout(timer);
+        this.#running.delete(controller);
+      },
+    };
   }
 }
 

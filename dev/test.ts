@@ -3,7 +3,8 @@
  *
  * The last line is `tests: N passed, N failed, N skipped`, where each step of the gate, each test and each
  * conformance case counts one; the exit status is 1 if any failed. A test that cannot run here, because the machine
- * lacks what it needs, is named at the end; with `CI=true` it counts as failed.
+ * lacks what it needs, is named at the end; with `CI=true` it counts as failed. A suite that takes longer than
+ * `ATEX_TEST_MINUTES` (20) is ended and counts as failed.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { denoTest, type TestRun } from "./_deno_test.ts";

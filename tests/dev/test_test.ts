@@ -63,3 +63,63 @@ Deno.test("dev/test.ts fails when a file does not load or holds no test", async 
     assert.equal(code, 1);
   }
 });
+
+Deno.test("dev/test.ts ends what hangs, and counts it as failed", async () => {
+  const { code, lines, last } = await runTests(
+    `Deno.test("endless", () => new Promise((done) => setTimeout(done, 1e9)));`,
+    { ATEX_TEST_MINUTES: "0.1" },
+  );
+  assert.equal(last, "tests: 0 passed, 1 failed, 0 skipped");
+  assert.equal(code, 1);
+  assert.ok(lines.some((line) => line.startsWith("took longer than 0.1 min")));
+});
+
+Deno.test("dev/test.ts ends its tests when it is ended", async () => {
+  const dir = await Deno.makeTempDir();
+  await Deno.writeTextFile(
+    `${dir}/some_test.ts`,
+    `Deno.test("endless", async () => {
+       Deno.writeTextFileSync("${dir}/pid.new", String(Deno.pid));
+       Deno.renameSync("${dir}/pid.new", "${dir}/pid");
+       await new Promise((done) => setTimeout(done, 1e9));
+     });`,
+  );
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-qA", "dev/test.ts", dir],
+    cwd: root,
+    env: { ATEX_JSR: "standin", CI: "", NO_COLOR: "1" },
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+  try {
+    await until(() => exists(`${dir}/pid`));
+    const pid = Number(await Deno.readTextFile(`${dir}/pid`));
+    child.kill("SIGTERM");
+    assert.equal((await child.status).code, 143);
+    await until(() => !isAlive(pid));
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((done) => setTimeout(done, 50));
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A zombie, whom nobody has waited for, is not. */
+function isAlive(pid: number): boolean {
+  try {
+    return !/^State:\s+Z/m.test(Deno.readTextFileSync(`/proc/${pid}/status`));
+  } catch {
+    return false;
+  }
+}
