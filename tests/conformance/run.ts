@@ -11,27 +11,6 @@ import type { CaseOutcome, Runner } from "./case.ts";
 const TOPICS = ["fmf", "control", "orchestrator", "aggregator"] as const;
 type Topic = typeof TOPICS[number];
 
-/** Case files whose block is not in this package yet: the file that will hold it, and a word in it if it exists already. */
-const LATER: Record<string, [file: string, word?: string]> = {
-  "aggregator/jsonl-compressed": ["aggregators/jsonl.ts", "compression"],
-  "aggregator/yaml": ["aggregators/yaml.ts"],
-  "aggregator/multi": ["aggregators/multi.ts"],
-  "aggregator/reportportal": ["aggregators/report_portal.ts"],
-  "aggregator/junit": ["aggregators/junit.ts"],
-};
-
-/** What has to be built before the cases of that file can run, if anything. */
-async function missingFor(label: string): Promise<string | undefined> {
-  if (!LATER[label]) return;
-  const [file, word = ""] = LATER[label];
-  const text = await Deno.readTextFile(
-    new URL(`../../${file}`, import.meta.url),
-  )
-    .catch(() => undefined);
-  if (text?.includes(word)) return;
-  return word ? `${word} in ${file}` : file;
-}
-
 const counts = { passed: 0, failed: 0, skipped: 0 };
 
 function report(file: string, { name, outcome, why }: CaseOutcome): void {
@@ -62,17 +41,6 @@ async function runFile(file: URL): Promise<void> {
   // deno-lint-ignore no-explicit-any -- the runner knows the schema
   const cases: any[] = content.scenarios ?? content.cases ?? content;
   const label = `${topic}/${short}`;
-  const missing = await missingFor(label);
-  if (missing) {
-    for (const { name, id } of cases) {
-      report(label, {
-        name: name ?? id,
-        outcome: "skipped",
-        why: `not built yet: ${missing}`,
-      });
-    }
-    return;
-  }
   let seen = 0;
   try {
     const { run }: { run: Runner } = await import(`./${topic}.ts`);
