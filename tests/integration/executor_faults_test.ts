@@ -7,6 +7,7 @@ import { SshConnection } from "../../connections/ssh.ts";
 import { TestAbortedError } from "../../executors/executor.ts";
 import { cannotRun, Container, podmanMissing } from "../_podman.ts";
 import { Sshd, sshdMissing } from "../_sshd.ts";
+import { pidsWith } from "../executors/fmf/_wrapped.ts";
 import { Bench, type Run } from "./_executor_suite.ts";
 import { workOn } from "./_executor_work.ts";
 import { INIT } from "./_init.ts";
@@ -83,10 +84,13 @@ function clientPid(): number {
   return client.pid;
 }
 
-/** The wrapper itself: not the watcher, which is a child of it. */
-function wrapperPid(): number {
+/** The wrapper of a test that runs: not the watcher, which is a child of it. */
+function wrapperPid(bench: Bench): number {
+  const [test] = pidsWith(`ATEX_TEST_MARK=${bench.mark}`);
+  const variables = Deno.readTextFileSync(`/proc/${test}/environ`);
+  const work = /\0TMT_TREE=(.*?)\/tests\0/.exec(`\0${variables}`)![1];
   const wrappers = processes().filter(({ line }) =>
-    /^\S*bash \S*atex-\w{10}\/wrapper /.test(line)
+    line.includes(`bash ${work}/wrapper `) && !/^(ssh|runc|podman) /.test(line)
   );
   const pids = new Set(wrappers.map(({ pid }) => pid));
   const wrapper = wrappers.find(({ parent }) => !pids.has(parent));
@@ -137,7 +141,7 @@ for (const { name, ignore = false, open } of KINDS) {
       await t.step("its wrapper killed", async () => {
         const running = bench.run("/stubborn");
         await bench.sees("sleep 64");
-        Deno.kill(wrapperPid(), "SIGKILL");
+        Deno.kill(wrapperPid(bench), "SIGKILL");
         const run = await running;
         if (name === "podman exec" && !run.error) assert.fail("no error");
         await bench.gone();
