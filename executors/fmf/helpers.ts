@@ -340,6 +340,8 @@ sleep_forever() { while :; do sleep 3600; done; }
 
 abort() {
   send_result "\${q}partial$q:true,\${q}status$q:\${q}error$q"
+  # now: the next test has others
+  find_sessions
   signal_sessions TERM
   end_sessions </dev/null >/dev/null 2>&1 &
   exit 143
@@ -357,19 +359,24 @@ end_sessions() {
   signal_sessions KILL
 }
 
+# Sets sessions to the ids of those that this process and the test belong to.
+find_sessions() {
+  local file line
+  read_stat $$
+  sessions=" \${fields[3]} "
+  for file in "$work"/test/sid.*; do
+    while read -r line; do sessions+="$line "; done <"$file"
+  done
+} 2>/dev/null
+
 # Sends signal $1 to all processes of the test but this one; sets found if there are any.
 signal_sessions() {
-  local ids=' ' file line stat
+  local stat
   found=''
-  read_stat $$
-  ids+="\${fields[3]} "
-  for file in "$work"/test/sid.*; do
-    while read -r line; do ids+="$line "; done <"$file"
-  done
   for stat in /proc/[0-9]*; do
     stat=\${stat#/proc/}
     read_stat "$stat"
-    [[ \${fields[0]-Z} != [ZX] && $stat != "$BASHPID" && $ids == *" \${fields[3]} "* ]] || continue
+    [[ \${fields[0]-Z} != [ZX] && $stat != "$BASHPID" && $sessions == *" \${fields[3]} "* ]] || continue
     kill -s "$1" "$stat" && found=1
   done
 } 2>/dev/null

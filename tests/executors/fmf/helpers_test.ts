@@ -432,6 +432,19 @@ Deno.test("tmt-abort ends the test with an error", async (t) => {
   }
 });
 
+Deno.test("tmt-abort does not end the test that comes next", async () => {
+  await using here = await LocalConnection.open();
+  await using bench = await new Bench(here, {
+    "/aborted": "setsid rstrnt-abort & trap '' TERM; sleep 0.5",
+    "/next": "sleep 6; exit 3",
+  }).start();
+  const { exitCode, results } = await bench.run("/aborted");
+  assert.equal(exitCode, 0);
+  assert.equal(results[0]!.status, "error");
+  assert.equal((await bench.run("/next")).exitCode, 3);
+  await bench.gone();
+});
+
 Deno.test("tmt-reboot is refused where nothing can be restarted", async () => {
   for (const args of ["", " -s", " -c 'touch \"$TMT_TREE/../../no\"'"]) {
     const { error, results, files } = await runTest(
