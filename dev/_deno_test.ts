@@ -14,6 +14,8 @@ export async function denoTest(
   quiet = false,
 ): Promise<TestRun> {
   const report = await Deno.makeTempFile({ suffix: ".xml" });
+  const remove = () => Deno.removeSync(report);
+  addEventListener("unload", remove); // when a signal ends us
   try {
     const argv = ["deno", "test", "-qA", `--junit-path=${report}`, ...args];
     const { ok, output } = quiet
@@ -24,7 +26,8 @@ export async function denoTest(
     if (run.failed > 0) console.log(output);
     return run;
   } finally {
-    await Deno.remove(report);
+    removeEventListener("unload", remove);
+    remove();
   }
 }
 

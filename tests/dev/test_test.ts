@@ -87,7 +87,7 @@ Deno.test("dev/test.ts ends its tests when it is ended", async () => {
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "-qA", "dev/test.ts", dir],
     cwd: root,
-    env: { ATEX_JSR: "standin", CI: "", NO_COLOR: "1" },
+    env: { ATEX_JSR: "standin", CI: "", NO_COLOR: "1", TMPDIR: dir },
     stdout: "null",
     stderr: "null",
   }).spawn();
@@ -97,6 +97,8 @@ Deno.test("dev/test.ts ends its tests when it is ended", async () => {
     child.kill("SIGTERM");
     assert.equal((await child.status).code, 143);
     await until(() => !isAlive(pid));
+    const left = [...Deno.readDirSync(dir)].map(({ name }) => name).sort();
+    assert.deepEqual(left, ["pid", "some_test.ts"]);
   } finally {
     await Deno.remove(dir, { recursive: true });
   }
