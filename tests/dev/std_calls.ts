@@ -6,7 +6,6 @@ import { abortable } from "@std/async/abortable";
 import { Channel, ChannelClosedError } from "@std/async/channel";
 import { deadline } from "@std/async/deadline";
 import { delay } from "@std/async/delay";
-import { pooledMap } from "@std/async/pool";
 import { Semaphore } from "@std/async/unstable-semaphore";
 import { parseArgs } from "@std/cli/parse-args";
 import { unicodeWidth } from "@std/cli/unicode-width";
@@ -354,40 +353,6 @@ await call("deadline()", async () => [
     }),
   ),
 ]);
-await call("pooledMap() keeps order and bound", async () => {
-  let running = 0;
-  let most = 0;
-  const results = await Array.fromAsync(
-    pooledMap(2, [3, 1, 2, 1], async (n) => {
-      most = Math.max(most, ++running);
-      await new Promise((done) => setTimeout(done, n));
-      running--;
-      return n * 10;
-    }),
-  );
-  return [results, most];
-});
-await call("pooledMap() starts nothing after an error", async () => {
-  const started: number[] = [];
-  const seen: number[] = [];
-  try {
-    for await (
-      const n of pooledMap(1, [1, 2, 3], (n) => {
-        started.push(n);
-        return n === 2 ? Promise.reject(new Error("two")) : Promise.resolve(n);
-      })
-    ) seen.push(n);
-  } catch (error) {
-    return [
-      started,
-      seen,
-      String(error),
-      (error as AggregateError).errors.map(String),
-    ];
-  }
-});
-await call("pooledMap(0)", () => pooledMap(0, [], () => Promise.resolve()));
-
 // ---- cli ----
 
 const ARGS = [
@@ -725,4 +690,4 @@ for (const data of DATA) {
       }),
   );
 }
-console.log(JSON.stringify(outcomes, null, 1));
+console.log(JSON.stringify(outcomes, null, 2));

@@ -1,3 +1,0 @@
-export * from "./parse.ts";
-export * from "./stringify.ts";
-export * from "./types.ts";
