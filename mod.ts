@@ -47,6 +47,7 @@ export * from "./connections/kubernetes.ts";
 // Provisioners: lend systems and take them back.
 export * from "./provisioners/provisioner.ts";
 export * from "./provisioners/events.ts";
+export * from "./provisioners/pooled.ts";
 export * from "./provisioners/from_string.ts";
 export * from "./provisioners/local.ts";
 export * from "./provisioners/podman.ts";

@@ -3,7 +3,9 @@ import { ProvisionError, type ReleaseReason } from "./provisioner.ts";
 
 /** A system that a backend made or found. */
 export interface System {
+  /** Names it in logs and reports, unique in the process: `podman:3`. */
   readonly id: string;
+  /** What it is: image, host, domain … For logs and reports. */
   readonly attributes: Readonly<Record<string, string>>;
   /** True if the same system may be lent again. */
   readonly reusable: boolean;
@@ -25,6 +27,8 @@ export interface Reserving {
 
 /** One kind of systems: makes or finds them, and takes them back. */
 export interface Backend {
+  /** Most systems that there can be, as far as it is known; asked again after `start()`. */
+  readonly maxRemotes?: number;
   /** Checks what is needed. Undoes everything if it fails or is aborted. */
   start?(signal: AbortSignal): Promise<void>;
   /** Makes one system ready. Undoes everything if it fails or is aborted. */

@@ -2,13 +2,14 @@ import { abortable } from "@std/async/abortable";
 import { delay } from "@std/async/delay";
 import { ConnectError } from "../connections/connection.ts";
 import { run } from "../connections/process.ts";
-import { SshConnection, type SshOptions } from "../connections/ssh.ts";
+import { SshConnection } from "../connections/ssh.ts";
 import type { Backend, Reserving, System } from "./_backend.ts";
+import type { HostList } from "./_host_list.ts";
 import { describeHolder, type Lease, LeaseError } from "./_lease.ts";
 import { LeasedConnection } from "./_leased_connection.ts";
 import { within } from "./_remote_lease.ts";
 import type { ProvisionerEvent } from "./events.ts";
-import type { HostContext, HostHooks } from "./_hosts_types.ts";
+import type { HostContext, HostEntry, HostHooks } from "./_hosts_types.ts";
 import { ProvisionError, type ReleaseReason } from "./provisioner.ts";
 
 /** Milliseconds between two attempts to reach a host that may be rebooting. */
@@ -16,16 +17,6 @@ const REBOOT_PAUSE = 1000;
 
 /** A server that has too many new connections at the moment says this. */
 const DROPPED = /(kex|ssh)_exchange_identification: /;
-
-/** A host that may be lent. */
-export interface HostEntry {
-  readonly options: SshOptions;
-  readonly labels: Readonly<Record<string, string>>;
-  /** More attributes. */
-  readonly attributes?: Readonly<Record<string, string>>;
-  /** The file that is locked on the host. */
-  readonly leaseFile?: string;
-}
 
 /** A host, and whether it can be lent. */
 interface Host extends HostEntry {
@@ -47,8 +38,7 @@ interface Host extends HostEntry {
 }
 
 export interface HostsBackendOptions extends HostHooks {
-  /** Finds out which hosts there are. */
-  open(signal: AbortSignal): Promise<readonly HostEntry[]>;
+  readonly list: HostList;
   makeLease(host: HostEntry): Lease;
   shuffle: boolean;
   /** A command beside the one by which connections are tried. */
@@ -83,11 +73,15 @@ export class HostsBackend implements Backend {
     this.#emit = emit;
   }
 
+  get maxRemotes(): number | undefined {
+    return this.#options.list.size;
+  }
+
   async start(signal: AbortSignal): Promise<void> {
     const known = new Set(
       this.#hosts.flatMap(({ known, id }) => known ? [id] : []),
     );
-    const entries = await this.#options.open(signal);
+    const entries = await this.#options.list.read(signal);
     const hosts = entries.map((entry): Host => {
       const id = `ssh:${entry.options.host}`;
       return { ...entry, id, taken: false, known: known.has(id), failures: 0 };

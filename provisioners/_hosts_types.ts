@@ -85,3 +85,13 @@ export interface Listed {
   readonly host: HostOptions;
   readonly origin: string;
 }
+
+/** A host that may be lent. */
+export interface HostEntry {
+  readonly options: SshOptions;
+  readonly labels: Readonly<Record<string, string>>;
+  /** More attributes. */
+  readonly attributes?: Readonly<Record<string, string>>;
+  /** The file that is locked on the host. */
+  readonly leaseFile?: string;
+}

@@ -1,7 +1,7 @@
 import type { Semaphore } from "@std/async/unstable-semaphore";
 import { guard } from "./_guard.ts";
 import { PodmanBackend, type Variant } from "./_podman_backend.ts";
-import { Pool } from "./_pool.ts";
+import type { PoolOptions } from "./_pool.ts";
 import type { PullPolicy } from "./_podman_image.ts";
 import type { EventOptions } from "./events.ts";
 
@@ -21,16 +21,16 @@ export interface ContainerOptions extends EventOptions {
 }
 
 /**
- * The pool of a provisioner of containers.
+ * What the pool of a provisioner of containers is made of.
  *
  * @throws {TypeError} if a text cannot be used
  * @throws {RangeError} if a number is out of range
  */
-export function containerPool(
+export function containerPoolOptions(
   options: ContainerOptions,
   variant: Variant,
   times: Readonly<Record<string, number>> = {},
-): Pool {
+): PoolOptions {
   const {
     image,
     maxRemotes = 10,
@@ -63,12 +63,12 @@ export function containerPool(
       );
     }
   }
-  return new Pool({
+  return {
     name: `${variant.kind}:${image}`,
     maxRemotes,
     reserveTimeout,
-    limit,
-    onEvent,
+    ...(limit && { limit }),
+    ...(onEvent && { onEvent }),
     backend: new PodmanBackend({
       image,
       runOptions: [...runOptions],
@@ -80,5 +80,5 @@ export function containerPool(
       commandTimeout,
       variant,
     }, guard(onEvent)),
-  });
+  };
 }

@@ -3,7 +3,7 @@ import type { SignalOptions } from "../connections/connection.ts";
 import { type Backend, StillAliveError, type System } from "./_backend.ts";
 import { Delivery } from "./_delivery.ts";
 import { guard } from "./_guard.ts";
-import type { ProvisionerEvent } from "./events.ts";
+import type { EventOptions, ProvisionerEvent } from "./events.ts";
 import {
   ProvisionError,
   ProvisionerStoppedError,
@@ -32,20 +32,38 @@ const CLOCK: Clock = {
   },
 };
 
-export interface PoolOptions {
+/** What distinguishes a pool from others. */
+export interface PoolOptions extends EventOptions {
+  /** Names the pool in events and errors. */
   name: string;
+  /** Most systems lent at one moment, if the backend does not know of fewer. */
   maxRemotes: number;
+  /** Makes systems and takes them back. */
   backend: Backend;
-  /** Shared with other pools: each system holds a permit of it. */
+  /**
+   * Shared by several provisioners, it bounds what they lend together.
+   *
+   * @default nothing is shared
+   */
   limit?: Semaphore;
-  onEvent?: (event: ProvisionerEvent) => void;
-  /** Milliseconds that a reservation may take once it has a name. */
+  /**
+   * Milliseconds that a reservation may take once it has a name.
+   *
+   * @default {Infinity}
+   */
   reserveTimeout?: number;
-  /** Least milliseconds between the beginnings of two reservations. */
+  /**
+   * Least milliseconds between the beginnings of two reservations.
+   *
+   * @default {0}
+   */
   reserveStagger?: number;
-  /** Most systems that `stop()` gives back at the same time. */
+  /**
+   * Most systems that `stop()` gives back at the same time.
+   *
+   * @default {10}
+   */
   stopConcurrency?: number;
-  clock?: Clock;
 }
 
 /** A reservation under way. */
@@ -91,10 +109,10 @@ export class Pool {
   #cancelStagger?: () => void;
   #waitsForPermit = false;
 
-  constructor(options: PoolOptions) {
+  constructor(options: PoolOptions, clock: Clock = CLOCK) {
     this.#options = { ...options };
     this.#backend = options.backend;
-    this.#clock = options.clock ?? CLOCK;
+    this.#clock = clock;
     this.#emit = guard(options.onEvent);
     this.#ready = new Delivery((place) => {
       this.#lent.add(place);
@@ -111,12 +129,8 @@ export class Pool {
   }
 
   get maxRemotes(): number {
-    return this.#options.maxRemotes;
-  }
-
-  /** For a backend that learns it while it starts. */
-  set maxRemotes(count: number) {
-    this.#options.maxRemotes = count;
+    const { maxRemotes } = this.#options;
+    return Math.min(maxRemotes, this.#backend.maxRemotes ?? Infinity);
   }
 
   start(options: SignalOptions = {}): Promise<void> {
@@ -148,7 +162,7 @@ export class Pool {
     }
     this.#ready.reset();
     this.#phase = "started";
-    if (this.#options.maxRemotes === 0) {
+    if (this.maxRemotes === 0) {
       this.#fail('"maxRemotes" is 0');
     }
   }
@@ -159,7 +173,7 @@ export class Pool {
         `Cannot provision ${count} systems: the count must be a positive whole number or Infinity`,
       );
     }
-    if (count === Infinity && this.#options.maxRemotes === Infinity) {
+    if (count === Infinity && this.maxRemotes === Infinity) {
       throw new RangeError(
         `Cannot provision without an end: "maxRemotes" of "${this.#options.name}" is Infinity, too`,
       );
@@ -192,7 +206,7 @@ export class Pool {
 
   #mayBegin(): boolean {
     if (this.#phase !== "started" || this.#owed === 0) return false;
-    const { maxRemotes } = this.#options;
+    const { maxRemotes } = this;
     if (this.#stuck.size >= maxRemotes) {
       this.#fail(
         `all ${maxRemotes} places are taken by systems that could not be given back`,

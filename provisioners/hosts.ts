@@ -70,30 +70,21 @@
  * @module
  */
 import type { Semaphore } from "@std/async/unstable-semaphore";
-import type { SignalOptions } from "../connections/connection.ts";
-import { SshConnection, type SshOptions } from "../connections/ssh.ts";
+import type { SshOptions } from "../connections/ssh.ts";
 import { guard } from "./_guard.ts";
-import { type HostEntry, HostsBackend } from "./_hosts_backend.ts";
+import { checkLeaseFile, HostList } from "./_host_list.ts";
+import { leaseMaker } from "./_host_leases.ts";
+import { HostsBackend } from "./_hosts_backend.ts";
 import type {
   HostContext,
   HostHooks,
   HostOptions,
-  Listed,
   ReleasedHostContext,
   SshConfigHosts,
 } from "./_hosts_types.ts";
-import { type Lease, NO_LEASE } from "./_lease.ts";
-import { LocalLease } from "./_local_lease.ts";
-import { Pool } from "./_pool.ts";
-import { RemoteLease } from "./_remote_lease.ts";
-import { getRunId } from "./_run.ts";
-import { resolveName } from "./_ssh_names.ts";
+import type { PoolOptions } from "./_pool.ts";
 import type { EventOptions } from "./events.ts";
-import {
-  type Provisioner,
-  ProvisionError,
-  type Remote,
-} from "./provisioner.ts";
+import { PooledProvisioner } from "./pooled.ts";
 
 export type {
   HostContext,
@@ -260,16 +251,12 @@ export interface HostsProvisionerOptions extends EventOptions, HostHooks {
  * aside; another is tried, or waited for, in its place. Requests fail only when
  * all hosts are set aside. One that somebody else has is reported by a `taken`
  * event, and waited for.
+ *
+ * `start()` reads the file of hosts, if there is one: it rejects with a
+ * {@linkcode ProvisionError} if there is no host to lend, and with a `TypeError` if
+ * something in the file is wrong. Hosts are connected to when they are needed.
  */
-export class HostsProvisioner implements Provisioner {
-  /** `hosts` */
-  readonly name: string = "hosts";
-  readonly #leaseIds = new WeakMap<HostEntry, string>();
-  readonly #options: HostsProvisionerOptions;
-  readonly #pool: Pool;
-  /** Unless they are in a file. */
-  readonly #hosts?: HostEntry[];
-
+export class HostsProvisioner extends PooledProvisioner {
   /**
    * Stores the options.
    *
@@ -277,188 +264,7 @@ export class HostsProvisioner implements Provisioner {
    * @throws {RangeError} if a number is out of range
    */
   constructor(options: HostsProvisionerOptions) {
-    const { maxRemotes = Infinity, limit, onEvent, hosts } = options;
-    this.#options = { ...options };
-    const times = checkTimes(options);
-    const { maxFailures = 5, leaseFile = LEASE_FILE } = options;
-    if (!(maxFailures >= 1)) {
-      throw new RangeError(
-        `Cannot use ${maxFailures} as "maxFailures": it must be a positive number`,
-      );
-    }
-    checkLeaseFile(leaseFile);
-    if (isList(hosts)) {
-      this.#hosts = this.#choose(
-        hosts.map((host) => (
-          { host: typeof host === "string" ? { host } : host, origin: "" }
-        )),
-      );
-    }
-    const { order, prepare, recover, clean, probe } = options;
-    const backend = new HostsBackend({
-      open: (signal) => this.#open(signal),
-      makeLease: (host) => this.#makeLease(host),
-      shuffle: order === "shuffle",
-      ...times,
-      maxFailures,
-      ...(probe && { probe }),
-      ...(prepare && { prepare }),
-      ...(recover && { recover }),
-      ...(clean && { clean }),
-    }, guard(onEvent));
-    this.#pool = new Pool({
-      name: this.name,
-      maxRemotes: Math.min(maxRemotes, this.#hosts?.length ?? Infinity),
-      limit,
-      onEvent,
-      backend,
-    });
-  }
-
-  /** Most hosts lent at one moment. */
-  get maxRemotes(): number {
-    return this.#pool.maxRemotes;
-  }
-
-  /**
-   * Reads the file of hosts, if there is one, and begins to serve. Hosts are
-   * connected to when they are needed.
-   *
-   * @throws {ProvisionError} if there is no host to lend
-   * @throws {TypeError} if something in a file of hosts is wrong
-   */
-  async start(options?: SignalOptions): Promise<this> {
-    await this.#pool.start(options);
-    return this;
-  }
-
-  /**
-   * Asks for more hosts: `count`, or 1. Never waits.
-   *
-   * @throws {RangeError} if `count` is neither a positive integer nor `Infinity`
-   * @throws {ProvisionerStoppedError} before `start()` and after `stop()`
-   */
-  provision(count?: number): void {
-    this.#pool.provision(count);
-  }
-
-  /**
-   * Waits for the next host that is free and connected.
-   *
-   * @throws {ProvisionError} if no host can be used; `fatal` if none ever can
-   * @throws {ProvisionerStoppedError} if `stop()` was called
-   */
-  getRemote(options?: SignalOptions): Promise<Remote> {
-    return this.#pool.getRemote(options);
-  }
-
-  /** Drops what was asked for and has not begun. */
-  clear(): void {
-    this.#pool.clear();
-  }
-
-  /** Gives all hosts back. */
-  stop(): Promise<void> {
-    return this.#pool.stop();
-  }
-
-  /** Stops; failures are events only. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.stop().catch(() => {});
-  }
-
-  async #open(signal: AbortSignal): Promise<HostEntry[]> {
-    const { hosts: source, maxRemotes = Infinity, lease } = this.#options;
-    let hosts = this.#hosts;
-    if (!hosts) {
-      const { readInventory } = await import("./_inventory.ts");
-      hosts = this.#choose(
-        await readInventory(source as string | URL | SshConfigHosts),
-      );
-    }
-    signal.throwIfAborted();
-    if (hosts.length === 0) {
-      throw new ProvisionError(
-        this.#options.where
-          ? 'Cannot lend hosts: the option "where" fits none'
-          : "Cannot lend hosts: the list of hosts is empty",
-        { fatal: true },
-      );
-    }
-    if (
-      lease === "local" || typeof source === "object" && "sshConfig" in source
-    ) {
-      hosts = await resolveAll(hosts, signal);
-    }
-    this.#pool.maxRemotes = Math.min(maxRemotes, hosts.length);
-    return hosts;
-  }
-
-  /** Those that are wanted, with all their options, which are checked. */
-  #choose(listed: readonly Listed[]): HostEntry[] {
-    const { ssh = {}, where } = this.#options;
-    const seen = new Set<string>();
-    const entries = listed.map(({ host, origin }) => {
-      try {
-        const entry = describe(host, ssh);
-        if (seen.has(host.host)) throw twice(host.host);
-        seen.add(host.host);
-        return entry;
-      } catch (error) {
-        if (!origin || !(error instanceof TypeError)) throw error;
-        throw new TypeError(`Cannot use ${origin}: ${error.message}`, {
-          cause: error,
-        });
-      }
-    });
-    if (!where) return entries;
-    return entries.filter(({ labels, options: { host } }) =>
-      typeof where === "function"
-        ? where(labels, host)
-        : Object.entries(where).every(([key, value]) => labels[key] === value)
-    );
-  }
-
-  #makeLease(entry: HostEntry): Lease {
-    const { options: ssh, leaseFile, attributes } = entry;
-    const {
-      lease = "remote",
-      leaseFile: file = LEASE_FILE,
-      leaseDirectory = "/tmp/atex-leases",
-      rebootGrace = REBOOT_GRACE,
-      connectTimeout = CONNECT_TIMEOUT,
-      purpose,
-    } = this.#options;
-    if (lease === "none") return NO_LEASE;
-    const holder = {
-      run: getRunId(),
-      lease: this.#leaseIdOf(entry),
-      user: Deno.env.get("USER") || Deno.env.get("LOGNAME") ||
-        `uid ${Deno.uid()}`,
-      host: Deno.hostname(),
-      pid: Deno.pid,
-      since: new Date().toISOString(),
-      ...(purpose !== undefined && { purpose: purpose.slice(0, 200) }),
-    };
-    return lease === "local"
-      ? new LocalLease(leaseDirectory, attributes!.address, holder)
-      : new RemoteLease({
-        ssh,
-        file: leaseFile ?? file,
-        holder,
-        rebootGrace,
-        connectTimeout,
-      });
-  }
-
-  /**
-   * The same for all leases of a host: one whose connection was cut may still be
-   * noted there when the next is taken.
-   */
-  #leaseIdOf(entry: HostEntry): string {
-    const id = this.#leaseIds.get(entry) ?? crypto.randomUUID();
-    this.#leaseIds.set(entry, id);
-    return id;
+    super(poolOptions(options));
   }
 }
 
@@ -467,10 +273,56 @@ const REBOOT_GRACE = 600_000;
 const CONNECT_TIMEOUT = 30_000;
 const DAY = 86_400_000;
 
-function isList(
-  hosts: HostsProvisionerOptions["hosts"],
-): hosts is readonly (string | HostOptions)[] {
-  return Array.isArray(hosts);
+/** What the pool is made of; checks the options. */
+function poolOptions(options: HostsProvisionerOptions): PoolOptions {
+  const {
+    hosts,
+    ssh,
+    where,
+    lease,
+    maxRemotes = Infinity,
+    maxFailures = 5,
+    leaseFile = LEASE_FILE,
+    order,
+    prepare,
+    recover,
+    clean,
+    probe,
+    limit,
+    onEvent,
+  } = options;
+  const times = checkTimes(options);
+  if (!(maxFailures >= 1)) {
+    throw new RangeError(
+      `Cannot use ${maxFailures} as "maxFailures": it must be a positive number`,
+    );
+  }
+  checkLeaseFile(leaseFile);
+  const list = new HostList({
+    hosts,
+    ...(ssh && { ssh }),
+    ...(where && { where }),
+    resolve: lease === "local" ||
+      typeof hosts === "object" && "sshConfig" in hosts,
+  });
+  const backend = new HostsBackend({
+    list,
+    makeLease: leaseMaker({ ...options, ...times, leaseFile }),
+    shuffle: order === "shuffle",
+    ...times,
+    maxFailures,
+    ...(probe && { probe }),
+    ...(prepare && { prepare }),
+    ...(recover && { recover }),
+    ...(clean && { clean }),
+  }, guard(onEvent));
+  return {
+    name: "hosts",
+    maxRemotes,
+    ...(limit && { limit }),
+    ...(onEvent && { onEvent }),
+    backend,
+  };
 }
 
 /** Times with their defaults. */
@@ -514,64 +366,4 @@ function checkTimes(options: HostsProvisionerOptions) {
     );
   }
   return times;
-}
-
-function checkLeaseFile(path: string): void {
-  if (!/^\/[^\0\n]*[^/\0\n]$/.test(path)) {
-    throw new TypeError(
-      `Cannot use "${path}" as "leaseFile": an absolute path of a file would be right`,
-    );
-  }
-}
-
-function twice(name: string): TypeError {
-  return new TypeError(`Cannot lend the host "${name}": it is listed twice`);
-}
-
-/** One host with all its options, which are checked. */
-function describe(
-  host: HostOptions,
-  common: Omit<SshOptions, "host">,
-): HostEntry {
-  const { labels = {}, leaseFile, ...own } = host;
-  const options = {
-    ...common,
-    ...own,
-    options: { ...common.options, ...own.options },
-  };
-  new SshConnection(options); // throws
-  if (leaseFile !== undefined) checkLeaseFile(leaseFile);
-  return { options, labels, ...(leaseFile !== undefined && { leaseFile }) };
-}
-
-/** How many `ssh -G` run at the same time. */
-const LOOK_UPS = 4;
-
-/** With their addresses, each of which may be there once. */
-async function resolveAll(
-  hosts: readonly HostEntry[],
-  signal: AbortSignal,
-): Promise<HostEntry[]> {
-  const resolved = hosts.map((host) => ({
-    ...host,
-    attributes: { address: "" },
-  }));
-  const rest = resolved.values();
-  const worker = async () => {
-    for (const host of rest) {
-      host.attributes.address = await resolveName(host.options, signal);
-    }
-  };
-  await Promise.all(Array.from({ length: LOOK_UPS }, worker));
-  const names = new Map<string, string>();
-  for (const { options: { host }, attributes: { address } } of resolved) {
-    const other = names.get(address);
-    if (other !== undefined) {
-      throw new TypeError(
-        `Cannot lend the hosts "${other}" and "${host}": both are ${address}`,
-      );
-    }
-    names.set(address, host);
-  }
-  return resolved;
 }

@@ -49,12 +49,11 @@
  * @module
  */
 import type { Semaphore } from "@std/async/unstable-semaphore";
-import type { SignalOptions } from "../connections/connection.ts";
 import { guard } from "./_guard.ts";
 import { KubernetesBackend, type PodTemplate } from "./_kubernetes_backend.ts";
-import { Pool } from "./_pool.ts";
+import type { PoolOptions } from "./_pool.ts";
 import type { EventOptions } from "./events.ts";
-import type { Provisioner, Remote } from "./provisioner.ts";
+import { PooledProvisioner } from "./pooled.ts";
 
 /** What a container needs of the cluster, as in a manifest. */
 export interface KubernetesResources {
@@ -200,14 +199,13 @@ const RENEW_PATIENCE = 120_000;
  *
  * The attributes of a system are `image`, `pod` (its name) and `node`. Pods do
  * not reboot.
+ *
+ * `start()` tries whether the cluster answers, makes what owns the pods, and
+ * deletes what scripts left behind that did not get to it, for which it waits at
+ * most 5 s. `getRemote()` rejects with a `fatal` {@linkcode ProvisionError} if the
+ * manifest or the name of the image is at fault.
  */
-export class KubernetesProvisioner implements Provisioner {
-  /** `kubernetes:` and the image */
-  readonly name: string;
-  /** Most pods at one moment. */
-  readonly maxRemotes: number;
-  readonly #pool: Pool;
-
+export class KubernetesProvisioner extends PooledProvisioner {
   /**
    * Stores the options.
    *
@@ -215,114 +213,66 @@ export class KubernetesProvisioner implements Provisioner {
    * @throws {RangeError} if a number is out of range
    */
   constructor(options: KubernetesProvisionerOptions) {
-    const {
-      namespace,
-      context,
-      kubeconfig,
-      maxRemotes = 20,
-      scheduleTimeout = 900_000,
-      troubleTimeout = 60_000,
-      reserveTimeout = 900_000,
-      deleteTimeout = 60_000,
-      commandTimeout = 30_000,
-      renewInterval = 40_000,
-      maxLifetime = 86_400_000,
-      kubectl = ["kubectl"],
-      limit,
-      onEvent,
-    } = options;
-    const times = {
-      scheduleTimeout,
-      troubleTimeout,
-      reserveTimeout,
-      deleteTimeout,
-      commandTimeout,
-      renewInterval,
-    };
-    for (const [name, ms] of Object.entries({ ...times, maxLifetime })) {
-      if (!(ms > 0) || ms === Infinity && /^(command|renew)/.test(name)) {
-        throw new RangeError(
-          `Cannot use ${ms} as "${name}": it must be a positive number of milliseconds`,
-        );
-      }
-    }
-    if (kubectl.length === 0) {
-      throw new TypeError(
-        'Cannot lend pods: "kubectl" must name a program',
+    super(poolOptions(options));
+  }
+}
+
+/** What the pool is made of; checks the options. */
+function poolOptions(options: KubernetesProvisionerOptions): PoolOptions {
+  const {
+    namespace,
+    context,
+    kubeconfig,
+    maxRemotes = 20,
+    scheduleTimeout = 900_000,
+    troubleTimeout = 60_000,
+    reserveTimeout = 900_000,
+    deleteTimeout = 60_000,
+    commandTimeout = 30_000,
+    renewInterval = 40_000,
+    maxLifetime = 86_400_000,
+    kubectl = ["kubectl"],
+    limit,
+    onEvent,
+  } = options;
+  const times = {
+    scheduleTimeout,
+    troubleTimeout,
+    reserveTimeout,
+    deleteTimeout,
+    commandTimeout,
+    renewInterval,
+  };
+  for (const [name, ms] of Object.entries({ ...times, maxLifetime })) {
+    if (!(ms > 0) || ms === Infinity && /^(command|renew)/.test(name)) {
+      throw new RangeError(
+        `Cannot use ${ms} as "${name}": it must be a positive number of milliseconds`,
       );
     }
-    const { template, container, image } = podTemplate(options, maxLifetime);
-    this.name = `kubernetes:${image}`;
-    this.maxRemotes = maxRemotes;
-    this.#pool = new Pool({
-      name: this.name,
-      maxRemotes,
-      limit,
-      onEvent,
-      backend: new KubernetesBackend({
-        template,
-        container,
-        image,
-        ...(namespace !== undefined && { namespace }),
-        ...(context !== undefined && { context }),
-        ...(kubeconfig !== undefined && { kubeconfig }),
-        kubectl: [...kubectl],
-        ...times,
-        renewPatience: RENEW_PATIENCE,
-      }, guard(onEvent)),
-    });
   }
-
-  /**
-   * Tries whether the cluster answers, makes what owns the pods, and deletes
-   * what scripts left behind that did not get to it (for which it waits at most
-   * 5 s).
-   *
-   * @throws {ProvisionError} if `kubectl` is missing, or the cluster does not answer or does not let us
-   */
-  async start(options?: SignalOptions): Promise<this> {
-    await this.#pool.start(options);
-    return this;
+  if (kubectl.length === 0) {
+    throw new TypeError(
+      'Cannot lend pods: "kubectl" must name a program',
+    );
   }
-
-  /**
-   * Asks for more pods: `count`, or 1. Never waits.
-   *
-   * @throws {RangeError} if `count` is neither a positive integer nor `Infinity`, or if it and `maxRemotes` are both `Infinity`
-   * @throws {ProvisionerStoppedError} before `start()` and after `stop()`
-   */
-  provision(count?: number): void {
-    this.#pool.provision(count);
-  }
-
-  /**
-   * Waits for the next pod in which commands can be run.
-   *
-   * @throws {ProvisionError} if one could not be had; `fatal` if the manifest or the name of the image is at fault
-   * @throws {ProvisionerStoppedError} if `stop()` was called
-   */
-  getRemote(options?: SignalOptions): Promise<Remote> {
-    return this.#pool.getRemote(options);
-  }
-
-  /** Drops what was asked for and has not begun. */
-  clear(): void {
-    this.#pool.clear();
-  }
-
-  /**
-   * Ends what is being made and deletes all pods.
-   *
-   * @throws {AggregateError} if something could not be deleted
-   */
-  stop(): Promise<void> {
-    return this.#pool.stop();
-  }
-
-  /** Stops; failures are events only. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.stop().catch(() => {});
-  }
+  const { template, container, image } = podTemplate(options, maxLifetime);
+  return {
+    name: `kubernetes:${image}`,
+    maxRemotes,
+    ...(limit && { limit }),
+    ...(onEvent && { onEvent }),
+    backend: new KubernetesBackend({
+      template,
+      container,
+      image,
+      ...(namespace !== undefined && { namespace }),
+      ...(context !== undefined && { context }),
+      ...(kubeconfig !== undefined && { kubeconfig }),
+      kubectl: [...kubectl],
+      ...times,
+      renewPatience: RENEW_PATIENCE,
+    }, guard(onEvent)),
+  };
 }
 
 /** The template with what was given beside it, and which container counts. */

@@ -18,16 +18,14 @@
  * @module
  */
 import type { Semaphore } from "@std/async/unstable-semaphore";
-import type { SignalOptions } from "../connections/connection.ts";
 import {
   LocalConnection,
   type LocalConnectionOptions,
 } from "../connections/local.ts";
 import type { Reserving, System } from "./_backend.ts";
-import { Pool } from "./_pool.ts";
 import { nextNumber } from "./_run.ts";
 import type { EventOptions } from "./events.ts";
-import type { Provisioner, Remote } from "./provisioner.ts";
+import { PooledProvisioner } from "./pooled.ts";
 
 /** Options of {@linkcode LocalProvisioner}. */
 export interface LocalProvisionerOptions
@@ -47,14 +45,11 @@ export interface LocalProvisionerOptions
   limit?: Semaphore;
 }
 
-/** Lends the system that the script runs on. Needs the permission to tell its name. */
-export class LocalProvisioner implements Provisioner {
-  /** `local` */
-  readonly name: string = "local";
-  /** Most systems lent at one moment. */
-  readonly maxRemotes: number;
-  readonly #pool: Pool;
-
+/**
+ * Lends the system that the script runs on. What tests left running goes on after
+ * `stop()`. Needs the permission to tell the name of the host.
+ */
+export class LocalProvisioner extends PooledProvisioner {
   /**
    * Stores the options.
    *
@@ -62,9 +57,8 @@ export class LocalProvisioner implements Provisioner {
    */
   constructor(options: LocalProvisionerOptions = {}) {
     const { maxRemotes = 1, limit, onEvent, ...connection } = options;
-    this.maxRemotes = maxRemotes;
-    this.#pool = new Pool({
-      name: this.name,
+    super({
+      name: "local",
       maxRemotes,
       limit,
       onEvent,
@@ -73,47 +67,6 @@ export class LocalProvisioner implements Provisioner {
         dispose: () => Promise.resolve(),
       },
     });
-  }
-
-  /** Begins to serve. */
-  async start(options?: SignalOptions): Promise<this> {
-    await this.#pool.start(options);
-    return this;
-  }
-
-  /**
-   * Asks for more systems: `count`, or 1. Never waits.
-   *
-   * @throws {RangeError} if `count` is neither a positive integer nor `Infinity`, or if it and `maxRemotes` are both `Infinity`
-   * @throws {ProvisionerStoppedError} before `start()` and after `stop()`
-   */
-  provision(count?: number): void {
-    this.#pool.provision(count);
-  }
-
-  /**
-   * Waits for the next ready system.
-   *
-   * @throws {ProvisionError} if `maxRemotes` is 0
-   * @throws {ProvisionerStoppedError} if `stop()` was called
-   */
-  getRemote(options?: SignalOptions): Promise<Remote> {
-    return this.#pool.getRemote(options);
-  }
-
-  /** Drops what was asked for and has not begun. */
-  clear(): void {
-    this.#pool.clear();
-  }
-
-  /** Takes back all systems. What tests left running goes on. */
-  stop(): Promise<void> {
-    return this.#pool.stop();
-  }
-
-  /** Stops; failures are events only. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.stop().catch(() => {});
   }
 }
 

@@ -28,12 +28,10 @@
  * @module
  */
 import type { Semaphore } from "@std/async/unstable-semaphore";
-import type { SignalOptions } from "../connections/connection.ts";
 import { plainVariant } from "./_podman_backend.ts";
-import { containerPool } from "./_podman_pool.ts";
-import type { Pool } from "./_pool.ts";
+import { containerPoolOptions } from "./_podman_pool.ts";
 import type { EventOptions } from "./events.ts";
-import type { Provisioner, Remote } from "./provisioner.ts";
+import { PooledProvisioner } from "./pooled.ts";
 
 /** Options of {@linkcode PodmanProvisioner}. */
 export interface PodmanProvisionerOptions extends EventOptions {
@@ -112,14 +110,15 @@ export interface PodmanProvisionerOptions extends EventOptions {
   limit?: Semaphore;
 }
 
-/** Lends podman containers of an image. */
-export class PodmanProvisioner implements Provisioner {
-  /** `podman:` and the image */
-  readonly name: string;
-  /** Most containers at one moment. */
-  readonly maxRemotes: number;
-  readonly #pool: Pool;
-
+/**
+ * Lends podman containers of an image.
+ *
+ * `start()` checks podman and the image, pulls it if that is wanted, and removes
+ * what scripts left behind that did not get to it, for which it waits at most 5 s.
+ * `getRemote()` rejects with a `fatal` {@linkcode ProvisionError} if the image or
+ * the command is at fault.
+ */
+export class PodmanProvisioner extends PooledProvisioner {
   /**
    * Stores the options.
    *
@@ -127,59 +126,7 @@ export class PodmanProvisioner implements Provisioner {
    * @throws {RangeError} if a number is out of range
    */
   constructor(options: PodmanProvisionerOptions) {
-    const { image, maxRemotes = 10, init = true } = options;
-    this.#pool = containerPool(options, plainVariant(init));
-    this.name = `podman:${image}`;
-    this.maxRemotes = maxRemotes;
-  }
-
-  /**
-   * Checks podman and the image, pulls it if that is wanted, and removes what
-   * scripts left behind that did not get to it (for which it waits at most 5 s).
-   *
-   * @throws {ProvisionError} if podman is missing or does not work, or the image is not there
-   */
-  async start(options?: SignalOptions): Promise<this> {
-    await this.#pool.start(options);
-    return this;
-  }
-
-  /**
-   * Asks for more containers: `count`, or 1. Never waits.
-   *
-   * @throws {RangeError} if `count` is neither a positive integer nor `Infinity`, or if it and `maxRemotes` are both `Infinity`
-   * @throws {ProvisionerStoppedError} before `start()` and after `stop()`
-   */
-  provision(count?: number): void {
-    this.#pool.provision(count);
-  }
-
-  /**
-   * Waits for the next container in which commands can be run.
-   *
-   * @throws {ProvisionError} if one could not be had; `fatal` if the image or the command is at fault
-   * @throws {ProvisionerStoppedError} if `stop()` was called
-   */
-  getRemote(options?: SignalOptions): Promise<Remote> {
-    return this.#pool.getRemote(options);
-  }
-
-  /** Drops what was asked for and has not begun. */
-  clear(): void {
-    this.#pool.clear();
-  }
-
-  /**
-   * Ends what is being made and removes all containers.
-   *
-   * @throws {AggregateError} if some could not be removed; the watchdog goes on trying
-   */
-  stop(): Promise<void> {
-    return this.#pool.stop();
-  }
-
-  /** Stops; failures are events only. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.stop().catch(() => {});
+    const { init = true } = options;
+    super(containerPoolOptions(options, plainVariant(init)));
   }
 }

@@ -29,12 +29,11 @@
  *
  * @module
  */
-import type { SignalOptions } from "../connections/connection.ts";
-import { containerPool } from "./_podman_pool.ts";
-import type { Pool } from "./_pool.ts";
+import type { Variant } from "./_podman_backend.ts";
+import { containerPoolOptions } from "./_podman_pool.ts";
 import { openSystemd, revive } from "./_systemd.ts";
 import type { PodmanProvisionerOptions } from "./podman.ts";
-import type { Provisioner, Remote } from "./provisioner.ts";
+import { PooledProvisioner } from "./pooled.ts";
 
 /** Options of {@linkcode SystemdProvisioner}. */
 export interface SystemdProvisionerOptions
@@ -62,14 +61,15 @@ export interface SystemdProvisionerOptions
   bootCapability?: boolean;
 }
 
-/** Lends podman containers with systemd in them. */
-export class SystemdProvisioner implements Provisioner {
-  /** `systemd:` and the image */
-  readonly name: string;
-  /** Most containers at one moment. */
-  readonly maxRemotes: number;
-  readonly #pool: Pool;
-
+/**
+ * Lends podman containers with systemd in them, each when it is up.
+ *
+ * `start()` checks podman and the image, pulls it if that is wanted, and removes
+ * what scripts left behind that did not get to it, for which it waits at most 5 s.
+ * `getRemote()` rejects with a `fatal` {@linkcode ProvisionError} if the image is
+ * at fault.
+ */
+export class SystemdProvisioner extends PooledProvisioner {
   /**
    * Stores the options.
    *
@@ -77,13 +77,8 @@ export class SystemdProvisioner implements Provisioner {
    * @throws {RangeError} if a number is out of range
    */
   constructor(options: SystemdProvisionerOptions) {
-    const {
-      image,
-      maxRemotes = 10,
-      bootTimeout = 60_000,
-      bootCapability = true,
-    } = options;
-    this.#pool = containerPool(options, {
+    const { bootTimeout = 60_000, bootCapability = true } = options;
+    const variant: Variant = {
       kind: "systemd",
       command: ["/sbin/init"],
       // It has to survive its own reboot: no --rm.
@@ -96,58 +91,7 @@ export class SystemdProvisioner implements Provisioner {
         openSystemd({ container, podman, lost, bootTimeout }, signal),
       revive: (cli, name, isWanted) =>
         revive(cli, name, bootCapability, isWanted),
-    }, { bootTimeout });
-    this.name = `systemd:${image}`;
-    this.maxRemotes = maxRemotes;
-  }
-
-  /**
-   * Checks podman and the image, pulls it if that is wanted, and removes what
-   * scripts left behind that did not get to it (for which it waits at most 5 s).
-   *
-   * @throws {ProvisionError} if podman is missing or does not work, or the image is not there
-   */
-  async start(options?: SignalOptions): Promise<this> {
-    await this.#pool.start(options);
-    return this;
-  }
-
-  /**
-   * Asks for more systems: `count`, or 1. Never waits.
-   *
-   * @throws {RangeError} if `count` is neither a positive integer nor `Infinity`, or if it and `maxRemotes` are both `Infinity`
-   * @throws {ProvisionerStoppedError} before `start()` and after `stop()`
-   */
-  provision(count?: number): void {
-    this.#pool.provision(count);
-  }
-
-  /**
-   * Waits for the next system that is up.
-   *
-   * @throws {ProvisionError} if one could not be had; `fatal` if the image is at fault
-   * @throws {ProvisionerStoppedError} if `stop()` was called
-   */
-  getRemote(options?: SignalOptions): Promise<Remote> {
-    return this.#pool.getRemote(options);
-  }
-
-  /** Drops what was asked for and has not begun. */
-  clear(): void {
-    this.#pool.clear();
-  }
-
-  /**
-   * Ends what is being made and removes all containers.
-   *
-   * @throws {AggregateError} if some could not be removed; the watchdog goes on trying
-   */
-  stop(): Promise<void> {
-    return this.#pool.stop();
-  }
-
-  /** Stops; failures are events only. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.stop().catch(() => {});
+    };
+    super(containerPoolOptions(options, variant, { bootTimeout }));
   }
 }

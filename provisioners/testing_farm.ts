@@ -43,14 +43,13 @@
  * @module
  */
 import type { Semaphore } from "@std/async/unstable-semaphore";
-import type { SignalOptions } from "../connections/connection.ts";
 import { guard } from "./_guard.ts";
-import { Pool } from "./_pool.ts";
+import type { PoolOptions } from "./_pool.ts";
 import { isAddress } from "./_testing_farm_address.ts";
 import { TestingFarmBackend, type Times } from "./_testing_farm_backend.ts";
 import { CLEANING_SCRIPT } from "./_testing_farm_clean.ts";
 import type { EventOptions } from "./events.ts";
-import type { Provisioner, Remote } from "./provisioner.ts";
+import { PooledProvisioner } from "./pooled.ts";
 
 /** How often and how long {@linkcode TestingFarmProvisioner} tries. All in milliseconds. */
 export interface TestingFarmTimes {
@@ -256,14 +255,14 @@ export interface TestingFarmProvisionerOptions extends EventOptions {
  *
  * The attributes of a system are `compose`, `arch`, `request` (the id of the
  * request) and `host`.
+ *
+ * `start()` finds the key, asks the service whose token it is, and ends requests
+ * of scripts that died, for which it waits at most 5 s. `getRemote()` rejects with
+ * a `fatal` {@linkcode ProvisionError} if the service refuses the token or the
+ * request. `stop()` ends all requests; its error tells the ids of those that
+ * could not be ended.
  */
-export class TestingFarmProvisioner implements Provisioner {
-  /** `testing-farm:`, the compose, `@` and the architecture */
-  readonly name: string;
-  /** Most requests at one moment. */
-  readonly maxRemotes: number;
-  readonly #pool: Pool;
-
+export class TestingFarmProvisioner extends PooledProvisioner {
   /**
    * Stores the options.
    *
@@ -271,101 +270,54 @@ export class TestingFarmProvisioner implements Provisioner {
    * @throws {RangeError} if a number is out of range
    */
   constructor(options: TestingFarmProvisionerOptions) {
-    const {
-      compose,
-      arch = "x86_64",
-      maxRemotes = 3,
-      retries = 10,
-      timeout = 3_600_000,
-      clean = false,
-      sshKey,
-      sourceCidr,
-      url = "https://api.testing-farm.io",
-      token,
-      limit,
-      onEvent,
-      onLog,
-      times: given,
-      ...wanted
-    } = options;
-    const times = { ...TIMES, ...given };
-    checkOptions({ compose, arch, url, sourceCidr });
-    checkNumbers({ maxRemotes, retries, timeout, times });
-    const cleaningScript = typeof clean === "object"
-      ? clean.script
-      : clean
-      ? CLEANING_SCRIPT
-      : undefined;
-    this.name = `testing-farm:${compose}@${arch}`;
-    this.maxRemotes = maxRemotes;
-    this.#pool = new Pool({
-      name: this.name,
-      maxRemotes,
-      limit,
-      onEvent,
-      backend: new TestingFarmBackend({
-        url,
-        wanted: { ...wanted, compose, arch, timeout },
-        retries,
-        times,
-        ...(token !== undefined && { token }),
-        ...(cleaningScript !== undefined && { cleaningScript }),
-        ...(sshKey !== undefined && { sshKey }),
-        ...(sourceCidr !== undefined && { sourceCidr }),
-        ...(onLog && { onLog }),
-      }, guard(onEvent)),
-    });
+    super(poolOptions(options));
   }
+}
 
-  /**
-   * Finds the key and asks the service whose token it is. Ends requests of
-   * scripts that died (for which it waits at most 5 s).
-   *
-   * @throws {ProvisionError} if there is no token, or it is refused, or the key cannot be used
-   */
-  async start(options?: SignalOptions): Promise<this> {
-    await this.#pool.start(options);
-    return this;
-  }
-
-  /**
-   * Asks for more systems: `count`, or 1. Never waits.
-   *
-   * @throws {RangeError} if `count` is neither a positive integer nor `Infinity`
-   * @throws {ProvisionerStoppedError} before `start()` and after `stop()`
-   */
-  provision(count?: number): void {
-    this.#pool.provision(count);
-  }
-
-  /**
-   * Waits for the next system in which commands can be run.
-   *
-   * @throws {ProvisionError} if one could not be had; `fatal` if the service refuses the token or the request
-   * @throws {ProvisionerStoppedError} if `stop()` was called
-   */
-  getRemote(options?: SignalOptions): Promise<Remote> {
-    return this.#pool.getRemote(options);
-  }
-
-  /** Drops what was asked for and has not begun. */
-  clear(): void {
-    this.#pool.clear();
-  }
-
-  /**
-   * Ends all requests.
-   *
-   * @throws {AggregateError} if some could not be ended; it tells their ids
-   */
-  stop(): Promise<void> {
-    return this.#pool.stop();
-  }
-
-  /** Stops; failures are events only. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.stop().catch(() => {});
-  }
+/** What the pool is made of; checks the options. */
+function poolOptions(options: TestingFarmProvisionerOptions): PoolOptions {
+  const {
+    compose,
+    arch = "x86_64",
+    maxRemotes = 3,
+    retries = 10,
+    timeout = 3_600_000,
+    clean = false,
+    sshKey,
+    sourceCidr,
+    url = "https://api.testing-farm.io",
+    token,
+    limit,
+    onEvent,
+    onLog,
+    times: given,
+    ...wanted
+  } = options;
+  const times = { ...TIMES, ...given };
+  checkOptions({ compose, arch, url, sourceCidr });
+  checkNumbers({ maxRemotes, retries, timeout, times });
+  const cleaningScript = typeof clean === "object"
+    ? clean.script
+    : clean
+    ? CLEANING_SCRIPT
+    : undefined;
+  return {
+    name: `testing-farm:${compose}@${arch}`,
+    maxRemotes,
+    ...(limit && { limit }),
+    ...(onEvent && { onEvent }),
+    backend: new TestingFarmBackend({
+      url,
+      wanted: { ...wanted, compose, arch, timeout },
+      retries,
+      times,
+      ...(token !== undefined && { token }),
+      ...(cleaningScript !== undefined && { cleaningScript }),
+      ...(sshKey !== undefined && { sshKey }),
+      ...(sourceCidr !== undefined && { sourceCidr }),
+      ...(onLog && { onLog }),
+    }, guard(onEvent)),
+  };
 }
 
 function checkOptions(

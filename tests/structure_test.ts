@@ -31,6 +31,7 @@ const SHARED = new Set([
   "connections/copy.ts",
   "connections/process.ts",
   "provisioners/events.ts",
+  "provisioners/pooled.ts",
   "provisioners/provisioner.ts",
   "executors/executor.ts",
   "executors/results.ts",

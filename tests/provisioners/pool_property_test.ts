@@ -160,10 +160,9 @@ class World {
       name: "fake",
       maxRemotes: max,
       backend: this.backend,
-      clock: this.clock,
       limit: this.limit,
       reserveTimeout: RESERVE_TIMEOUT,
-    });
+    }, this.clock);
   }
 
   in(...states: FakeSystem["state"][]): FakeSystem[] {

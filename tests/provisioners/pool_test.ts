@@ -19,11 +19,10 @@ async function startedPool(
   const pool = new Pool({
     name: "fake",
     maxRemotes: 2,
-    clock,
     onEvent: (event) => events.push(event),
     ...options,
     backend,
-  });
+  }, clock);
   await pool.start();
   return { pool, backend, clock, events, systems: backend.systems };
 }

@@ -1,0 +1,168 @@
+import { SshConnection, type SshOptions } from "../connections/ssh.ts";
+import type {
+  HostEntry,
+  HostOptions,
+  Listed,
+  SshConfigHosts,
+} from "./_hosts_types.ts";
+import { resolveName } from "./_ssh_names.ts";
+import { ProvisionError } from "./provisioner.ts";
+
+/** Which hosts there are: given, or in a file that is read when they are needed. */
+export interface HostListOptions {
+  readonly hosts:
+    | readonly (string | HostOptions)[]
+    | string
+    | URL
+    | SshConfigHosts;
+  /** Options of connections that all hosts share. */
+  readonly ssh?: Omit<SshOptions, "host">;
+  /** Which of the hosts are wanted. */
+  readonly where?:
+    | Readonly<Record<string, string>>
+    | ((labels: Readonly<Record<string, string>>, host: string) => boolean);
+  /** Whether two names of one host matter before the host can be asked. */
+  readonly resolve: boolean;
+}
+
+/** The hosts that a provisioner lends, with all their options, which are checked. */
+export class HostList {
+  readonly #options: HostListOptions;
+  /** Unless they are in a file. */
+  #entries?: readonly HostEntry[];
+
+  /** @throws {TypeError} if a host is none, is there twice, or its options cannot be used */
+  constructor(options: HostListOptions) {
+    this.#options = options;
+    const { hosts } = options;
+    if (!isList(hosts)) return;
+    this.#entries = this.#choose(
+      hosts.map((host) => (
+        { host: typeof host === "string" ? { host } : host, origin: "" }
+      )),
+    );
+  }
+
+  /** How many there are, once it is known. */
+  get size(): number | undefined {
+    return this.#entries?.length;
+  }
+
+  /**
+   * Reads the file, if there is one.
+   *
+   * @throws {ProvisionError} if there is no host
+   * @throws {TypeError} if something in the file is wrong
+   */
+  async read(signal: AbortSignal): Promise<readonly HostEntry[]> {
+    const { hosts, where, resolve } = this.#options;
+    let entries = this.#entries;
+    if (!isList(hosts)) {
+      const { readInventory } = await import("./_inventory.ts");
+      entries = this.#choose(await readInventory(hosts));
+    }
+    signal.throwIfAborted();
+    if (entries!.length === 0) {
+      throw new ProvisionError(
+        where
+          ? 'Cannot lend hosts: the option "where" fits none'
+          : "Cannot lend hosts: the list of hosts is empty",
+        { fatal: true },
+      );
+    }
+    this.#entries = entries;
+    return resolve ? await resolveAll(entries!, signal) : entries!;
+  }
+
+  /** Those that are wanted. */
+  #choose(listed: readonly Listed[]): HostEntry[] {
+    const { ssh = {}, where } = this.#options;
+    const seen = new Set<string>();
+    const entries = listed.map(({ host, origin }) => {
+      try {
+        const entry = describe(host, ssh);
+        if (seen.has(host.host)) throw twice(host.host);
+        seen.add(host.host);
+        return entry;
+      } catch (error) {
+        if (!origin || !(error instanceof TypeError)) throw error;
+        throw new TypeError(`Cannot use ${origin}: ${error.message}`, {
+          cause: error,
+        });
+      }
+    });
+    if (!where) return entries;
+    return entries.filter(({ labels, options: { host } }) =>
+      typeof where === "function"
+        ? where(labels, host)
+        : Object.entries(where).every(([key, value]) => labels[key] === value)
+    );
+  }
+}
+
+function isList(
+  hosts: HostListOptions["hosts"],
+): hosts is readonly (string | HostOptions)[] {
+  return Array.isArray(hosts);
+}
+
+/** @throws {TypeError} if it cannot be the path of a lease file */
+export function checkLeaseFile(path: string): void {
+  if (!/^\/[^\0\n]*[^/\0\n]$/.test(path)) {
+    throw new TypeError(
+      `Cannot use "${path}" as "leaseFile": an absolute path of a file would be right`,
+    );
+  }
+}
+
+function twice(name: string): TypeError {
+  return new TypeError(`Cannot lend the host "${name}": it is listed twice`);
+}
+
+/** One host with all its options, which are checked. */
+function describe(
+  host: HostOptions,
+  common: Omit<SshOptions, "host">,
+): HostEntry {
+  const { labels = {}, leaseFile, ...own } = host;
+  const options = {
+    ...common,
+    ...own,
+    options: { ...common.options, ...own.options },
+  };
+  new SshConnection(options); // throws
+  if (leaseFile !== undefined) checkLeaseFile(leaseFile);
+  return { options, labels, ...(leaseFile !== undefined && { leaseFile }) };
+}
+
+/** How many `ssh -G` run at the same time. */
+const LOOK_UPS = 4;
+
+/** With their addresses, each of which may be there once. */
+async function resolveAll(
+  hosts: readonly HostEntry[],
+  signal: AbortSignal,
+): Promise<HostEntry[]> {
+  const resolved = hosts.map((host) => ({
+    ...host,
+    attributes: { address: "" },
+  }));
+  const rest = resolved.values();
+  const worker = async () => {
+    for (const host of rest) {
+      host.attributes.address = await resolveName(host.options, signal);
+    }
+  };
+  await Promise.all(Array.from({ length: LOOK_UPS }, worker));
+  const names = new Map<string, string>();
+  for (const { options: { host }, attributes: { address } } of resolved) {
+    const other = names.get(address);
+    if (other !== undefined) {
+      throw new TypeError(
+        `Cannot lend the hosts "${other}" and "${host}": both are ${address}`,
+      );
+    }
+    names.set(address, host);
+  }
+  return resolved;
+}
