@@ -12,7 +12,7 @@ const CUT_PATIENCE = 300_000;
 /** A server may say so much before its version. */
 const LONGEST_GREETING = 8192;
 
-/** What ssh says when the connection was cut before it could log in. */
+/** What ssh says when the connection was cut before it could log in, if it says something. */
 const CUT =
   /(kex|ssh|banner)[_ ]exchange|^Connection (closed|refused|reset|timed out)|connect to (host|address) /im;
 
@@ -107,9 +107,13 @@ export async function openSsh(
       return await SshConnection.open({ ...options, signal });
     } catch (error) {
       signal.throwIfAborted();
-      const cut = error instanceof ConnectError && CUT.test(error.output);
-      if (!cut || performance.now() > end) throw error;
+      if (!isCut(error) || performance.now() > end) throw error;
     }
     await delay(PAUSE, { signal });
   }
+}
+
+function isCut(error: unknown): boolean {
+  if (!(error instanceof ConnectError) || error.code !== 255) return false;
+  return error.output.trim() === "" || CUT.test(error.output);
 }
