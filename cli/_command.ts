@@ -1,4 +1,5 @@
 import { parseArgs } from "@std/cli/parse-args";
+import { printable } from "../orchestrators/progress.ts";
 
 /** An option of a command. */
 export interface Option {
@@ -26,6 +27,10 @@ export interface Call {
   get(name: string): string | undefined;
   /** All values of an option. */
   all(name: string): readonly string[];
+  /** Says something on standard error, unless it is to be quiet. */
+  note(text: string): void;
+  /** Says what goes on, if that is wanted: 1 with `-v`, 2 only with `-vv`. */
+  detail(level: 1 | 2, text: string): void;
   /** Ends with Ctrl-C. */
   readonly signal: AbortSignal;
 }
@@ -35,7 +40,7 @@ export interface Command {
   readonly name: string;
   /** What it does, in one line. */
   readonly purpose: string;
-  /** Its operands, as in `[DIR]`. */
+  /** Its operands, as in `[DIR]`; whether it takes something behind `--`. */
   readonly operands: string;
   /** How many operands it takes at the least and at the most. */
   readonly arity: readonly [number, number];
@@ -46,6 +51,21 @@ export interface Command {
   /** Does it; gives the exit status. */
   run(call: Call): Promise<number> | number;
 }
+
+/** The options of every command. */
+const COMMON: readonly Option[] = [
+  {
+    name: "verbose",
+    short: "v",
+    about: "say what goes on, on standard error; -vv says more",
+  },
+  {
+    name: "quiet",
+    short: "q",
+    about: "say nothing on standard error but errors",
+  },
+  { name: "help", about: "show this" },
+];
 
 /** The command line is wrong. */
 export class UsageError extends Error {
@@ -58,27 +78,27 @@ export function parse(
   args: readonly string[],
   signal: AbortSignal,
 ): Call | undefined {
-  const { options } = command;
+  const options = [...command.options, ...COMMON];
   const fail = (reason: string): never => {
     throw new UsageError(
       `Cannot run "atex ${command.name}": ${reason}; see "atex ${command.name} --help"`,
     );
   };
   const names = options.map(({ name }) => name);
+  const switches = options.filter(({ value }) => !value)
+    .map(({ name }) => name);
+  const valued = options.filter(({ value }) => value).map(({ name }) => name);
   const parsed = parseArgs([...args], {
-    string: options.filter(({ value }) => value).map(({ name }) => name),
-    boolean: [
-      ...options.filter(({ value }) => !value).map(({ name }) => name),
-      "help",
-    ],
-    collect: options.filter(({ value }) => value).map(({ name }) => name),
+    string: [...valued, "_"],
+    boolean: switches,
+    collect: [...valued, "verbose"],
     alias: Object.fromEntries(
       options.flatMap(({ name, short }) => short ? [[short, name]] : []),
     ),
     "--": true,
     unknown: (argument, key) => {
       if (key === undefined) return true;
-      const nearest = nearestOf(key, [...names, "help"]);
+      const nearest = nearestOf(key, names);
       return fail(
         `there is no option "${argument.split("=")[0]}"${
           nearest ? `; did you mean "--${nearest}"?` : ""
@@ -87,6 +107,11 @@ export function parse(
     },
   });
   if (parsed.help) return undefined;
+  for (const argument of args) {
+    if (argument === "--") break;
+    const [, name] = /^--([^=]+)=/.exec(argument) ?? [];
+    if (switches.includes(name!)) fail(`"--${name}" takes no value`);
+  }
   const values = parsed as unknown as Record<string, string[] | boolean>;
   for (const { name, value, many } of options) {
     const given = values[name];
@@ -96,30 +121,52 @@ export function parse(
   }
   const operands = parsed._.map(String);
   const [least, most] = command.arity;
-  if (operands.length < least) fail(`"${command.operands}" is missing`);
+  if (operands.length < least) {
+    const missing = command.operands.split(" ")[operands.length];
+    fail(`"${missing}" is missing`);
+  }
   if (operands.length > most) fail(`"${operands[most]}" is too much`);
+  const rest = parsed["--"] ?? [];
+  if (rest.length > 0 && !command.operands.includes("--")) {
+    fail(`it takes nothing behind "--"`);
+  }
   const all = (name: string) => {
     const given = values[name];
     return Array.isArray(given) ? given : [];
   };
+  const verbosity = all("verbose").length;
+  const quiet = values.quiet === true;
+  if (quiet && verbosity > 0) fail('"--quiet" and "--verbose" contradict');
   return {
     operands,
-    rest: parsed["--"] ?? [],
+    rest,
     has: (name) => values[name] === true,
     get: (name) => all(name).at(-1),
     all,
+    note: (text) => {
+      if (!quiet) console.error(printable(text));
+    },
+    detail: (level, text) => {
+      if (verbosity >= level) console.error(printable(text));
+    },
     signal,
   };
+}
+
+/** Prints a result: a JSON object a line if that was asked for, else the line for people. */
+export function print(call: Call, object: unknown, line: string): void {
+  console.log(call.has("json") ? JSON.stringify(object) : printable(line));
 }
 
 /** What `--help` shows. */
 export function helpOf(command: Command): string {
   const rows = [
-    ...command.options.map(({ name, short, value, many, about }) => [
+    ...[...command.options, ...COMMON].map((
+      { name, short, value, many, about },
+    ) => [
       `${short ? `-${short}, ` : "    "}--${name}${value ? ` ${value}` : ""}`,
       about + (many ? " (may be repeated)" : ""),
     ]),
-    ["    --help", "show this"],
   ];
   const width = Math.max(...rows.map(([left]) => left!.length));
   return [

@@ -28,6 +28,12 @@ export const DISCOVERY_OPTIONS: readonly Option[] = [
     about: 'only tests that the filter fits: "tag: fast"',
   },
   {
+    name: "condition",
+    value: "EXPR",
+    many: true,
+    about: "only tests whose metadata meet it: \"level > 1 and 'net' in tag\"",
+  },
+  {
     name: "context",
     short: "c",
     value: "KEY=VALUE",
@@ -45,6 +51,7 @@ export function discoverOptions(call: Call): DiscoverOptions {
     ...list("names", call.all("test")),
     ...list("excludes", call.all("exclude")),
     ...list("filters", call.all("filter")),
+    ...list("conditions", call.all("condition")),
     ...(Object.keys(context).length > 0 && { context }),
   };
 }

@@ -1,3 +1,5 @@
+import { dirname } from "@std/path/dirname";
+import { relative } from "@std/path/relative";
 import type { DiscoverOptions } from "../executors/fmf/mod.ts";
 
 /** What the command line asks for. */
@@ -8,21 +10,33 @@ export interface Wish {
   readonly parallel?: number;
   readonly reruns: number;
   readonly results: string;
+  readonly junit?: string;
+  readonly html?: string;
   readonly env: Readonly<Record<string, string>>;
+}
+
+/** The directory for the files of tests. */
+export function filesOf({ results }: Pick<Wish, "results">): string {
+  return `${results}.files`;
+}
+
+/** The directory as a page that is to link to it sees it. */
+export function linkTo(directory: string, page: string): string {
+  return relative(dirname(page), directory);
 }
 
 /** The script that does what `atex run` does with these options. */
 export function scriptFor(wish: Wish): string {
-  const { directory, discover, on, parallel, reruns, results, env } = wish;
-  const jsonl = literal({ results, files: `${results}.files` });
+  const { directory, discover, on, parallel, reruns, env } = wish;
   const pool = parallel === undefined
     ? ""
     : `, ${literal({ maxRemotes: parallel })}`;
   const executor = Object.keys(env).length === 0
     ? "{ tests }"
     : `{ tests, env: ${literal(env)} }`;
+  const { imports, aggregator } = aggregatorOf(wish);
   return `\
-import { JsonLinesAggregator } from "jsr:@atex/atex/aggregators/jsonl";
+${imports}
 import { discover, FmfExecutor } from "jsr:@atex/atex/executors/fmf";
 import { runMain } from "jsr:@atex/atex/main";
 import { AdHocOrchestrator } from "jsr:@atex/atex/orchestrators/adhoc";
@@ -41,7 +55,7 @@ await runMain(async (signal) => {
   });
   const provisioner = await provisionerFromString(${literal(on)}${pool});
   await using pool = await provisioner.start({ signal });
-  await using results = await new JsonLinesAggregator(${jsonl}).start();
+  await using results = await ${aggregator}.start();
   await using run = new AdHocOrchestrator({
     platform: ${literal(on)},
     tests: tests.data.keys(),
@@ -55,6 +69,35 @@ await runMain(async (signal) => {
   await showProgress(run);
   return (await run.finished).failed === 0 ? 0 : 1;
 });`;
+}
+
+/** What collects results, and what it takes to import that. */
+function aggregatorOf(wish: Wish): { imports: string; aggregator: string } {
+  const { results, junit, html } = wish;
+  const files = filesOf(wish);
+  const parts: [name: string, module: string, options?: object][] = [
+    ["JsonLinesAggregator", "jsonl", { results, files }],
+  ];
+  if (junit !== undefined) {
+    const options = { target: junit, attachments: files };
+    parts.push(["JUnitAggregator", "junit", options]);
+  }
+  if (html !== undefined) {
+    const options = { report: html, files: linkTo(files, html) };
+    parts.push(["HtmlReportAggregator", "html", options]);
+  }
+  const made = parts.map(([name, , options]) =>
+    `new ${name}(${literal(options)})`
+  );
+  if (made.length > 1) parts.push(["MultiAggregator", "multi"]);
+  return {
+    imports: parts.map(([name, module]) =>
+      `import { ${name} } from "jsr:@atex/atex/aggregators/${module}";`
+    ).sort().join("\n"),
+    aggregator: made.length === 1
+      ? made[0]!
+      : `new MultiAggregator([\n    ${made.join(",\n    ")},\n  ])`,
+  };
 }
 
 /** A value as TypeScript: JSON, with keys bare where they can be. */

@@ -1,4 +1,5 @@
 /** `atex run`: trying tests out. */
+import type { Aggregator } from "../aggregators/aggregator.ts";
 import { JsonLinesAggregator } from "../aggregators/jsonl.ts";
 import { discover, FmfExecutor } from "../executors/fmf/mod.ts";
 import { AdHocOrchestrator } from "../orchestrators/adhoc.ts";
@@ -9,10 +10,14 @@ import {
   reruns,
 } from "../orchestrators/policies.ts";
 import { showProgress } from "../orchestrators/progress.ts";
-import { provisionerFromString } from "../provisioners/from_string.ts";
+import {
+  PROVISIONER_FORMS,
+  provisionerFromString,
+} from "../provisioners/from_string.ts";
 import { type Call, type Command, UsageError } from "./_command.ts";
 import { discoverOptions, DISCOVERY_OPTIONS, pairs } from "./_discovery.ts";
-import { scriptFor, type Wish } from "./_script.ts";
+import { describeEvent } from "./_events.ts";
+import { filesOf, linkTo, scriptFor, type Wish } from "./_script.ts";
 
 /** Runs the tests of a tree. */
 export const run: Command = {
@@ -26,7 +31,9 @@ export const run: Command = {
     {
       name: "on",
       value: "SYSTEM",
-      about: "local (default), podman:IMAGE, ssh:HOST,HOST",
+      about: `where to run them; default: local; ${
+        PROVISIONER_FORMS.join(", ")
+      }`,
     },
     {
       name: "parallel",
@@ -44,6 +51,8 @@ export const run: Command = {
       about:
         "results as JSON lines, with a directory PATH.files beside it; default: results.jsonl",
     },
+    { name: "junit", value: "PATH", about: "also as JUnit XML" },
+    { name: "html", value: "PATH", about: "also as an HTML page" },
     {
       name: "env",
       value: "KEY=VALUE",
@@ -63,36 +72,64 @@ export const run: Command = {
       console.log(scriptFor(wish));
       return 0;
     }
-    const { signal } = call;
-    await using tests = await discover(wish.directory, {
-      ...wish.discover,
-      signal,
-    });
-    for (const { message } of tests.warnings) {
-      console.error(`warning: ${message}`);
-    }
-    const provisioner = await provisionerFromString(wish.on, {
-      ...(wish.parallel !== undefined && { maxRemotes: wish.parallel }),
-    });
-    await using pool = await provisioner.start({ signal });
-    await using results = await new JsonLinesAggregator({
-      results: wish.results,
-      files: `${wish.results}.files`,
-    }).start();
-    await using testing = new AdHocOrchestrator({
-      platform: wish.on,
-      tests: tests.data.keys(),
-      provisioners: [pool],
-      executor: (remote) => new FmfExecutor(remote, { tests, env: wish.env }),
-      aggregator: results,
-      next: [byPriority(tests), longestFirst(tests)],
-      destructive: destructiveTag(tests),
-      rerun: reruns(wish.reruns),
-    }).run({ signal });
-    await showProgress(testing);
-    return (await testing.finished).failed === 0 ? 0 : 1;
+    return await carryOut(wish, call);
   },
 };
+
+async function carryOut(wish: Wish, call: Call): Promise<number> {
+  const { signal } = call;
+  const { on, parallel } = wish;
+  await using tests = await discover(wish.directory, {
+    ...wish.discover,
+    signal,
+  });
+  for (const { message } of tests.warnings) call.note(`warning: ${message}`);
+  if (tests.data.size === 0) {
+    throw new Error(`Cannot run tests of "${wish.directory}": none was found`);
+  }
+  const provisioner = await provisionerFromString(on, {
+    ...(parallel !== undefined && { maxRemotes: parallel }),
+    onEvent: (event) => call.detail(1, describeEvent(event)),
+  });
+  await using pool = await provisioner.start({ signal });
+  await using results = await (await aggregatorFor(wish)).start();
+  await using testing = new AdHocOrchestrator({
+    platform: on,
+    tests: tests.data.keys(),
+    provisioners: [pool],
+    executor: (remote) =>
+      new FmfExecutor(remote, {
+        tests,
+        env: wish.env,
+        onEvent: (event) => call.detail(2, describeEvent(event)),
+      }),
+    aggregator: results,
+    next: [byPriority(tests), longestFirst(tests)],
+    destructive: destructiveTag(tests),
+    rerun: reruns(wish.reruns),
+  }).run({ signal });
+  if (!call.has("quiet")) await showProgress(testing);
+  return (await testing.finished).failed === 0 ? 0 : 1;
+}
+
+async function aggregatorFor(wish: Wish): Promise<Aggregator> {
+  const { results, junit, html } = wish;
+  const files = filesOf(wish);
+  const kept = new JsonLinesAggregator({ results, files });
+  if (junit === undefined && html === undefined) return kept;
+  const { MultiAggregator } = await import("../aggregators/multi.ts");
+  const all: Aggregator[] = [kept];
+  if (junit !== undefined) {
+    const { JUnitAggregator } = await import("../aggregators/junit.ts");
+    all.push(new JUnitAggregator({ target: junit, attachments: files }));
+  }
+  if (html !== undefined) {
+    const { HtmlReportAggregator } = await import("../aggregators/html.ts");
+    const link = linkTo(files, html);
+    all.push(new HtmlReportAggregator({ report: html, files: link }));
+  }
+  return new MultiAggregator(all);
+}
 
 function wishOf(call: Call): Wish {
   const parallel = number(call, "parallel", 1);
@@ -103,6 +140,8 @@ function wishOf(call: Call): Wish {
     ...(parallel !== undefined && { parallel }),
     reruns: number(call, "reruns", 0) ?? 0,
     results: call.get("results") ?? "results.jsonl",
+    ...path(call, "junit"),
+    ...path(call, "html"),
     env: pairs(call, "env"),
   };
 }
@@ -115,4 +154,14 @@ function number(call: Call, option: string, least: number): number | undefined {
   throw new UsageError(
     `Cannot use "--${option} ${text}": a whole number from ${least} would be right`,
   );
+}
+
+function path<K extends string>(
+  call: Call,
+  option: K,
+): { [key in K]?: string } {
+  const value = call.get(option);
+  return (value === undefined ? {} : { [option]: value }) as {
+    [key in K]?: string;
+  };
 }

@@ -76,6 +76,17 @@ export interface FromStringOptions extends EventOptions {
   kubernetes?: Omit<KubernetesProvisionerOptions, "image">;
 }
 
+/** What {@linkcode provisionerFromString} understands, for messages and help. */
+export const PROVISIONER_FORMS: readonly string[] = [
+  "local",
+  "podman:IMAGE",
+  "systemd:IMAGE",
+  "ssh:HOST,HOST",
+  "hosts:FILE",
+  "tf:COMPOSE?arch=…&timeout=…",
+  "k8s:IMAGE?namespace=…",
+];
+
 /**
  * Makes the provisioner that the text names, not started. Only its module is
  * loaded.
@@ -144,8 +155,11 @@ export async function provisionerFromString(
       ...(namespace !== undefined && { namespace }),
     });
   }
+  const forms = PROVISIONER_FORMS.map((form) => `"${form}"`);
   throw new TypeError(
-    `Cannot make a provisioner of "${text}": "local", "podman:IMAGE", "systemd:IMAGE", "ssh:HOST,HOST", "hosts:FILE", "tf:COMPOSE" or "k8s:IMAGE" would be right`,
+    `Cannot make a provisioner of "${text}": ${
+      forms.slice(0, -1).join(", ")
+    } or ${forms.at(-1)} would be right`,
   );
 }
 

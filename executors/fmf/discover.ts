@@ -25,6 +25,7 @@ import type { FmfNode } from "./metadata/node.ts";
 import {
   anyName,
   type Condition,
+  type ConditionText,
   listOption,
   prune,
   type Test,
@@ -64,11 +65,12 @@ export interface DiscoverOptions {
    */
   excludes?: readonly string[];
   /**
-   * Conditions that must all hold.
+   * Conditions that must all hold: functions, or text such as
+   * `level > 1 and 'net' in tag`.
    *
    * @default {[]}
    */
-  conditions?: readonly Condition[];
+  conditions?: readonly (Condition | ConditionText)[];
   /**
    * What `adjust` rules are decided by: each dimension with its value or values,
    * such as `{ distro: "fedora-42", arch: "x86_64" }`.

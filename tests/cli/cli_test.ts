@@ -1,5 +1,12 @@
 /** The command line, run as a program. */
-import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import {
+  deepStrictEqual,
+  match,
+  ok,
+  rejects,
+  strictEqual,
+} from "node:assert/strict";
+import { main } from "../../cli/mod.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 const SUITE = `${ROOT}examples/suite`;
@@ -34,25 +41,43 @@ async function withDirectory(use: (directory: string) => Promise<void>) {
 
 const COMMANDS = ["tests", "run", "report", "shell", "clean", "doctor"];
 
+/** What a command prints that needs no process of its own. */
+async function printed(...args: string[]): Promise<string> {
+  const lines: string[] = [];
+  const { log } = console;
+  console.log = (line: string) => lines.push(line);
+  try {
+    strictEqual(await main(args, new AbortController().signal), 0);
+  } finally {
+    console.log = log;
+  }
+  return lines.join("\n");
+}
+
 Deno.test("atex names its commands, and each has help with options, permissions and an example", async () => {
-  for (const args of [[], ["help"], ["--help"]]) {
-    const { code, out } = await atex(...args);
-    strictEqual(code, 0);
+  for (const args of [[], ["help"], ["--help"], ["-h"]]) {
+    const help = await printed(...args);
     for (const command of COMMANDS) {
-      match(out, new RegExp(`^  ${command} `, "m"));
+      match(help, new RegExp(`^  ${command} `, "m"));
     }
   }
   for (const command of COMMANDS) {
-    const { code, out } = await atex(command, "--help");
-    strictEqual(code, 0);
+    const help = await printed(command, "--help");
     match(
-      out,
+      help,
       new RegExp(
-        `Usage: atex ${command} .*\\n[^]*--help.*\\n\\nPermissions: .+\\nExample: atex ${command} `,
+        `Usage: atex ${command} .*\\n[^]*--help.*\\n\\nPermissions: .+\\nExample: atex ${command} ?`,
       ),
     );
-    strictEqual((await atex("help", command)).out, out);
+    strictEqual(await printed("help", command), help);
+    const source = await Deno.readTextFile(`${ROOT}cli/${command}.ts`);
+    const read = source.matchAll(
+      /\b(?:has|get|all|number|pairs|path)\((?:call, )?"([^"]+)"/g,
+    );
+    for (const [, option] of read) match(help, new RegExp(`--${option}\\b`));
   }
+  const { code, out } = await atex("help");
+  deepStrictEqual([code, out], [0, await printed("help") + "\n"]);
 });
 
 Deno.test("atex says what is wrong with a command line, and exits with 2", async () => {
@@ -70,6 +95,16 @@ Deno.test("atex says what is wrong with a command line, and exits with 2", async
       [["tests", "--frobnicate=1"], /there is no option "--frobnicate"; see/],
       [["tests", "a", "b"], /"b" is too much/],
       [["tests", "--plan"], /"--plan" needs a value: NAME/],
+      [["tests", "--long=1"], /"--long" takes no value/],
+      [["tests", "--library"], /"--library" goes with "--requires"/],
+      [["tests", "-qv"], /"--quiet" and "--verbose" contradict/],
+      [["tests", "--", "x"], /it takes nothing behind "--"/],
+      [["shell"], /"SYSTEM" is missing/],
+      [["report"], /"RESULTS…" is missing/],
+      [
+        ["tests", SUITE, "--condition", "tier >"],
+        /"tier >": cannot parse the condition: it ends too early/,
+      ],
       [
         ["tests", "--plan", "a", "--plan", "b"],
         /"--plan" was given more than once/,
@@ -84,10 +119,17 @@ Deno.test("atex says what is wrong with a command line, and exits with 2", async
       [["tests", "/nonexistent"], /\/nonexistent/],
     ] as const
   ) {
-    const { code, out, err } = await atex(...args);
-    deepStrictEqual([code, out], [2, ""], args.join(" "));
-    match(err, message);
+    await rejects(
+      main(args, new AbortController().signal),
+      (error: Error) => {
+        match(error.message, message);
+        return true;
+      },
+    );
   }
+  const { code, out, err } = await atex("tests", "--lng");
+  deepStrictEqual([code, out], [2, ""]);
+  match(err, /^Cannot run "atex tests": there is no option "--lng"; did/);
 });
 
 Deno.test("atex tests lists names, facts, metadata and packages", async () => {
@@ -144,6 +186,37 @@ Deno.test("atex tests lists names, facts, metadata and packages", async () => {
       (await atex("tests", directory, "--requires")).out,
       "gcc\ngdb\nmake\n",
     );
+    const json = await atex("tests", directory, "--requires", "--json");
+    deepStrictEqual(JSON.parse(json.out.split("\n")[0]!), { package: "gcc" });
+    await Deno.writeTextFile(
+      `${directory}/main.fmf`,
+      "test: x\nrequire: [make, library(b/two), {type: library, url: https://127.0.0.1:1/a, name: /one}]\n",
+    );
+    // Which libraries there are is known without fetching one.
+    const libraries = await atex("tests", directory, "--requires", "--library");
+    strictEqual(libraries.out, "https://127.0.0.1:1/a/one\n", libraries.err);
+  });
+});
+
+Deno.test("atex tests chooses by conditions, and its status tells whether there are any if asked", async () => {
+  const chosen = await atex(
+    ...["tests", SUITE, "--condition", "'destructive' in tag"],
+    ...["--condition", "duration == '1m'", "--exit-code"],
+  );
+  deepStrictEqual([chosen.code, chosen.out], [0, "/system/destructive\n"]);
+  const none = ["tests", SUITE, "--condition", "missing"];
+  deepStrictEqual((await atex(...none)).code, 0);
+  deepStrictEqual((await atex(...none, "--exit-code")).code, 1);
+});
+
+Deno.test("atex -q says nothing but errors, -v what goes on", async () => {
+  await withDirectory(async (directory) => {
+    const args = ["run", SUITE, "-t", "/smoke", "--results"];
+    const quiet = await atex(...args, `${directory}/a`, "-q");
+    deepStrictEqual(quiet, { code: 0, out: "", err: "" });
+    const loud = await atex(...args, `${directory}/b`, "-v");
+    match(loud.err, /^reserving: id local:1$/m);
+    match(loud.err, /^released: id local:1, reason done, after 0\.\d s$/m);
   });
 });
 
@@ -167,9 +240,16 @@ Deno.test("atex run runs tests, and its status tells whether they passed", async
       results,
       "--env",
       "X=1",
+      `--junit=${directory}/junit.xml`,
+      `--html=${directory}/pages/report.html`,
     );
     strictEqual(code, 0, out);
     match(out, /\n2 passed, 0 failed in /);
+    match(await Deno.readTextFile(`${directory}/junit.xml`), /tests="2"/);
+    match(
+      await Deno.readTextFile(`${directory}/pages/report.html`),
+      /"files":"\.\.\/results\.jsonl\.files"/,
+    );
     strictEqual((await Deno.readTextFile(results)).split("\n").length, 3);
     ok((await Deno.stat(`${results}.files/local/smoke/output.txt`)).isFile);
     const failing = await atex(
@@ -204,6 +284,10 @@ Deno.test("atex run --print-script prints a script that type-checks and gives th
         `${directory}/results.jsonl`,
         "--env",
         "X-Y=1",
+        `--junit=${directory}/junit.xml`,
+        `--html=${directory}/report.html`,
+        "--condition",
+        "'x' not in locals()",
         "--print-script",
       ],
     );
@@ -216,6 +300,9 @@ Deno.test("atex run --print-script prints a script that type-checks and gives th
     ], directory);
     strictEqual(code, 0, said + err);
     match(said, /\n2 passed, 0 failed, 1 flaky in /);
+    for (const file of ["results.jsonl", "junit.xml", "report.html"]) {
+      ok((await Deno.stat(`${directory}/${file}`)).size > 0);
+    }
   });
 });
 

@@ -45,13 +45,6 @@ async function runCase(
   test: Case,
 ): Promise<CaseOutcome> {
   const { name } = test;
-  if (test.needs?.includes("conditions")) {
-    return {
-      name,
-      outcome: "skipped",
-      why: "conditions are functions here, not expressions",
-    };
-  }
   const directory = await Deno.makeTempDir({ prefix: "atex-" });
   try {
     let outcome: Outcome;
@@ -239,7 +232,8 @@ async function runDiscover(given: Case, top: string): Promise<Outcome> {
   for (const [name, files] of directories) await writeFiles(at(name), files);
   const directory = join(top, "tree");
   if (test.files) await writeFiles(directory, test.files, test.bare);
-  const { plan, names, filters, excludes, context, libraries = false } = test;
+  const { plan, names, filters, excludes, conditions, context } = test;
+  const { libraries = false } = test;
 
   const base = "https://github.com/beakerlib";
   const legacy: Record<string, string> = test.legacy ?? {};
@@ -251,6 +245,7 @@ async function runDiscover(given: Case, top: string): Promise<Outcome> {
       ...(names && { names }),
       ...(filters && { filters }),
       ...(excludes && { excludes }),
+      ...(conditions && { conditions }),
       ...(context && { context }),
       libraries: libraries && {
         base,

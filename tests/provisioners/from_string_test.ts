@@ -1,5 +1,9 @@
 import assert from "node:assert/strict";
-import { provisionerFromString } from "../../provisioners/from_string.ts";
+import fc from "fast-check";
+import {
+  PROVISIONER_FORMS,
+  provisionerFromString,
+} from "../../provisioners/from_string.ts";
 
 Deno.test("provisionerFromString() makes what the text names", async () => {
   const facts = async (...args: Parameters<typeof provisionerFromString>) => {
@@ -79,8 +83,9 @@ Deno.test("provisionerFromString() says what would be right", async () => {
   ) {
     await assert.rejects(provisionerFromString(text), {
       name: "TypeError",
-      message:
-        `Cannot make a provisioner of "${text}": "local", "podman:IMAGE", "systemd:IMAGE", "ssh:HOST,HOST", "hosts:FILE", "tf:COMPOSE" or "k8s:IMAGE" would be right`,
+      message: new RegExp(
+        `^Cannot make a provisioner of "${text}": "local", "podman:IMAGE", .* or "[^"]+" would be right$`,
+      ),
     });
   }
   await assert.rejects(provisionerFromString("ssh:a,"), TypeError);
@@ -103,6 +108,47 @@ Deno.test("provisionerFromString() says what would be right", async () => {
       timeout === "0m" ? RangeError : /a timeout like "90m" or "2h" would be/,
     );
   }
+});
+
+Deno.test("provisionerFromString() makes something of each form that it names, also in its documentation", async () => {
+  const source = await Deno.readTextFile(
+    new URL("../../provisioners/from_string.ts", import.meta.url),
+  );
+  for (const form of PROVISIONER_FORMS) {
+    const text = form.replaceAll("timeout=…", "timeout=1h")
+      .replaceAll("HOST,HOST", "a,b").replaceAll("…", "x").toLowerCase();
+    const { name } = await provisionerFromString(text);
+    assert.ok(name.length > 0);
+    assert.ok(source.includes(`\`${form.split("?")[0]}`), form);
+  }
+});
+
+Deno.test("provisionerFromString() of any text is a provisioner or an error that quotes it", async () => {
+  const parts = fc.constantFrom(
+    ..."local podman systemd hosts ssh tf k8s libvirt shared : , ? = & @ [ ] / - x 22 arch timeout namespace 2h %zz \0 \n é"
+      .split(" "),
+  );
+  await fc.assert(
+    fc.asyncProperty(
+      fc.oneof(
+        fc.array(parts, { maxLength: 8 }).map((list) => list.join("")),
+        fc.string({ unit: "binary" }),
+      ),
+      async (text) => {
+        try {
+          const { name, maxRemotes } = await provisionerFromString(text);
+          assert.ok(name.length > 0 && maxRemotes > 0);
+        } catch (error) {
+          assert.ok(
+            error instanceof TypeError || error instanceof RangeError,
+            `${text}: ${error}`,
+          );
+          assert.match(error.message, /^Cannot .*/s);
+        }
+      },
+    ),
+    { numRuns: 500 },
+  );
 });
 
 Deno.test("provisionerFromString() loads nothing but what is named", async () => {

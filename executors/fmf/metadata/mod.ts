@@ -60,7 +60,7 @@ export {
 } from "./identifier.ts";
 export { openTree, type OpenTreeOptions } from "./loader.ts";
 export { type ClimbOptions, FmfNode, type FmfNodeFields } from "./node.ts";
-export type { Condition, PruneOptions } from "./select.ts";
+export type { Condition, ConditionText, PruneOptions } from "./select.ts";
 export { type FmfWarning, Tree, type TreeOptions } from "./tree.ts";
 export {
   Float,

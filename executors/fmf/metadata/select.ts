@@ -1,7 +1,8 @@
 /**
  * Selecting nodes of a tree.
  */
-import { FmfError } from "./errors.ts";
+import { compileCondition } from "./_condition.ts";
+import { FmfError, locating } from "./errors.ts";
 import { compileFilter } from "./filter.ts";
 import type { ClimbOptions, FmfNode } from "./node.ts";
 import { placeOf } from "./node.ts";
@@ -19,6 +20,28 @@ export type Condition = (
   data: Record<string, any>,
   node: FmfNode,
 ) => boolean;
+
+/**
+ * A condition as text: an expression over the keys of a node's data, with the
+ * meaning that it has in Python. It is not run as code.
+ *
+ * There are names (keys of the data), numbers, texts in single or double quotes,
+ * `True`, `False`, `None`, lists (`[1, 2]`), items (`env['KEY']`), comparisons
+ * (`==`, `!=`, `<`, `<=`, `>`, `>=`, `in`, `not in`), `not`, `and`, `or`,
+ * parentheses, and `locals()`, which is all of the data: `'level' in locals()`.
+ *
+ * A condition that needs a key which is not there does not hold.
+ *
+ * @example
+ * ```ts
+ * import { Tree } from "jsr:@atex/atex/fmf";
+ *
+ * const tree = Tree.fromData({ "/a": { level: 1 }, "/b": { level: 2 }, "/c": {} });
+ * const found = tree.prune({ conditions: ["'level' not in locals() or level > 1"] });
+ * console.log(Array.from(found, ({ name }) => name)); // [ "/b", "/c" ]
+ * ```
+ */
+export type ConditionText = string;
 
 /** Options of {@linkcode Tree.prune}. A node must meet all of them. */
 export interface PruneOptions extends ClimbOptions {
@@ -41,11 +64,12 @@ export interface PruneOptions extends ClimbOptions {
    */
   filters?: readonly string[];
   /**
-   * Conditions that must all hold.
+   * Conditions that must all hold: functions, or text such as
+   * `level > 1 and 'net' in tag`, see {@linkcode ConditionText}.
    *
    * @default {[]}
    */
-  conditions?: readonly Condition[];
+  conditions?: readonly (Condition | ConditionText)[];
   /**
    * Files of which any must be among the node's sources. Empty: any source.
    *
@@ -98,8 +122,15 @@ function testsOf(options: PruneOptions): Test[] {
     tests.push((node) => matches(node.data as FmfMap, node.name));
   }
   for (
-    const condition of listOption("conditions", options.conditions, isFunction)
-  ) tests.push((node) => holds(condition, node));
+    const condition of listOption("conditions", options.conditions, isCondition)
+  ) {
+    if (typeof condition === "string") {
+      const meets = compileCondition(condition);
+      tests.push((node) =>
+        locating(placeOf(node), () => meets(node.data as FmfMap))
+      );
+    } else tests.push((node) => holds(condition, node));
+  }
   return tests;
 }
 
@@ -140,8 +171,8 @@ function isPath(value: unknown): boolean {
   return typeof value === "string" || value instanceof URL;
 }
 
-function isFunction(value: unknown): boolean {
-  return typeof value === "function";
+function isCondition(value: unknown): boolean {
+  return typeof value === "function" || isText(value);
 }
 
 function isText(value: unknown): boolean {
