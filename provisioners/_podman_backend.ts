@@ -10,7 +10,7 @@ import {
   type System,
 } from "./_backend.ts";
 import { acquire } from "./_permit.ts";
-import { PodmanCli, type PodmanResult } from "./_podman_cli.ts";
+import { PodmanCli } from "./_podman_cli.ts";
 import { PodmanEvents } from "./_podman_events.ts";
 import {
   imageMissing,
@@ -18,6 +18,7 @@ import {
   type PullPolicy,
 } from "./_podman_image.ts";
 import { LABEL, reap } from "./_podman_reaper.ts";
+import type { ProgramResult } from "./_program.ts";
 import { formatOwner, holdRun, nextNumber, type Run } from "./_run.ts";
 import { Watchdog } from "./_watchdog.ts";
 import type { ProvisionerEvent } from "./events.ts";
@@ -182,7 +183,7 @@ export class PodmanBackend implements Backend {
     signal: AbortSignal,
   ): Promise<void> {
     const { image } = this.#options;
-    let result: PodmanResult;
+    let result: ProgramResult;
     try {
       result = await this.#cli.output(this.#runArguments(name, session), {
         signal,
