@@ -6,9 +6,10 @@
  * COMMAND gets `--count N --format FORMAT --artifacts DIRECTORY --out DIRECTORY`,
  * both directories ready, and prints the same line of JSON.
  */
-import { parseArgs } from "@std/cli/parse-args";
-import { compare, type Measurement } from "./_compare.ts";
-import { measureOnce, temporaryDirectory } from "./_once.ts";
+import type { Measured } from "./_compare.ts";
+import { withinOf } from "./_goals.ts";
+import { measureOnce } from "./_once.ts";
+import { benchmark } from "./_program.ts";
 
 /** A benchmark of aggregators. */
 export interface AggregateBenchmark {
@@ -30,69 +31,59 @@ export async function aggregateBenchmark(
   { name, form = "jsonl", count: usual, prefix, write, check }:
     AggregateBenchmark,
 ): Promise<void> {
-  const options = parseArgs(Deno.args, {
-    string: ["count", "format", "against", "pairs"],
-    default: { count: String(usual), format: "plain", pairs: "5" },
-    unknown: (arg) => {
-      console.error(`${name}.ts: unknown argument ${arg}`);
-      Deno.exit(2);
+  await benchmark({
+    name,
+    defaults: { count: usual, format: "plain" },
+    choices: { format: ["plain", "gzip", "zstd", "xz"] },
+    prepare({ count, format }, { directory }) {
+      const artifacts = `${directory}/artifacts`;
+      const out = `${directory}/out`;
+      const refill = (count: number) => {
+        for (const directory of [artifacts, out]) {
+          try {
+            Deno.removeSync(directory, { recursive: true });
+          } catch {
+            // it is the first time
+          }
+          Deno.mkdirSync(directory);
+        }
+        write(artifacts, count);
+      };
+      const run = async (count: number): Promise<Measured> => {
+        refill(count);
+        const cost = await measureOnce("./_aggregate_once.ts", [
+          artifacts,
+          out,
+          prefix,
+          form,
+          format,
+        ]);
+        if (cost.check !== check(count)) {
+          throw new Error(`there are ${cost.check}, not ${check(count)}`);
+        }
+        return { n: count, ...cost };
+      };
+      return {
+        ours: () => run(count),
+        beforeTheirs: () => refill(count),
+        theirs: ["--artifacts", artifacts, "--out", out],
+        async goals(measured) {
+          const quarter = await run(Math.ceil(count / 4));
+          return {
+            goals: [
+              withinOf(16, {
+                what: "memory with 4 times the results",
+                value: measured.peak_mib,
+                unit: "MiB",
+                floor: quarter.peak_mib,
+                floor_is: "memory",
+              }),
+            ],
+          };
+        },
+      };
     },
   });
-  const count = Number(options.count);
-  const pairs = Number(options.pairs);
-  const { format } = options;
-  if (!Number.isSafeInteger(count) || count < 1 || !(pairs > 0)) {
-    console.error(`${name}.ts: --count and --pairs must be numbers`);
-    Deno.exit(2);
-  }
-  if (!["plain", "gzip", "zstd", "xz"].includes(format)) {
-    console.error(`${name}.ts: unknown format ${format}`);
-    Deno.exit(2);
-  }
-
-  const root = temporaryDirectory();
-  try {
-    const artifacts = `${root}/artifacts`;
-    const out = `${root}/out`;
-    const prepare = () => {
-      for (const directory of [artifacts, out]) {
-        try {
-          Deno.removeSync(directory, { recursive: true });
-        } catch {
-          // it is the first time
-        }
-        Deno.mkdirSync(directory);
-      }
-      write(artifacts, count);
-    };
-    const ours = async (): Promise<Measurement> => {
-      prepare();
-      const cost = await measureOnce("./_aggregate_once.ts", [
-        artifacts,
-        out,
-        prefix,
-        form,
-        format,
-      ]);
-      if (cost.check !== check(count)) {
-        throw new Error(`there are ${cost.check}, not ${check(count)}`);
-      }
-      if (options.against) prepare();
-      return { ...cost, name, options: { count, format }, n: count };
-    };
-    if (options.against) {
-      const args = ["--count", String(count), "--format", format];
-      args.push("--artifacts", artifacts, "--out", out);
-      const comparison = await compare(ours, options.against, args, pairs);
-      console.log(JSON.stringify(comparison));
-      Deno.exitCode = comparison.same ? 0 : 1;
-    } else {
-      await ours(); // warms the caches
-      console.log(JSON.stringify(await ours()));
-    }
-  } finally {
-    Deno.removeSync(root, { recursive: true });
-  }
 }
 
 /** Makes a directory of artifacts of one test with many results. */

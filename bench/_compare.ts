@@ -2,19 +2,31 @@
  * Comparing a benchmark with another implementation of the same.
  */
 
-/** What every benchmark prints, as one line of JSON. */
-export interface Measurement {
-  name: string;
-  options: Record<string, unknown>;
-  /** How many tests, results, … */
-  n: number;
+/** What a process cost. */
+export interface ProcessCost {
   wall_ms: number;
   cpu_ms: number;
   children_cpu_ms: number;
   peak_mib: number;
+}
+
+/** What work cost, and what came of it. */
+export interface Cost extends ProcessCost {
   /** Proves that the work was done: equal for all implementations. */
   check: string | number;
   [count: string]: unknown;
+}
+
+/** What a benchmark measures. */
+export interface Measured extends Cost {
+  /** How many tests, results, … */
+  n: number;
+}
+
+/** What every benchmark prints, as one line of JSON. */
+export interface Measurement extends Measured {
+  name: string;
+  options: Record<string, unknown>;
 }
 
 /** The median of the ratios of pairs, with the smallest and the largest. */
@@ -37,11 +49,20 @@ export interface Comparison {
   same: boolean;
 }
 
-/** Runs a foreign benchmark: `command` as a shell would, with `args` appended. */
+/** Another implementation of a benchmark. */
+export interface Foreign {
+  /** What starts it, for a shell. */
+  command: string;
+  /** What is appended to that. */
+  args: readonly string[];
+  /** Is called each time before it is started. */
+  before?: () => void;
+}
+
 async function runForeign(
-  command: string,
-  args: readonly string[],
+  { command, args, before }: Foreign,
 ): Promise<Measurement> {
+  before?.();
   const { success, stdout } = await new Deno.Command("sh", {
     args: ["-c", `${command} "$@"`, "sh", ...args],
     stdin: "null",
@@ -54,15 +75,14 @@ async function runForeign(
 /** Measures in turn, ours and theirs, after one pair that does not count. */
 export async function compare(
   ours: () => Promise<Measurement>,
-  command: string,
-  args: readonly string[],
+  theirs: Foreign,
   pairs = 5,
 ): Promise<Comparison> {
   const measured: [Measurement, Measurement][] = [];
   for (let i = 0; i <= pairs; i++) {
     const pair: [Measurement, Measurement] = [
       await ours(),
-      await runForeign(command, args),
+      await runForeign(theirs),
     ];
     if (i > 0) measured.push(pair);
   }

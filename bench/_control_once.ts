@@ -1,49 +1,34 @@
 /**
- * One stream through the control channel in a process of its own, for
- * `_control.ts`: prints what it cost and what came of it.
+ * Runs a test that writes to its control channel or to its standard error, in a
+ * process of its own:
+ *
+ *     _control_once.ts WAY SYSTEM TREE ARTIFACTS
+ *
+ * prints what it cost and what came of it.
  */
-import { Reporter } from "../executors/fmf/reporter.ts";
-import { measure, sizeOf } from "./_once.ts";
+import { discover } from "../executors/fmf/discover.ts";
+import { FmfExecutor } from "../executors/fmf/executor.ts";
+import { io, measure, sizeOf } from "./_once.ts";
+import { openConnection, type Way } from "./_systems.ts";
 
-const [stream, artifacts] = Deno.args as [string, string];
-const ignore = () => {};
-const reporter = Reporter.open(artifacts);
-const channel = reporter.channel({
-  duration: {
-    set: ignore,
-    increment: ignore,
-    decrement: ignore,
-    save: ignore,
-    restore: ignore,
-  },
-});
+const [way, system, tree, artifacts] = Deno.args as [Way, ...string[]];
+await using tests = await discover(tree);
+await using connection = await openConnection(way, system);
+await using executor = await new FmfExecutor(connection, { tests }).start();
 
+const before = io();
 const cost = measure();
-const child = new Deno.Command("cat", {
-  args: [stream],
-  stdin: "null",
-  stdout: "piped",
-}).spawn();
-const reader = child.stdout.getReader({ mode: "byob" });
-let block = new Uint8Array(65536);
-let reads = 0;
-for (;;) {
-  const { done, value } = await reader.read(block);
-  if (done) break;
-  reads++;
-  await channel.feed(value);
-  block = new Uint8Array(value.buffer);
-}
-channel.end();
-await child.status;
-await reporter.finish({ exitCode: 0 });
+await executor.runTest("/", artifacts);
 const measured = cost();
+const after = io();
 
 const results = Deno.readTextFileSync(`${artifacts}/results`)
   .split("\n").length - 1;
 const { files, bytes } = sizeOf(`${artifacts}/files`);
 console.log(JSON.stringify({
   ...measured,
-  reads,
+  reads: after.syscr - before.syscr,
+  writes: after.syscw - before.syscw,
+  read_bytes: after.rchar - before.rchar,
   check: `${results} results, ${files} files, ${bytes} bytes`,
 }));

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 
 /** A kind of stream. */
-export type Stream = "results" | "files" | "partial" | "upload";
+export type Stream = "results" | "files" | "partial" | "upload" | "output";
 
 interface Definition {
   /** How many messages a stream has if nothing else is asked for. */
@@ -68,6 +68,12 @@ const STREAMS: Record<Stream, Definition> = {
     count: 16_384,
     message: () => new Uint8Array(65536),
     check: (count) => `2 results, 2 files, ${count * 65536} bytes`,
+  },
+  /** What the test itself prints, in the same blocks. */
+  output: {
+    count: 16_384,
+    message: () => new Uint8Array(65536),
+    check: (count) => `1 results, 1 files, ${count * 65536} bytes`,
   },
 };
 

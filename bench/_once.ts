@@ -1,45 +1,97 @@
 /** What is measured, in a process of its own. */
-import process from "node:process";
-import type { Measurement } from "./_compare.ts";
+import type { Cost, ProcessCost } from "./_compare.ts";
 
-/** What the process finds out about itself. */
-export type Cost = Pick<
-  Measurement,
-  "wall_ms" | "cpu_ms" | "children_cpu_ms" | "peak_mib" | "check"
->;
+/** Runs a module with Deno, as users do, and returns what it printed. */
+export async function runProcess(
+  url: string,
+  args: readonly string[] = [],
+  options: Deno.CommandOptions = {},
+): Promise<string> {
+  const { success, stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-qA", "--no-check", url, ...args],
+    stdin: "null",
+    stderr: "inherit",
+    ...options,
+  }).output();
+  if (!success) throw new Error("the measured process failed");
+  return new TextDecoder().decode(stdout);
+}
 
 /** Runs a module of this folder as a process; it prints a {@linkcode Cost}. */
 export async function measureOnce(
   module: string,
-  args: readonly string[],
+  args: readonly (string | number)[],
+  options: Deno.CommandOptions = {},
 ): Promise<Cost> {
-  const { success, stdout } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-qA", "--no-check", import.meta.resolve(module), ...args],
-    stdin: "null",
-    stderr: "inherit",
-  }).output();
-  if (!success) throw new Error("the measured process failed");
-  return JSON.parse(new TextDecoder().decode(stdout));
+  const url = import.meta.resolve(module);
+  return JSON.parse(await runProcess(url, args.map(String), options));
 }
 
-/** Starts to measure this process; the result tells what it cost until it is called. */
-export function measure(): () => Omit<Cost, "check"> {
+/** Starts to measure this process and its children; the result tells what they cost until it is called. */
+export function measure(): () => ProcessCost {
   const start = performance.now();
-  const before = process.cpuUsage();
+  const before = [cpuOf(SELF), cpuOf(CHILDREN)];
   return () => {
     const wall_ms = performance.now() - start;
-    const { user, system } = process.cpuUsage(before);
-    const status = Deno.readTextFileSync("/proc/self/status");
-    const times = Deno.readTextFileSync("/proc/self/stat").split(") ")[1]!
-      .split(" ");
     return {
       wall_ms,
-      cpu_ms: (user + system) / 1000,
-      // in ticks of 1/100 s
-      children_cpu_ms: (Number(times[13]) + Number(times[14])) * 10,
-      peak_mib: Number(/VmHWM:\s*(\d+)/.exec(status)?.[1]) / 1024,
+      cpu_ms: cpuOf(SELF) - before[0],
+      children_cpu_ms: cpuOf(CHILDREN) - before[1],
+      peak_mib: statusOf("self", "VmHWM") / 1024,
     };
   };
+}
+
+/** What this process cost since it began. */
+export function total(): ProcessCost {
+  return {
+    wall_ms: performance.now(),
+    cpu_ms: cpuOf(SELF),
+    children_cpu_ms: cpuOf(CHILDREN),
+    peak_mib: statusOf("self", "VmHWM") / 1024,
+  };
+}
+
+/** A number of `/proc/PID/status`. */
+export function statusOf(pid: string, field: string): number {
+  const status = Deno.readTextFileSync(`/proc/${pid}/status`);
+  return Number(new RegExp(`^${field}:\\s*(\\d+)`, "m").exec(status)?.[1]);
+}
+
+/** Calls and bytes of reads and writes of this process; `/proc/self/io` would count those of its children, too. */
+export function io(): Record<string, number> {
+  const sum: Record<string, number> = {};
+  for (const { name } of Deno.readDirSync("/proc/self/task")) {
+    const text = Deno.readTextFileSync(`/proc/self/task/${name}/io`);
+    for (const [, field, count] of text.matchAll(/^(\w+): (\d+)$/gm)) {
+      sum[field] = (sum[field] ?? 0) + Number(count);
+    }
+  }
+  return sum;
+}
+
+/** How often threads of this process gave up the processor to wait for something. */
+export function switches(): number {
+  let sum = 0;
+  for (const { name } of Deno.readDirSync("/proc/self/task")) {
+    sum += statusOf(`self/task/${name}`, "voluntary_ctxt_switches");
+  }
+  return sum;
+}
+
+const SELF = 0;
+const CHILDREN = -1;
+
+const libc = Deno.dlopen("libc.so.6", {
+  getrusage: { parameters: ["i32", "buffer"], result: "i32" },
+});
+
+/** CPU time in milliseconds, of this process or of children that have ended; `/proc` has only ticks of 10 ms. */
+function cpuOf(who: number): number {
+  const usage = new BigInt64Array(18);
+  libc.symbols.getrusage(who, usage);
+  const [seconds, us, moreSeconds, moreUs] = [...usage].map(Number);
+  return (seconds + moreSeconds) * 1000 + (us + moreUs) / 1000;
 }
 
 /** How many regular files there are below a directory, and how many bytes in them. */

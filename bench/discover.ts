@@ -1,89 +1,57 @@
 /**
  * Measures discovery, as a process of its own:
  *
- *     bench/discover.ts [--shape SHAPE] [--tests N] [--root DIR] [--against COMMAND] [--pairs N]
+ *     bench/discover.ts [--shape flat|wide|adjust|deep] [--tests N] [--against COMMAND] [--pairs N]
  *
- * SHAPE is one of flat, wide (the default), adjust, deep; N is 1 000 if not given.
- * `--root` measures an existing tree instead.
+ * Without options: the shape `wide`, 1 000 tests. The check is a digest of all that was found.
  */
-import { parseArgs } from "@std/cli/parse-args";
-import { compare, type Measurement } from "./_compare.ts";
-import { temporaryDirectory } from "./_once.ts";
+import { discoveryBenchmark, measureDiscovery } from "./_discover.ts";
+import { atMost, limited } from "./_goals.ts";
+import { benchmark } from "./_program.ts";
 import { type Shape, SHAPES, writeTree } from "./_trees.ts";
 
-const usage = (message: string): never => {
-  console.error(`discover.ts: ${message}`);
-  Deno.exit(2);
-};
-
-const options = parseArgs(Deno.args, {
-  string: ["shape", "tests", "root", "against", "pairs"],
-  default: { shape: "wide", tests: "1000", pairs: "5" },
-  unknown: (arg) => usage(`unknown argument ${arg}`),
+await benchmark({
+  name: "discover",
+  defaults: { shape: "wide", tests: 1000 },
+  choices: { shape: SHAPES },
+  async prepare(options, { directory }) {
+    const { tests } = options;
+    const shape = options.shape as Shape;
+    const tree = (tests: number) => {
+      const root = `${directory}/${tests}`;
+      writeTree(root, shape, tests);
+      return root;
+    };
+    return {
+      ...await discoveryBenchmark(tree(tests)),
+      async goals() {
+        const [few, more, many] = [tests, 4 * tests, 10 * tests].map(tree);
+        const [one, four, ten] = [
+          await measureDiscovery(few),
+          await measureDiscovery(more),
+          await measureDiscovery(many),
+        ];
+        const growth = { unit: "ms", floor: one.cpu_ms, floor_is: "CPU" };
+        return {
+          goals: [
+            atMost(6, {
+              what: "CPU with 4 times the tests",
+              value: four.cpu_ms,
+              ...growth,
+            }),
+            atMost(12, {
+              what: "CPU with 10 times the tests",
+              value: ten.cpu_ms,
+              ...growth,
+            }),
+            limited(5, {
+              what: "memory of a test",
+              value: (ten.peak_mib - one.peak_mib) * 1024 / (9 * tests),
+              unit: "KiB",
+            }),
+          ],
+        };
+      },
+    };
+  },
 });
-const shape = SHAPES.find((one) => one === options.shape) ??
-  usage(`--shape must be one of ${SHAPES.join(", ")}`);
-const count = Number(options.tests);
-const pairs = Number(options.pairs);
-if (!(count > 0)) usage("--tests must be a number");
-if (!(pairs > 0)) usage("--pairs must be a number");
-
-async function child<T>(...args: string[]): Promise<T> {
-  const { success, stdout } = await new Deno.Command(Deno.execPath(), {
-    args: [
-      "run",
-      "-A",
-      "--no-check",
-      import.meta.resolve("./_discover_once.ts"),
-      ...args,
-    ],
-    stdin: "null",
-    stderr: "inherit",
-  }).output();
-  if (!success) throw new Error("the measured process failed");
-  return JSON.parse(new TextDecoder().decode(stdout));
-}
-
-type Cost = Pick<Measurement, "n" | "cpu_ms" | "peak_mib">;
-
-const measured = (root: string, check: string) => async () => {
-  const start = performance.now();
-  const cost = await child<Cost>(root);
-  const wall = performance.now() - start;
-  const result: Measurement = {
-    name: "discover",
-    options: options.root ? { root: options.root } : { shape, tests: count },
-    wall_ms: wall,
-    children_cpu_ms: 0,
-    check,
-    ...cost,
-  };
-  return result;
-};
-
-function makeTree(shape: Shape, count: number): string {
-  const root = temporaryDirectory();
-  writeTree(root, shape, count);
-  return root;
-}
-
-const root = options.root ?? makeTree(shape, count);
-try {
-  // Warms the caches, too.
-  const { check } = await child<{ check: string }>(root, "--check");
-  const ours = measured(root, check);
-  if (options.against) {
-    const comparison = await compare(
-      ours,
-      options.against,
-      options.root
-        ? ["--root", root]
-        : ["--shape", shape, "--tests", String(count)],
-      pairs,
-    );
-    console.log(JSON.stringify(comparison));
-    Deno.exitCode = comparison.same ? 0 : 1;
-  } else console.log(JSON.stringify(await ours()));
-} finally {
-  if (!options.root) Deno.removeSync(root, { recursive: true });
-}

@@ -7,49 +7,56 @@
  * the end of a test to the start of the next one on the same system;
  * `efficiency` is 1 if nothing but tests takes time.
  */
-import { parseArgs } from "@std/cli/parse-args";
-import { compare, type Measurement } from "./_compare.ts";
+import { atMost, type Goal, limited, reached } from "./_goals.ts";
 import { measureOnce } from "./_once.ts";
+import { benchmark } from "./_program.ts";
+import { spawnUnit } from "./_units.ts";
 
-const usage = (message: string): never => {
-  console.error(`scheduler.ts: ${message}`);
-  Deno.exit(2);
-};
-
-const options = parseArgs(Deno.args, {
-  string: ["tests", "remotes", "ms", "against", "pairs"],
-  default: { tests: "1000", remotes: "100", ms: "130", pairs: "5" },
-  unknown: (arg) => usage(`unknown argument ${arg}`),
+await benchmark({
+  name: "scheduler",
+  defaults: { tests: 1000, remotes: 100, ms: 130 },
+  prepare({ tests, remotes, ms }) {
+    return {
+      ours: async () => ({
+        n: tests,
+        ...await measureOnce("./_scheduler_once.ts", [
+          tests,
+          remotes,
+          ms,
+          "none",
+        ]),
+      }),
+      async goals(measured) {
+        const { gap_p95_ms, efficiency, cpu_ms } = measured as Record<
+          string,
+          number
+        >;
+        const S = await spawnUnit();
+        const goals: Goal[] = [];
+        if (ms > 0) {
+          goals.push(
+            limited(remotes > 100 ? 5 : 2, {
+              what: "gap, 95 of 100 are shorter",
+              value: gap_p95_ms,
+              unit: "ms",
+            }),
+            reached(remotes > 100 ? 0.8 : remotes > 10 ? 0.9 : 0.95, {
+              what: "efficiency",
+              value: efficiency,
+              unit: "",
+            }),
+          );
+        } else {
+          goals.push(atMost(0.25, {
+            what: "CPU of a test",
+            value: cpu_ms / tests,
+            unit: "ms",
+            floor: S.cpu_ms,
+            floor_is: "S",
+          }));
+        }
+        return { units: { S }, goals };
+      },
+    };
+  },
 });
-const [tests, remotes, ms, pairs] = [
-  options.tests,
-  options.remotes,
-  options.ms,
-  options.pairs,
-].map(Number);
-if (!(tests > 0 && remotes > 0 && ms >= 0 && pairs > 0)) {
-  usage("--tests, --remotes, --ms and --pairs must be numbers");
-}
-
-async function ours(): Promise<Measurement> {
-  const args = [tests, remotes, ms, "none"].map(String);
-  return {
-    name: "scheduler",
-    options: { tests, remotes, ms },
-    n: tests,
-    ...await measureOnce("./_scheduler_once.ts", args),
-  };
-}
-
-if (options.against) {
-  const comparison = await compare(ours, options.against, [
-    "--tests",
-    String(tests),
-    "--remotes",
-    String(remotes),
-    "--ms",
-    String(ms),
-  ], pairs);
-  console.log(JSON.stringify(comparison));
-  Deno.exitCode = comparison.same ? 0 : 1;
-} else console.log(JSON.stringify(await ours()));
