@@ -8,12 +8,18 @@ import {
   openCompressor,
 } from "./_compression.ts";
 import type { CompressedTree } from "./_compressed_tree.ts";
-import type { Intent } from "./_continued.ts";
+import type { FindTests, Intent } from "./_continued.ts";
 import type { Compressor } from "./_compressor.ts";
 import { compressResults } from "./_finish_results.ts";
 import { copyTree, isCrossDevice, lookAt, Move } from "./_move.ts";
 import { Names } from "./_names.ts";
-import { checkVacant, partOf } from "./_part.ts";
+import {
+  cannotGoOn,
+  checkExisting,
+  checkVacant,
+  partOf,
+  reopenPart,
+} from "./_part.ts";
 import { makeParents, occupied, pathOf, placeFor } from "./_paths.ts";
 import { Spool } from "./_spool.ts";
 import { Target } from "./_target.ts";
@@ -30,6 +36,8 @@ export interface CollectorOptions {
   allowDuplicate?: boolean | undefined;
   /** Whether to go on with what is there. */
   existing?: "fail" | "continue" | undefined;
+  /** Loads what finds the tests in results that are there. */
+  loadFinder: () => Promise<FindTests>;
   /** How results and files are compressed, if they are. */
   compression?: Compression | undefined;
 }
@@ -52,6 +60,8 @@ interface Started {
   target: Target;
   names: Names;
   compressing: Compressing | undefined;
+  /** The length of results that an earlier process had compressed. */
+  whole?: number | undefined;
   /** The file system that files go to. */
   device: number;
 }
@@ -85,7 +95,8 @@ export class Collector {
   readonly #results: string;
   readonly #files: string;
   readonly #allowDuplicate: boolean;
-  readonly #existing: "fail" | "continue";
+  /** Loads what finds the tests in results; absent if none are to be there. */
+  readonly #loadFinder: (() => Promise<FindTests>) | undefined;
   readonly #compression: Required<Compression> | undefined;
   readonly #places = new PathTurns();
   readonly #slots = new Semaphore(AT_ONCE);
@@ -99,15 +110,11 @@ export class Collector {
       files,
       allowDuplicate = false,
       existing = "fail",
+      loadFinder,
       compression,
     }: CollectorOptions,
   ) {
-    if (existing === "continue" && compression) {
-      throw new TypeError(
-        'Cannot compress what is to be continued: leave out "compression" or "existing"',
-      );
-    }
-    this.#existing = existing;
+    this.#loadFinder = checkExisting(existing) ? loadFinder : undefined;
     this.#results = pathOf(results);
     this.#files = pathOf(files);
     this.#allowDuplicate = allowDuplicate;
@@ -121,7 +128,9 @@ export class Collector {
     if (this.#started) {
       throw new Error(`Cannot start writing to "${this.#results}" twice`);
     }
-    if (this.#existing === "continue") return await this.#continue();
+    if (this.#loadFinder) {
+      return await this.#continue(this.#loadFinder, compressing);
+    }
     if (compressing) checkVacant(this.#results, "finishResults");
     else if (lookAt(this.#results)) throw occupied("results", this.#results);
     if (lookAt(this.#files)) throw occupied("files", this.#files);
@@ -148,30 +157,39 @@ export class Collector {
   }
 
   /** Opens what is there, and makes what is not. */
-  async #continue(): Promise<void> {
+  async #continue(
+    loadFinder: () => Promise<FindTests>,
+    compressing: Compressing | undefined,
+  ): Promise<void> {
     const files = this.#files;
-    const { countNames, findTests, Intent, tidyUp } = await import(
-      "./_continued.ts"
-    );
-    makeParents(this.#results, []);
+    const results = this.#results;
+    const { countNames, Intent, tidyUp } = await import("./_continued.ts");
+    const findTests = await loadFinder();
+    makeParents(results, []);
     Deno.mkdirSync(files, { recursive: true });
+    const made = compressing && await reopenPart(results);
+    const path = compressing ? partOf(results) : results;
     let keys = new Set<string>();
-    const target = await Target.reopen(this.#results, async (file) => {
-      const found = await findTests(file).catch((cause) => {
-        throw new Deno.errors.AlreadyExists(
-          `Cannot go on with results in "${this.#results}": ${cause.message}; choose another path or remove it`,
-          { cause },
-        );
+    let target: Target;
+    try {
+      target = await Target.reopen(path, async (file) => {
+        const found = await findTests(file).catch((cause) => {
+          throw cannotGoOn(made ? results : path, cause);
+        });
+        await tidyUp(files, found.keys);
+        keys = found.keys;
+        return found.length;
       });
-      await tidyUp(files, found.keys);
-      keys = found.keys;
-      return found.length;
-    });
+    } catch (error) {
+      if (made) Deno.removeSync(path);
+      throw error;
+    }
     this.#started = {
       intentOf: (key) => new Intent(files, key),
       target,
       names: new Names(this.#allowDuplicate, countNames(keys)),
-      compressing: undefined,
+      compressing,
+      whole: made ? target.length : undefined,
       device: Deno.lstatSync(files).dev,
     };
     this.#stopped = undefined;
@@ -190,10 +208,12 @@ export class Collector {
     return this.#stopped ?? Promise.resolve();
   }
 
-  async #finish({ target, compressing }: Started): Promise<void> {
+  async #finish({ target, compressing, whole }: Started): Promise<void> {
     await this.#underWay.ended();
     await target.close();
     if (!compressing) return;
+    // nothing came to what is there
+    if (target.length === whole) return Deno.removeSync(partOf(this.#results));
     await compressResults(this.#results, compressing.compressor);
   }
 

@@ -2,14 +2,6 @@
 import { dirname } from "@std/path/dirname";
 import { lookAt } from "./_move.ts";
 
-/**
- * What stands around the lines of a test, so that a later process sees whether all
- * are there. Blanks mean nothing to who reads the lines as JSON.
- */
-export const MARK = " ";
-
-const NEWLINE = 10;
-const BLANK = MARK.charCodeAt(0);
 /** How names begin of what is in the directory of files for a while. */
 const INTENT = ".moving-";
 const INCOMING = ".incoming-";
@@ -22,95 +14,25 @@ export interface Found {
   keys: Set<string>;
 }
 
+/**
+ * Finds the tests in results, and where the last whole one ends; for results that
+ * were not written to be continued, or are damaged, it throws an error whose message
+ * is to be put behind a path.
+ */
+export type FindTests = (file: Deno.FsFile) => Promise<Found>;
+
 /** What tells stored tests apart: the name is that under which it is stored. */
 export function keyOf(platform: string, name: string): string {
   return JSON.stringify([platform, name]);
 }
 
-/**
- * Finds the tests in results, and where the last whole one ends.
- *
- * @throws {Error} if they were not written to be continued, or are damaged; the
- * message is to be put behind a path
- */
-export async function findTests(file: Deno.FsFile): Promise<Found> {
-  const keys = new Set<string>();
-  let length = 0;
-  /** Where the next line begins. */
-  let at = 0;
-  let number = 0;
-  let key: string | undefined;
-  let start: number | undefined;
-  for await (const line of linesOf(file)) {
-    at += line.length;
-    if (start === undefined) start = line[0];
-    if (line.at(-1) !== NEWLINE) break;
-    number++;
-    const first = line[0] === BLANK;
-    if (first !== (key === undefined)) throw misplaced(number);
-    if (first) key = keyOfLine(line, number);
-    if (line.at(-2) === BLANK) {
-      keys.add(key!);
-      key = undefined;
-      length = at;
-    }
-  }
-  // a fault of the host may leave nothing but zeros
-  if (number === 0 && start && start !== BLANK) throw misplaced(1);
-  return { length, keys };
-}
-
-function misplaced(line: number): Error {
+/** The error for a line that does not follow the one before it as it should. */
+export function misplaced(line: number): Error {
   return new Error(
     line === 1
       ? 'it was not written with existing: "continue"'
       : `line ${line} is not where it should be`,
   );
-}
-
-function keyOfLine(line: Uint8Array, number: number): string {
-  try {
-    const [platform, , name] = JSON.parse(new TextDecoder().decode(line));
-    if (typeof platform === "string" && typeof name === "string") {
-      return keyOf(platform, name);
-    }
-  } catch {
-    // the same to the caller
-  }
-  throw new Error(`line ${number} cannot be understood`);
-}
-
-/** Lines with their ends, also a last one without. */
-async function* linesOf(file: Deno.FsFile): AsyncGenerator<Uint8Array> {
-  file.seekSync(0, Deno.SeekMode.Start);
-  const block = new Uint8Array(64 * 1024);
-  let parts: Uint8Array[] = [];
-  for (;;) {
-    const count = await file.read(block);
-    if (count === null) break;
-    for (let from = 0; from < count;) {
-      const end = block.subarray(0, count).indexOf(NEWLINE, from) + 1 || count;
-      parts.push(block.slice(from, end));
-      from = end;
-      if (block[end - 1] !== NEWLINE) continue;
-      yield joined(parts);
-      parts = [];
-    }
-  }
-  if (parts.length > 0) yield joined(parts);
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  if (parts.length === 1) return parts[0]!;
-  const whole = new Uint8Array(
-    parts.reduce((sum, { length }) => sum + length, 0),
-  );
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }
 
 /** How often each platform and test is stored, from the names that they got. */

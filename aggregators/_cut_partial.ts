@@ -2,29 +2,55 @@
 
 const BLOCK = 64 * 1024;
 const NEWLINE = new Uint8Array([10]);
-const DOCUMENT = new TextEncoder().encode("\n---\n");
+/** What begins a document; the blank is in those that another process may go on with. */
+const DOCUMENTS = ["\n---\n", "\n--- \n"]
+  .map((text) => new TextEncoder().encode(text));
+/** How results begin that another process may go on with, and how each whole test in them ends. */
+const CONTINUED = [[" ", " \n"], ["--- \n", "\n...\n"]]
+  .map((texts) => texts.map((text) => new TextEncoder().encode(text)));
 
 /**
  * Removes what there is of a last line, or of a last YAML document. A line that
- * lacks nothing but its end gets it.
+ * lacks nothing but its end gets it. Of results that another process may go on with,
+ * what there is of a last test is removed.
  */
 export function cutPartial(file: Deno.FsFile): void {
   const { size } = file.statSync();
   if (size === 0) return;
+  const end = endOfTests(file);
+  if (end) {
+    const last = lastIndexOf(file, end, size);
+    return file.truncateSync(last === -1 ? 0 : last + end.length);
+  }
   const lines = lastIndexOf(file, NEWLINE, size) + 1;
   if (lines === size) return;
   const rest = read(file, lines, size);
   if (read(file, 0, 1)[0] === "-".charCodeAt(0)) {
     file.truncateSync(
       // all before it is complete if only a new document begins
-      lines > 0 && startsDocument(rest)
-        ? lines
-        : lastIndexOf(file, DOCUMENT, size) + 1,
+      lines > 0 && startsDocument(rest) ? lines : Math.max(
+        ...DOCUMENTS.map((begin) => lastIndexOf(file, begin, size) + 1),
+      ),
     );
   } else if (isJson(rest)) {
     file.seekSync(size, Deno.SeekMode.Start);
     file.writeSync(NEWLINE);
   } else file.truncateSync(lines);
+}
+
+/** Whether another process may go on with results. */
+export function isContinued(file: Deno.FsFile): boolean {
+  return endOfTests(file) !== undefined;
+}
+
+/** What stands at the end of each test, if another process may go on with the results. */
+function endOfTests(file: Deno.FsFile): Uint8Array | undefined {
+  const { size } = file.statSync();
+  const found = CONTINUED.find(([begin]) => {
+    const first = read(file, 0, Math.min(size, begin!.length));
+    return begin!.every((byte, i) => byte === first[i]);
+  });
+  return found?.[1];
 }
 
 /** Where some bytes begin for the last time; -1 if they are not there. */
@@ -48,7 +74,7 @@ function lastIndexOf(
 }
 
 function startsDocument(bytes: Uint8Array): boolean {
-  return "---".startsWith(new TextDecoder().decode(bytes));
+  return "--- ".startsWith(new TextDecoder().decode(bytes));
 }
 
 function read(file: Deno.FsFile, start: number, end: number): Uint8Array {

@@ -11,6 +11,8 @@ export interface JUnitHeader {
   name: string;
   /** Outcomes that are not the usual ones, by status. */
   statusMap?: Readonly<Record<string, JUnitOutcome>> | undefined;
+  /** Whether another process may go on with the part, which then outlives the report. */
+  continued?: boolean | undefined;
 }
 
 /** What is known of a test, or of a part of it. */

@@ -8,6 +8,7 @@ import {
   outcomeOf,
   seconds,
 } from "./_junit_case.ts";
+import type { Made } from "./_part.ts";
 import { writeAll } from "./_spool.ts";
 import { xmlAttributes } from "./_xml_text.ts";
 
@@ -16,8 +17,11 @@ const FORMAT = "atex-junit";
 const BLOCK = 256 * 1024;
 
 /** The first line of a part. */
-export function headerLine(header: JUnitHeader): string {
-  return `${JSON.stringify({ format: FORMAT, ...header })}\n`;
+export function headerLine(
+  { name, statusMap, continued }: JUnitHeader,
+): string {
+  const header = { format: FORMAT, name, statusMap, continued };
+  return `${JSON.stringify(header)}\n`;
 }
 
 /** Cases, added up. */
@@ -78,10 +82,11 @@ class Suite extends Totals {
  *
  * @throws {BadResultsError} if the part is none of a JUnit report
  */
-export async function writeReport(part: string, to: string): Promise<void> {
+export async function writeReport(part: string, to: string): Promise<Made> {
   using source = await Deno.open(part);
   using target = await Deno.open(to, { write: true, createNew: true });
-  const { header: { name, statusMap }, suites } = await survey(source, part);
+  const { header, suites } = await survey(source, part);
+  const { name, statusMap, continued = false } = header;
   const all = new Totals();
   for (const suite of suites.values()) all.add(suite);
 
@@ -107,15 +112,32 @@ export async function writeReport(part: string, to: string): Promise<void> {
   }
   xml += "</testsuites>\n";
   await flush();
+  return { keepsPart: continued };
 }
 
-/** Reads a part once, for what comes before the cases in the XML. */
-async function survey(
+/** What is in a part. */
+interface Survey {
+  header: JUnitHeader;
+  suites: Map<string, Suite>;
+  /** Platform and name of each whole test. */
+  tests: (readonly [platform: string, name: string])[];
+  /** Bytes of whole tests. */
+  length: number;
+}
+
+/**
+ * Reads a part once, for what comes before the cases in the XML.
+ *
+ * @throws {BadResultsError} if the part is none of a JUnit report
+ */
+export async function survey(
   file: Deno.FsFile,
   path: string,
-): Promise<{ header: JUnitHeader; suites: Map<string, Suite> }> {
+): Promise<Survey> {
   let header: JUnitHeader | undefined;
   const suites = new Map<string, Suite>();
+  const tests: Survey["tests"] = [];
+  let length = 0;
   let number = 0;
   /** Cases of the test that is not complete yet. */
   let test = new Totals();
@@ -124,6 +146,7 @@ async function survey(
     number++;
     if (!header) {
       header = parseHeader(text, path);
+      length = end;
       continue;
     }
     const it = parseCase(text, path, number);
@@ -136,11 +159,13 @@ async function survey(
     suite.add(test);
     suite.addRange(testStart, end);
     suite.startedAt = Math.min(suite.startedAt, it.startedAt ?? Infinity);
+    tests.push([it.platform, it.test]);
+    length = end;
     test = new Totals();
     testStart = 0;
   }
   // the script was killed before it had begun
-  return { header: header ?? { name: "atex" }, suites };
+  return { header: header ?? { name: "atex" }, suites, tests, length };
 }
 
 function parseHeader(text: string, path: string): JUnitHeader {

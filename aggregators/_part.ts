@@ -1,7 +1,9 @@
 /** A target that is made at the end, from what was written during the run. */
+import { isContinued } from "./_cut_partial.ts";
 import { openBytes } from "./_decompress.ts";
 import { lookAt } from "./_move.ts";
 import { makeParents, occupied } from "./_paths.ts";
+import { writeAll } from "./_spool.ts";
 import { lock, Target } from "./_target.ts";
 
 const EXTENSION = ".part";
@@ -42,6 +44,74 @@ export function startPart(target: string, by: string): Target {
     for (const path of made.reverse()) Deno.removeSync(path);
     throw error;
   }
+}
+
+/**
+ * Whether to go on with what is there.
+ *
+ * @throws {TypeError} if that is no choice
+ */
+export function checkExisting(existing: string): boolean {
+  if (existing === "fail" || existing === "continue") {
+    return existing === "continue";
+  }
+  throw new TypeError(
+    `Cannot use ${
+      Deno.inspect(existing)
+    } as "existing": it must be "fail" or "continue"`,
+  );
+}
+
+/** The error for what is there and cannot be continued; the message of `cause` is the end of the sentence. */
+export function cannotGoOn(
+  path: string,
+  cause: Error,
+): Deno.errors.AlreadyExists {
+  return new Deno.errors.AlreadyExists(
+    `Cannot go on with results in "${path}": ${cause.message}; choose another path or remove it`,
+    { cause },
+  );
+}
+
+/**
+ * Makes the part of a target that an earlier process made to its end; returns whether
+ * it did. A part that is there is left: it holds what the target holds, and perhaps more.
+ *
+ * @throws {Deno.errors.AlreadyExists} if the target cannot be decompressed, or is not of the part
+ */
+export async function reopenPart(target: string): Promise<boolean> {
+  if (!lookAt(target)) return false;
+  const part = partOf(target);
+  try {
+    if (lookAt(part)) {
+      if (await beginsWith(part, target)) return false;
+      throw new Error(`it is not what "${part}" was made from`);
+    }
+    const work = makeWorkplace(part);
+    try {
+      await decompress(target, `${work}/part`);
+      Deno.linkSync(`${work}/part`, part); // unlike a rename it replaces nothing
+    } finally {
+      Deno.removeSync(work, { recursive: true });
+    }
+    return true;
+  } catch (thrown) {
+    throw cannotGoOn(target, thrown as Error);
+  }
+}
+
+/** Makes an empty directory beside a part; what a killed script left in it is removed. */
+function makeWorkplace(part: string): string {
+  const work = `${part}.work`;
+  if (lookAt(work)) Deno.removeSync(work, { recursive: true });
+  Deno.mkdirSync(work);
+  return work;
+}
+
+async function decompress(from: string, to: string): Promise<void> {
+  using file = Deno.openSync(to, { write: true, createNew: true });
+  for await (const bytes of await openBytes(from)) await writeAll(file, bytes);
+  await file.sync();
 }
 
 /** A part that another run left. */
@@ -98,12 +168,22 @@ export interface Making {
    * Makes the file `to` from the part. `scratch` is a path for whatever else is
    * needed.
    */
-  make(part: string, to: string, scratch: string): Promise<void>;
+  make(part: string, to: string, scratch: string): Promise<Made | void>;
+}
+
+/** What came of it. */
+export interface Made {
+  /**
+   * Whether the part stays. Then a target that is there was made from it at an earlier
+   * time, and is replaced.
+   */
+  keepsPart: boolean;
 }
 
 /**
- * Makes a target from its part, whole or not at all; then the part is gone. If it
- * was made before, and only the part was not removed, that is done.
+ * Makes a target from its part, whole or not at all; then the part is gone. A target
+ * that is there is replaced if it was made from the same part, or from what a part that
+ * is to be continued held at an earlier time.
  *
  * @throws {Deno.errors.AlreadyExists} if something else is at the target
  */
@@ -114,17 +194,16 @@ export async function makeTarget(
   const part = partOf(target);
   const work = `${part}.work`;
   try {
-    // also what a killed script left
-    if (lookAt(work)) await Deno.remove(work, { recursive: true });
-    Deno.mkdirSync(work);
+    makeWorkplace(part);
     const made = `${work}/made`;
-    await make(part, made, `${work}/scratch`);
+    const { keepsPart = false } = await make(part, made, `${work}/scratch`) ??
+      {};
     await flush(made);
-    if (!lookAt(target)) Deno.renameSync(made, target);
-    else if (!await haveSameContent(made, target)) {
+    if (!keepsPart && lookAt(target) && !await isOf(part, made, target)) {
       throw new Deno.errors.AlreadyExists("something else is there already");
     }
-    Deno.removeSync(part);
+    Deno.renameSync(made, target);
+    if (!keepsPart) Deno.removeSync(part);
   } catch (cause) {
     const message = `Cannot make "${target}": ${
       cause instanceof Error ? cause.message : cause
@@ -142,15 +221,37 @@ async function flush(path: string): Promise<void> {
   await file.sync();
 }
 
-/** Whether two files hold the same, however they are compressed. */
-async function haveSameContent(a: string, b: string): Promise<boolean> {
-  // hardly ever needed
-  const { createHash } = await import("node:crypto");
-  const digests = [a, b].map(async (path) => {
-    const hash = createHash("sha256");
-    for await (const bytes of await openBytes(path)) hash.update(bytes);
-    return hash.digest("hex");
-  });
-  const [first, second] = await Promise.all(digests);
-  return first === second;
+/** Whether a target was made from a part, of which something else was made now. */
+async function isOf(
+  part: string,
+  made: string,
+  target: string,
+): Promise<boolean> {
+  if (!await beginsWith(made, target)) return false;
+  using file = Deno.openSync(part);
+  return isContinued(file) || await beginsWith(target, made);
+}
+
+/** Whether a file holds all of another one, and then perhaps more, however they are compressed. */
+async function beginsWith(path: string, beginning: string): Promise<boolean> {
+  const whole = (await openBytes(path))[Symbol.asyncIterator]();
+  let rest: Uint8Array = new Uint8Array();
+  try {
+    for await (let bytes of await openBytes(beginning)) {
+      while (bytes.length > 0) {
+        if (rest.length === 0) {
+          const { done, value } = await whole.next();
+          if (done) return false;
+          rest = value;
+        }
+        const common = Math.min(rest.length, bytes.length);
+        for (let i = 0; i < common; i++) if (rest[i] !== bytes[i]) return false;
+        rest = rest.subarray(common);
+        bytes = bytes.subarray(common);
+      }
+    }
+    return true;
+  } finally {
+    await whole.return?.();
+  }
 }

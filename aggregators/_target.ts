@@ -59,6 +59,11 @@ export class Target {
     }
   }
 
+  /** Bytes of whole tests. */
+  get length(): number {
+    return this.#length;
+  }
+
   /**
    * Appends text while nobody else does, between two steps of the caller. If any
    * of it fails, the file is as it was before.

@@ -17,7 +17,7 @@ export async function* parseYaml(
   let line = 1;
   for await (const { document, isLast } of documents(text)) {
     // not even the name of a test was written
-    if (isLast && /^---\s(?:platform:[^\n]*\n)?$/.test(document)) return;
+    if (isLast && /^---\s+(?:platform:[^\n]*\n)?$/.test(document)) return;
     yield* resultsOf(document, path, line);
     line += document.split("\n").length - 1;
   }

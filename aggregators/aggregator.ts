@@ -50,6 +50,21 @@ export interface Aggregator extends AsyncDisposable {
   readonly readsOnly?: boolean;
 
   /**
+   * Whether another process can go on with what is stored. A run that is to survive
+   * its process refuses an aggregator that says `false`.
+   *
+   * @default unknown
+   */
+  readonly continues?: boolean;
+
+  /**
+   * Whether a test of a platform that is stored is taken once more.
+   *
+   * @default {false}
+   */
+  readonly allowDuplicate?: boolean;
+
+  /**
    * Opens what is needed. A failure leaves nothing behind.
    *
    * @throws {Deno.errors.AlreadyExists} if the target is there already
@@ -79,7 +94,8 @@ export interface Aggregator extends AsyncDisposable {
    * How often a test of a platform is stored, also by processes before this one;
    * to be called between `start()` and `stop()`. For aggregators that can go on with
    * what there is: a run that goes on after it was killed asks them, so that
-   * nothing is ingested twice and nothing is lost.
+   * nothing is ingested twice and nothing is lost, and every run asks before it begins,
+   * so that it does not run what they would not take.
    */
   count?(platform: string, test: string): number;
 

@@ -123,6 +123,8 @@ interface Started {
 export class HtmlReportAggregator implements Aggregator {
   /** It leaves the artifacts where they are. */
   readonly readsOnly = true;
+  /** Whether another process can write the page anew: then `stored` tells it what there is. */
+  readonly continues: boolean;
   readonly #options: HtmlReportAggregatorOptions & Complete;
   readonly #refresh: number;
   readonly #file: ReportFile;
@@ -143,6 +145,7 @@ export class HtmlReportAggregator implements Aggregator {
    */
   constructor(options: HtmlReportAggregatorOptions) {
     this.#options = complete(options);
+    this.continues = options.existing === "replace";
     this.#refresh = atLeastZero("refresh", options.refresh ?? REFRESH);
     this.#file = new ReportFile(pathOf(options.report), this.#options.title);
   }

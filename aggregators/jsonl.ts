@@ -61,7 +61,7 @@ export interface JsonLinesAggregatorOptions {
    * be given from the first time on, a script that was killed goes on: what there is
    * of a test that was being stored is taken back, and all others stay. Lines are
    * then the same but for a blank before the first and after the last one of each
-   * test. Cannot be combined with `compression`.
+   * test.
    *
    * @default {"fail"}
    */
@@ -91,6 +91,10 @@ export interface JsonLinesAggregatorOptions {
  * Needs `--allow-read` and `--allow-write` for artifacts, results and files.
  */
 export class JsonLinesAggregator implements Aggregator {
+  /** Whether it was told to go on with what is there. */
+  readonly continues: boolean;
+  /** Whether it takes a test that is stored once more. */
+  readonly allowDuplicate: boolean;
   readonly #collector: Collector;
   readonly #fields: readonly string[] | undefined;
   /** What stands before the first line of a test, and after the last one. */
@@ -99,11 +103,16 @@ export class JsonLinesAggregator implements Aggregator {
   /**
    * Stores the options.
    *
-   * @throws {TypeError} if there is no such compression, or it cannot be had with `existing`
+   * @throws {TypeError} if there is no such compression, or no such choice
    * @throws {RangeError} if there is no such level of it
    */
   constructor(options: JsonLinesAggregatorOptions) {
-    this.#collector = new Collector(options);
+    this.continues = options.existing === "continue";
+    this.allowDuplicate = options.allowDuplicate ?? false;
+    this.#collector = new Collector({
+      ...options,
+      loadFinder: async () => (await import("./_continued_lines.ts")).findLines,
+    });
     const { fields } = options;
     if (fields !== undefined && !Array.isArray(fields)) {
       throw new TypeError(
@@ -113,7 +122,7 @@ export class JsonLinesAggregator implements Aggregator {
       );
     }
     this.#fields = fields;
-    this.#mark = options.existing === "continue" ? " " : "";
+    this.#mark = this.continues ? " " : "";
   }
 
   /**

@@ -20,13 +20,21 @@ import { readResultBatches } from "../executors/results.ts";
 import type { Aggregator, IngestInfo } from "./aggregator.ts";
 import type { JUnitCase, JUnitHeader, JUnitOutcome } from "./_junit_case.ts";
 import { outputOf } from "./_junit_output.ts";
-import { headerLine, writeReport } from "./_junit_report.ts";
+import { headerLine, survey, writeReport } from "./_junit_report.ts";
+import { lookAt } from "./_move.ts";
 import { Names } from "./_names.ts";
 import { OwnResult } from "./_own_result.ts";
-import { makeTarget, openLeftover, startPart } from "./_part.ts";
-import { pathOf, placeFor } from "./_paths.ts";
+import {
+  cannotGoOn,
+  checkExisting,
+  makeTarget,
+  openLeftover,
+  partOf,
+  startPart,
+} from "./_part.ts";
+import { makeParents, pathOf, placeFor } from "./_paths.ts";
 import { Spool } from "./_spool.ts";
-import type { Target } from "./_target.ts";
+import { Target } from "./_target.ts";
 import { notStarted, UnderWay } from "./_under_way.ts";
 
 export type { JUnitOutcome } from "./_junit_case.ts";
@@ -34,12 +42,21 @@ export type { JUnitOutcome } from "./_junit_case.ts";
 /** Options of {@linkcode JUnitAggregator}. */
 export interface JUnitAggregatorOptions {
   /**
-   * The file for the XML. It must not exist; directories on the way are made. It is
+   * The file for the XML. It must not exist, unless `existing` says so; directories on
+   * the way are made. It is
    * written at the end: until then everything is in a file beside it, whose name
    * has `.part` at its end. See {@linkcode finishJUnit} for what to do if a script did
    * not get that far.
    */
   target: string | URL;
+  /**
+   * What to do if there is an XML, or a part of it, already. With `"continue"`, which
+   * must be given from the first time on, a script that was killed or aborted goes on:
+   * the part stays also at the end, and the XML is made anew from it each time.
+   *
+   * @default {"fail"}
+   */
+  existing?: "fail" | "continue";
   /**
    * Name of the whole.
    *
@@ -116,12 +133,15 @@ interface About {
 export class JUnitAggregator implements Aggregator {
   /** It leaves the artifacts where they are. */
   readonly readsOnly = true;
+  /** Whether it was told to go on with what is there. */
+  readonly continues: boolean;
+  /** Whether it takes a test that is in the report once more. */
+  readonly allowDuplicate: boolean;
   readonly #target: string;
   readonly #header: JUnitHeader;
   readonly #subtests: boolean;
   readonly #attachments: string | undefined;
   readonly #outputTail: number;
-  readonly #allowDuplicate: boolean;
   readonly #slots = new Semaphore(AT_ONCE);
   readonly #underWay = new UnderWay();
   #started: Started | undefined;
@@ -131,10 +151,12 @@ export class JUnitAggregator implements Aggregator {
    * Stores the options.
    *
    * @throws {RangeError} if `outputTail` is no number of characters
+   * @throws {TypeError} if `existing` is no such choice
    */
   constructor(
     {
       target,
+      existing = "fail",
       name = "atex",
       subtests = "separate",
       attachments,
@@ -149,29 +171,69 @@ export class JUnitAggregator implements Aggregator {
       );
     }
     this.#target = pathOf(target);
-    this.#header = { name, statusMap };
+    this.continues = checkExisting(existing);
+    this.#header = {
+      name,
+      statusMap,
+      continued: this.continues || undefined,
+    };
     this.#subtests = subtests === "separate";
     this.#attachments = attachments?.replace(/\/+$/, "");
     this.#outputTail = outputTail;
-    this.#allowDuplicate = allowDuplicate;
+    this.allowDuplicate = allowDuplicate;
   }
 
   /**
-   * Makes the file for what comes during the run.
+   * Makes the file for what comes during the run, or opens it to go on.
    *
-   * @throws {Deno.errors.AlreadyExists} if it, or the target, is there already
+   * @throws {Deno.errors.AlreadyExists} if it, or the target, is there already, and cannot be continued
+   * @throws {Deno.errors.Busy} if it is to be continued, and another process writes to it
    */
   async start(): Promise<this> {
     if (this.#started) {
       throw new Error(`Cannot start writing to "${this.#target}" twice`);
     }
-    const part = startPart(this.#target, "finishJUnit");
-    this.#started = { part, names: new Names(this.#allowDuplicate) };
+    this.#started = this.continues ? await this.#continue() : {
+      part: startPart(this.#target, "finishJUnit"),
+      names: new Names(this.allowDuplicate),
+    };
     this.#stopped = undefined;
-    using text = new Spool();
-    await text.add(headerLine(this.#header));
-    await part.append(text);
+    const { part } = this.#started;
+    if (part.length === 0) {
+      using text = new Spool();
+      await text.add(headerLine(this.#header));
+      await part.append(text);
+    }
     return this;
+  }
+
+  /** Opens what is there. */
+  async #continue(): Promise<Started> {
+    const { countNames, keyOf } = await import("./_continued.ts");
+    const target = this.#target;
+    const path = partOf(target);
+    makeParents(target, []);
+    if (lookAt(target) && !lookAt(path)) {
+      const cause = new Error('it was not written with existing: "continue"');
+      throw cannotGoOn(target, cause);
+    }
+    const keys: string[] = [];
+    const part = await Target.reopen(path, async (file) => {
+      try {
+        const { header, tests, length } = await survey(file, path);
+        const [found, wanted] = [header, this.#header].map(headerLine);
+        if (length > 0 && found !== wanted) {
+          throw new Error(
+            'it is of a report with another "name" or "statusMap", or one that was not to be continued',
+          );
+        }
+        for (const [platform, name] of tests) keys.push(keyOf(platform, name));
+        return length;
+      } catch (cause) {
+        throw cannotGoOn(path, cause as Error);
+      }
+    });
+    return { part, names: new Names(this.allowDuplicate, countNames(keys)) };
   }
 
   /**
@@ -256,6 +318,11 @@ export class JUnitAggregator implements Aggregator {
     };
   }
 
+  /** How often a test is in the report, also by processes before this one. */
+  count(platform: string, test: string): number {
+    return this.#started?.names.count(platform, test) ?? 0;
+  }
+
   /**
    * Waits for ingests under way, and writes the XML.
    *
@@ -287,7 +354,8 @@ export class JUnitAggregator implements Aggregator {
  *
  * Needs `--allow-read` and `--allow-write` for the directory.
  *
- * @param part path of that file; it is gone at the end
+ * @param part path of that file; it is gone at the end, unless it was written with
+ * `existing: "continue"`
  * @returns the path of the XML
  * @throws {Deno.errors.NotFound} if there is no such file
  * @throws {Deno.errors.Busy} if a run is still writing to it

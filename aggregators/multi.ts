@@ -126,6 +126,20 @@ export class MultiAggregator implements Aggregator {
     return this.#children.every(({ readsOnly }) => readsOnly);
   }
 
+  /** Whether another process can go on with what all of them have; undefined if one does not tell. */
+  get continues(): boolean | undefined {
+    const all = this.#children.map(({ continues }) => continues);
+    if (all.includes(false)) return false;
+    return all.includes(undefined) ? undefined : true;
+  }
+
+  /** Whether all that can tell what they have take a test that is stored once more. */
+  get allowDuplicate(): boolean {
+    return this.#children.every((child) =>
+      !child.count || child.allowDuplicate === true
+    );
+  }
+
   /** Starts all in order. If one fails, those before it are stopped again. */
   async start(): Promise<this> {
     if (this.#started) {

@@ -45,9 +45,15 @@ export { finishResults } from "./_finish_results.ts";
 
 /** Options of {@linkcode YamlAggregator}. */
 export interface YamlAggregatorOptions {
-  /** The file for the results. It must not exist; directories on the way are made. */
+  /**
+   * The file for the results. It must not exist, unless `existing` says so;
+   * directories on the way are made.
+   */
   results: string | URL;
-  /** The directory for the files of tests. It must not exist; directories on the way are made. */
+  /**
+   * The directory for the files of tests. It must not exist, unless `existing` says
+   * so; directories on the way are made.
+   */
   files: string | URL;
   /**
    * Take a test of a platform that was ingested before once more, under its name
@@ -56,6 +62,15 @@ export interface YamlAggregatorOptions {
    * @default {false}
    */
   allowDuplicate?: boolean;
+  /**
+   * What to do if results and files are there already. With `"continue"`, which must
+   * be given from the first time on, a script that was killed goes on: what there is
+   * of a test that was being stored is taken back, and all others stay. Each
+   * document then begins with a line `--- ` (with the blank) and ends with a line `...`.
+   *
+   * @default {"fail"}
+   */
+  existing?: "fail" | "continue";
   /**
    * Compress results and files. Results are compressed at the end: until then they
    * are in a file beside `results`, whose name has `.part` at its end. See
@@ -72,22 +87,36 @@ export interface YamlAggregatorOptions {
  * Needs `--allow-read` and `--allow-write` for artifacts, results and files.
  */
 export class YamlAggregator implements Aggregator {
+  /** Whether it was told to go on with what is there. */
+  readonly continues: boolean;
+  /** Whether it takes a test that is stored once more. */
+  readonly allowDuplicate: boolean;
   readonly #collector: Collector;
+  /** What stands before and after each document. */
+  readonly #marks: readonly [before: string, after: string];
 
   /**
    * Stores the options.
    *
-   * @throws {TypeError} if there is no such compression
+   * @throws {TypeError} if there is no such compression, or no such choice
    * @throws {RangeError} if there is no such level of it
    */
   constructor(options: YamlAggregatorOptions) {
-    this.#collector = new Collector(options);
+    this.continues = options.existing === "continue";
+    this.allowDuplicate = options.allowDuplicate ?? false;
+    this.#collector = new Collector({
+      ...options,
+      loadFinder: async () =>
+        (await import("./_continued_yaml.ts")).findDocuments,
+    });
+    this.#marks = this.continues ? ["--- \n", "...\n"] : ["---\n", ""];
   }
 
   /**
-   * Makes the file and the directory.
+   * Makes the file and the directory, or opens them to go on.
    *
-   * @throws {Deno.errors.AlreadyExists} if one of them is there already
+   * @throws {Deno.errors.AlreadyExists} if one of them is there already, and cannot be continued
+   * @throws {Deno.errors.Busy} if it is to be continued, and another process writes to it
    * @throws {Deno.errors.NotFound} if the program is not installed that compresses
    */
   async start(): Promise<this> {
@@ -117,6 +146,7 @@ export class YamlAggregator implements Aggregator {
       test,
       artifacts,
       async (name, text, listed) => {
+        const [before, after] = this.#marks;
         const own = new OwnResult();
         let first = true;
         for await (const results of readResultBatches(artifacts)) {
@@ -132,11 +162,19 @@ export class YamlAggregator implements Aggregator {
           await text.add(subtests);
         }
         text.addBefore(
-          `---\nplatform: ${inLine(platform)}\n${fields({ ...own, name }, "")}`,
+          `${before}platform: ${inLine(platform)}\n${
+            fields({ ...own, name }, "")
+          }`,
         );
+        await text.add(after);
         return own.files;
       },
     );
+  }
+
+  /** How often a test is stored, also by processes before this one. */
+  count(platform: string, test: string): number {
+    return this.#collector.count(platform, test);
   }
 
   /**

@@ -1,10 +1,4 @@
-import {
-  deepStrictEqual,
-  ok,
-  rejects,
-  strictEqual,
-  throws,
-} from "node:assert/strict";
+import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
 import type { Aggregator } from "../../aggregators/aggregator.ts";
 import {
   JsonLinesAggregator,
@@ -127,19 +121,6 @@ Deno.test("JsonLinesAggregator does not go on with results that another one writ
     name: "Busy",
     message: /the run that writes to it has not ended/,
   });
-});
-
-Deno.test("JsonLinesAggregator cannot compress what is to be continued", () => {
-  throws(
-    () =>
-      new JsonLinesAggregator({
-        results: "r",
-        files: "f",
-        existing: "continue",
-        compression: { format: "gzip" },
-      }),
-    { name: "TypeError", message: /leave out "compression" or "existing"/ },
-  );
 });
 
 Deno.test("JsonLinesAggregator goes on numbering tests that come again", async () => {
