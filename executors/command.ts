@@ -122,6 +122,11 @@ export class CommandExecutor implements Executor {
     return Promise.resolve(this);
   }
 
+  /** Whether there is such a test. */
+  has(name: string): boolean {
+    return Object.hasOwn(this.#options.tests, name);
+  }
+
   /**
    * Runs the command of a test; resolves with its exit code.
    *

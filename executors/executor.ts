@@ -31,6 +31,12 @@ export interface RunTestOptions extends SignalOptions {
  */
 export interface Executor extends AsyncDisposable {
   /**
+   * Whether there is such a test. An orchestrator asks before it has a system
+   * prepared, so that a name that is wrong is told at once.
+   */
+  has?(name: string): boolean;
+
+  /**
    * Prepares the system: uploads files, installs packages, runs scripts.
    *
    * @throws {SetupError} if the system cannot be prepared

@@ -157,6 +157,11 @@ export class FunctionExecutor<R extends Connection = Connection>
     return this;
   }
 
+  /** Whether there is such a test. */
+  has(name: string): boolean {
+    return Object.hasOwn(this.#options.tests, name);
+  }
+
   /**
    * Runs one test; resolves with 0 if it passed, otherwise with 1, or with the
    * number that it returned.

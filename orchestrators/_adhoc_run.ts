@@ -8,6 +8,7 @@ import type { Supplier } from "./_demand.ts";
 import type { Artifacts, Environment } from "./_environment.ts";
 import type { Journal } from "./_journal.ts";
 import { Ledger } from "./_ledger.ts";
+import { openPlace, refuseStored } from "./_refuse.ts";
 import { OpenRun } from "./_run.ts";
 import { decide, isWaiting } from "./_schedule.ts";
 import type { Settings } from "./_settings.ts";
@@ -16,6 +17,7 @@ import {
   type Ending,
   type Happening,
   newState,
+  RefusedError,
   type State,
   type System,
 } from "./_state.ts";
@@ -124,7 +126,7 @@ class AdHocRun {
     try {
       const { journal } = this.#settings;
       if (journal !== undefined && !signal.aborted) await this.#resume();
-      if (!signal.aborted) this.#post({ type: "begin" });
+      if (!signal.aborted) this.#begin();
       await this.#serve();
     } finally {
       signal.removeEventListener("abort", abort);
@@ -141,6 +143,19 @@ class AdHocRun {
         why: failure.message,
         cause: failure.cause,
       });
+  }
+
+  /** Begins, unless it can be told that it would be in vain. */
+  #begin(): void {
+    const { aggregator, platform, tests, journal } = this.#settings;
+    try {
+      if (journal === undefined) refuseStored(aggregator, platform, tests);
+      if (this.#state.queue.size > 0) openPlace(this.#artifacts);
+      this.#post({ type: "begin" });
+    } catch (error) {
+      if (!(error instanceof RefusedError)) throw error;
+      this.#post({ type: "refused", error });
+    }
   }
 
   /** Opens the journal, and does what earlier processes left to do beside running tests. */
@@ -160,7 +175,12 @@ class AdHocRun {
       this.#journal = journal;
       for (const [test, earlier] of history) this.#history.set(test, earlier);
     } catch (thrown) {
-      this.#post({ type: "journal-failed", error: asError(thrown) });
+      const error = asError(thrown);
+      this.#post(
+        error instanceof RefusedError
+          ? { type: "refused", error }
+          : { type: "journal-failed", error },
+      );
     }
   }
 
@@ -249,6 +269,7 @@ class AdHocRun {
         environment: this.#environment,
         signal,
         grace: this.#settings.cancelGrace,
+        insisted: this.#run.insisted,
         late: (remote) => remote.release({ reason: "surplus" }).catch(() => {}),
       });
       this.#steps.arrived(remote, provisioner);
@@ -276,6 +297,7 @@ class AdHocRun {
       this.#post({ type: "set-up", system });
     } catch (thrown) {
       const error = asError(thrown);
+      if (error instanceof RefusedError) this.#post({ type: "refused", error });
       const ms = began === undefined
         ? undefined
         : this.#environment.now() - began;

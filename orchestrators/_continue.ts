@@ -5,6 +5,7 @@ import type { Artifacts, Environment } from "./_environment.ts";
 import { Journal } from "./_journal.ts";
 import type { Ledger } from "./_ledger.ts";
 import { planFrom } from "./_resume.ts";
+import { refuseStored } from "./_refuse.ts";
 import type { OpenRun } from "./_run.ts";
 import type { Settings } from "./_settings.ts";
 import { resumeState, type State } from "./_state.ts";
@@ -50,6 +51,12 @@ export async function continueRun(
       },
     );
     const plan = planFrom(past, { ...settings, artifacts, boot });
+    refuseStored(
+      settings.aggregator,
+      platform,
+      plan.tests.filter((test) => !past.attempts.has(test)),
+      path,
+    );
     resumeState(state, plan);
     for (const outcome of plan.again) ledger.again(outcome);
     for (const outcome of plan.done) {

@@ -29,6 +29,8 @@ export interface Environment {
 export interface Artifacts {
   /** Chooses where directories will be made; nothing is made yet. */
   reserve(): string;
+  /** Makes that place: nothing else has to be there for it. */
+  open(): void;
   /** Makes a new directory that only this user can read. */
   make(): string;
   /** See {@linkcode ensureOwnResult}. */
@@ -69,9 +71,13 @@ class ArtifactsDirectory implements Artifacts {
     return this.#reserved = join(Deno.realPathSync(parent), name);
   }
 
-  make(): string {
+  open(): void {
     this.#directory ??= this.#makeParents();
-    const directory = join(this.#directory, `${this.#made + 1}`);
+  }
+
+  make(): string {
+    this.open();
+    const directory = join(this.#directory!, `${this.#made + 1}`);
     Deno.mkdirSync(directory, { mode: 0o700 });
     this.#made++;
     return directory;

@@ -50,6 +50,8 @@ const kind = z.enum([
   "PolicyFailed",
   "IngestFailed",
   "JournalFailed",
+  "ResultsExist",
+  "UnknownTest",
   "Aborted",
   "ExecutorFailed",
 ]);

@@ -11,6 +11,7 @@ import {
 import type { Environment } from "./_environment.ts";
 import type { Ledger } from "./_ledger.ts";
 import type { Ending } from "./_state.ts";
+import { insistedOf } from "./_waiting.ts";
 
 /** What runs, and which systems are there for what. */
 export interface Activity {
@@ -35,6 +36,7 @@ export class OpenRun implements Run {
   readonly finished: Promise<RunSummary>;
   readonly #options: OpenRunOptions;
   readonly #abort = new AbortController();
+  readonly #insist = new AbortController();
   readonly #listeners = new Set<Channel<RunEvent>>();
   #over = false;
 
@@ -48,6 +50,11 @@ export class OpenRun implements Run {
   /** Aborted when the run is to end early. */
   get signal(): AbortSignal {
     return this.#abort.signal;
+  }
+
+  /** Aborted when somebody insisted on that. */
+  get insisted(): AbortSignal {
+    return this.#insist.signal;
   }
 
   get status(): RunStatus {
@@ -115,11 +122,21 @@ export class OpenRun implements Run {
   }
 
   #follow(signal?: AbortSignal): Disposable {
-    const abort = () => this.#abort.abort(signal?.reason);
+    let insisted: AbortSignal | undefined;
+    const insist = () => this.#insist.abort();
+    const abort = () => {
+      insisted = insistedOf(signal?.reason);
+      if (insisted?.aborted) insist();
+      else insisted?.addEventListener("abort", insist, { once: true });
+      this.#abort.abort(signal?.reason);
+    };
     if (signal?.aborted) abort();
     else signal?.addEventListener("abort", abort, { once: true });
     return {
-      [Symbol.dispose]: () => signal?.removeEventListener("abort", abort),
+      [Symbol.dispose]: () => {
+        signal?.removeEventListener("abort", abort);
+        insisted?.removeEventListener("abort", insist);
+      },
     };
   }
 }

@@ -1,7 +1,13 @@
 import type { FinishedInfo } from "./orchestrator.ts";
 import { Moves } from "./_moves.ts";
 import { testFinished } from "./_outcome.ts";
-import type { Action, Happening, State, System } from "./_state.ts";
+import type {
+  Action,
+  Happening,
+  RefusedError,
+  State,
+  System,
+} from "./_state.ts";
 
 type Of<T extends Happening["type"]> = Happening & { type: T };
 
@@ -30,6 +36,8 @@ function take(state: State, moves: Moves, happening: Happening): void {
       return begin(state, moves);
     case "journal-failed":
       return journalFailed(state, moves, happening.error);
+    case "refused":
+      return refused(moves, happening.error);
     case "ready":
       return ready(state, moves, happening);
     case "reservation-failed":
@@ -76,6 +84,10 @@ function journalFailed(state: State, moves: Moves, cause: Error): void {
   const { message: why } = cause;
   moves.fail("JournalFailed", why, cause);
   state.end ??= { kind: "JournalFailed", why, cause };
+}
+
+function refused(moves: Moves, { kind, message, cause }: RefusedError): void {
+  moves.fail(kind, message, cause);
 }
 
 function ready(state: State, moves: Moves, event: Of<"ready">): void {

@@ -8,6 +8,7 @@ import type {
   NextRule,
   RerunRule,
 } from "./orchestrator.ts";
+import { checkNumbers, type TimeLimits, timeLimits } from "./_time_limits.ts";
 
 /** How much of a kind may be under way at once. */
 export interface Concurrency {
@@ -32,7 +33,7 @@ export interface Concurrency {
 }
 
 /** Options of `AdHocOrchestrator`. All times are in milliseconds. */
-export interface AdHocOptions {
+export interface AdHocOptions extends TimeLimits {
   /** Label of what is tested, for the results: `fedora-42@x86_64`. */
   platform: string;
   /** Names of the tests, in the order in which they are to run. */
@@ -91,26 +92,6 @@ export interface AdHocOptions {
   maxProvisionFailures?: number;
   /** How much may be under way at once. Tests are bounded by the systems alone. */
   concurrency?: Concurrency;
-  /**
-   * Longest time of a setup; after that it counts as failed.
-   *
-   * @default {1_800_000}
-   */
-  setupTimeout?: number;
-  /**
-   * Longest time of a release; after that it counts as failed and is not waited
-   * for any more.
-   *
-   * @default {300_000}
-   */
-  releaseTimeout?: number;
-  /**
-   * How long an executor that was told to end may go on before its connection is
-   * cut; after the same time once more it is given up.
-   *
-   * @default {30_000}
-   */
-  cancelGrace?: number;
   /**
    * The run ends if for so long nothing runs, is set up or is delivered although
    * tests are left.
@@ -173,7 +154,8 @@ const whole = (value: number) => Number.isInteger(value) && value >= 0;
  * Checks options and fills in what is not given.
  *
  * @throws {RangeError} if a value cannot be used
- * @throws {TypeError} if `tests` is one text instead of a list, or a rule is no function
+ * @throws {TypeError} if `tests` is one text instead of a list, a rule is no function,
+ * or there is a journal although an aggregator cannot go on
  */
 export function settingsOf(options: AdHocOptions): Settings {
   const { concurrency = {}, next = [] } = options;
@@ -183,11 +165,9 @@ export function settingsOf(options: AdHocOptions): Settings {
     maxSpares: 0,
     maxFailedSetups: 10,
     maxProvisionFailures: 10,
-    setupTimeout: 30 * 60_000,
-    releaseTimeout: 5 * 60_000,
-    cancelGrace: 30_000,
     stallTimeout: Infinity,
     ...given({ ...options, journal: undefined }),
+    ...timeLimits(options),
     ...(options.journal !== undefined && { journal: pathOf(options.journal) }),
     tests: testNames(options.tests),
     provisioners: distinct(options.provisioners),
@@ -195,42 +175,31 @@ export function settingsOf(options: AdHocOptions): Settings {
     concurrency: { setup: 10, ingest: 4, release: 10, ...given(concurrency) },
   };
   platformName(settings.platform);
+  if (settings.journal !== undefined) goesOn(settings);
   functions({
     executor: settings.executor,
     destructive: settings.destructive,
     rerun: settings.rerun,
   });
   for (const rule of settings.next) functions({ next: rule });
-  const {
-    maxSpares,
-    maxFailedSetups,
-    maxProvisionFailures,
-    setupTimeout,
-    releaseTimeout,
-    cancelGrace,
-    stallTimeout,
-  } = settings;
-  check({ maxSpares }, whole, "an integer of at least 0");
-  check(
+  const { maxSpares, maxFailedSetups, maxProvisionFailures, stallTimeout } =
+    settings;
+  checkNumbers({ maxSpares }, whole, "an integer of at least 0");
+  checkNumbers(
     { maxFailedSetups, maxProvisionFailures },
     (value) => whole(value) || value === Infinity,
     "an integer of at least 0, or Infinity",
   );
-  check(
+  checkNumbers(
     { ...settings.concurrency },
     (value) => whole(value) && value > 0,
     "an integer of at least 1",
     "concurrency.",
   );
-  check(
-    { setupTimeout, releaseTimeout, stallTimeout },
+  checkNumbers(
+    { stallTimeout },
     (value) => value > 0,
     "a number of milliseconds above 0, or Infinity",
-  );
-  check(
-    { cancelGrace },
-    (value) => value >= 0,
-    "a number of milliseconds of at least 0, or Infinity",
   );
   return settings;
 }
@@ -239,6 +208,18 @@ function pathOf(path: string | URL): string {
   if (path instanceof URL) return fromFileUrl(path);
   if (path) return path;
   throw new RangeError('Cannot run tests: "journal" is empty');
+}
+
+/** A run that is to survive its process needs aggregators that do. */
+function goesOn(
+  { aggregator, earlier }: Pick<Settings, Optional | "aggregator">,
+) {
+  for (const [name, one] of Object.entries({ aggregator, earlier })) {
+    if (one?.continues !== false) continue;
+    throw new TypeError(
+      `Cannot run tests: with a "journal", the "${name}" must be able to go on with what it has: existing: "continue" would be right ("replace" for an HTML report)`,
+    );
+  }
 }
 
 /** Without what is given as undefined. */
@@ -319,20 +300,4 @@ function distinct(provisioners: Iterable<Provisioner>): Provisioner[] {
     );
   }
   return list;
-}
-
-function check(
-  values: Readonly<Record<string, number>>,
-  isRight: (value: number) => boolean,
-  right: string,
-  prefix = "",
-): void {
-  for (const [name, value] of Object.entries(values)) {
-    if (typeof value === "number" && isRight(value)) continue;
-    throw new RangeError(
-      `Cannot run tests: "${prefix}${name}" is ${
-        Deno.inspect(value)
-      }, it must be ${right}`,
-    );
-  }
 }

@@ -46,6 +46,18 @@ export interface Ending {
   readonly cause?: unknown;
 }
 
+/** What is asked for cannot be done, and that is known before anything was tried. */
+export class RefusedError extends Error {
+  readonly kind: OrchestratorErrorKind;
+
+  /** The message is the end of a sentence. */
+  constructor(kind: OrchestratorErrorKind, why: string, cause?: unknown) {
+    super(why, { cause });
+    this.name = "RefusedError";
+    this.kind = kind;
+  }
+}
+
 /** What the decisions of a run depend on. */
 export interface State {
   readonly limits: Limits;
@@ -85,6 +97,8 @@ export interface Rules {
 export type Happening =
   | { type: "begin" }
   | { type: "journal-failed"; error: Error }
+  /** What is asked for cannot be done. */
+  | { type: "refused"; error: RefusedError }
   | { type: "ready"; supplier: Supplier; remote: Remote }
   | {
     type: "reservation-failed";

@@ -8,6 +8,7 @@ import type {
 import type { ExecutorFactory, TestOutcome } from "./orchestrator.ts";
 import type { Artifacts, Environment } from "./_environment.ts";
 import type { Ledger } from "./_ledger.ts";
+import { refuseUnknown } from "./_refuse.ts";
 import type { OpenRun } from "./_run.ts";
 import type { Station } from "./_state.ts";
 import { untilEnd, within } from "./_waiting.ts";
@@ -20,6 +21,7 @@ export interface StepsOptions {
   readonly artifacts: Artifacts;
   readonly executor: ExecutorFactory;
   readonly setupTimeout: number;
+  readonly ingestTimeout: number;
   readonly releaseTimeout: number;
   readonly cancelGrace: number;
 }
@@ -70,6 +72,7 @@ export class Steps {
     ledger.setups++;
     run.tell({ type: "setup-started", remote: remote.id });
     const executor = this.#options.executor(remote, { provisioner });
+    refuseUnknown(executor, ledger.tests);
     station.executor = executor;
     const overdue = new AbortController();
     using _timer = environment.after(setupTimeout, () => {
@@ -131,7 +134,7 @@ export class Steps {
     { attributes, outcome, artifacts, aggregator, earlier, history, journal }:
       IngestStep,
   ): Promise<void> {
-    const { run, environment, ledger } = this.#options;
+    const { run, environment, ledger, ingestTimeout } = this.#options;
     const { test, attempt, error, remote, startedAt, finishedAt } = outcome;
     const about = { test, attempt, earlier };
     const began = environment.now();
@@ -139,14 +142,24 @@ export class Steps {
     try {
       if (error) await this.#options.artifacts.addOwnResult(artifacts, error);
       await journal?.storing(outcome);
-      const stored = await aggregator.ingest(ledger.platform, test, artifacts, {
-        attempt,
-        earlier: history ?? [],
-        remote,
-        attributes,
-        startedAt,
-        finishedAt,
-      });
+      const stored = await within(
+        {
+          environment,
+          ms: ingestTimeout,
+          what: `Cannot store the results of "${test}"`,
+          insisted: run.insisted,
+        },
+        promised(() =>
+          aggregator.ingest(ledger.platform, test, artifacts, {
+            attempt,
+            earlier: history ?? [],
+            remote,
+            attributes,
+            startedAt,
+            finishedAt,
+          })
+        ),
+      );
       journal?.stored(outcome, true);
       if (!earlier) ledger.stored(outcome);
       run.tell({
@@ -189,15 +202,16 @@ export class Steps {
     const failures: unknown[] = [];
     if (executor && remote.reusable && !lost) {
       const what = `Cannot clean up ${id}`;
+      const { insisted } = run;
       const stop = promised(() => executor.stop());
-      await within(environment, cancelGrace, what, stop)
+      await within({ environment, ms: cancelGrace, what, insisted }, stop)
         .catch((error) => {
           if (usable) failures.push(error);
         });
     }
     const what = `Cannot give back ${id}`;
     const release = promised(() => remote.release({ reason }));
-    await within(environment, releaseTimeout, what, release)
+    await within({ environment, ms: releaseTimeout, what }, release)
       .catch((error) => failures.unshift(error));
     const ms = environment.now() - began;
     if (failures.length === 0) {
@@ -220,6 +234,7 @@ export class Steps {
       environment: this.#options.environment,
       signal,
       grace: this.#options.cancelGrace,
+      insisted: this.#options.run.insisted,
       cut: () => void promised(() => remote.disconnect()).catch(() => {}),
     });
   }

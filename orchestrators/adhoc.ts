@@ -40,6 +40,7 @@ import { platform } from "./_environment.ts";
 import { type AdHocOptions, type Settings, settingsOf } from "./_settings.ts";
 
 export type { AdHocOptions, Concurrency } from "./_settings.ts";
+export type { TimeLimits } from "./_time_limits.ts";
 
 /**
  * Runs tests on a pool of systems. It asks the provisioners for as many systems
@@ -52,9 +53,14 @@ export type { AdHocOptions, Concurrency } from "./_settings.ts";
  * - An error of an executor is a failed test with a result of status `infra`.
  * - Failed reservations and setups are tried again, up to a limit. Beyond it,
  *   what runs comes to its end and is stored, and `finished` rejects.
+ * - What can be told before is told before a system is taken: that results of the
+ *   tests are stored already, or that there is no place for artifacts. A test that the
+ *   executor does not have is told when the first system is there, before it is prepared.
  * - Results that cannot be stored stay where they are; `finished` rejects and
  *   names the directory.
- * - An abort ends what runs; what has ended by itself is stored.
+ * - An abort ends what runs; what has ended by itself is stored. If its reason is an
+ *   error with a signal `insisted`, as that of `runMain()` is, then that signal ends all
+ *   waiting but that for systems to be given back.
  * - With a `journal`, a run that was aborted or killed goes on when the same script
  *   is started again.
  *
@@ -94,7 +100,8 @@ export class AdHocOrchestrator implements Orchestrator {
    * Stores the options.
    *
    * @throws {RangeError} if there are no tests or provisioners, one is there twice, or a number makes no sense
-   * @throws {TypeError} if `tests` is one text instead of a list
+   * @throws {TypeError} if `tests` is one text instead of a list, or there is a
+   * `journal`, but an aggregator that cannot go on
    */
   constructor(options: AdHocOptions) {
     this.#settings = settingsOf(options);

@@ -23,6 +23,8 @@ import { errorText } from "./_error_text.ts";
 const STATUS_ERROR = 2;
 /** A third signal within this time of the one before ends the process. */
 const INSISTING_MS = 2000;
+/** After a second signal, what still holds the process when `main` has ended gets this time. */
+const LAST_MS = 1000;
 
 const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 type SignalName = keyof typeof SIGNALS;
@@ -31,12 +33,22 @@ type SignalName = keyof typeof SIGNALS;
 export class InterruptedError extends Error {
   /** The signal that the process got. */
   readonly signal: "SIGHUP" | "SIGINT" | "SIGTERM";
+  /**
+   * Aborted by a second signal. Orchestrators then wait for nothing any more but for
+   * systems to be given back: not for tests to end, clean-ups, or results that are being
+   * stored.
+   */
+  readonly insisted: AbortSignal;
 
-  /** Creates the error. */
-  constructor(signal: "SIGHUP" | "SIGINT" | "SIGTERM") {
+  /** Creates the error; without `insisted` nobody ever insists. */
+  constructor(
+    signal: "SIGHUP" | "SIGINT" | "SIGTERM",
+    insisted: AbortSignal = new AbortController().signal,
+  ) {
     super(`Interrupted by ${signal}`);
     this.name = "InterruptedError";
     this.signal = signal;
+    this.insisted = insisted;
   }
 }
 
@@ -59,10 +71,15 @@ export interface RunMainOptions {
  * | 2 | it threw, or a promise was rejected that nobody waited for (which also aborts `signal`); the error and its causes are written as one message |
  * | 128 + n | the process got signal n: SIGINT, SIGTERM or SIGHUP |
  *
- * The first such signal aborts `signal`, with an {@linkcode InterruptedError} as
- * reason, and `main` is waited for, so that it can give back what it holds. A
- * second one is answered with what is going on. A third one within 2 seconds ends
- * the process at once; what it still held is then left to watchdogs and reapers.
+ * Each such signal is answered with what goes on:
+ *
+ * 1. The first one aborts `signal`, with an {@linkcode InterruptedError} as reason, and
+ *    `main` is waited for, so that it can end what runs, store what has ended, and give
+ *    back what it holds.
+ * 2. The second one aborts the signal `insisted` of that reason: from then on only
+ *    systems are still given back.
+ * 3. A third one within 2 seconds ends the process at once; what it still held is then
+ *    left to watchdogs and reapers.
  *
  * Never rejects.
  */
@@ -72,6 +89,7 @@ export async function runMain(
 ): Promise<void> {
   const { write = console.error } = options;
   const controller = new AbortController();
+  const insisted = new AbortController();
   let interrupted: SignalName | undefined;
   let last = -Infinity;
   let times = 0;
@@ -82,17 +100,20 @@ export async function runMain(
       times += 1;
       if (interrupted === undefined) {
         interrupted = name;
-        write(`${name}: ending what runs and giving back systems`);
-        controller.abort(new InterruptedError(name));
+        write(
+          `${name}: ending what runs, storing what has ended, giving back systems`,
+        );
+        controller.abort(new InterruptedError(name, insisted.signal));
       } else if (times >= 3 && now - last < INSISTING_MS) {
         write(`${name}: ended before everything was given back`);
         Deno.exit(128 + SIGNALS[name]);
       } else {
         write(
-          `${name}: still giving back systems; twice more within ${
+          `${name}: only giving back systems; once more within ${
             INSISTING_MS / 1000
           } s ends the process at once`,
         );
+        insisted.abort();
       }
       last = now;
     };
@@ -128,6 +149,10 @@ export async function runMain(
     }
     if (interrupted !== undefined) {
       Deno.exitCode = 128 + SIGNALS[interrupted];
+    }
+    if (insisted.signal.aborted) {
+      // what was given up may hold the process, for example a child that does not end
+      Deno.unrefTimer(setTimeout(() => Deno.exit(), LAST_MS));
     }
   }
 }

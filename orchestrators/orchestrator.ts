@@ -135,7 +135,9 @@ export interface RunSummary {
  * Why a run is incomplete: too many setups failed, nobody can supply systems,
  * nothing happened for too long, a rule named a test that was not offered or
  * threw, results could not be stored, the journal could not be used, the run was
- * aborted, or (orchestrators that do not go on after it) an executor failed.
+ * aborted, or (orchestrators that do not go on after it) an executor failed. Before
+ * anything is run: results of its tests are stored already, or an executor has no such
+ * test.
  */
 export type OrchestratorErrorKind =
   | "SetupRetriesExceeded"
@@ -145,6 +147,8 @@ export type OrchestratorErrorKind =
   | "PolicyFailed"
   | "IngestFailed"
   | "JournalFailed"
+  | "ResultsExist"
+  | "UnknownTest"
   | "Aborted"
   | "ExecutorFailed";
 

@@ -41,21 +41,18 @@ import { type Artifacts, platform as environment } from "./_environment.ts";
 import { Ledger } from "./_ledger.ts";
 import { type Activity, OpenRun } from "./_run.ts";
 import { platformName, testNames } from "./_settings.ts";
-import type { Ending, Station } from "./_state.ts";
+import { openPlace, refuseStored } from "./_refuse.ts";
+import { type Ending, RefusedError, type Station } from "./_state.ts";
 import { asError, Steps } from "./_steps.ts";
 import { testFinished } from "./_outcome.ts";
+import { type TimeLimits, timeLimits } from "./_time_limits.ts";
+
+export type { TimeLimits } from "./_time_limits.ts";
 
 type Fault = "setup-failed" | "destroyed";
 
-/** Times in milliseconds. */
-const LIMITS = {
-  setupTimeout: Infinity,
-  releaseTimeout: 5 * 60_000,
-  cancelGrace: 30_000,
-};
-
-/** Options of {@linkcode SimpleOrchestrator}. */
-export interface SimpleOptions {
+/** Options of {@linkcode SimpleOrchestrator}. All times are in milliseconds. */
+export interface SimpleOptions extends TimeLimits {
   /** Label of what is tested, for the results: `fedora-42@x86_64`. */
   platform: string;
   /** Names of the tests, in the order in which they run. */
@@ -98,18 +95,20 @@ export interface SimpleOptions {
 export class SimpleOrchestrator implements Orchestrator {
   readonly #options: Readonly<SimpleOptions>;
   readonly #tests: readonly string[];
+  readonly #limits: Required<TimeLimits>;
   #ran = false;
 
   /**
    * Stores the options.
    *
-   * @throws {RangeError} if `platform` or `tests` is empty, or a test is there twice
+   * @throws {RangeError} if `platform` or `tests` is empty, a test is there twice, or a time makes no sense
    * @throws {TypeError} if `tests` is one text instead of a list
    */
   constructor(options: SimpleOptions) {
     platformName(options.platform);
     this.#tests = testNames(options.tests);
     this.#options = { ...options };
+    this.#limits = timeLimits(options);
   }
 
   /**
@@ -130,13 +129,20 @@ export class SimpleOrchestrator implements Orchestrator {
       activity: () => activity,
       signal,
       main: (run) =>
-        new SimpleRun(this.#options, ledger, activity, run).toEnd(),
+        new SimpleRun(
+          { ...this.#options, ...this.#limits },
+          ledger,
+          activity,
+          run,
+        ).toEnd(),
     });
   }
 }
 
+type SimpleSettings = Readonly<SimpleOptions & Required<TimeLimits>>;
+
 class SimpleRun {
-  readonly #options: Readonly<SimpleOptions>;
+  readonly #options: SimpleSettings;
   readonly #ledger: Ledger;
   readonly #activity: Activity;
   readonly #run: OpenRun;
@@ -146,7 +152,7 @@ class SimpleRun {
   #ending?: Ending;
 
   constructor(
-    options: Readonly<SimpleOptions>,
+    options: SimpleSettings,
     ledger: Ledger,
     activity: Activity,
     run: OpenRun,
@@ -157,12 +163,11 @@ class SimpleRun {
     this.#run = run;
     this.#artifacts = environment.openArtifacts(options.artifacts);
     this.#steps = new Steps({
+      ...options,
       run,
       environment,
       ledger,
       artifacts: this.#artifacts,
-      executor: options.executor,
-      ...LIMITS,
     });
     this.#waiting = [...ledger.tests];
   }
@@ -177,12 +182,25 @@ class SimpleRun {
     if (signal.aborted) aborted();
     else signal.addEventListener("abort", aborted, { once: true });
     try {
+      this.#check();
       while (this.#goesOn) await this.#useSystem();
     } finally {
       await this.#artifacts.close();
       signal.removeEventListener("abort", aborted);
     }
     return this.#ending;
+  }
+
+  /** Looks whether it would be in vain. */
+  #check(): void {
+    const { aggregator, platform } = this.#options;
+    try {
+      refuseStored(aggregator, platform, this.#waiting);
+      openPlace(this.#artifacts);
+    } catch (error) {
+      if (!(error instanceof RefusedError)) throw error;
+      this.#fail(error.kind, error.message, error.cause ?? error);
+    }
   }
 
   get #goesOn(): boolean {
@@ -240,6 +258,9 @@ class SimpleRun {
       await this.#steps.setUp(station, signal);
     } catch (thrown) {
       const error = asError(thrown);
+      if (error instanceof RefusedError) {
+        this.#fail(error.kind, error.message, error);
+      }
       const remote = station.remote.id;
       const ms = environment.now() - began;
       this.#run.tell({ type: "setup-failed", remote, ms, error, left: 0 });

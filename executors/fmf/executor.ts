@@ -127,6 +127,11 @@ export class FmfExecutor implements Executor {
     };
   }
 
+  /** Whether there is such a test. */
+  has(name: string): boolean {
+    return this.#options.tests.data.has(name);
+  }
+
   /**
    * Prepares the system: looks whether it has what tests need, uploads them, and
    * carries out the `prepare` of the plan.

@@ -395,22 +395,25 @@ Deno.test("results of several tests that cannot be stored are all listed", async
   }
 });
 
-Deno.test("without a place for artifacts the run ends, and its systems are given back", async () => {
-  const file = await Deno.makeTempFile({ prefix: "atex-test-" });
-  try {
-    const pool = new PretendedPool();
-    const run = new AdHocOrchestrator(
-      options({ artifacts: `${file}/below`, provisioners: [pool] }),
-    ).run();
-    const error = await incomplete(run);
-    equal(error.kind, "IngestFailed");
-    match(error.message, /: there is no place for artifacts; 3 of 3 tests/);
-    match(String(error.cause), /below/);
-    equal(error.summary.notRun, ["/a", "/b", "/c"]);
-    equal(pool.reasons.length, pool.remotes.length);
-  } finally {
-    await Deno.remove(file);
-  }
+Deno.test("when the place for artifacts vanishes the run ends, and its systems are given back", async () => {
+  const artifacts = await Deno.makeTempDir({ prefix: "atex-test-" });
+  const pool = new PretendedPool();
+  const run = new AdHocOrchestrator(options({
+    artifacts,
+    provisioners: [pool],
+    executor: (remote) => {
+      Deno.removeSync(artifacts, { recursive: true });
+      Deno.mkdirSync(artifacts);
+      return new PretendedExecutor(remote);
+    },
+  })).run();
+  const error = await incomplete(run);
+  equal(error.kind, "IngestFailed");
+  match(error.message, /: there is no place for artifacts; 3 of 3 tests/);
+  match(String(error.cause), /No such file/);
+  equal(error.summary.notRun, ["/a", "/b", "/c"]);
+  equal(pool.reasons.length, pool.remotes.length);
+  await Deno.remove(artifacts, { recursive: true });
 });
 
 Deno.test("an executor that fails without a result gets one that says so", async () => {

@@ -109,7 +109,7 @@ await runMain(async (signal) => {
     );
     strictEqual(
       await script.stderr,
-      `${signal}: ending what runs and giving back systems\n`,
+      `${signal}: ending what runs, storing what has ended, giving back systems\n`,
     );
   });
 }
@@ -126,7 +126,29 @@ await runMain(async (signal) => {
 });`);
   await script.signalWhenReady("SIGINT");
   strictEqual(await script.status(), 130);
-  match(await script.stderr, /still giving back.*\n.*ended before everything/);
+  match(await script.stderr, /only giving back.*\n.*ended before everything/);
+});
+
+Deno.test("runMain() tells main at the second signal, and then ends whatever holds the process", async () => {
+  await using script = new Script(`
+setInterval(() => {}, 1000); // somebody forgot it
+await runMain(async (signal) => {
+  const aborted = Promise.withResolvers<void>();
+  signal.addEventListener("abort", () => aborted.resolve());
+  console.log("ready");
+  await aborted.promise;
+  const { insisted } = signal.reason;
+  setTimeout(() => Deno.kill(Deno.pid, "SIGTERM"), 100);
+  await new Promise((resolve) => insisted.addEventListener("abort", resolve));
+  console.log("at once");
+});`);
+  await script.signalWhenReady("SIGHUP");
+  strictEqual(await script.status(), 129);
+  strictEqual((await script.stdout.read()).value, "at once\n");
+  match(
+    await script.stderr,
+    /^SIGHUP: ending .*\nSIGTERM: only giving back systems; once more within 2 s ends the process at once\n$/,
+  );
 });
 
 Deno.test("runMain() shows an error that is not about the interruption all the same", async () => {

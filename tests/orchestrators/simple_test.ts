@@ -196,18 +196,21 @@ Deno.test("SimpleOrchestrator keeps what cannot be stored, goes on, and says so"
   }
 });
 
-Deno.test("SimpleOrchestrator ends at once without a place for artifacts", async () => {
-  const file = await Deno.makeTempFile({ prefix: "atex-test-" });
-  try {
-    const pool = new PretendedPool();
-    const run = new SimpleOrchestrator(
-      options({ artifacts: `${file}/below`, provisioner: pool }),
-    ).run();
-    equal((await incomplete(run)).kind, "IngestFailed");
-    equal(pool.reasons, ["done"]);
-  } finally {
-    await Deno.remove(file);
-  }
+Deno.test("SimpleOrchestrator ends when the place for artifacts vanishes", async () => {
+  const artifacts = await Deno.makeTempDir({ prefix: "atex-test-" });
+  const pool = new PretendedPool();
+  const run = new SimpleOrchestrator(options({
+    artifacts,
+    provisioner: pool,
+    executor: (remote) => {
+      Deno.removeSync(artifacts, { recursive: true });
+      Deno.mkdirSync(artifacts);
+      return new PretendedExecutor(remote);
+    },
+  })).run();
+  equal((await incomplete(run)).kind, "IngestFailed");
+  equal(pool.reasons, ["done"]);
+  await Deno.remove(artifacts, { recursive: true });
 });
 
 Deno.test("SimpleOrchestrator ends its test at an abort, and gives the system back", async () => {

@@ -221,6 +221,8 @@ class FakeArtifacts implements Artifacts {
     return this.#place;
   }
 
+  open(): void {}
+
   make(): string {
     const directory = `${this.#place}/${++this.#made}`;
     if (this.#world.change()) {

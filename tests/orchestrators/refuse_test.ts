@@ -1,0 +1,241 @@
+import {
+  deepStrictEqual,
+  match,
+  ok,
+  rejects,
+  strictEqual,
+  throws,
+} from "node:assert/strict";
+import { JsonLinesAggregator } from "../../aggregators/jsonl.ts";
+import type { Executor } from "../../executors/executor.ts";
+import {
+  type AdHocOptions,
+  AdHocOrchestrator,
+} from "../../orchestrators/adhoc.ts";
+import {
+  type Orchestrator,
+  OrchestratorError,
+} from "../../orchestrators/orchestrator.ts";
+import { SimpleOrchestrator } from "../../orchestrators/simple.ts";
+import {
+  PretendedAggregator,
+  PretendedExecutor,
+  PretendedPool,
+  untilAborted,
+} from "./pretend.ts";
+
+/** Has these tests already. */
+class Stored extends PretendedAggregator {
+  readonly #stored: ReadonlySet<string>;
+  allowDuplicate = false;
+
+  constructor(...stored: string[]) {
+    super();
+    this.#stored = new Set(stored);
+  }
+
+  count = (_platform: string, test: string) => this.#stored.has(test) ? 1 : 0;
+}
+
+const TESTS = ["/a", "/b", "/c"];
+
+/** Both orchestrators. */
+function both(
+  pool: PretendedPool,
+  options: Partial<Omit<AdHocOptions, "provisioners">> = {},
+): Orchestrator[] {
+  const common = {
+    platform: "here",
+    tests: TESTS,
+    executor: () => new PretendedExecutor(pool.remotes[0]),
+    aggregator: new PretendedAggregator(),
+    ...options,
+  };
+  return [
+    new AdHocOrchestrator({ ...common, provisioners: [pool] }),
+    new SimpleOrchestrator({
+      ...common,
+      destructive: false,
+      provisioner: pool,
+    }),
+  ];
+}
+
+async function refused(orchestrator: Orchestrator): Promise<OrchestratorError> {
+  const error = await orchestrator.run().finished.then(
+    () => undefined,
+    (error) => error,
+  );
+  ok(error instanceof OrchestratorError, Deno.inspect(error));
+  deepStrictEqual(error.summary.notRun, TESTS);
+  return error;
+}
+
+Deno.test("results that are stored already are told before a system is taken", async () => {
+  for (const stored of [["/b"], ["/c", "/b"]]) {
+    const pool = new PretendedPool();
+    const aggregator = new Stored(...stored);
+    for (const orchestrator of both(pool, { aggregator })) {
+      const { kind, message } = await refused(orchestrator);
+      strictEqual(kind, "ResultsExist");
+      match(
+        message,
+        stored.length === 1
+          ? /: the results of "\/b" are stored already; to go on with a run, give it the "journal"/
+          : /: the results of 2 tests, "\/b" among them, are stored already; /,
+      );
+      strictEqual(pool.asked, 0);
+    }
+    aggregator.allowDuplicate = true;
+    for (const orchestrator of both(new PretendedPool(), { aggregator })) {
+      strictEqual((await orchestrator.run().finished).passed, 3);
+    }
+  }
+});
+
+Deno.test("results of which a new journal does not tell are told before a system is taken", async () => {
+  const directory = await Deno.makeTempDir({ prefix: "atex-test-" });
+  const pool = new PretendedPool();
+  const [adhoc] = both(pool, {
+    aggregator: new Stored("/a"),
+    journal: `${directory}/run.journal`,
+  });
+  const { kind, message } = await refused(adhoc);
+  strictEqual(kind, "ResultsExist");
+  match(
+    message,
+    /although the journal ".*run\.journal" does not tell of them; to begin anew, remove both/,
+  );
+  strictEqual(pool.asked, 0);
+  await Deno.remove(directory, { recursive: true });
+});
+
+Deno.test("a journal is refused with an aggregator that cannot go on", () => {
+  const results = new JsonLinesAggregator({ results: "r", files: "f" });
+  for (const name of ["aggregator", "earlier"]) {
+    throws(
+      () => both(new PretendedPool(), { [name]: results, journal: "j" }),
+      {
+        name: "TypeError",
+        message: new RegExp(
+          `^Cannot run tests: with a "journal", the "${name}" must .*"continue"`,
+        ),
+      },
+    );
+  }
+});
+
+Deno.test("a place for artifacts that is none is told before a system is taken", async () => {
+  const file = await Deno.makeTempFile({ prefix: "atex-test-" });
+  for (const artifacts of [file, `${file}/below`]) {
+    const pool = new PretendedPool();
+    for (const orchestrator of both(pool, { artifacts })) {
+      const { kind, message, cause } = await refused(orchestrator);
+      strictEqual(kind, "IngestFailed");
+      match(message, /there is no place for artifacts: .*(exists|directory)/i);
+      ok(cause instanceof Error);
+      strictEqual(pool.asked, 0);
+    }
+  }
+  await Deno.remove(file);
+});
+
+Deno.test("a test that the executor does not have is told before a system is prepared", async () => {
+  const pool = new PretendedPool();
+  let starts = 0;
+  const executor = () =>
+    Object.assign(new PretendedExecutor(pool.remotes[0]), {
+      has: (name: string) => name === "/b",
+      start(this: Executor) {
+        starts++;
+        return Promise.resolve(this);
+      },
+    });
+  for (const orchestrator of both(pool, { executor })) {
+    const { kind, message } = await refused(orchestrator);
+    strictEqual(kind, "UnknownTest");
+    match(message, /: there are no tests "\/a", "\/c"; 3 of 3 tests were not/);
+  }
+  deepStrictEqual([starts, pool.reasons.length], [0, pool.remotes.length]);
+});
+
+Deno.test("an ingest that takes too long counts as failed, and keeps its artifacts", async () => {
+  const artifacts = await Deno.makeTempDir({ prefix: "atex-test-" });
+  const late = Promise.withResolvers<void>();
+  for (
+    const orchestrator of both(new PretendedPool(), {
+      artifacts,
+      aggregator: new PretendedAggregator((test) =>
+        test === "/b" ? late.promise : undefined
+      ),
+      ingestTimeout: 50,
+    })
+  ) {
+    await rejects(orchestrator.run().finished, (error: OrchestratorError) => {
+      strictEqual(error.kind, "IngestFailed");
+      const [failure, ...others] = error.summary.ingestErrors;
+      deepStrictEqual(others, []);
+      match(
+        failure.error.message,
+        /^Cannot store the results of "\/b": it takes longer than 50 ms$/,
+      );
+      ok(Deno.statSync(failure.artifacts).isDirectory);
+      return true;
+    });
+  }
+  late.resolve();
+  await Deno.remove(artifacts, { recursive: true });
+});
+
+Deno.test("time limits of SimpleOrchestrator are checked and kept", async () => {
+  for (const name of ["setupTimeout", "ingestTimeout", "releaseTimeout"]) {
+    throws(() => both(new PretendedPool(), { [name]: 0 })[1], RangeError);
+  }
+  const pool = new PretendedPool();
+  const executor = () =>
+    Object.assign(new PretendedExecutor(pool.remotes[0]), {
+      start: ({ signal }: { signal?: AbortSignal } = {}) =>
+        untilAborted(signal),
+    });
+  const [, simple] = both(pool, { executor, setupTimeout: 20 });
+  const { kind, cause } = await refused(simple);
+  strictEqual(kind, "SetupRetriesExceeded");
+  match(`${cause}`, /takes longer than 20 ms/);
+});
+
+Deno.test("who insists on an end waits for neither tests nor clean-ups nor results", async () => {
+  const forEver = () => new Promise<never>(() => {});
+  const stuck = Promise.withResolvers<void>();
+  const pool = new PretendedPool({ maxRemotes: 2, reusable: true });
+  const abort = new AbortController();
+  const insisted = new AbortController();
+  const run = new AdHocOrchestrator({
+    platform: "here",
+    tests: TESTS,
+    provisioners: [pool],
+    executor: (remote) =>
+      Object.assign(
+        new PretendedExecutor(
+          remote,
+          (test) => test === "/a" ? 0 : forEver(),
+        ),
+        { stop: forEver },
+      ),
+    aggregator: new PretendedAggregator(() => {
+      stuck.resolve();
+      return forEver();
+    }),
+  }).run({ signal: abort.signal });
+  await stuck.promise;
+  while (run.status.running < 2) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  abort.abort(
+    Object.assign(new Error("enough"), { insisted: insisted.signal }),
+  );
+  setTimeout(() => insisted.abort(), 50);
+  const began = performance.now();
+  await rejects(run.finished, { kind: "Aborted" });
+  ok(performance.now() - began < 10_000, "the usual grace is 30 s");
+  deepStrictEqual(pool.reasons, ["abort", "abort"]);
+});
