@@ -47,33 +47,51 @@ function count(steps: Steps, name: string, run: TestRun): void {
 }
 
 /**
- * Unit tests, a process for each folder, since tests set variables of their process; as many at a time as there are
- * processors.
+ * Runs each of the paths in a process of its own, since tests set variables of their process; as many at a time as
+ * there are processors.
  */
-async function unitTests(steps: Steps): Promise<void> {
-  const folders = [...Deno.readDirSync("tests")]
+async function inLanes(
+  steps: Steps,
+  title: string,
+  paths: string[],
+): Promise<void> {
+  console.log(`\n--- ${title}`);
+  const rest = paths.values();
+  async function lane() {
+    for (const path of rest) {
+      const start = performance.now();
+      const run = await denoTest(steps, ["--no-check", path], true);
+      const { passed, failed, skipped } = run;
+      console.log(
+        `${path}: ${passed} passed, ${failed} failed, ${skipped} skipped (${
+          secondsSince(start)
+        } s)`,
+      );
+      count(steps, path, run);
+    }
+  }
+  await Promise.all(
+    Array.from({ length: navigator.hardwareConcurrency }, lane),
+  );
+}
+
+/** Folders of tests that need no real parts beside processes. */
+function unitTests(): string[] {
+  return [...Deno.readDirSync("tests")]
     .filter(({ name, isDirectory }) =>
       isDirectory && !["conformance", "integration"].includes(name) &&
       hasTests(`tests/${name}`)
     )
     .map(({ name }) => `tests/${name}`).sort();
-  console.log(`\n--- unit tests in ${folders.join(", ")}`);
-  async function work() {
-    for (let next = folders.shift(); next; next = folders.shift()) {
-      const start = performance.now();
-      const run = await denoTest(steps, ["--no-check", next], true);
-      const { passed, failed, skipped } = run;
-      console.log(
-        `${next}: ${passed} passed, ${failed} failed, ${skipped} skipped (${
-          secondsSince(start)
-        } s)`,
-      );
-      count(steps, next, run);
-    }
-  }
-  await Promise.all(
-    Array.from({ length: navigator.hardwareConcurrency }, work),
-  );
+}
+
+/** Files of tests with real parts, the long ones first: what is left for the end is short. */
+function integrationTests(): string[] {
+  const folder = "tests/integration";
+  return [...Deno.readDirSync(folder)]
+    .filter(({ name }) => name.endsWith("_test.ts"))
+    .map(({ name }) => `${folder}/${name}`)
+    .sort((a, b) => Deno.statSync(b).size - Deno.statSync(a).size);
 }
 
 /** Some folders hold only what tests elsewhere use. */
@@ -94,11 +112,9 @@ async function conformance(steps: Steps): Promise<void> {
 
 async function everything(steps: Steps): Promise<void> {
   await gate(steps);
-  await unitTests(steps);
+  await inLanes(steps, "unit tests", unitTests());
   await conformance(steps);
-  console.log("\n--- integration tests");
-  const args = ["--no-check", "tests/integration"];
-  count(steps, "tests/integration", await denoTest(steps, args));
+  await inLanes(steps, "integration tests", integrationTests());
   console.log();
   const publish = ["deno", "publish", "--dry-run", "--allow-dirty"];
   await steps.run("publish (dry run)", publish);
