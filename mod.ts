@@ -57,6 +57,8 @@ export * from "./provisioners/reap.ts";
 export * from "./provisioners/hosts.ts";
 export * from "./provisioners/testing_farm.ts";
 export * from "./provisioners/kubernetes.ts";
+export * from "./provisioners/shared_libvirt.ts";
+export * from "./provisioners/virt_helper.ts";
 
 // Executors: prepare a system, run one test at a time on it.
 export * from "./executors/executor.ts";

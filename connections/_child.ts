@@ -80,6 +80,10 @@ export interface Process extends AsyncDisposable {
    * started. Does nothing after its end.
    */
   kill(signal?: Deno.Signal): void;
+  /** The program that started it may end before it, as far as it is concerned. */
+  unref(): void;
+  /** Undoes {@linkcode unref}: the program does not end by itself before it does. */
+  ref(): void;
   /**
    * Ends the process: SIGTERM, after the grace SIGKILL. What is left of its
    * group when the process itself has ended is killed.
@@ -151,6 +155,14 @@ class ChildGroup implements Process {
 
   kill(signal: Deno.Signal = "SIGTERM"): void {
     if (!this.#ended) this.#signalGroup(signal);
+  }
+
+  ref(): void {
+    if (!this.#ended) this.#child.ref();
+  }
+
+  unref(): void {
+    if (!this.#ended) this.#child.unref();
   }
 
   async terminate(

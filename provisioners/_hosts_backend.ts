@@ -7,7 +7,7 @@ import type { Backend, Reserving, System } from "./_backend.ts";
 import type { HostList } from "./_host_list.ts";
 import { describeHolder, type Lease, LeaseError } from "./_lease.ts";
 import { LeasedConnection } from "./_leased_connection.ts";
-import { within } from "./_remote_lease.ts";
+import { within } from "./_within.ts";
 import type { ProvisionerEvent } from "./events.ts";
 import type { HostContext, HostEntry, HostHooks } from "./_hosts_types.ts";
 import { ProvisionError, type ReleaseReason } from "./provisioner.ts";

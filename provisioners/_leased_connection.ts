@@ -10,9 +10,9 @@ import type { Lease } from "./_lease.ts";
 /** A connection to a host that is only made while the host is ours. */
 export class LeasedConnection implements Connection {
   readonly #connection: Connection;
-  readonly #lease: Lease;
+  readonly #lease: Pick<Lease, "held">;
 
-  constructor(connection: Connection, lease: Lease) {
+  constructor(connection: Connection, lease: Pick<Lease, "held">) {
     this.#connection = connection;
     this.#lease = lease;
   }

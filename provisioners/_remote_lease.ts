@@ -4,6 +4,7 @@ import { ConnectError, type LocalCommand } from "../connections/connection.ts";
 import { SshConnection, type SshOptions } from "../connections/ssh.ts";
 import { type Holder, type Lease, LeaseError } from "./_lease.ts";
 import { LEASE_SCRIPT } from "./_lease_script.ts";
+import { within } from "./_within.ts";
 
 /** Milliseconds between two attempts to get a lease back. */
 const PAUSE = 500;
@@ -300,26 +301,5 @@ class Lines {
 
   async cancel(): Promise<void> {
     await this.#reader.cancel().catch(() => {});
-  }
-}
-
-/** Aborts what takes longer. */
-export async function within<T>(
-  ms: number,
-  signal: AbortSignal,
-  late: () => Error,
-  action: (signal: AbortSignal) => Promise<T>,
-): Promise<T> {
-  const abort = new AbortController();
-  const timer = ms < 2 ** 31
-    ? setTimeout(() => abort.abort(late()), ms)
-    : undefined;
-  try {
-    return await action(AbortSignal.any([signal, abort.signal]));
-  } catch (error) {
-    signal.throwIfAborted();
-    throw abort.signal.aborted ? abort.signal.reason : error;
-  } finally {
-    clearTimeout(timer);
   }
 }
