@@ -1,4 +1,5 @@
 /** The fast gate, `deno task check`: everything that needs no test to run but the one of the structure. */
+import { walk } from "./_files.ts";
 import { Steps } from "./_steps.ts";
 import config from "../deno.json" with { type: "json" };
 
@@ -8,6 +9,11 @@ const FOLDERS = ["tests", "examples", "bench", "dev"];
 export async function gate(steps: Steps): Promise<void> {
   const modules = Object.values(config.exports);
   const library = [...new Set(modules.map((path) => path.split("/")[1]))];
+  const pages = ["README.md"];
+  // By name: `deno check --doc` finds no pages in a folder, and says nothing.
+  for await (const path of walk(new URL("../docs/", import.meta.url))) {
+    if (path.endsWith(".md")) pages.push(`docs/${path}`);
+  }
   await steps.run("format", ["deno", "fmt", "--check"]);
   await steps.run("lint", ["deno", "lint"]);
   await steps.run("documentation of every export", [
@@ -16,12 +22,12 @@ export async function gate(steps: Steps): Promise<void> {
     "--lint",
     ...modules,
   ]);
-  await steps.run("types of the library and of the examples in its docs", [
+  await steps.run("types of the library and of the code in its docs", [
     "deno",
     "check",
     "--doc",
     ...library,
-    "README.md",
+    ...pages,
   ]);
   await steps.run("types of " + FOLDERS.join(", "), [
     "deno",

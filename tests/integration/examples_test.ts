@@ -3,6 +3,7 @@
  * outside of this repository, that gets everything by `jsr:`.
  */
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { Agent } from "../_agent.ts";
 import { readPage } from "../aggregators/_html.ts";
 import { Container, imageName, podmanMissing } from "../_podman.ts";
 import { cannotRun, Sshd, sshdMissing } from "../_sshd.ts";
@@ -56,43 +57,6 @@ class Workplace implements AsyncDisposable {
 async function command(file: string, ...args: string[]): Promise<void> {
   const { success, stderr } = await new Deno.Command(file, { args }).output();
   ok(success, new TextDecoder().decode(stderr));
-}
-
-/** An ssh agent that knows a key: how an example gets in without an option for it. */
-class Agent implements AsyncDisposable {
-  private constructor(
-    readonly env: { SSH_AUTH_SOCK: string },
-    readonly child: Deno.ChildProcess,
-    readonly directory: string,
-  ) {}
-
-  static async start(key: string): Promise<Agent> {
-    const directory = await Deno.makeTempDir({ prefix: "atex-test-" });
-    const socket = `${directory}/agent`;
-    const child = new Deno.Command("ssh-agent", {
-      args: ["-D", "-a", socket],
-      stdin: "null",
-      stdout: "null",
-      stderr: "null",
-    }).spawn();
-    const agent = new Agent({ SSH_AUTH_SOCK: socket }, child, directory);
-    for (let attempt = 0;; attempt++) {
-      const added = await new Deno.Command("ssh-add", {
-        args: ["-q", key],
-        env: agent.env,
-        stdin: "null",
-      }).output();
-      if (added.success) return agent;
-      ok(attempt < 100, new TextDecoder().decode(added.stderr));
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.child.kill();
-    await this.child.status;
-    await Deno.remove(this.directory, { recursive: true });
-  }
 }
 
 type Line = [
