@@ -44,8 +44,16 @@ podman() { command podman "$@" 9>&-; }
 scratch=$(df -k --output=avail /dev/shm 2>/dev/null | tail -1)
 if [ "${scratch:-0}" -gt 1000000 ] && [ -w /dev/shm ]; then scratch=/dev/shm; else scratch=$STATE; fi
 scratch=$scratch/atex-test-setup.$(id -u)
-rm -rf "$scratch"; mkdir "$scratch"      # also what a killed run left
-trap 'rm -rf "$scratch"' EXIT
+# What a killed run left, too: it may have mounts, and what is behind those is not ours to remove.
+clear_scratch() {
+  local place
+  while read -r _ place _; do
+    case $place in "$scratch"/*) umount -l "$place" ;; esac
+  done < <(tac /proc/self/mounts)
+  rm -rf --one-file-system "$scratch"
+}
+clear_scratch; mkdir "$scratch"
+trap clear_scratch EXIT
 export TMPDIR=$scratch
 
 # ---- packages ------------------------------------------------------------------------------------------------------
