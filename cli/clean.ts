@@ -1,59 +1,126 @@
 /** `atex clean`: what dead scripts left behind. */
-import { printable, span } from "../orchestrators/progress.ts";
-import { type Leftover, reap } from "../provisioners/reap.ts";
-import type { Command } from "./_command.ts";
+import { parseOwner } from "../connections/owner.ts";
+import { span } from "../orchestrators/progress.ts";
+import {
+  type Leftover,
+  type LeftoverKind,
+  reap,
+  type ReapOptions,
+} from "../provisioners/reap.ts";
+import { ask } from "./_ask.ts";
+import { type Call, type Command, print } from "./_command.ts";
 
 /** Shows, and removes if asked to, what scripts left behind that died. */
 export const clean: Command = {
   name: "clean",
   purpose:
-    "Shows what scripts left behind on this machine that died, and removes it if asked to.",
+    "Shows what scripts left behind that died, and removes it if asked to.",
   operands: "",
   arity: [0, 0],
   options: [
     { name: "force", about: "remove it; otherwise nothing is removed" },
+    { name: "images", about: "also images that were built and nobody uses" },
+    {
+      name: "testing-farm",
+      about:
+        "also requests of Testing Farm; the token is in TESTING_FARM_API_TOKEN",
+    },
+    {
+      name: "kubernetes",
+      about: "also pods of Kubernetes, in the current context and namespace",
+    },
+    { name: "run", value: "ID", about: "only what this run has made" },
+    {
+      name: "mine-alive",
+      about: "also take systems from your scripts that live; asks before",
+    },
     {
       name: "all",
       short: "a",
-      about: "also show what belongs to scripts that live; it is never removed",
+      about: "also show what belongs to scripts that live, or may",
     },
     { name: "json", about: "a JSON object a line" },
   ],
   permissions: "-A",
   example: "atex clean --force",
   async run(call) {
+    const options = optionsOf(call);
+    const force = call.has("force");
+    const living = call.has("mine-alive");
+    if (force && living && !await mayTake(call, options)) return 2;
     const found = await reap({
-      dryRun: !call.has("force"),
-      signal: call.signal,
+      ...options,
+      dryRun: !force,
+      ...(living && { living }),
     });
-    const shown = found.filter(({ verdict }) =>
-      call.has("all") || verdict === "dead"
-    );
-    for (const leftover of shown) {
-      console.log(
-        call.has("json") ? JSON.stringify(plain(leftover)) : line(leftover),
-      );
+    const goes = ({ verdict, mine }: Leftover) =>
+      verdict === "dead" || living && mine;
+    for (const leftover of found) {
+      if (!call.has("all") && !goes(leftover)) continue;
+      print(call, plain(leftover), line(leftover));
     }
-    const dead = found.filter(({ verdict }) => verdict === "dead");
-    const failed = dead.filter(({ error }) => error);
-    if (dead.length === 0) console.error("nothing is left behind");
-    else if (!call.has("force")) {
-      console.error(`"atex clean --force" removes ${dead.length}`);
-    }
-    return failed.length > 0 ? 2 : 0;
+    const going = found.filter(goes).length;
+    if (going === 0) call.note("nothing is left behind");
+    else if (!force) call.note(`"--force" removes ${going}`);
+    return found.some(({ error }) => error) ? 2 : 0;
   },
 };
+
+function optionsOf(call: Call): ReapOptions {
+  const run = call.get("run");
+  const kinds: LeftoverKind[] = [
+    ...(call.has("images") ? ["image" as const] : []),
+    ...(call.has("testing-farm") ? ["request" as const] : []),
+    ...(call.has("kubernetes") ? ["lease" as const] : []),
+  ];
+  return {
+    ...(kinds.length > 0 && { more: kinds }),
+    ...(run !== undefined && { run }),
+    signal: call.signal,
+  };
+}
+
+/** Asks whether scripts that live may lose their systems. */
+async function mayTake(call: Call, options: ReapOptions): Promise<boolean> {
+  const mine = (await reap({ ...options, dryRun: true }))
+    .filter(({ mine }) => mine);
+  if (mine.length === 0) return true;
+  for (const leftover of mine) call.note(line(leftover));
+  const answer = await ask(
+    `Take ${mine.length} from scripts that live, whose tests fail then? [y/N] `,
+    call.signal,
+  );
+  call.signal.throwIfAborted();
+  if (/^y(es)?$/i.test(answer ?? "")) return true;
+  call.note("nothing was removed");
+  return false;
+}
 
 /** An error has nothing that JSON would show. */
 function plain({ error, ...rest }: Leftover): object {
   return { ...rest, ...(error && { error: error.message }) };
 }
 
-function line({ kind, name, age, verdict, removed, error }: Leftover): string {
+function line(leftover: Leftover): string {
+  const { kind, name, age, verdict, removed, error, run } = leftover;
   const what = error
     ? `not removed: ${error.message}`
     : removed
     ? "removed"
     : verdict;
-  return printable(`${kind.padEnd(9)}  ${name}  ${span(age)} old  ${what}`);
+  const of = ownerOf(leftover);
+  return [
+    kind.padEnd(9),
+    name,
+    `${span(age)} old`,
+    ...(run === undefined ? [] : [`run ${run}`]),
+    ...(of ? [of] : []),
+    what,
+  ].join("  ");
+}
+
+/** The host and process of an owner, for people. */
+function ownerOf({ owner }: Leftover): string {
+  const { hostname, pid } = parseOwner(owner ?? "") ?? {};
+  return hostname === undefined ? "" : `of process ${pid} on ${hostname}`;
 }

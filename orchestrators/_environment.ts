@@ -2,6 +2,7 @@ import { basename } from "@std/path/basename";
 import { dirname } from "@std/path/dirname";
 import { fromFileUrl } from "@std/path/from-file-url";
 import { join } from "@std/path/join";
+import { temporaryPrefix } from "../connections/owner.ts";
 import { ensureOwnResult } from "../executors/results.ts";
 import type { JournalStore } from "./_journal.ts";
 
@@ -90,7 +91,7 @@ class ArtifactsDirectory implements Artifacts {
     }
     const dir = this.#parent;
     if (dir !== undefined) Deno.mkdirSync(dir, { recursive: true });
-    return Deno.makeTempDirSync({ dir, prefix: "atex-" });
+    return Deno.makeTempDirSync({ dir, prefix: temporaryPrefix() });
   }
 
   addOwnResult(directory: string, error: Error): Promise<void> {

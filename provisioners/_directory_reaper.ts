@@ -1,63 +1,82 @@
 import { join } from "@std/path/join";
-import type { Leftover } from "./_leftover.ts";
-import { runDirectories } from "./_run.ts";
-import { probeRunFile } from "./_verdict.ts";
+import { parseTemporaryName } from "../connections/owner.ts";
+import { ageOf, type Candidate, type Leftover } from "./_leftover.ts";
+import { parseOwner, type Run, runDirectories, startTimeOf } from "./_run.ts";
+import { factsOf, isAbandoned, livesHere, probeRunFile } from "./_verdict.ts";
 
 /** Younger directories may be just being made, or looked into by somebody. */
 const HOUR = 3_600_000;
 
+type DirectoryKind = "ssh" | "directory" | "work";
+type Verdict = Leftover["verdict"];
+
 export interface DirectoryOptions {
-  readonly ssh: boolean;
-  readonly temporary: boolean;
+  readonly kinds: ReadonlySet<string>;
   readonly directories: readonly string[];
-  readonly dryRun: boolean;
+  readonly me: Run;
   readonly signal: AbortSignal;
 }
 
-/** Of this user: directories of ssh connections and of runs. */
-export async function reapDirectories(
-  options: DirectoryOptions,
-): Promise<Leftover[]> {
-  const { ssh, temporary, directories, dryRun, signal } = options;
-  const found: Leftover[] = [];
+/** Of this user: directories of ssh connections, of scripts, and of tests. */
+export async function findDirectories(
+  { kinds, directories, me, signal }: DirectoryOptions,
+): Promise<Candidate[]> {
+  const found: Candidate[] = [];
   const users = new Lazy(readProcesses);
   for (const directory of directories) {
     for (const name of await namesIn(directory)) {
       signal.throwIfAborted();
       const path = join(directory, name);
-      const run = /^atex-([a-z0-9]{10})-[A-Za-z0-9]+$/.exec(name)?.[1];
-      const isSsh = /^atex-ssh-[A-Za-z0-9]+$/.test(name);
-      if (isSsh ? !ssh : !run || !temporary) continue;
       const info = await Deno.lstat(path).catch(() => undefined);
       if (!info?.isDirectory || info.uid !== Deno.uid()) continue;
-      const age = Math.max(
-        0,
-        Date.now() - (info.mtime?.getTime() ?? Date.now()),
-      );
-      const used = (await users.get()).includes(path);
-      const verdict = used
-        ? "alive"
-        : isSsh
-        ? await judgeSsh(path, age)
-        : await judgeRun(run!, age);
-      let error: Error | undefined;
-      if (verdict === "dead" && !dryRun) {
-        await Deno.remove(path, { recursive: true }).catch((reason) => {
-          if (!(reason instanceof Deno.errors.NotFound)) error = reason;
-        });
-      }
+      const kind = kindOf(name);
+      if (kind === undefined || !kinds.has(kind)) continue;
+      const age = ageOf(info.mtime?.getTime());
+      const { verdict, ...known } = (await users.get()).includes(path)
+        ? { verdict: "alive" as const }
+        : await judge(kind, path, name, age, me);
       found.push({
-        kind: isSsh ? "ssh" : "directory",
+        kind,
         name: path,
-        ...(!isSsh && { run }),
+        ...known,
         age,
         verdict,
-        removed: verdict === "dead" && !dryRun && !error,
-        ...(error && { error }),
+        remove: () => remove(path),
       });
     }
   }
   return found;
+}
+
+const OF_RUN = /^atex-([a-z0-9]{10})-[A-Za-z0-9]+$/;
+
+function kindOf(name: string): DirectoryKind | undefined {
+  if (/^atex-ssh-[A-Za-z0-9]+$/.test(name)) return "ssh";
+  if (OF_RUN.test(name) || parseTemporaryName(name)) return "directory";
+  return /^atex-[A-Za-z0-9]{10}$/.test(name) ? "work" : undefined;
+}
+
+async function judge(
+  kind: DirectoryKind,
+  path: string,
+  name: string,
+  age: number,
+  me: Run,
+): Promise<{ verdict: Verdict; run?: string; owner?: string }> {
+  if (kind === "ssh") return { verdict: await judgeSsh(path, age) };
+  if (kind === "work") return await judgeWork(path, me);
+  const [, run] = OF_RUN.exec(name) ?? [];
+  return run === undefined
+    ? { verdict: await judgeProcess(name, me) }
+    : { run, verdict: await judgeRun(run, age) };
+}
+
+async function remove(path: string): Promise<void> {
+  try {
+    await Deno.remove(path, { recursive: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
 }
 
 async function namesIn(directory: string): Promise<string[]> {
@@ -71,11 +90,39 @@ async function namesIn(directory: string): Promise<string[]> {
   }
 }
 
+/** The script that a test runs for has said who it is, unless it was not allowed to find out. */
+async function judgeWork(
+  path: string,
+  me: Run,
+): Promise<{ verdict: Verdict; owner?: string }> {
+  const owner = await Deno.readTextFile(join(path, "owner"))
+    .then((text) => text.trim(), () => "");
+  const known = parseOwner(owner);
+  if (!known) return { verdict: "unknown" };
+  // Scripts of other machines come by ssh: what became of them is not to be seen.
+  const claim = { run: "", owner };
+  const facts = factsOf(me.directory);
+  if (await livesHere(claim, me, facts)) return { owner, verdict: "alive" };
+  const isDead = known.machine === me.owner.machine &&
+    await isAbandoned(claim, me.owner, facts);
+  return { owner, verdict: isDead ? "dead" : "unknown" };
+}
+
+/** The name of the directory tells the process that made it. */
+async function judgeProcess(name: string, me: Run): Promise<Verdict> {
+  const { pid, startTime, pidNamespace } = parseTemporaryName(name)!;
+  // That of another container, or nobody's any more.
+  if (pidNamespace !== me.owner.pidNamespace) return "unknown";
+  if (await startTimeOf(pid) === startTime) return "alive";
+  // Where processes are hidden from us, a living one looks dead.
+  return await startTimeOf("1") === undefined ? "unknown" : "dead";
+}
+
 /** Whoever shares a connection needs that its master answers. */
 async function judgeSsh(
   path: string,
   age: number,
-): Promise<Leftover["verdict"]> {
+): Promise<Verdict> {
   const names = (await Array.fromAsync(Deno.readDir(path)).catch(() => []))
     .map(({ name }) => name);
   if (names.includes("s")) {
@@ -100,7 +147,7 @@ async function judgeSsh(
 async function judgeRun(
   run: string,
   age: number,
-): Promise<Leftover["verdict"]> {
+): Promise<Verdict> {
   for (const directory of runDirectories()) {
     const state = await probeRunFile(join(directory, run));
     if (state === "locked") return "alive";

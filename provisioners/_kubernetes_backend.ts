@@ -7,16 +7,16 @@ import {
   StillAliveError,
   type System,
 } from "./_backend.ts";
-import { isUnauthorized, Kubectl } from "./_kubernetes_cli.ts";
+import { isUnauthorized, type Kubectl, kubectlFor } from "./_kubernetes_cli.ts";
 import {
   createOwner,
   deleteOwner,
   keepRenewing,
   LABEL,
   type PodOwner,
-  reapOwners,
 } from "./_kubernetes_owner.ts";
 import { judgePod, lossOf, type PodState } from "./_kubernetes_pod.ts";
+import { reapOwners } from "./_kubernetes_reaper.ts";
 import { PodWatch, type WatchedPod } from "./_kubernetes_watch.ts";
 import { holdRun, nextNumber, type Run } from "./_run.ts";
 import type { ProvisionerEvent } from "./events.ts";
@@ -78,14 +78,7 @@ export class KubernetesBackend implements Backend {
     emit: (event: ProvisionerEvent) => void,
   ) {
     this.#options = options;
-    const { kubeconfig, context, namespace } = options;
-    const flags = Object.entries({ kubeconfig, context, namespace }).flatMap(
-      ([name, value]) => value === undefined ? [] : [`--${name}=${value}`],
-    );
-    this.#kubectl = new Kubectl(
-      [...options.kubectl, ...flags],
-      options.commandTimeout,
-    );
+    this.#kubectl = kubectlFor(options, options.commandTimeout);
     this.#emit = emit;
   }
 

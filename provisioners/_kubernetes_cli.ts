@@ -1,6 +1,25 @@
 import { Program, type ProgramRunOptions } from "./_program.ts";
 import { ProvisionError } from "./provisioner.ts";
 
+/** Which cluster and namespace, as `kubectl` is told; absent is its own default. */
+export interface ClusterOptions {
+  readonly kubectl?: readonly string[];
+  readonly kubeconfig?: string;
+  readonly context?: string;
+  readonly namespace?: string;
+}
+
+/** `kubectl` for a cluster and namespace, with milliseconds that a command may take. */
+export function kubectlFor(
+  { kubectl = ["kubectl"], kubeconfig, context, namespace }: ClusterOptions,
+  timeout: number,
+): Kubectl {
+  const flags = Object.entries({ kubeconfig, context, namespace }).flatMap(
+    ([name, value]) => value === undefined ? [] : [`--${name}=${value}`],
+  );
+  return new Kubectl([...kubectl, ...flags], timeout);
+}
+
 /** The `kubectl` program, for one cluster and namespace. */
 export class Kubectl extends Program {
   protected override complaints(lines: readonly string[]): readonly string[] {

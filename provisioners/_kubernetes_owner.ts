@@ -1,8 +1,7 @@
 import { delay } from "@std/async/delay";
 import { z } from "zod";
 import { isForbidden, type Kubectl } from "./_kubernetes_cli.ts";
-import { formatOwner, nextNumber, parseOwner, type Run } from "./_run.ts";
-import { factsOf, isAbandoned } from "./_verdict.ts";
+import { formatOwner, nextNumber, type Run } from "./_run.ts";
 import { ProvisionError } from "./provisioner.ts";
 
 /** Marks what is ours. */
@@ -13,10 +12,14 @@ export const LABEL = {
   owner: "atex.lease",
 } as const;
 
-const ANNOTATION = { owner: "atex.owner", renewed: "atex.renewed" } as const;
+/** What an owner says beside its labels. */
+export const ANNOTATION = {
+  owner: "atex.owner",
+  renewed: "atex.renewed",
+} as const;
 
 /** Seconds after which an owner that was not renewed may be taken for dead, twice over. */
-const DURATION = 120;
+export const DURATION = 120;
 
 /** An object that owns pods: when it goes, they go. */
 export interface PodOwner {
@@ -140,71 +143,6 @@ export async function keepRenewing(
       if (performance.now() - since < patience) continue;
       onTrouble(error as Error);
       since = performance.now(); // told once in a while
-    }
-  }
-}
-
-const owners = z.object({
-  items: z.array(z.object({
-    kind: z.enum(["Lease", "ConfigMap"]),
-    metadata: z.object({
-      name: z.string(),
-      labels: z.record(z.string(), z.string()).nullish(),
-      annotations: z.record(z.string(), z.string()).nullish(),
-    }),
-    spec: z.object({
-      renewTime: z.string().nullish(),
-      leaseDurationSeconds: z.number().nullish(),
-    }).nullish(),
-  })),
-});
-
-export interface ReapOptions {
-  signal?: AbortSignal;
-  /**
-   * Only tells what would be removed.
-   *
-   * @default {false}
-   */
-  dryRun?: boolean;
-  /** Told of each that was removed. */
-  onReaped: (found: { name: string; owner: string }) => void;
-}
-
-/**
- * Removes the owners of scripts that died: of this machine if we know that they
- * did, of others if they were not renewed for too long.
- */
-export async function reapOwners(
-  kubectl: Kubectl,
-  me: Run,
-  { signal, dryRun = false, onReaped }: ReapOptions,
-): Promise<void> {
-  const facts = factsOf(me.directory);
-  for (const kind of ["Lease", "ConfigMap"] as const) {
-    const { code, stdout, said } = await kubectl.output([
-      ...["get", kind, `--selector=${LABEL.by}=atex`, "--output=json"],
-    ], signal && { signal });
-    if (code !== 0 && isForbidden(said)) continue;
-    if (code !== 0) throw new ProvisionError(`Cannot list owners: ${said}`);
-    for (const { metadata, spec } of owners.parse(JSON.parse(stdout)).items) {
-      const { name, labels, annotations } = metadata;
-      const { [LABEL.run]: run } = labels ?? {};
-      const { [ANNOTATION.owner]: owner = "", [ANNOTATION.renewed]: renewed } =
-        annotations ?? {};
-      if (run === undefined || run === me.id || !name.startsWith("atex-")) {
-        continue;
-      }
-      const seconds = spec?.leaseDurationSeconds ?? DURATION;
-      const last = Date.parse(spec?.renewTime ?? renewed ?? "");
-      const silent = Date.now() - last > 2000 * seconds;
-      const here = parseOwner(owner)?.machine === me.owner.machine;
-      const dead = here
-        ? await isAbandoned({ run, owner }, me.owner, facts)
-        : silent;
-      if (!dead) continue;
-      if (!dryRun) await deleteOwner(kubectl, { kind, name }, signal);
-      onReaped({ name, owner });
     }
   }
 }

@@ -1,8 +1,9 @@
 import { delay } from "@std/async/delay";
 import { join } from "@std/path/join";
 import type { PodmanCli } from "./_podman_cli.ts";
-import { factsOf, isAbandoned, probeRunFile } from "./_verdict.ts";
+import { factsOf, isAbandoned, isMine, probeRunFile } from "./_verdict.ts";
 import type { Run } from "./_run.ts";
+import { ageOf, type Candidate } from "./_leftover.ts";
 import type { ProvisionerEvent } from "./events.ts";
 import { ProvisionError } from "./provisioner.ts";
 
@@ -67,6 +68,26 @@ export async function judgeContainers(
     judged.push({ ...found, abandoned });
   }
   return judged;
+}
+
+/** Containers that may have been left behind. */
+export async function findContainers(
+  cli: PodmanCli,
+  me: Run,
+  signal: AbortSignal,
+): Promise<Candidate[]> {
+  return (await judgeContainers(cli, me, signal)).map(
+    ({ name, run, owner, created, abandoned }) => ({
+      kind: "container",
+      name,
+      run,
+      ...(owner !== undefined && { owner }),
+      age: ageOf(created * 1000),
+      verdict: abandoned ? "dead" : "alive",
+      mine: !abandoned && owner !== undefined && isMine({ run, owner }, me),
+      remove: (signal) => removeContainers(cli, [name], signal),
+    }),
+  );
 }
 
 async function findOurs(

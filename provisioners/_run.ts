@@ -1,83 +1,14 @@
 import { join } from "@std/path/join";
+import { type Owner, shortHash, thisProcess } from "../connections/owner.ts";
 import { ProvisionError } from "./provisioner.ts";
 
-/** What tells one process from all others, as far as it is known. Unknown is "-". */
-export interface Owner {
-  readonly hostname: string;
-  /** Changes with each boot of the kernel. */
-  readonly bootId: string;
-  readonly pid: string;
-  /** When the process began, in ticks of the kernel since its boot. */
-  readonly startTime: string;
-  /** Tells the directory of run files from one of the same name elsewhere. */
-  readonly directory: string;
-  /** In which processes are numbered this way. */
-  readonly pidNamespace: string;
-  /** Tells systems of the same host name apart. */
-  readonly machine: string;
-}
-
-/** Stands for what cannot be found out here. */
-export const UNKNOWN = "-";
-
-/** The owner as the text of a label: its fields with slashes between. */
-export function formatOwner(owner: Owner): string {
-  return [
-    owner.hostname,
-    owner.bootId,
-    owner.pid,
-    owner.startTime,
-    owner.directory,
-    owner.pidNamespace,
-    owner.machine,
-  ].join("/");
-}
-
-/** `undefined` if the text is none that {@linkcode formatOwner} makes. */
-export function parseOwner(text: string): Owner | undefined {
-  const fields = text.split("/");
-  if (fields.length !== 7 || fields.includes("")) return undefined;
-  const [
-    hostname,
-    bootId,
-    pid,
-    startTime,
-    directory,
-    pidNamespace,
-    machine,
-  ] = fields;
-  return {
-    hostname,
-    bootId,
-    pid,
-    startTime,
-    directory,
-    pidNamespace,
-    machine,
-  };
-}
-
-/** When a process began; `undefined` if it is dead or we may not see it. */
-export async function startTimeOf(pid: string): Promise<string | undefined> {
-  const stat = await readLine(`/proc/${pid}/stat`);
-  // The second field is a name in parentheses, which may hold anything.
-  const fields = stat?.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return fields && !"ZX".includes(fields[0]) ? fields[22 - 3] : undefined;
-}
-
-async function readLine(path: string): Promise<string | undefined> {
-  try {
-    return (await Deno.readTextFile(path)).trim();
-  } catch {
-    return undefined; // no Linux, no such process, or it is hidden from us
-  }
-}
-
-async function hash(text: string): Promise<string> {
-  const bytes = new TextEncoder().encode(text);
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  return digest.slice(0, 6).toHex();
-}
+export {
+  formatOwner,
+  type Owner,
+  parseOwner,
+  startTimeOf,
+  UNKNOWN,
+} from "../connections/owner.ts";
 
 /** All directories in which scripts of this user may keep their run files. */
 export function runDirectories(): string[] {
@@ -128,22 +59,11 @@ async function makePrivate(
 
 /** Who we are, for owner labels. */
 export async function describeOwner(directory: string): Promise<Owner> {
-  const [info, bootId, startTime, machine, namespace] = await Promise.all([
-    Deno.stat(directory),
-    readLine("/proc/sys/kernel/random/boot_id"),
-    startTimeOf("self"),
-    readLine("/etc/machine-id"),
-    Deno.readLink("/proc/self/ns/pid").catch(() => ""),
-  ]);
+  const { dev, ino } = await Deno.stat(directory);
   return {
-    hostname: Deno.hostname().replaceAll("/", "_") || UNKNOWN,
-    bootId: bootId || UNKNOWN,
-    pid: String(Deno.pid),
-    startTime: startTime ?? UNKNOWN,
+    ...await thisProcess(),
     // The device and number of the directory tell it from that of a container.
-    directory: await hash(`${directory}:${info.dev}:${info.ino}`),
-    pidNamespace: /\d+/.exec(namespace)?.[0] ?? UNKNOWN,
-    machine: machine ? await hash(machine) : UNKNOWN,
+    directory: await shortHash(`${directory}:${dev}:${ino}`),
   };
 }
 

@@ -23,6 +23,7 @@ const tags = z.record(z.string(), z.unknown()).nullish();
 const farmRequest = z.object({
   id: text,
   state: text,
+  created: optionalText.catch(null),
   run: z.object({ artifacts: optionalText }).nullish(),
   result: z.object({ summary: optionalText }).nullish().catch(null),
   environments_requested: z.array(
@@ -48,6 +49,8 @@ export interface Identity {
 export interface FarmRequest {
   readonly id: string;
   readonly state: string;
+  /** Milliseconds since 1970 at which it was made, if the service says so. */
+  readonly created?: number;
   /** Address of the directory with the logs, as soon as there is one. */
   readonly artifacts?: string;
   /** What the service says about how it ended. */
@@ -59,9 +62,14 @@ function toRequest(data: z.infer<typeof farmRequest>): FarmRequest {
   const all = (data.environments_requested ?? []).map((environment) =>
     environment?.settings?.provisioning?.tags ?? {}
   );
+  // Times are in UTC, and do not say so.
+  const created = Date.parse(
+    (data.created ?? "").replace(/(\d)$/, "$1Z"),
+  );
   return {
     id: data.id,
     state: data.state,
+    ...(!Number.isNaN(created) && { created }),
     ...(data.run?.artifacts && { artifacts: data.run.artifacts }),
     ...(data.result?.summary && { summary: data.result.summary }),
     tags: Object.fromEntries(

@@ -14,7 +14,7 @@ import {
 import { requestBody, type Wanted } from "./_testing_farm_body.ts";
 import { pause } from "./_testing_farm_http.ts";
 import { type Guest, GuestFinder, PipelineLog } from "./_testing_farm_log.ts";
-import { reapRequests, TAG } from "./_testing_farm_reaper.ts";
+import { reapRequests, TAG, tokenOfUser } from "./_testing_farm_reaper.ts";
 import { RequestWatch } from "./_testing_farm_watch.ts";
 import type { ProvisionerEvent } from "./events.ts";
 import { ProvisionError } from "./provisioner.ts";
@@ -94,14 +94,7 @@ export class TestingFarmBackend implements Backend {
 
   async start(signal: AbortSignal): Promise<void> {
     const { url, wanted, times, sshKey } = this.#options;
-    const token = this.#options.token ??
-      Deno.env.get("TESTING_FARM_API_TOKEN");
-    if (!token) {
-      throw new ProvisionError(
-        'Cannot use Testing Farm: there is no token, neither the option "token" nor the variable TESTING_FARM_API_TOKEN',
-        { fatal: true },
-      );
-    }
+    const token = this.#options.token || tokenOfUser();
     const api = new TestingFarmApi({
       url,
       token,

@@ -1,6 +1,11 @@
-import type { FarmRequest, TestingFarmApi } from "./_testing_farm_api.ts";
+import { ageOf, type Candidate } from "./_leftover.ts";
 import type { Run } from "./_run.ts";
-import { factsOf, isAbandoned } from "./_verdict.ts";
+import { type FarmRequest, TestingFarmApi } from "./_testing_farm_api.ts";
+import { factsOf, isAbandoned, isMine, livesHere } from "./_verdict.ts";
+import { ProvisionError } from "./provisioner.ts";
+
+/** The service, if nothing else is said. */
+export const DEFAULT_URL = "https://api.testing-farm.io";
 
 /** Tags of our requests. */
 export const TAG = {
@@ -12,12 +17,6 @@ export const TAG = {
 
 export interface ReapOptions {
   signal?: AbortSignal;
-  /**
-   * Only tells what would be ended.
-   *
-   * @default {false}
-   */
-  dryRun?: boolean;
   /** Told of each that was ended. */
   onReaped: (request: FarmRequest) => void;
 }
@@ -27,15 +26,102 @@ export async function reapRequests(
   api: TestingFarmApi,
   tokenId: string,
   me: Run,
-  { signal, dryRun = false, onReaped }: ReapOptions,
+  { signal, onReaped }: ReapOptions,
 ): Promise<void> {
   const options = signal ? { signal } : {};
+  for (const found of await judgeRequests(api, tokenId, me, options)) {
+    if (found.verdict !== "dead") continue;
+    await api.cancel(found.request.id, options);
+    onReaped(found.request);
+  }
+}
+
+/** A request of a script, and whether that is dead. */
+interface Judged {
+  readonly request: FarmRequest;
+  readonly run: string;
+  readonly owner: string;
+  readonly verdict: "dead" | "alive" | "unknown";
+}
+
+async function judgeRequests(
+  api: TestingFarmApi,
+  tokenId: string,
+  me: Run,
+  options: { signal?: AbortSignal },
+): Promise<Judged[]> {
   const facts = factsOf(me.directory);
+  const judged: Judged[] = [];
   for (const request of await api.listAlive(tokenId, options)) {
     const { [TAG.run]: run, [TAG.owner]: owner } = request.tags;
-    if (run === undefined || owner === undefined || run === me.id) continue;
-    if (!await isAbandoned({ run, owner }, me.owner, facts)) continue;
-    if (!dryRun) await api.cancel(request.id, options);
-    onReaped(request);
+    if (run === undefined || owner === undefined) continue;
+    const verdict = run === me.id
+      ? "alive"
+      : await isAbandoned({ run, owner }, me.owner, facts)
+      ? "dead"
+      : await livesHere({ run, owner }, me, facts)
+      ? "alive"
+      : "unknown";
+    judged.push({ request, run, owner, verdict });
   }
+  return judged;
+}
+
+/** Where the service is, and who we are to it. */
+export interface ServiceOptions {
+  readonly url?: string;
+  readonly token?: string;
+}
+
+/**
+ * Requests that may have been left behind.
+ *
+ * @throws {ProvisionError} if there is no token, or the service cannot be asked
+ */
+export async function findRequests(
+  { url = DEFAULT_URL, token = tokenOfUser() }: ServiceOptions,
+  me: Run,
+  signal: AbortSignal,
+): Promise<Candidate[]> {
+  const api = new TestingFarmApi({
+    url,
+    token,
+    retryDelays: [1000, 2000, 5000],
+    retryTime: 30_000,
+    callTimeout: 20_000,
+  });
+  try {
+    const { tokenId } = await api.whoami({ signal });
+    const judged = await judgeRequests(api, tokenId, me, { signal });
+    return judged.map(({ request: { id, created }, run, owner, verdict }) => ({
+      kind: "request",
+      name: id,
+      run,
+      owner,
+      age: ageOf(created),
+      verdict,
+      mine: verdict === "alive" && isMine({ run, owner }, me),
+      remove: (signal) => api.cancel(id, { signal }),
+    }));
+  } catch (error) {
+    signal.throwIfAborted();
+    throw new ProvisionError(
+      `Cannot ask Testing Farm for requests: ${(error as Error).message}`,
+      { cause: error },
+    );
+  }
+}
+
+/**
+ * The token in the environment.
+ *
+ * @throws {ProvisionError} if there is none
+ */
+export function tokenOfUser(): string {
+  const token = Deno.env.get("TESTING_FARM_API_TOKEN");
+  if (token) return token;
+  throw new ProvisionError(
+    'Cannot use Testing Farm: there is no token, neither the option "token" nor the variable TESTING_FARM_API_TOKEN',
+    { fatal: true },
+  );
 }

@@ -1,5 +1,11 @@
 import { join } from "@std/path/join";
-import { type Owner, parseOwner, startTimeOf, UNKNOWN } from "./_run.ts";
+import {
+  type Owner,
+  parseOwner,
+  type Run,
+  startTimeOf,
+  UNKNOWN,
+} from "./_run.ts";
 
 /** What an object that outlives processes says about its owner. */
 export interface Claim {
@@ -76,4 +82,34 @@ export async function isAbandoned(
   ) return overdue;
   if (!ours && !await facts.seesAll()) return overdue;
   return await facts.startTimeOf(owner.pid) !== owner.startTime;
+}
+
+/**
+ * Whether the owner of an object is a living script of this user on this machine,
+ * but not this one.
+ */
+export function isMine({ run, owner }: Claim, me: Run): boolean {
+  const { directory, hostname, machine } = me.owner;
+  const of = parseOwner(owner);
+  return run !== me.id && of?.directory === directory &&
+    of.hostname === hostname && of.machine === machine;
+}
+
+/** Whether the owner of an object certainly lives, on this machine. */
+export async function livesHere(
+  { run, owner }: Claim,
+  me: Run,
+  facts: Facts,
+): Promise<boolean> {
+  const of = parseOwner(owner);
+  if (of?.hostname !== me.owner.hostname || of.bootId !== me.owner.bootId) {
+    return false;
+  }
+  if (
+    of.directory === me.owner.directory &&
+    await facts.runFile(run) === "locked"
+  ) return true;
+  return of.pidNamespace === me.owner.pidNamespace &&
+    of.startTime !== UNKNOWN &&
+    await facts.startTimeOf(of.pid) === of.startTime;
 }

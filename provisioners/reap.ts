@@ -1,11 +1,11 @@
 /**
- * Finds and removes what scripts left behind on this machine that died before
- * they could clean up, and that no watchdog could clean up after: containers,
- * directories of ssh connections, and temporary directories.
+ * Finds and removes what scripts left behind that died before they could clean
+ * up, and that no watchdog could clean up after: containers, virtual machines,
+ * directories, and where asked for images, requests of Testing Farm and pods.
  *
- * Provisioners remove dead containers of this user when they start; this is for
- * those who want to see it, or do not start one soon. What belongs to a script
- * that lives, or may live, is never touched.
+ * Provisioners remove what dead scripts of this user left when they start; this is
+ * for those who want to see it, or do not start one soon. What belongs to a script
+ * that lives, or may live, is never touched, unless `living` asks for it.
  *
  * Needs in practice `deno run -A`.
  *
@@ -21,10 +21,7 @@
  * @module
  */
 import type { SignalOptions } from "../connections/connection.ts";
-import { reapDirectories } from "./_directory_reaper.ts";
-import type { Leftover, LeftoverKind } from "./_leftover.ts";
-import { PodmanCli } from "./_podman_cli.ts";
-import { judgeContainers, removeContainers } from "./_podman_reaper.ts";
+import type { Candidate, Leftover, LeftoverKind } from "./_leftover.ts";
 import { holdRun, type Run } from "./_run.ts";
 import { ProvisionError } from "./provisioner.ts";
 
@@ -41,9 +38,28 @@ export interface ReapOptions extends SignalOptions {
   /**
    * What to look for.
    *
-   * @default everything; containers only if podman is installed
+   * @default `container`, `ssh`, `directory` and `work`; containers only if podman is installed
    */
   kinds?: readonly LeftoverKind[];
+  /**
+   * What to look for beside the usual, if `kinds` is not given.
+   *
+   * @default nothing
+   */
+  more?: readonly LeftoverKind[];
+  /**
+   * Only what this run has made. What does not tell its run is left out.
+   *
+   * @default that of all runs
+   */
+  run?: string;
+  /**
+   * Also remove the systems (containers, domains, requests, leases) that living
+   * scripts of this user on this machine have, which lose them; never those of this script.
+   *
+   * @default {false}
+   */
+  living?: boolean;
   /**
    * The podman program.
    *
@@ -53,77 +69,135 @@ export interface ReapOptions extends SignalOptions {
   /**
    * Where to look for directories.
    *
-   * @default `/tmp`, and `$TMPDIR` if it is set
+   * @default `/tmp`, and `$TMPDIR` if it is set; for work directories also `/var` and `/var/tmp`
    */
   directories?: readonly string[];
+  /**
+   * Where Testing Farm is, and the token for it.
+   *
+   * @default the public service; the token is in the variable `TESTING_FARM_API_TOKEN`
+   */
+  testingFarm?: { url?: string; token?: string };
+  /**
+   * Which cluster and namespace to look in, and the `kubectl` program.
+   *
+   * @default what `kubectl` takes by itself
+   */
+  kubernetes?: {
+    kubectl?: readonly string[];
+    kubeconfig?: string;
+    context?: string;
+    namespace?: string;
+  };
 }
+
+/** What is looked for unless something else is asked for: what is on this machine. */
+const USUAL: readonly LeftoverKind[] = [
+  "container",
+  "ssh",
+  "directory",
+  "work",
+];
+
+const DIRECTORIES: readonly LeftoverKind[] = ["ssh", "directory", "work"];
+
+/** Milliseconds in which a program has to answer. */
+const PATIENCE = 60_000;
 
 /**
  * Removes what dead scripts left behind, and tells of all that it found, also of
  * what belongs to those that live.
  *
- * @throws {ProvisionError} if containers were asked for, and podman does not work
+ * @throws {ProvisionError} if something was asked for that cannot be looked for:
+ * podman does not work, there is no token, no cluster
  */
 export async function reap(options: ReapOptions = {}): Promise<Leftover[]> {
-  const { dryRun = false, kinds, signal = new AbortController().signal } =
-    options;
+  const {
+    dryRun = false,
+    living = false,
+    signal = new AbortController().signal,
+  } = options;
   signal.throwIfAborted();
-  const wanted = new Set(kinds ?? ["container", "ssh", "directory"]);
-  await using run = await holdRun();
-  const found: Leftover[] = [];
+  await using me = await holdRun();
+  const leftovers: Leftover[] = [];
+  for (
+    const { remove, mine = false, ...found } of await find(options, me, signal)
+  ) {
+    if (options.run !== undefined && found.run !== options.run) continue;
+    const goes = !dryRun && (found.verdict === "dead" || living && mine);
+    let error: Error | undefined;
+    if (goes) {
+      try {
+        await remove(signal);
+      } catch (reason) {
+        signal.throwIfAborted();
+        error = reason as Error;
+      }
+    }
+    leftovers.push({
+      ...found,
+      mine,
+      removed: goes && !error,
+      ...(error && { error }),
+    });
+  }
+  return leftovers;
+}
+
+/** Each kind loads only what it needs. */
+async function find(
+  options: ReapOptions,
+  me: Run,
+  signal: AbortSignal,
+): Promise<Candidate[]> {
+  const { kinds, podman = "podman", testingFarm = {}, kubernetes = {} } =
+    options;
+  const wanted = new Set(kinds ?? [...USUAL, ...options.more ?? []]);
+  const found: Candidate[] = [];
   if (wanted.has("container")) {
+    const { findContainers } = await import("./_podman_reaper.ts");
+    const { PodmanCli } = await import("./_podman_cli.ts");
     try {
-      const cli = new PodmanCli(options.podman ?? "podman", 60_000);
-      found.push(...await containers(cli, dryRun, run, signal));
+      const cli = new PodmanCli(podman, PATIENCE);
+      found.push(...await findContainers(cli, me, signal));
     } catch (error) {
       const missing = error instanceof ProvisionError &&
         error.cause instanceof Deno.errors.NotFound;
       if (kinds || !missing) throw error;
     }
   }
-  const temporary = Deno.env.get("TMPDIR");
-  const directories = options.directories ??
-    ["/tmp", ...(temporary ? [temporary] : [])];
-  found.push(
-    ...await reapDirectories({
-      ssh: wanted.has("ssh"),
-      temporary: wanted.has("directory"),
-      directories: [...new Set(directories)],
-      dryRun,
-      signal,
-    }),
-  );
+  if (wanted.has("image")) {
+    const { findImages } = await import("./_image_reaper.ts");
+    const { PodmanCli } = await import("./_podman_cli.ts");
+    const cli = new PodmanCli(podman, PATIENCE);
+    found.push(...await findImages(cli, me, signal));
+  }
+  if (wanted.has("request")) {
+    const { findRequests } = await import("./_testing_farm_reaper.ts");
+    found.push(...await findRequests(testingFarm, me, signal));
+  }
+  if (wanted.has("lease")) {
+    const { findOwners } = await import("./_kubernetes_reaper.ts");
+    const { kubectlFor } = await import("./_kubernetes_cli.ts");
+    const kubectl = kubectlFor(kubernetes, PATIENCE);
+    found.push(...await findOwners(kubectl, me, signal));
+  }
+  if (DIRECTORIES.some((kind) => wanted.has(kind))) {
+    const { findDirectories } = await import("./_directory_reaper.ts");
+    const directories = options.directories ?? usualDirectories(wanted);
+    const kinds = wanted;
+    found.push(...await findDirectories({ kinds, directories, me, signal }));
+  }
   return found;
 }
 
-async function containers(
-  cli: PodmanCli,
-  dryRun: boolean,
-  run: Run,
-  signal: AbortSignal,
-): Promise<Leftover[]> {
-  const found: Leftover[] = [];
-  for (const container of await judgeContainers(cli, run, signal)) {
-    const { name, run, owner, created, abandoned } = container;
-    let error: Error | undefined;
-    if (abandoned && !dryRun) {
-      try {
-        await removeContainers(cli, [name], signal);
-      } catch (reason) {
-        signal.throwIfAborted();
-        error = reason as Error;
-      }
-    }
-    found.push({
-      kind: "container",
-      name,
-      run,
-      ...(owner !== undefined && { owner }),
-      age: Math.max(0, Date.now() - created * 1000),
-      verdict: abandoned ? "dead" : "alive",
-      removed: abandoned && !dryRun && !error,
-      ...(error && { error }),
-    });
-  }
-  return found;
+function usualDirectories(wanted: ReadonlySet<LeftoverKind>): string[] {
+  const temporary = Deno.env.get("TMPDIR");
+  return [
+    ...new Set([
+      "/tmp",
+      ...(temporary ? [temporary] : []),
+      ...(wanted.has("work") ? ["/var", "/var/tmp"] : []),
+    ]),
+  ];
 }

@@ -48,6 +48,7 @@ import type { PoolOptions } from "./_pool.ts";
 import { isAddress } from "./_testing_farm_address.ts";
 import { TestingFarmBackend, type Times } from "./_testing_farm_backend.ts";
 import { CLEANING_SCRIPT } from "./_testing_farm_clean.ts";
+import { DEFAULT_URL } from "./_testing_farm_reaper.ts";
 import type { EventOptions } from "./events.ts";
 import { PooledProvisioner } from "./pooled.ts";
 
@@ -285,7 +286,7 @@ function poolOptions(options: TestingFarmProvisionerOptions): PoolOptions {
     clean = false,
     sshKey,
     sourceCidr,
-    url = "https://api.testing-farm.io",
+    url = DEFAULT_URL,
     token,
     limit,
     onEvent,

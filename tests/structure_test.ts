@@ -12,7 +12,7 @@ const MAY_IMPORT: [from: RegExp, to: RegExp | null][] = [
   [/^connections\//, null],
   [/^provisioners\//, /^connections\//],
   [/^executors\/fmf\/metadata\//, null],
-  [/^executors\//, /^connections\/(connection|process|copy)\.ts$/],
+  [/^executors\//, /^connections\/(connection|process|copy|owner)\.ts$/],
   [/^aggregators\//, /^executors\/results\.ts$/],
   [
     /^orchestrators\/policies\.ts$/,
@@ -20,7 +20,7 @@ const MAY_IMPORT: [from: RegExp, to: RegExp | null][] = [
   ],
   [
     /^orchestrators\//,
-    /^(connections\/connection|provisioners\/provisioner|executors\/(executor|results)|aggregators\/aggregator)\.ts$/,
+    /^(connections\/(connection|owner)|provisioners\/provisioner|executors\/(executor|results)|aggregators\/aggregator)\.ts$/,
   ],
   [/^(cli\/.*|[^/]+)$/, /./],
 ];
@@ -29,6 +29,7 @@ const MAY_IMPORT: [from: RegExp, to: RegExp | null][] = [
 const SHARED = new Set([
   "connections/connection.ts",
   "connections/copy.ts",
+  "connections/owner.ts",
   "connections/process.ts",
   "provisioners/events.ts",
   "provisioners/pooled.ts",

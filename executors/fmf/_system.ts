@@ -4,6 +4,7 @@ import {
   ConnectionError,
   type SignalOptions,
 } from "../../connections/connection.ts";
+import { thisOwnerIfAllowed } from "../../connections/owner.ts";
 import { upload } from "../../connections/copy.ts";
 import { CommandError, run } from "../../connections/process.ts";
 import { SetupError } from "../executor.ts";
@@ -53,7 +54,8 @@ export class Workplace {
    */
   async make({ signal }: SignalOptions): Promise<WorkDirectory> {
     const { canReboot = true } = this.#connection;
-    const { argv, stdin } = startCommand(this.#name, canReboot);
+    const owner = await thisOwnerIfAllowed();
+    const { argv, stdin } = startCommand(this.#name, canReboot, owner);
     const text = await this.attempt(
       "Cannot make a directory on the system",
       () => run(this.#connection, argv, { stdin, ...(signal && { signal }) }),

@@ -1,6 +1,7 @@
 /**
  * The directory that discovered tests are uploaded from.
  */
+import { temporaryPrefix } from "../../connections/owner.ts";
 import { type CopyOptions, copyTree, removeTree } from "./_copy.ts";
 import { FmfError } from "./metadata/errors.ts";
 import { reasonOf } from "./metadata/paths.ts";
@@ -44,7 +45,7 @@ export class Workspace {
   async empty(): Promise<string> {
     let path: string;
     try {
-      path = await Deno.makeTempDir({ prefix: "atex-" });
+      path = await Deno.makeTempDir({ prefix: temporaryPrefix() });
     } catch (error) {
       throw new FmfError(
         "discover",

@@ -83,13 +83,14 @@ export function quote(text: string): string {
  * The command that looks for what is needed and makes the work directory. Its
  * arguments are used by the script: name of the directory, whether a test can
  * restart the system (`""` if not), names of the commands for tests, lengths of
- * the three files that it reads from standard input.
+ * the three files that it reads from standard input, and who needs the directory.
  *
  * What it prints is for {@linkcode readStart}.
  */
 export function startCommand(
   name: string,
   canReboot: boolean,
+  owner = "",
 ): { argv: string[]; stdin: string } {
   const script = `\
 name=$1
@@ -120,6 +121,7 @@ bash -c '
   cd "$1" || exit
   IFS= read -r -N "$4" wrapper && IFS= read -r -N "$5" packages && IFS= read -r -N "$6" helpers || exit
   printf %s "$wrapper" >wrapper && printf %s "$packages" >packages && : >plan_env && : >control.lock || exit
+  printf "%s\\n" "$7" >owner || exit
   printf "work=%q can_reboot=%q\\n%s" "$1" "$2" "$helpers" >helpers && mkdir bin || exit
   for name in $3; do printf "#!%s -p\\n. %q\\n" "$BASH" "$1/helpers" >"bin/$name" || exit; done
   chmod 0755 bin/*
@@ -143,6 +145,7 @@ say "work $work"
       String(WRAPPER.length),
       String(PACKAGES.length),
       String(HELPERS.length),
+      owner,
     ],
     stdin: WRAPPER + PACKAGES + HELPERS,
   };

@@ -9,6 +9,7 @@ import {
   type KubernetesProvisionerOptions,
 } from "../../provisioners/kubernetes.ts";
 import type { ProvisionError } from "../../provisioners/provisioner.ts";
+import { reap } from "../../provisioners/reap.ts";
 import {
   cannotRun,
   kubectlMissing,
@@ -403,6 +404,29 @@ test("start() removes what dead scripts own, and no more", async (server) => {
   add("alivethere", elsewhere, 200);
   add(me.id, formatOwner(me.owner), 9999);
   server.add("leases", { metadata: { name: "somebody-elses" }, spec: {} });
+  const looked = await reap({
+    kinds: ["lease"],
+    kubernetes: server.options,
+    dryRun: true,
+  });
+  assert.deepEqual(
+    Object.fromEntries(looked.map(({ run, verdict }) => [run, verdict])),
+    {
+      deadhere00: "dead",
+      deadthere0: "dead",
+      alivethere: "alive",
+      [me.id]: "alive",
+    },
+  );
+  assert.equal(server.leases.size, 5);
+  const [removed] = await reap({
+    kinds: ["lease"],
+    kubernetes: server.options,
+    run: "deadhere00",
+  });
+  assert.equal(removed.removed, true);
+  assert.equal(server.leases.size, 4);
+  add("deadhere00", dead, 0);
   const events: ProvisionerEvent[] = [];
   await using pool = await poolOn(server, { onEvent: (e) => events.push(e) })
     .start();

@@ -164,6 +164,9 @@ export class FarmServer implements AsyncDisposable {
     return {
       id,
       state,
+      // an hour ago; in UTC, without saying so
+      created: new Date(Date.now() - 3_600_000).toISOString()
+        .replace("Z", "000"),
       run: artifacts ? { artifacts: `${this.url}/artifacts/${id}` } : null,
       environments_requested: body.environments,
       api_key: TOKEN, // the service echoes parts of what it got

@@ -2,9 +2,14 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { formatOwner, holdRun } from "../../provisioners/_run.ts";
-import { reap, type ReapOptions } from "../../provisioners/reap.ts";
+import {
+  type Leftover,
+  reap,
+  type ReapOptions,
+} from "../../provisioners/reap.ts";
 import { exists } from "../_wait.ts";
 import { FakePodman } from "./_fake_podman.ts";
+import { FarmServer, TOKEN, TOKEN_ID } from "./_testing_farm_server.ts";
 
 const DAY_AGO = new Date(Date.now() - 86_400_000);
 
@@ -42,6 +47,7 @@ Deno.test("reap() removes containers of dead scripts only, and tells of all", as
       run: "aaaaaaaaaa",
       owner: dead,
       verdict: "dead",
+      mine: false,
       removed,
     },
     {
@@ -50,6 +56,7 @@ Deno.test("reap() removes containers of dead scripts only, and tells of all", as
       run: run.id,
       owner: formatOwner(run.owner),
       verdict: "alive",
+      mine: false,
       removed: false,
     },
   ];
@@ -165,6 +172,189 @@ Deno.test("reap() removes directories of dead connections and runs only", async 
   } finally {
     user.kill("SIGKILL");
     await user.status;
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
+/** What living and dead scripts have, as their objects say it. */
+async function owners(me: Awaited<ReturnType<typeof holdRun>>) {
+  const other = "livingrun0";
+  const file = await Deno.open(join(me.directory, other), {
+    create: true,
+    write: true,
+  });
+  assert.ok(await file.tryLock(true)); // as a living script of this user has it
+  return {
+    other,
+    living: formatOwner({ ...me.owner, pid: "1", startTime: "1" }),
+    dead: formatOwner({ ...me.owner, bootId: "former" }),
+    elsewhere: formatOwner({
+      ...me.owner,
+      hostname: "elsewhere",
+      machine: "other",
+    }),
+    async [Symbol.asyncDispose]() {
+      await Deno.remove(join(me.directory, other));
+      file.close();
+    },
+  };
+}
+
+const verdicts = (found: Leftover[]) =>
+  found.map(({ run, verdict, mine, removed }) => [run, verdict, mine, removed]);
+
+Deno.test("reap() takes what living scripts of this user have if asked to, never what this one or others have", async () => {
+  await using podman = await FakePodman.make();
+  await using me = await holdRun();
+  await using owner = await owners(me);
+  const container = (run: string, owner: string) => ({
+    Names: [`atex-${run}-1-2`],
+    Labels: { "atex.run": run, "atex.owner": owner },
+  });
+  await podman.list([
+    container(owner.other, owner.living),
+    container(me.id, formatOwner(me.owner)),
+    container("otherhost0", owner.elsewhere),
+  ]);
+  const options: ReapOptions = {
+    kinds: ["container"],
+    podman: podman.program,
+    living: true,
+  };
+  const left = (removed: boolean) => [
+    [owner.other, "alive", true, removed],
+    [me.id, "alive", false, false],
+    ["otherhost0", "alive", false, false],
+  ];
+  assert.deepEqual(
+    verdicts(await reap({ ...options, dryRun: true })),
+    left(false),
+  );
+  assert.deepEqual(
+    verdicts(await reap({ ...options, living: false })),
+    left(false),
+  );
+  assert.deepEqual(
+    verdicts(await reap({ ...options, run: owner.other })),
+    left(true).slice(0, 1),
+  );
+  assert.deepEqual(verdicts(await reap(options)), left(true));
+});
+
+Deno.test("reap() ends requests of Testing Farm of dead scripts, and tells of all", async () => {
+  await using server = new FarmServer();
+  server.states = [];
+  await using me = await holdRun();
+  await using owner = await owners(me);
+  const submit = (run: string, owner: string, tokenId = TOKEN_ID) =>
+    server.add({
+      environments: [{
+        settings: {
+          provisioning: { tags: { "atex-run": run, "atex-owner": owner } },
+        },
+      }],
+    }, tokenId).id;
+  const dead = submit("deadrun000", owner.dead);
+  const kept = [
+    submit(owner.other, owner.living),
+    submit(me.id, formatOwner(me.owner)),
+    submit("otherhost0", owner.elsewhere),
+    submit("othertoken", owner.dead, "somebody else's"),
+    server.add({ environments: [{}] }, TOKEN_ID).id,
+  ];
+  const options: ReapOptions = {
+    kinds: ["request"],
+    testingFarm: { url: server.url, token: TOKEN },
+  };
+  const left = (removed: boolean) => [
+    ["deadrun000", "dead", false, removed],
+    [owner.other, "alive", true, false],
+    [me.id, "alive", false, false],
+    ["otherhost0", "unknown", false, false],
+  ];
+  const looked = await reap({ ...options, dryRun: true });
+  assert.deepEqual(verdicts(looked), left(false));
+  assert.equal(looked[0].name, dead);
+  assert.ok(looked[0].age > 3_500_000 && looked[0].age < 3_700_000);
+  assert.equal(server.alive.length, 6);
+  assert.deepEqual(verdicts(await reap(options)), left(true));
+  assert.deepEqual(server.alive.map(({ id }) => id), kept);
+});
+
+Deno.test("reap() says when Testing Farm cannot be asked, without the token", async () => {
+  await using server = new FarmServer();
+  const ask = (token: string) =>
+    reap({ kinds: ["request"], testingFarm: { url: server.url, token } });
+  await assert.rejects(ask("wrong-token"), (error: Error) => {
+    assert.match(error.message, /^Cannot ask Testing Farm for requests: /);
+    assert.ok(!Deno.inspect(error).includes("wrong-token"));
+    return true;
+  });
+});
+
+Deno.test("reap() judges temporary and work directories by the process that needs them", async () => {
+  const directory = await Deno.makeTempDir({ prefix: "atex-test-" });
+  await using me = await holdRun();
+  const { pidNamespace, startTime } = me.owner;
+  const make = async (name: string, owner?: string) => {
+    const path = join(directory, name);
+    await Deno.mkdir(path);
+    if (owner !== undefined) {
+      await Deno.writeTextFile(join(path, "owner"), `${owner}\n`);
+    }
+    await Deno.utime(path, DAY_AGO, DAY_AGO);
+  };
+  const owner = (change: Partial<typeof me.owner> = {}) =>
+    formatOwner({ ...me.owner, directory: "-", ...change });
+  const expected: Record<string, "alive" | "dead" | "unknown"> = {
+    [`atex-${pidNamespace}-${Deno.pid}-${startTime}-ab12`]: "alive",
+    [`atex-${pidNamespace}-${Deno.pid}-1-ab12`]: "dead", // the number was used again
+    [`atex-${pidNamespace}-4194305-1-ab12`]: "dead",
+    "atex-1-4194305-1-ab12": "unknown", // of another container
+    "atex-AlivE67890": "alive",
+    "atex-DeaD567890": "dead",
+    "atex-BooT567890": "dead", // before the last boot
+    "atex-ThereD7890": "unknown", // came by ssh
+    "atex-Other67890": "unknown", // in a container that shares the directory
+    "atex-Silent7890": "unknown",
+    "atex-Odd4567890": "unknown",
+  };
+  for (const name of Object.keys(expected).slice(0, 4)) await make(name);
+  await make("atex-AlivE67890", owner());
+  await make("atex-DeaD567890", owner({ pid: "4194305" }));
+  await make("atex-BooT567890", owner({ bootId: "former" }));
+  await make(
+    "atex-ThereD7890",
+    owner({ hostname: "elsewhere", machine: "other", bootId: "other" }),
+  );
+  await make("atex-Other67890", owner({ pid: "4194305", pidNamespace: "1" }));
+  await make("atex-Silent7890");
+  await make("atex-Odd4567890", "../../etc\nx");
+  for (
+    const name of ["atex-12345678901", "atex-123456789", "atex-a_b_c_d_e_"]
+  ) {
+    await make(name); // not of these kinds
+  }
+  try {
+    const found = await reap({
+      kinds: ["directory", "work"],
+      directories: [directory],
+    });
+    assert.deepEqual(
+      Object.fromEntries(
+        found.map(({ name, verdict }) => [
+          name.slice(directory.length + 1),
+          verdict,
+        ]),
+      ),
+      expected,
+    );
+    for (const { name, verdict, removed } of found) {
+      assert.equal(removed, verdict === "dead", name);
+      assert.equal(await exists(name), verdict !== "dead", name);
+    }
+    assert.equal([...Deno.readDirSync(directory)].length, 10);
+  } finally {
     await Deno.remove(directory, { recursive: true });
   }
 });

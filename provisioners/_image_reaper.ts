@@ -1,0 +1,77 @@
+import { join } from "@std/path/join";
+import { z } from "zod";
+import { ageOf, type Candidate } from "./_leftover.ts";
+import type { PodmanCli } from "./_podman_cli.ts";
+import { type Run, runDirectories } from "./_run.ts";
+import { probeRunFile } from "./_verdict.ts";
+import { ProvisionError } from "./provisioner.ts";
+
+const images = z.array(z.object({
+  Id: z.string(),
+  Names: z.array(z.string()).nullish(),
+  Created: z.number(),
+}));
+
+/**
+ * Images that were built for scripts, and that no container is made of. As long as
+ * another script of this user lives it may want them, even if it has no
+ * container at the moment.
+ */
+export async function findImages(
+  cli: PodmanCli,
+  me: Run,
+  signal: AbortSignal,
+  isWanted: (me: Run) => Promise<boolean> = othersLive,
+): Promise<Candidate[]> {
+  const { code, stdout, said } = await cli.output(
+    ["image", "ls", "--filter=label=atex.image", "--format=json"],
+    { signal },
+  );
+  if (code !== 0) throw new ProvisionError(`Cannot list images: ${said}`);
+  const wanted = await isWanted(me);
+  const found: Candidate[] = [];
+  for (const { Id, Names, Created } of images.parse(JSON.parse(stdout))) {
+    // Those that are made of what is made of it, too.
+    const users = await cli.list(
+      ["--quiet", `--filter=ancestor=${Id}`],
+      { signal },
+    );
+    found.push({
+      kind: "image",
+      name: Names?.[0] ?? Id.slice(0, 12),
+      age: ageOf(Created * 1000),
+      verdict: users.trim() ? "alive" : wanted ? "unknown" : "dead",
+      remove: (signal) => removeImage(cli, Id, signal),
+    });
+  }
+  return found;
+}
+
+async function removeImage(
+  cli: PodmanCli,
+  id: string,
+  signal: AbortSignal,
+): Promise<void> {
+  // All of its names go; podman refuses if a container is made of it.
+  const { stdout } = await cli.output([
+    ...["image", "inspect", '--format={{join .RepoTags "\\n"}}', id],
+  ], { signal });
+  const names = stdout.trim().split("\n").filter((name) => name !== "");
+  const { code, said } = await cli.output(
+    ["image", "rm", ...(names.length > 0 ? names : [id])],
+    { signal },
+  );
+  if (code !== 0) throw new ProvisionError(`Cannot remove the image: ${said}`);
+}
+
+async function othersLive(me: Run): Promise<boolean> {
+  for (const directory of runDirectories()) {
+    const names = await Array.fromAsync(Deno.readDir(directory))
+      .catch(() => []);
+    for (const { name } of names) {
+      if (name === me.id || name.startsWith(".")) continue;
+      if (await probeRunFile(join(directory, name)) === "locked") return true;
+    }
+  }
+  return false;
+}
