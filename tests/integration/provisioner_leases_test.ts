@@ -7,6 +7,7 @@ import {
   type HostsProvisionerOptions,
 } from "../../provisioners/hosts.ts";
 import { cannotRun, missingPrograms } from "../_parts.ts";
+import { Script } from "../_script.ts";
 import { Sshd, sshdMissing } from "../_sshd.ts";
 import { until } from "../_wait.ts";
 
@@ -41,54 +42,12 @@ function watched(options: HostsProvisionerOptions) {
   return { pool, events, taken };
 }
 
-/** A user's script in a process of its own. */
-class Script implements AsyncDisposable {
-  readonly child: Deno.ChildProcess;
-  readonly lines: string[] = [];
-  readonly #read: Promise<void>;
-
-  constructor(hosts: unknown[], times: number, more = {}) {
-    const config = new URL("../../deno.json", import.meta.url).pathname;
-    this.child = new Deno.Command(Deno.execPath(), {
-      args: [
-        ...["run", "-qA", "--no-check", `--config=${config}`],
-        new URL("_lease_script.ts", import.meta.url).pathname,
-        JSON.stringify({ hosts, pollInterval: 300, ...more }),
-        String(times),
-      ],
-      stdin: "null",
-      stdout: "piped",
-    }).spawn();
-    this.#read = this.#follow();
-  }
-
-  async #follow(): Promise<void> {
-    let rest = "";
-    const text = this.child.stdout.pipeThrough(new TextDecoderStream());
-    for await (const part of text) {
-      const lines = (rest + part).split("\n");
-      rest = lines.pop()!;
-      this.lines.push(...lines);
-    }
-  }
-
-  has(line: string): () => boolean {
-    return () => this.lines.some((found) => found.startsWith(line));
-  }
-
-  async end(): Promise<Deno.CommandStatus> {
-    await this.#read;
-    return await this.child.status;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    try {
-      this.child.kill("SIGKILL");
-    } catch {
-      // Ended already.
-    }
-    await this.end();
-  }
+/** A user's script that uses the hosts. */
+function scriptOn(hosts: unknown[], times: number, more = {}): Script {
+  return new Script("integration/_lease_script.ts", [
+    JSON.stringify({ hosts, pollInterval: 300, ...more }),
+    String(times),
+  ]);
 }
 
 for (const lease of ["remote", "local"] as const) {
@@ -159,7 +118,7 @@ for (const lease of ["remote", "local"] as const) {
       await using sshd = await Sshd.start();
       const hosts = [hostOf(sshd)];
       const options = { hosts, lease, leaseDirectory: `${sshd.directory}/l` };
-      await using script = new Script(hosts, 0, options);
+      await using script = scriptOn(hosts, 0, options);
       await until(script.has("got"));
       const { pool, taken } = watched(options);
       await using _ = await pool.start();
@@ -188,7 +147,7 @@ Deno.test({
     }
     const scripts = Array.from(
       { length: 20 },
-      () => stack.use(new Script(hosts, 2, { order: "shuffle" })),
+      () => stack.use(scriptOn(hosts, 2, { order: "shuffle" })),
     );
     for (const script of scripts) {
       assert.equal((await script.end()).code, 0);
@@ -210,7 +169,7 @@ Deno.test({
     pool.provision();
     const remote = await pool.getRemote();
     const before = await run(remote, ["cat", hosts[0].leaseFile]);
-    const script = new Script(hosts, 1);
+    const script = scriptOn(hosts, 1);
     await until(script.has("taken"));
     script.child.kill("SIGKILL");
     await script.end();
