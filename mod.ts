@@ -40,6 +40,7 @@ export * from "./connections/connection.ts";
 export * from "./connections/process.ts";
 export * from "./connections/copy.ts";
 export * from "./connections/owner.ts";
+export * from "./connections/terminal.ts";
 export * from "./connections/local.ts";
 export * from "./connections/podman.ts";
 export * from "./connections/ssh.ts";

@@ -48,6 +48,8 @@ export interface Command {
   /** Permission flags that it works with. */
   readonly permissions: string;
   readonly example: string;
+  /** What else there is to know. */
+  readonly details?: string;
   /** Does it; gives the exit status. */
   run(call: Call): Promise<number> | number;
 }
@@ -177,6 +179,7 @@ export function helpOf(command: Command): string {
     }[OPTION…]`,
     "",
     ...rows.map(([left, right]) => `  ${left!.padEnd(width)}  ${right}`),
+    ...(command.details === undefined ? [] : ["", command.details]),
     "",
     `Permissions: ${command.permissions}`,
     `Example: ${command.example}`,

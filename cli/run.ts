@@ -31,9 +31,7 @@ export const run: Command = {
     {
       name: "on",
       value: "SYSTEM",
-      about: `where to run them; default: local; ${
-        PROVISIONER_FORMS.join(", ")
-      }`,
+      about: "where to run them; default: local",
     },
     {
       name: "parallel",
@@ -64,6 +62,7 @@ export const run: Command = {
       about: "print the script that does the same, and run nothing",
     },
   ],
+  details: `SYSTEM is ${PROVISIONER_FORMS.join(", ")}.`,
   permissions: "-A",
   example: "atex run ./suite --on podman:fedora:42 --parallel 4 --reruns 1",
   async run(call) {

@@ -165,6 +165,13 @@ export function sshArguments(
   ];
 }
 
+/** The arguments for a command that is to have a terminal. */
+export function withTerminal(argv: readonly string[]): string[] {
+  return argv.map((word) =>
+    word === "-oRequestTTY=no" ? "-oRequestTTY=force" : word
+  );
+}
+
 /** The path of a file, except where ssh knows better. */
 function absolute(file: string | URL): string {
   const path = pathOf(file);

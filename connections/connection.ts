@@ -38,6 +38,18 @@ export interface RemoteCommandOptions {
   cwd?: string;
 }
 
+/** Options of {@linkcode Connection.local}. */
+export interface LocalOptions extends RemoteCommandOptions {
+  /**
+   * Give the command a terminal on the system, for a person. The command here then
+   * has to be run with the streams of a terminal, as `interact()` of
+   * `connections/terminal` does.
+   *
+   * @default {false}
+   */
+  terminal?: boolean;
+}
+
 /** A command to run *here*: what {@linkcode Connection.local} returns. */
 export interface LocalCommand {
   /** Program and arguments. */
@@ -71,7 +83,7 @@ export interface SignalOptions {
 /**
  * A link to one system, on which commands run. Each command on the system is
  * backed by one process here, with three separate byte streams and an exit
- * status. A terminal is never allocated.
+ * status. It has no terminal unless one is asked for.
  */
 export interface Connection extends AsyncDisposable {
   /**
@@ -88,11 +100,13 @@ export interface Connection extends AsyncDisposable {
   /**
    * Gives the command that, run here, runs `argv` on the system. Starts nothing.
    * Arguments reach the program one to one: empty ones, blanks, quotes, newlines.
+   * A connection that cannot give a command a terminal takes no notice of that
+   * option.
    *
    * @throws {NotConnectedError} without {@linkcode connect}
    * @throws {TypeError} if `argv` is empty or an argument holds a NUL character
    */
-  local(argv: readonly string[], options?: RemoteCommandOptions): LocalCommand;
+  local(argv: readonly string[], options?: LocalOptions): LocalCommand;
 
   /**
    * Makes a command that runs `file` on the system, with the options of

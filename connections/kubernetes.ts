@@ -24,8 +24,8 @@ import {
   ConnectError,
   type Connection,
   type LocalCommand,
+  type LocalOptions,
   NotConnectedError,
-  type RemoteCommandOptions,
   type SignalOptions,
 } from "./connection.ts";
 import { remoteCommand } from "./_command.ts";
@@ -161,7 +161,7 @@ export class KubernetesConnection implements Connection {
    */
   local(
     argv: readonly string[],
-    options: RemoteCommandOptions = {},
+    options: LocalOptions = {},
   ): LocalCommand {
     if (!this.#connected) {
       throw new NotConnectedError(
@@ -170,7 +170,10 @@ export class KubernetesConnection implements Connection {
         }" in the pod "${this.#options.pod}": not connected`,
       );
     }
-    return { argv: [...this.#prefix, ...withOptions(argv, options)] };
+    const prefix = options.terminal
+      ? this.#prefix.map((word) => word === "-i" ? "-it" : word)
+      : this.#prefix;
+    return { argv: [...prefix, ...withOptions(argv, options)] };
   }
 
   /**

@@ -15,7 +15,7 @@
 import type {
   Connection,
   LocalCommand,
-  RemoteCommandOptions,
+  LocalOptions,
   SignalOptions,
 } from "./connection.ts";
 import { denoCommand, pathOf } from "./_command.ts";
@@ -89,7 +89,7 @@ export class LocalConnection implements Connection {
    */
   local(
     argv: readonly string[],
-    options: RemoteCommandOptions = {},
+    options: LocalOptions = {},
   ): LocalCommand {
     checkArgv(argv);
     checkOptions(options);

@@ -26,8 +26,8 @@ import {
   ConnectError,
   type Connection,
   type LocalCommand,
+  type LocalOptions,
   NotConnectedError,
-  type RemoteCommandOptions,
   type SignalOptions,
 } from "./connection.ts";
 import { remoteCommand } from "./_command.ts";
@@ -59,6 +59,7 @@ export class PodmanConnection implements Connection {
   readonly #options: PodmanOptions;
   /** What to put in front of a command, while connected. */
   #prefix?: readonly string[];
+  #id = "";
   #direct = true;
 
   /** Only stores the options. */
@@ -104,6 +105,7 @@ export class PodmanConnection implements Connection {
       if (failure === undefined) {
         this.#direct = directly;
         this.#prefix = prefix;
+        this.#id = id;
         return;
       }
       said.push(failure);
@@ -128,7 +130,7 @@ export class PodmanConnection implements Connection {
    */
   local(
     argv: readonly string[],
-    options: RemoteCommandOptions = {},
+    options: LocalOptions = {},
   ): LocalCommand {
     if (!this.#prefix) {
       throw new NotConnectedError(
@@ -137,7 +139,12 @@ export class PodmanConnection implements Connection {
         }" in the container "${this.#options.container}": not connected`,
       );
     }
-    return { argv: [...this.#prefix, ...withOptions(argv, options)] };
+    const { podman = "podman" } = this.#options;
+    const prefix = options.terminal
+      // It follows the size of the window, which runtimes leave to it.
+      ? [podman, "exec", "-it", this.#id]
+      : this.#prefix;
+    return { argv: [...prefix, ...withOptions(argv, options)] };
   }
 
   /**

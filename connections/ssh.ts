@@ -53,8 +53,8 @@ import {
   type ConnectionError,
   ConnectionLostError,
   type LocalCommand,
+  type LocalOptions,
   NotConnectedError,
-  type RemoteCommandOptions,
   type SignalOptions,
 } from "./connection.ts";
 import { remoteCommand } from "./_command.ts";
@@ -70,7 +70,12 @@ import {
   socketIn,
 } from "./_ssh_files.ts";
 import { type MasterEnd, SshMaster } from "./_ssh_master.ts";
-import { checkTarget, sshArguments, type SshConfig } from "./_ssh_options.ts";
+import {
+  checkTarget,
+  sshArguments,
+  type SshConfig,
+  withTerminal,
+} from "./_ssh_options.ts";
 import { outputLocal, runLocal } from "./process.ts";
 
 export type { Forward, ForwardOptions, SshConfig };
@@ -267,7 +272,7 @@ export class SshConnection implements Connection {
    */
   local(
     argv: readonly string[],
-    options: RemoteCommandOptions = {},
+    options: LocalOptions = {},
   ): LocalCommand {
     checkArgv(argv);
     return this.#command(this.#linkFor(argv[0]), argv, options);
@@ -463,7 +468,7 @@ export class SshConnection implements Connection {
   #command(
     link: Link,
     argv: readonly string[],
-    options: RemoteCommandOptions = {},
+    options: LocalOptions = {},
   ): LocalCommand {
     const text = this.#text(withOptions(argv, options));
     const length = new TextEncoder().encode(text).length;
@@ -475,7 +480,14 @@ export class SshConnection implements Connection {
       );
     }
     return shareLink(
-      { argv: [...link.argv, text], env: link.env, clearEnv: true },
+      {
+        argv: [
+          ...(options.terminal ? withTerminal(link.argv) : link.argv),
+          text,
+        ],
+        env: link.env,
+        clearEnv: true,
+      },
       this.#sessions,
     );
   }

@@ -2,7 +2,7 @@ import type {
   Connection,
   ConnectionError,
   LocalCommand,
-  RemoteCommandOptions,
+  LocalOptions,
   SignalOptions,
 } from "../connections/connection.ts";
 import type { Lease } from "./_lease.ts";
@@ -27,7 +27,7 @@ export class LeasedConnection implements Connection {
     return this.#connection.disconnect();
   }
 
-  local(argv: readonly string[], options?: RemoteCommandOptions): LocalCommand {
+  local(argv: readonly string[], options?: LocalOptions): LocalCommand {
     return this.#connection.local(argv, options);
   }
 

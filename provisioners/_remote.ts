@@ -2,8 +2,8 @@ import {
   type Connection,
   type ConnectionError,
   type LocalCommand,
+  type LocalOptions,
   NotConnectedError,
-  type RemoteCommandOptions,
   type SignalOptions,
 } from "../connections/connection.ts";
 import type { System } from "./_backend.ts";
@@ -56,7 +56,7 @@ export class PooledRemote implements Remote {
 
   local(
     argv: readonly string[],
-    options?: RemoteCommandOptions,
+    options?: LocalOptions,
   ): LocalCommand {
     return this.#live().local(argv, options);
   }

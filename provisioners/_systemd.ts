@@ -4,7 +4,7 @@ import {
   ConnectError,
   type Connection,
   type LocalCommand,
-  type RemoteCommandOptions,
+  type LocalOptions,
   type SignalOptions,
 } from "../connections/connection.ts";
 import { PodmanConnection } from "../connections/podman.ts";
@@ -178,7 +178,7 @@ export class SystemdConnection implements Connection {
     return this.#connection.disconnect();
   }
 
-  local(argv: readonly string[], options?: RemoteCommandOptions): LocalCommand {
+  local(argv: readonly string[], options?: LocalOptions): LocalCommand {
     return this.#connection.local(argv, options);
   }
 

@@ -1,0 +1,263 @@
+/** `atex shell` on real terminals: containers, a host, this machine. */
+import assert from "node:assert/strict";
+import { cannotRun, imageName, podman, podmanMissing } from "../_podman.ts";
+import { Sshd, sshdMissing } from "../_sshd.ts";
+import { Terminal, terminalMissing } from "../_terminal.ts";
+import { until } from "../_wait.ts";
+
+const ROOT = new URL("../../", import.meta.url).pathname;
+
+const ignore = cannotRun(
+  "integration/shell",
+  terminalMissing(),
+  podmanMissing(),
+  sshdMissing(),
+);
+
+function atex(...args: string[]): string[] {
+  return [
+    ...[Deno.execPath(), "run", "-qA", "--no-check"],
+    ...[`--config=${ROOT}deno.json`, `${ROOT}cli/mod.ts`, ...args],
+  ];
+}
+
+/** Containers that somebody here has made with this label. */
+async function containersOf(directory: string): Promise<string[]> {
+  const list = await podman(
+    ...["ps", "-a", "--external", "--filter=name=^atex-"],
+    "--format={{.Names}}",
+  );
+  const runs = await runsIn(directory);
+  return list.split("\n").filter((name) =>
+    runs.some((run) => name.startsWith(`atex-${run}-`))
+  );
+}
+
+const seen = new Map<string, Set<string>>();
+
+/** The runs that had their run files in a directory, also those that ended. */
+async function runsIn(directory: string): Promise<string[]> {
+  const known = seen.get(directory) ?? new Set();
+  seen.set(directory, known);
+  for await (const { name } of Deno.readDir(`${directory}/atex/runs`)) {
+    known.add(name);
+  }
+  return [...known];
+}
+
+/** A script's surroundings: nothing is left in them. */
+async function surrounded(
+  use: (env: Record<string, string>, directory: string) => Promise<void>,
+): Promise<void> {
+  const directory = await Deno.makeTempDir({ prefix: "atex-test-" });
+  try {
+    const env = { XDG_RUNTIME_DIR: directory, TMPDIR: `${directory}/tmp` };
+    await Deno.mkdir(env.TMPDIR);
+    await Deno.mkdir(`${directory}/atex/runs`, { recursive: true });
+    await use(env, directory);
+    await until(() => isEmpty(env.TMPDIR) && isEmpty(`${directory}/atex/runs`));
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+const isEmpty = (directory: string) =>
+  Array.from(Deno.readDirSync(directory)).length === 0;
+
+const ARITHMETIC = 'echo "it is $((40 + 2))"\n';
+
+/** What a person expects of a shell, whatever is behind it. */
+async function tryShell(terminal: Terminal): Promise<void> {
+  terminal.type(ARITHMETIC);
+  await terminal.shows(/it is 42/);
+  terminal.type('stty size; echo "TERM is $TERM"\n');
+  await terminal.shows(/33 97/);
+  await terminal.shows(/TERM is xterm/);
+  await terminal.resize(120, 40);
+  terminal.type('until [ "$(stty size)" = "40 120" ]; do :; done; stty size\n');
+  await terminal.shows(/(?<!")40 120(?!")/);
+  // Ctrl-C ends what runs in the shell, and nothing else.
+  terminal.type("sh -c 'echo begi\"\"ns; exec sleep 600'\n");
+  await terminal.shows(/begins/);
+  terminal.type("\x03");
+  // The terminal forgets what is typed before that is done.
+  await terminal.shows(/\^C[^]*[#$] $/);
+  terminal.type('echo "status is $?"\n');
+  await terminal.shows(/status is 130/);
+}
+
+Deno.test({
+  name:
+    "atex shell gives a terminal in a container, again if wanted, and nothing is left",
+  ignore,
+  fn: () =>
+    surrounded(async (env, directory) => {
+      await using terminal = Terminal.open(
+        atex("shell", `podman:${imageName("tiny")}`),
+        env,
+      );
+      await terminal.shows(/^on podman:\d+$/m);
+      await tryShell(terminal);
+      assert.equal((await containersOf(directory)).length, 1);
+      terminal.type("touch /left; exit 3\n");
+      await terminal.shows(
+        /ended with exit code 3; connect again\? \[Y\/n\] $/,
+      );
+      terminal.type("\n");
+      terminal.type("ls /left && exit 4\n");
+      await terminal.shows(/\/left\n/);
+      await terminal.shows(
+        /ended with exit code 4; connect again\? \[Y\/n\] $/,
+      );
+      terminal.type("n\n");
+      assert.deepEqual(await terminal.end(), { status: 4, echo: true });
+      assert.deepEqual(await containersOf(directory), []);
+    }),
+});
+
+Deno.test({
+  name:
+    "atex shell gives a terminal on a host, also after the connection was cut",
+  ignore,
+  fn: () =>
+    surrounded(async (env, directory) => {
+      await using sshd = await Sshd.start();
+      const { host, identityFile } = sshd.options;
+      const hosts = `${directory}/hosts.yaml`;
+      await Deno.writeTextFile(
+        hosts,
+        JSON.stringify([{
+          host,
+          identityFile,
+          leaseFile: `${directory}/lease`,
+          options: { IdentitiesOnly: "yes" },
+        }]),
+      );
+      await using terminal = Terminal.open(
+        atex("shell", `hosts:${hosts}`),
+        env,
+      );
+      await terminal.shows(/^on ssh:/m);
+      await tryShell(terminal);
+      await sshd.cutSessions();
+      await terminal.shows(
+        /ended with exit code 255; connect again\? \[Y\/n\] $/,
+      );
+      terminal.type("y\n");
+      terminal.type(ARITHMETIC);
+      await terminal.shows(/it is 42/);
+      terminal.type("exit\n");
+      assert.deepEqual(await terminal.end(), { status: 0, echo: true });
+    }),
+});
+
+Deno.test({
+  name:
+    "atex shell gives a terminal here, whose end is noticed when the window is closed",
+  ignore,
+  fn: () =>
+    surrounded(async (env) => {
+      const terminal = Terminal.open(atex("shell", "local"), env);
+      await terminal.shows(/^on local:1$/m);
+      await tryShell(terminal);
+      terminal.type('echo "shell is $$"\n');
+      const [, pid] = await terminal.shows(/shell is (\d+)/);
+      await terminal[Symbol.asyncDispose]();
+      await until(() => !isThere(`/proc/${pid}`));
+    }),
+});
+
+Deno.test({
+  name:
+    "atex shell runs a command with its exit code, and Ctrl-C belongs to it",
+  ignore,
+  fn: () =>
+    surrounded(async (env, directory) => {
+      await using terminal = Terminal.open(
+        atex(
+          ...["shell", `podman:${imageName("tiny")}`, "--", "sh", "-c"],
+          "trap 'echo got it; exit 7' INT; echo waits; while :; do sleep 0.1; done",
+        ),
+        env,
+      );
+      await terminal.shows(/^waits$/m);
+      terminal.type("\x03");
+      await terminal.shows(/got it/);
+      assert.deepEqual(await terminal.end(), { status: 7, echo: true });
+      assert.deepEqual(await containersOf(directory), []);
+    }),
+});
+
+Deno.test({
+  name: "atex shell --keep tells how to get in, and gives back at Enter",
+  ignore,
+  fn: () =>
+    surrounded(async (env, directory) => {
+      await using terminal = Terminal.open(
+        atex("shell", `podman:${imageName("tiny")}`, "--keep"),
+        env,
+      );
+      const [, line] = await terminal.shows(/^(podman exec -it .*)$/m);
+      await terminal.shows(/Enter gives it back $/);
+      await using other = Terminal.open(["sh", "-c", line!]);
+      other.type(ARITHMETIC);
+      await other.shows(/it is 42/);
+      other.type("exit\n");
+      assert.deepEqual(await other.end(), { status: 0, echo: true });
+      terminal.type("\n");
+      assert.deepEqual(await terminal.end(), { status: 0, echo: true });
+      assert.deepEqual(await containersOf(directory), []);
+    }),
+});
+
+Deno.test({
+  name: "atex shell that is interrupted at any moment leaves nothing",
+  ignore,
+  fn: () =>
+    surrounded(async (env, directory) => {
+      const rounds = Array.from({ length: 8 }, async (_, round) => {
+        const [file, ...args] = atex(
+          ...["shell", "-v", `podman:${imageName("tiny")}`],
+          ...["--", "sleep", `600.${round}`],
+        );
+        const child = new Deno.Command(file!, {
+          args,
+          env,
+          stdin: "null",
+          stdout: "null",
+          stderr: "piped",
+        }).spawn();
+        // At first, while the container is made, when it is lent, and later.
+        const word = ["", "reserving", "ready", "lent"][round % 4]!;
+        let said = "";
+        let isSent = false;
+        for await (
+          const part of child.stderr.pipeThrough(new TextDecoderStream())
+        ) {
+          said += part;
+          if (isSent || !said.includes(word)) continue;
+          isSent = true;
+          await new Promise((resolve) => setTimeout(resolve, round * 20));
+          child.kill(round % 2 ? "SIGINT" : "SIGTERM");
+        }
+        const { code } = await child.status;
+        assert.equal(code, round % 2 ? 130 : 143, said);
+      });
+      const watch = setInterval(() => runsIn(directory), 20);
+      try {
+        await Promise.all(rounds);
+      } finally {
+        clearInterval(watch);
+      }
+      assert.deepEqual(await containersOf(directory), []);
+    }),
+});
+
+function isThere(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
