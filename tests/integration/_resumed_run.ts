@@ -3,7 +3,7 @@
  * tests of many kinds on local systems and, if an image is given, on containers.
  * What it does is noted in OUT/runs.log, a JSON line for each attempt and ingest.
  *
- *     _resumed_run.ts OUT TESTS SYSTEMS [IMAGE CONTAINERS]
+ *     _resumed_run.ts OUT TESTS FORM SYSTEMS [IMAGE CONTAINERS]
  */
 import type {
   Aggregator,
@@ -20,7 +20,7 @@ import { LocalProvisioner } from "../../provisioners/local.ts";
 import { PodmanProvisioner } from "../../provisioners/podman.ts";
 import type { Provisioner } from "../../provisioners/provisioner.ts";
 
-const [out, tests, systems, image, containers] = Deno.args;
+const [out, tests, form, systems, image, containers] = Deno.args;
 await Deno.mkdir(out, { recursive: true });
 
 function note(what: object): void {
@@ -86,9 +86,10 @@ const functions = Object.fromEntries(
   ]),
 );
 await using results = await new JsonLinesAggregator({
-  results: `${out}/results.jsonl`,
+  results: `${out}/results.${form}`,
   files: `${out}/files`,
   fields: ["attempt", "earlier"],
+  ...(form === "jsonl.gz" && { compression: { format: "gzip" } }),
   existing: "continue",
 }).start();
 await using earlier = await new JsonLinesAggregator({
