@@ -1,4 +1,5 @@
-import type { SignalOptions } from "./connection.ts";
+import { ConnectionError, type SignalOptions } from "./connection.ts";
+import { checkTimeout, within } from "./_time_limit.ts";
 import { CommandError } from "./process.ts";
 
 /** What is to be forwarded where. */
@@ -15,6 +16,13 @@ export interface ForwardOptions extends SignalOptions {
   listen: string | number;
   /** Where connections go: `HOST:PORT`, or the absolute path of a socket. */
   to: string;
+  /**
+   * Longest time in which the forward is set up, and in which it is ended, in
+   * milliseconds.
+   *
+   * @default {30_000}
+   */
+  timeout?: number;
 }
 
 /**
@@ -40,7 +48,7 @@ const ATTEMPTS = 5;
 /** Sets up a forward. */
 export async function forward(
   ask: AskMaster,
-  { kind, listen, to, signal }: ForwardOptions,
+  { kind, listen, to, timeout = 30_000, signal }: ForwardOptions,
 ): Promise<Forward> {
   const [, address = "", text] =
     /^(\/.*|(?:[^:]*:|\[.*\]:)?(\d{1,5}))$/.exec(`${listen}`) ?? [];
@@ -54,21 +62,35 @@ export async function forward(
       `Cannot forward to "${to}": "HOST:PORT" or the absolute path of a socket would be right`,
     );
   }
+  checkTimeout("timeout", timeout);
+  const limit = {
+    ms: timeout,
+    late: () =>
+      new ConnectionError(
+        `Cannot forward ${listen} to ${to}: ssh does not answer within ${
+          timeout / 1000
+        } s`,
+      ),
+  };
   const flag = kind === "local" ? "-L" : "-R";
   const choose = kind === "local" && text !== undefined && Number(text) === 0;
   for (let attempt = 1;; attempt++) {
     const port = choose ? freePort() : Number(text ?? 0);
     const at = choose ? `${address.slice(0, -text.length)}${port}` : address;
     try {
-      const said = await ask("forward", flag, `${at}:${to}`, {
-        ...(signal && { signal }),
-      });
+      const said = await within(
+        { ...limit, signal },
+        (signal) => ask("forward", flag, `${at}:${to}`, { signal }),
+      );
       const allocated = text !== undefined && port === 0;
       return {
         port: allocated ? Number(said.trim()) : port,
         [Symbol.asyncDispose]: async () => {
           // Without the master there is no forward either.
-          await ask("cancel", flag, `${at}:${to}`, {}).catch(() => {});
+          await within(
+            limit,
+            (signal) => ask("cancel", flag, `${at}:${to}`, { signal }),
+          ).catch(() => {});
         },
       };
     } catch (error) {

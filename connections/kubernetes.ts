@@ -29,6 +29,7 @@ import {
   type SignalOptions,
 } from "./connection.ts";
 import { remoteCommand } from "./_command.ts";
+import { checkTimeout, connectWithin } from "./_time_limit.ts";
 import { IN_SHELL, withOptions } from "./_quote.ts";
 import { rsyncBehindPrefix } from "./_rsync.ts";
 import { CommandError, runLocal } from "./process.ts";
@@ -67,6 +68,13 @@ export interface KubernetesOptions {
    * @default {["kubectl"]}
    */
   kubectl?: readonly string[];
+  /**
+   * Longest time, in milliseconds, in which the connection is made; `Infinity`: no
+   * limit.
+   *
+   * @default {60_000}
+   */
+  connectTimeout?: number;
 }
 
 /** A container of a running pod. The pod belongs to somebody else. */
@@ -79,7 +87,7 @@ export class KubernetesConnection implements Connection {
   /**
    * Only stores the options.
    *
-   * @throws {TypeError} if `pod` is empty or begins with "-", or `kubectl` is empty
+   * @throws {TypeError} if `pod` is empty or begins with "-", `kubectl` is empty, or the time is no positive number
    */
   constructor(options: KubernetesOptions) {
     const { pod, container, kubectl = ["kubectl"] } = options;
@@ -93,6 +101,7 @@ export class KubernetesConnection implements Connection {
         `Cannot connect to the pod "${pod}": "kubectl" must name a program`,
       );
     }
+    checkTimeout("connectTimeout", options.connectTimeout ?? 60_000);
     this.#options = { ...options };
     this.#prefix = [
       ...kubectl,
@@ -132,15 +141,22 @@ export class KubernetesConnection implements Connection {
   async connect({ signal }: SignalOptions = {}): Promise<void> {
     signal?.throwIfAborted();
     if (this.#connected) return;
+    const { pod, connectTimeout = 60_000 } = this.#options;
+    await connectWithin(
+      connectTimeout,
+      { system: `the pod "${pod}"`, signal },
+      (signal) => this.#try(signal),
+    );
+    this.#connected = true;
+  }
+
+  async #try(signal: AbortSignal): Promise<void> {
     try {
-      await runLocal({ argv: [...this.#prefix, "true"] }, {
-        ...(signal && { signal }),
-      });
+      await runLocal({ argv: [...this.#prefix, "true"] }, { signal });
     } catch (error) {
-      signal?.throwIfAborted();
+      signal.throwIfAborted();
       throw this.#error(error as Error);
     }
-    this.#connected = true;
   }
 
   /** Forgets the pod. */

@@ -31,6 +31,7 @@ import {
   type SignalOptions,
 } from "./connection.ts";
 import { remoteCommand } from "./_command.ts";
+import { checkTimeout, connectWithin } from "./_time_limit.ts";
 import { IN_SHELL, withOptions } from "./_quote.ts";
 import { rsyncBehindPrefix } from "./_rsync.ts";
 import { CommandError, runLocal } from "./process.ts";
@@ -52,6 +53,13 @@ export interface PodmanOptions {
    * @default {"podman"}
    */
   podman?: string;
+  /**
+   * Longest time, in milliseconds, in which the connection is made; `Infinity`: no
+   * limit.
+   *
+   * @default {60_000}
+   */
+  connectTimeout?: number;
 }
 
 /** A running container. The container itself belongs to somebody else. */
@@ -62,8 +70,13 @@ export class PodmanConnection implements Connection {
   #id = "";
   #direct = true;
 
-  /** Only stores the options. */
+  /**
+   * Only stores the options.
+   *
+   * @throws {TypeError} if the time is no positive number
+   */
   constructor(options: PodmanOptions) {
+    checkTimeout("connectTimeout", options.connectTimeout ?? 60_000);
     this.#options = { ...options };
   }
 
@@ -88,11 +101,21 @@ export class PodmanConnection implements Connection {
   /**
    * Finds the container and tries which way commands can be run in it.
    *
-   * @throws {ConnectError} if there is no such container, or it does not run
+   * @throws {ConnectError} if there is no such container, it does not run, or it takes too long
    */
   async connect({ signal }: SignalOptions = {}): Promise<void> {
     signal?.throwIfAborted();
     if (this.#prefix) return;
+    const { container, connectTimeout = 60_000 } = this.#options;
+    const system = `the container "${container}"`;
+    await connectWithin(
+      connectTimeout,
+      { system, signal },
+      (signal) => this.#connect(signal),
+    );
+  }
+
+  async #connect(signal: AbortSignal): Promise<void> {
     const { podman = "podman", direct } = this.#options;
     const { id, runtime } = await this.#inspect(signal);
     const said: string[] = [];

@@ -76,6 +76,7 @@ import {
   type SshConfig,
   withTerminal,
 } from "./_ssh_options.ts";
+import { checkTimeout, connectWithin } from "./_time_limit.ts";
 import { outputLocal, runLocal } from "./process.ts";
 
 export type { Forward, ForwardOptions, SshConfig };
@@ -144,6 +145,14 @@ export interface SshOptions {
    * @default {"ssh"}
    */
   ssh?: string;
+  /**
+   * Longest time, in milliseconds, in which the connection is made, all
+   * attempts included; `Infinity`: no
+   * limit.
+   *
+   * @default {180_000}
+   */
+  connectTimeout?: number;
 }
 
 /** What there is while connected. */
@@ -156,6 +165,8 @@ interface Link {
   readonly master?: SshMaster;
   lost?: ConnectionLostError;
 }
+
+const CONNECT_TIMEOUT = 180_000;
 
 /** How often a server may drop a connection at its beginning. */
 const ATTEMPTS = 8;
@@ -181,8 +192,9 @@ export class SshConnection implements Connection {
    * @throws {TypeError} if they cannot be used
    */
   constructor(options: SshOptions) {
-    const { maxSessions = 8 } = options;
+    const { maxSessions = 8, connectTimeout = CONNECT_TIMEOUT } = options;
     checkTarget(options);
+    checkTimeout("connectTimeout", connectTimeout);
     if (!Number.isInteger(maxSessions) || maxSessions < 1) {
       throw new TypeError(
         `Cannot use ${maxSessions} as "maxSessions": a positive integer would be right`,
@@ -226,7 +238,7 @@ export class SshConnection implements Connection {
    * Connects, and tries a command. A server that drops the connection because it
    * has too many new ones (`MaxStartups`) is asked again, for some seconds.
    *
-   * @throws {ConnectError} if the system cannot be reached, does not let us in, or cannot run a command
+   * @throws {ConnectError} if the system cannot be reached in time, does not let us in, or cannot run a command
    */
   connect({ signal }: SignalOptions = {}): Promise<void> {
     const before = this.#turn;
@@ -236,7 +248,7 @@ export class SshConnection implements Connection {
       ? AbortSignal.any([signal, controller.signal])
       : controller.signal;
     const connected = abortable(before, either)
-      .then(() => this.#connect(either))
+      .then(() => this.#connectInTime(either))
       .finally(() => this.#connecting.delete(controller));
     this.#turn = Promise.allSettled([before, connected]);
     return connected;
@@ -355,6 +367,15 @@ export class SshConnection implements Connection {
   /** Disconnects. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.disconnect();
+  }
+
+  async #connectInTime(signal: AbortSignal): Promise<void> {
+    const { host, connectTimeout = CONNECT_TIMEOUT } = this.#options;
+    await connectWithin(
+      connectTimeout,
+      { system: host, signal },
+      (signal) => this.#connect(signal),
+    );
   }
 
   async #connect(signal: AbortSignal): Promise<void> {

@@ -57,9 +57,9 @@ export interface CommandExecutorOptions {
    */
   evaluate?: (outcome: CommandOutcome) => string | Promise<string>;
   /**
-   * Time limit of a command in milliseconds.
+   * Time limit of a command in milliseconds; `Infinity`: none.
    *
-   * @default none
+   * @default {3_600_000} an hour
    */
   timeout?: number;
   /**
@@ -87,6 +87,10 @@ const LEASH = `exec 7<&0 </dev/null
 ) &
 exec 7<&-
 exec "$@"`;
+
+const HOUR = 3_600_000;
+/** The longest time that a timer of the platform can take. */
+const LONGEST_TIMER = 2 ** 31 - 1;
 
 /** Clients use this code for failures of their own, and so may a command. */
 const AMBIGUOUS_CODE = 255;
@@ -191,7 +195,7 @@ export class CommandExecutor implements Executor {
     outputPath: string,
     { signal, env }: RunTestOptions,
   ): Promise<number> {
-    using limit = new TimeLimit(this.#options.timeout);
+    using limit = new TimeLimit(this.#options.timeout ?? HOUR);
     const ending = signal
       ? AbortSignal.any([signal, limit.signal])
       : limit.signal;
@@ -248,13 +252,13 @@ export class CommandExecutor implements Executor {
   }
 }
 
-/** A signal that is aborted after a time, if there is one. */
+/** A signal that is aborted after a time. */
 class TimeLimit implements Disposable {
   readonly #controller = new AbortController();
   readonly #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(ms: number | undefined) {
-    if (ms !== undefined && Number.isFinite(ms)) {
+  constructor(ms: number) {
+    if (ms <= LONGEST_TIMER) {
       this.#timer = setTimeout(() => this.#controller.abort(), ms);
     }
   }

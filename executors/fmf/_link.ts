@@ -8,6 +8,8 @@ import { run } from "../../connections/process.ts";
 
 /** How long a command may take that only looks around. */
 const PROBE_TIMEOUT = 15_000;
+/** The longest time that a timer of the platform can take. */
+const LONGEST_TIMER = 2 ** 31 - 1;
 
 /**
  * The error of the link, if the link is why a command ended with this code; it
@@ -62,7 +64,7 @@ export async function within<T>(
       timeout.abort(
         new DOMException(`not done within ${ms} ms`, "TimeoutError"),
       ),
-    ms,
+    Math.min(ms, LONGEST_TIMER),
   );
   try {
     return await call(

@@ -29,8 +29,8 @@ export interface FmfExecutorOptions {
    */
   env?: Readonly<Record<string, string>>;
   /**
-   * How long the set-up of a test may take, and each step of the plan's `prepare`
-   * and `finish`.
+   * How long it may take to look at the system, to upload the tests, each step of the
+   * plan's `prepare` and `finish`, and the set-up of a test.
    *
    * @default {1_800_000} 30 minutes
    */

@@ -16,6 +16,11 @@ import {
   WorkDirectory,
 } from "./scripts.ts";
 
+/** How long a step may take, in milliseconds, and what ends it. */
+export interface StepOptions extends SignalOptions {
+  readonly timeout: number;
+}
+
 /** A directory of ours on a system. */
 export class Workplace {
   readonly #connection: Connection;
@@ -52,13 +57,18 @@ export class Workplace {
    * @throws {SetupError} if it cannot be used
    * @throws {ConnectionError} if the link broke
    */
-  async make({ signal }: SignalOptions): Promise<WorkDirectory> {
+  async make({ timeout, signal }: StepOptions): Promise<WorkDirectory> {
     const { canReboot = true } = this.#connection;
     const owner = await thisOwnerIfAllowed();
     const { argv, stdin } = startCommand(this.#name, canReboot, owner);
     const text = await this.attempt(
       "Cannot make a directory on the system",
-      () => run(this.#connection, argv, { stdin, ...(signal && { signal }) }),
+      () =>
+        within(
+          timeout,
+          signal,
+          (signal) => run(this.#connection, argv, { stdin, signal }),
+        ),
       signal,
     );
     const { missing, work, boot } = readStart(this.#name, text);
@@ -83,14 +93,23 @@ export class Workplace {
    * @throws {SetupError} if that is not possible
    * @throws {ConnectionError} if the link broke
    */
-  async upload(root: string | URL, { signal }: SignalOptions): Promise<void> {
+  async upload(
+    root: string | URL,
+    { timeout, signal }: StepOptions,
+  ): Promise<void> {
+    const exclude = [".git"];
     await this.attempt(
       "Cannot upload the tests",
       () =>
-        upload(this.#connection, root, this.#directory!.tests, {
-          exclude: [".git"],
-          ...(signal && { signal }),
-        }),
+        within(
+          timeout,
+          signal,
+          (signal) =>
+            upload(this.#connection, root, this.#directory!.tests, {
+              exclude,
+              signal,
+            }),
+        ),
       signal,
     );
   }

@@ -258,11 +258,12 @@ export class FmfExecutor implements Executor {
 
   async #prepare(place: Workplace, signal: AbortSignal): Promise<void> {
     const { tests, heartbeatLimit: limit = 240_000 } = this.#options;
-    await place.make({ signal });
+    const limits = { timeout: this.#setupTimeout, signal };
+    await place.make(limits);
     const { heartbeat: interval = place.sharesKernel ? false : 15_000 } =
       this.#options;
     this.#heartbeat = interval === false ? undefined : { interval, limit };
-    await place.upload(tests.root, { signal });
+    await place.upload(tests.root, limits);
     await this.#carryOut("prepare", signal);
     const { packages } = this.#variant;
     if (packages) {

@@ -40,12 +40,19 @@ export interface LibraryOptions {
    * Tells whether there is something at an address below `base`. May throw if
    * that cannot be found out.
    *
-   * @default a HEAD request, without following redirects: a status below 400
+   * @default a HEAD request, without following redirects: a status below 400 within
+   * `existsTimeout`
    */
   exists?: (
     url: string,
     options: { signal?: AbortSignal | undefined },
   ) => Promise<boolean>;
+  /**
+   * Longest time in which a server answers whether there is something, in milliseconds.
+   *
+   * @default {30_000}
+   */
+  existsTimeout?: number;
 }
 
 /** What a test or a library requires in the end. */
@@ -270,7 +277,8 @@ export class LibraryResolver {
     path: string,
   ): Promise<Library | undefined> {
     if (this.#absent.has(item)) return undefined;
-    const { base = BASE, exists = isReachable, signal } = this.#options;
+    const { base = BASE, existsTimeout = 30_000, signal } = this.#options;
+    const { exists = reachableWithin(existsTimeout) } = this.#options;
     const url = `${base.replace(/\/+$/, "")}/${nick}`;
     const name = `/${path}`;
     checkParts("nick", nick);
@@ -366,15 +374,24 @@ function textIn(item: FmfMap, key: string): string | undefined {
   );
 }
 
-async function isReachable(
-  url: string,
-  options: { signal?: AbortSignal | undefined },
-): Promise<boolean> {
-  const response = await fetch(url, {
-    method: "HEAD",
-    redirect: "manual",
-    signal: options.signal ?? null,
-  });
-  await response.body?.cancel();
-  return response.status < 400;
+/** Asks a server, which has so many milliseconds to answer. */
+function reachableWithin(ms: number): NonNullable<LibraryOptions["exists"]> {
+  return async (url, { signal }) => {
+    const late = new AbortController();
+    const timer = setTimeout(
+      () => late.abort(new Error(`there is no answer within ${ms / 1000} s`)),
+      Math.min(ms, 2 ** 31 - 1),
+    );
+    try {
+      const response = await fetch(url, {
+        method: "HEAD",
+        redirect: "manual",
+        signal: signal ? AbortSignal.any([signal, late.signal]) : late.signal,
+      });
+      await response.body?.cancel();
+      return response.status < 400;
+    } finally {
+      clearTimeout(timer);
+    }
+  };
 }

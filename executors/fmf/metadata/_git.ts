@@ -15,8 +15,15 @@ export interface GitOutput {
 export interface GitOptions {
   cwd?: string;
   env?: Record<string, string>;
+  /** In milliseconds. */
+  timeout?: number;
   signal?: AbortSignal | undefined;
 }
+
+/** How long what git started may take to end, in milliseconds. */
+const GRACE = 2000;
+/** The longest time that a timer of the platform can take. */
+const LONGEST = 2 ** 31 - 1;
 
 /** Variables that would lead git to another repository than the one it is told. */
 const REPOSITORY_VARIABLES = [
@@ -68,26 +75,27 @@ function environment(): Record<string, string> {
 /**
  * Runs git to its end, whatever its exit status.
  *
- * @throws {FmfError} of kind `fetch` if git is not there
+ * @throws {FmfError} of kind `fetch` if git is not there, or takes too long
  */
 export async function git(
   args: readonly string[],
   options: GitOptions = {},
 ): Promise<GitOutput> {
-  const { cwd, env = {}, signal } = options;
+  const { cwd, env = {}, timeout = Infinity, signal } = options;
   signal?.throwIfAborted();
-  let output;
+  let child: Deno.ChildProcess;
   try {
-    output = await new Deno.Command("git", {
+    child = new Deno.Command("git", {
       args: [...SETTINGS, ...args],
       env: { ...environment(), ...env },
       clearEnv: true,
       stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+      detached: true, // it is ended with all that it started
       ...(cwd !== undefined && { cwd }),
-      ...(signal && { signal }),
-    }).output();
+    }).spawn();
   } catch (error) {
-    signal?.throwIfAborted();
     if (error instanceof Deno.errors.NotFound) {
       throw new FmfError(
         "fetch",
@@ -97,11 +105,55 @@ export async function git(
     }
     throw error;
   }
+  const output = await outputWithin(child, timeout, signal);
   signal?.throwIfAborted();
+  if (!output) {
+    const [command] = args.filter((arg) => !arg.startsWith("-"));
+    throw new FmfError(
+      "fetch",
+      `git ${command} takes longer than ${timeout / 1000} s`,
+    );
+  }
   const decoder = new TextDecoder();
   return {
     success: output.success,
     stdout: decoder.decode(output.stdout),
     stderr: decoder.decode(output.stderr).trim(),
   };
+}
+
+/** Nothing if it took too long; an abort ends it. */
+async function outputWithin(
+  child: Deno.ChildProcess,
+  ms: number,
+  signal?: AbortSignal,
+): Promise<Deno.CommandOutput | undefined> {
+  let isLate = false;
+  const timers: ReturnType<typeof setTimeout>[] = [];
+  const end = () => {
+    killGroup(child.pid, "SIGTERM");
+    timers.push(setTimeout(() => killGroup(child.pid, "SIGKILL"), GRACE));
+  };
+  if (ms <= LONGEST) {
+    timers.push(setTimeout(() => {
+      isLate = true;
+      end();
+    }, ms));
+  }
+  signal?.addEventListener("abort", end);
+  try {
+    const output = await child.output();
+    return isLate ? undefined : output;
+  } finally {
+    signal?.removeEventListener("abort", end);
+    for (const timer of timers) clearTimeout(timer);
+  }
+}
+
+function killGroup(pid: number, signal: Deno.Signal): void {
+  try {
+    Deno.kill(-pid, signal);
+  } catch {
+    // it has ended
+  }
 }

@@ -39,6 +39,12 @@ export interface FetchOptions {
    */
   lockTimeout?: number;
   /**
+   * Longest time of one command of git, such as a clone, in milliseconds.
+   *
+   * @default {1_800_000}
+   */
+  commandTimeout?: number;
+  /**
    * Gives the address to fetch from instead of the one that is asked for, for
    * example that of a mirror.
    *
@@ -59,6 +65,7 @@ export interface Checkout extends AsyncDisposable {
 
 const MAX_AGE = 1_200_000;
 const LOCK_TIMEOUT = 300_000;
+const COMMAND_TIMEOUT = 1_800_000;
 const ALL_BRANCHES = "+refs/heads/*:refs/remotes/origin/*";
 
 /**
@@ -195,7 +202,8 @@ class Repository {
   }
 
   #run(args: readonly string[]): Promise<GitOutput> {
-    return git(args, { signal: this.#options.signal });
+    const { signal, commandTimeout: timeout = COMMAND_TIMEOUT } = this.#options;
+    return git(args, { signal, timeout });
   }
 
   /** Runs git in the clone. */

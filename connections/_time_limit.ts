@@ -1,0 +1,62 @@
+import { ConnectError } from "./connection.ts";
+
+/** The longest time that a timer of the platform can take. */
+const LONGEST = 2 ** 31 - 1;
+
+/** How long something may take, and what is so if it takes longer. */
+export interface Limit {
+  /** In milliseconds. */
+  ms: number;
+  /** The error for work that takes longer. */
+  late: () => Error;
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * Checks a time limit.
+ *
+ * @throws {TypeError} if it is none
+ */
+export function checkTimeout(name: string, ms: number): void {
+  if (typeof ms === "number" && ms > 0) return;
+  throw new TypeError(
+    `Cannot use ${
+      Deno.inspect(ms)
+    } as "${name}": a positive number of milliseconds would be right`,
+  );
+}
+
+/** Calls a function with a signal that is aborted when its time is over, too. */
+export async function within<T>(
+  { ms, late, signal }: Limit,
+  call: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const over = new AbortController();
+  const timer = ms > LONGEST
+    ? undefined
+    : setTimeout(() => over.abort(late()), ms);
+  try {
+    return await call(
+      signal ? AbortSignal.any([signal, over.signal]) : over.signal,
+    );
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/**
+ * Connects to a system in so many milliseconds.
+ *
+ * @throws {ConnectError} if it takes longer
+ */
+export function connectWithin(
+  ms: number,
+  { system, signal }: { system: string; signal?: AbortSignal | undefined },
+  connect: (signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  const late = () =>
+    new ConnectError(
+      `Cannot connect to ${system}: it takes longer than ${ms / 1000} s`,
+    );
+  return within({ ms, late, signal }, connect);
+}
