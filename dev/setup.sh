@@ -1,5 +1,5 @@
 #!/bin/bash
-# Makes ready what the tests with real parts need: podman, ssh, rsync, shellcheck, xmllint, and three container images
+# Makes ready what the tests with real parts need: podman, ssh, rsync, shellcheck, xmllint, virsh, and container images
 # that are built here, without any registry.
 #
 #   dev/setup.sh            says what it does; a second run has nothing to do
@@ -16,6 +16,7 @@
 #   ATEX_TEST_IMAGE_TINY       bash and busybox only: no Python, no rsync, no GNU tools
 #   ATEX_TEST_IMAGE_TINY_SSH   the same with sshd, which is its command
 #   ATEX_TEST_IMAGE_DEBIAN     Debian with systemd (its command), sshd, sudo, rsync, apt; no Python
+#   ATEX_TEST_IMAGE_VIRT_HOST  Debian with libvirt, QEMU, passt, sshd, Python, and a guest in /guest: see tests/_virt_host.ts
 # Where STATE is ${XDG_CACHE_HOME:-~/.cache}/atex-test. A variable whose part could not be had is left out.
 set -eEuo pipefail
 umask 022
@@ -23,10 +24,11 @@ export LC_ALL=C DEBIAN_FRONTEND=noninteractive
 STATE=${XDG_CACHE_HOME:-$HOME/.cache}/atex-test
 CHECK_ONLY=; [ "${1:-}" = --check ] && CHECK_ONLY=1
 DEBIAN_PACKAGES="podman runc conmon catatonit netavark aardvark-dns iptables openssh-client openssh-server sshpass rsync
-  busybox-static bash-static mmdebstrap shellcheck git iproute2 procps xz-utils libxml2-utils"
-FEDORA_PACKAGES="podman runc openssh-clients openssh-server sshpass rsync busybox mmdebstrap ShellCheck git iproute procps-ng xz libxml2"
+  busybox-static bash-static mmdebstrap shellcheck git iproute2 procps xz-utils libxml2-utils libvirt-clients e2fsprogs"
+FEDORA_PACKAGES="podman runc openssh-clients openssh-server sshpass rsync busybox mmdebstrap ShellCheck git iproute procps-ng xz libxml2
+  libvirt-client e2fsprogs"
 BROWSERS="chromium chromium-browser google-chrome"
-COMMANDS="podman ssh sshd sshpass rsync busybox shellcheck git ip xz xmllint"
+COMMANDS="podman ssh sshd sshpass rsync busybox shellcheck git ip xz xmllint virsh"
 PATH=$PATH:/usr/sbin:/sbin
 
 say() { printf 'setup: %s\n' "$*"; }
@@ -116,6 +118,7 @@ browser() {
 # ---- images --------------------------------------------------------------------------------------------------------
 TINY=localhost/atex-test-tiny
 TINY_SSH=localhost/atex-test-tiny-ssh
+VIRT_HOST=localhost/atex-test-virt-host
 DEBIAN=localhost/atex-test-debian
 PASSWORD=atex-test-password
 
@@ -212,6 +215,133 @@ HOOK
   import_root "$scratch/debian.tar" "$DEBIAN" "$recipe" --change 'STOPSIGNAL SIGRTMIN+3' --change 'CMD ["/sbin/init"]'
 }
 
+# ---- a host of virtual machines ------------------------------------------------------------------------------------
+# In a container: newer than this system where that is needed, and without a daemon here. Emulated, since KVM is rarely
+# to be had in a container, and does not boot every kernel.
+guest_root() { # guest_root ROOT: the system on the guest's disk is that of the image with sshd
+  local container
+  container=$(podman create "$TINY_SSH")
+  mkdir -p "$1"
+  podman export "$container" | tar -x -C "$1"
+  podman rm "$container" >/dev/null
+  rm -f "$1/.dockerenv" "$1/run/.containerenv" "$1/etc/hosts" "$1/etc/resolv.conf"
+  printf '%s\n' '::sysinit:/etc/rc' '::respawn:/bin/sshd -D -e' '::shutdown:/bin/umount -a -r' >"$1/etc/inittab"
+  cat >"$1/etc/rc" <<'RC'
+#!/bin/sh
+mount -o remount,rw /
+mount -t sysfs none /sys
+mkdir -p /dev/pts /dev/shm
+mount -t devpts none /dev/pts
+for directory in /dev/shm /run /tmp; do mount -t tmpfs -o mode=1777 none $directory; done
+mkdir -p -m 755 /run/sshd
+hostname guest
+RC
+  chmod +x "$1/etc/rc"
+}
+
+guest_init() { # guest_init: what finds and mounts that disk
+  cat <<'INIT'
+#!/bin/sh
+b=/bin/busybox
+$b mount -t devtmpfs none /dev
+$b mount -t proc none /proc
+for module in $($b cat /modules/order); do $b insmod /modules/$module.ko; done
+$b ip link set lo up
+$b ip addr add 100.80.60.1/24 dev eth0
+$b ip link set eth0 up
+$b ip route add default dev eth0
+i=0
+while [ ! -b /dev/vda ] && [ $i -lt 200 ]; do $b usleep 50000; i=$((i+1)); done
+$b mount -o ro -t ext4 /dev/vda /mnt || exec $b sh
+$b mount --move /dev /mnt/dev
+$b mount --move /proc /mnt/proc
+exec $b switch_root /mnt /bin/init
+INIT
+}
+
+virt_host_command() { # virt_host_command: sshd, and the libvirt of the user `virt`
+  cat <<'RUN'
+#!/bin/sh
+mkdir -p /run/sshd
+runuser -u virt -- env -i HOME=/home/virt PATH=/usr/sbin:/usr/bin libvirtd -d
+exec /usr/sbin/sshd -D -e
+RUN
+}
+
+virt_host_hook() { # virt_host_hook DIRECTORY: run with the root of the host as its argument
+  cat <<HOOK
+set -e
+root=\$1
+work=$1
+chroot "\$root" useradd -m -s /bin/bash virt
+install -d -m 700 "\$root/home/virt/.ssh"
+install -m 600 "$STATE/id.pub" "\$root/home/virt/.ssh/authorized_keys"
+chroot "\$root" chown -R virt: /home/virt
+rm -f "\$root"/etc/ssh/ssh_host_*
+install -m 600 "$STATE/hostkey" "\$root/etc/ssh/ssh_host_ed25519_key"
+printf 'MaxStartups 200:30:400\nUseDNS no\nClientAliveInterval 5\n' >"\$root/etc/ssh/sshd_config.d/test.conf"
+install -m 755 "\$work/virt-host" "\$root/usr/local/sbin/virt-host"
+HOOK
+  cat <<'HOOK'
+mkdir "$root/guest" "$root/tmp/kernel"
+chroot "$root" sh -ec '
+  cd /tmp/kernel
+  name=$(apt-cache depends linux-image-cloud-amd64 | sed -n "s/.*Depends: \(linux-image-[^ ]*\).*/\1/p" | head -1)
+  apt-get -qq -o APT::Sandbox::User=root download "$name"
+  dpkg-deb -x "$name"_*.deb .'
+mv "$root"/tmp/kernel/boot/vmlinuz* "$root/guest/vmlinuz"
+for module in virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk failover net_failover virtio_net; do
+  file=$(find "$root/tmp/kernel" -name "$module.ko*")
+  [ -n "$file" ] || continue    # built in
+  case $file in *.xz) xz -dc "$file";; *) cat "$file";; esac >"$work/initrd/modules/$module.ko"
+  echo "$module" >>"$work/initrd/modules/order"
+done
+rm -r "$root/tmp/kernel"
+(cd "$work/initrd" && find . | busybox cpio -o -H newc 2>/dev/null) | gzip -1 >"$root/guest/initrd.gz"
+cp "$work/guest.raw" "$root/guest/guest.raw"
+chmod 644 "$root"/guest/*
+HOOK
+}
+
+virt_host_tar() { # virt_host_tar TAR
+  local work=$scratch/virt options=() dir
+  mkdir -p "$work/initrd"/{bin,dev,proc,mnt,modules}
+  guest_root "$work/root"
+  truncate -s 48M "$work/guest.raw"
+  mke2fs -q -F -t ext4 -O ^has_journal -d "$work/root" "$work/guest.raw"
+  copy_program "$work/initrd" busybox
+  ln -s busybox "$work/initrd/bin/sh"
+  guest_init >"$work/initrd/init"; chmod +x "$work/initrd/init"
+  virt_host_command >"$work/virt-host"
+  virt_host_hook "$work" >"$work/customize.sh"
+  for dir in man doc info locale lintian; do options+=(--dpkgopt="path-exclude=/usr/share/$dir/*"); done
+  mmdebstrap --quiet --variant=apt --dpkgopt=force-unsafe-io "${options[@]}" --aptopt='Acquire::Languages "none"' \
+    --include=openssh-server,libvirt-daemon,libvirt-daemon-driver-qemu,libvirt-daemon-driver-storage,libvirt-clients \
+    --include=qemu-system-x86,qemu-utils,passt,iproute2,procps,netcat-openbsd,python3 --aptopt='APT::Install-Recommends "false"' \
+    --customize-hook="sh '$work/customize.sh' \"\$1\"" trixie "$1" 9>&-
+}
+
+VIRT_HOST_BUILDER=
+begin_virt_host() { # builds it beside what comes next
+  VIRT_HOST_RECIPE=$(recipe_of tiny_root copy_program guest_root guest_init virt_host_command virt_host_hook virt_host_tar)
+  if [ "$(uname -m)" != x86_64 ]; then say "no host of virtual machines: its guest is for x86-64"; return 0; fi
+  if image_is "$VIRT_HOST" "$VIRT_HOST_RECIPE"; then return 0; fi
+  say "building a host of virtual machines (half a minute, beside other things)"
+  (trap - ERR; virt_host_tar "$scratch/virt-host.tar") >"$STATE/virt-host.log" 2>&1 &
+  VIRT_HOST_BUILDER=$!
+}
+
+end_virt_host() {
+  if [ -n "$VIRT_HOST_BUILDER" ]; then
+    if ! wait "$VIRT_HOST_BUILDER"; then
+      say "no host of virtual machines (log: $STATE/virt-host.log): $(tail -1 "$STATE/virt-host.log")"
+      lacking+="virt-host "; return 0
+    fi
+    import_root "$scratch/virt-host.tar" "$VIRT_HOST" "$VIRT_HOST_RECIPE" --change 'CMD ["/usr/local/sbin/virt-host"]'
+  fi
+  if image_is "$VIRT_HOST" "$VIRT_HOST_RECIPE"; then add ATEX_TEST_IMAGE_VIRT_HOST "$VIRT_HOST"; fi
+}
+
 # ---- a podman that runs here ---------------------------------------------------------------------------------------
 # Inside some virtual machines and containers podman's own settings ask for more than is allowed (higher limits than
 # ours) or for a cgroup layout that crun does not know. Then: runc, and no limits above our own.
@@ -260,8 +390,10 @@ images() {
   add ATEX_TEST_IMAGE_TINY "$TINY"
   if command -v sshd >/dev/null; then tiny "$TINY_SSH"; add ATEX_TEST_IMAGE_TINY_SSH "$TINY_SSH"; fi
   if ! command -v mmdebstrap >/dev/null; then say "no Debian image: it takes mmdebstrap"; lacking+="mmdebstrap "; return 0; fi
+  [ -z "$(podman image ls -q "$TINY_SSH")" ] || begin_virt_host
   debian
   add ATEX_TEST_IMAGE_DEBIAN "$DEBIAN"; add ATEX_TEST_PASSWORD "$PASSWORD"
+  end_virt_host
 }
 if [ -z "$CHECK_ONLY" ] && command -v podman >/dev/null && command -v busybox >/dev/null && command -v ssh-keygen >/dev/null; then
   if podman image ls >"$STATE/podman.log" 2>&1; then images; else
