@@ -6,7 +6,7 @@
  * starts faster than with this one, which has them all.
  *
  * @example A suite of fmf tests over a pool of containers
- * ```ts no-run
+ * ```ts
  * import {
  *   AdHocOrchestrator,
  *   discover,

@@ -46,7 +46,7 @@ export function compressResults(
  * ```ts
  * import { finishResults } from "jsr:@atex/atex/aggregators/jsonl";
  *
- * console.log(await finishResults("out/results.jsonl.gz.part"));
+ * console.log(await finishResults("out/nightly.jsonl.gz.part"));
  * ```
  */
 export async function finishResults(

@@ -4,6 +4,31 @@
  * An object of your own that fits {@linkcode Aggregator} is as good as the ones
  * of this package.
  *
+ * @example One of your own, which remembers what failed
+ * ```ts
+ * import type { Aggregator } from "jsr:@atex/atex/aggregators/aggregator";
+ * import { readArtifacts } from "jsr:@atex/atex/executors/results";
+ *
+ * class Names implements Aggregator {
+ *   readonly readsOnly = true; // for use beside one that keeps the files
+ *   readonly failed: string[] = [];
+ *   start = () => Promise.resolve(this);
+ *   stop = () => Promise.resolve();
+ *   [Symbol.asyncDispose] = this.stop;
+ *
+ *   async ingest(platform: string, test: string, artifacts: string | URL) {
+ *     for await (const { name, status } of readArtifacts(artifacts)) {
+ *       if (status !== "fail") continue;
+ *       this.failed.push([platform, test, name].filter(Boolean).join(" "));
+ *     }
+ *   }
+ * }
+ *
+ * const names = await new Names().start();
+ * await names.ingest("fedora-42@x86_64", "/smoke", "artifacts/smoke");
+ * console.log(names.failed);
+ * ```
+ *
  * @module
  */
 

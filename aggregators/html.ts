@@ -26,7 +26,7 @@
  * ```
  *
  * @example From what was stored
- * ```ts no-run
+ * ```ts
  * import { writeHtmlReport } from "jsr:@atex/atex/aggregators/html";
  * import { readResults } from "jsr:@atex/atex/aggregators/reader";
  * import { readEventLog } from "jsr:@atex/atex/orchestrators/event-log";

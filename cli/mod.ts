@@ -8,6 +8,13 @@
  * deno install -g -A -n atex jsr:@atex/atex/cli
  * ```
  *
+ * @example From a script
+ * ```ts
+ * import { main } from "jsr:@atex/atex/cli";
+ *
+ * Deno.exitCode = await main(["tests", "./suite"], new AbortController().signal);
+ * ```
+ *
  * @module
  */
 import { runMain } from "../orchestrators/main.ts";
@@ -65,6 +72,13 @@ const HELP = [
  * status: 0 fine, 1 the answer is no, such as tests that failed.
  *
  * @throws {Error} if the command line is wrong or the command could not do its work (exit status 2)
+ *
+ * @example
+ * ```ts
+ * import { main } from "jsr:@atex/atex/cli";
+ *
+ * await main(["tests", "./suite", "--long"], new AbortController().signal);
+ * ```
  */
 export async function main(
   args: readonly string[],

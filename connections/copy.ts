@@ -13,7 +13,7 @@
  * Needs the permission to run programs.
  *
  * @example Bring a tree to a system, and a file back
- * ```ts no-run
+ * ```ts
  * import { SshConnection } from "jsr:@atex/atex/connections/ssh";
  * import { download, upload } from "jsr:@atex/atex/connections/copy";
  *
@@ -22,7 +22,7 @@
  *   exclude: [".git"],
  *   delete: true,
  * });
- * await download(machine, "/var/log/messages", "./messages.txt");
+ * await download(machine, "/etc/passwd", "./passwd.txt");
  * ```
  *
  * @module

@@ -1,6 +1,8 @@
 /**
  * The system on which the script runs, as a connection.
  *
+ * Needs the permission to run programs (`--allow-run`).
+ *
  * @example Run something here
  * ```ts
  * import { LocalConnection } from "jsr:@atex/atex/connections/local";

@@ -149,7 +149,16 @@ export async function output(
   return await outputLocal(connection.local(argv, options), options);
 }
 
-/** As {@linkcode run}, for a command that is to run here. */
+/**
+ * As {@linkcode run}, for a command that is to run here.
+ *
+ * @example
+ * ```ts
+ * import { runLocal } from "jsr:@atex/atex/connections/process";
+ *
+ * console.log(await runLocal({ argv: ["uname", "-s"], env: { LC_ALL: "C" } }));
+ * ```
+ */
 export async function runLocal(
   command: LocalCommand,
   options: RunLocalOptions = {},
@@ -157,7 +166,17 @@ export async function runLocal(
   return textOf(command.argv, await outputLocal(command, options));
 }
 
-/** As {@linkcode output}, for a command that is to run here. */
+/**
+ * As {@linkcode output}, for a command that is to run here.
+ *
+ * @example
+ * ```ts
+ * import { outputLocal } from "jsr:@atex/atex/connections/process";
+ *
+ * const { code, stdout } = await outputLocal({ argv: ["cat"] }, { stdin: "hi" });
+ * console.log(code, new TextDecoder().decode(stdout)); // 0 hi
+ * ```
+ */
 export async function outputLocal(
   command: LocalCommand,
   options: RunLocalOptions = {},
@@ -218,7 +237,18 @@ export function start(
   return startLocal(connection.local(argv, options), options);
 }
 
-/** As {@linkcode start}, for a command that is to run here. */
+/**
+ * As {@linkcode start}, for a command that is to run here.
+ *
+ * @example
+ * ```ts
+ * import { startLocal } from "jsr:@atex/atex/connections/process";
+ *
+ * await using child = startLocal({ argv: ["sleep", "60"] }, { grace: 1000 });
+ * const { signal } = await child.terminate();
+ * console.log(signal); // SIGTERM
+ * ```
+ */
 export function startLocal(
   command: LocalCommand,
   options: StartLocalOptions = {},

@@ -19,7 +19,7 @@
  * `--allow-env`, `--allow-read`, `--allow-write`).
  *
  * @example Run something on a machine
- * ```ts no-run
+ * ```ts
  * import { SshConnection } from "jsr:@atex/atex/connections/ssh";
  * import { run } from "jsr:@atex/atex/connections/process";
  *

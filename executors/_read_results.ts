@@ -49,6 +49,17 @@ const BLOCK = 256 * 1024;
  * once: several times faster for a million results.
  *
  * Needs `--allow-read` for the directory.
+ *
+ * @example
+ * ```ts
+ * import { readResultBatches } from "jsr:@atex/atex/executors/results";
+ *
+ * let count = 0;
+ * for await (const batch of readResultBatches("artifacts/smoke")) {
+ *   count += batch.length;
+ * }
+ * console.log(count);
+ * ```
  */
 export async function* readResultBatches(
   directory: string | URL,

@@ -41,6 +41,13 @@ export function normalisePath(text: string): string {
 /**
  * The directory, below `files`, of the files of a result: `""` for `files`
  * itself, otherwise a path such as `a/b`.
+ *
+ * @example
+ * ```ts
+ * import { placeOf } from "jsr:@atex/atex/executors/results";
+ *
+ * console.log(placeOf({ name: "disk/root" })); // disk/root
+ * ```
  */
 export function placeOf(result: Pick<Result, "name">): string {
   return result.name ? normalisePath(result.name) : "";
@@ -52,6 +59,13 @@ export function placeOf(result: Pick<Result, "name">): string {
  *
  * @throws {TypeError} if the name is absolute, has a `..` part, has nothing in
  * it, or has a part of more than 255 bytes
+ *
+ * @example
+ * ```ts
+ * import { normaliseFileName } from "jsr:@atex/atex/executors/results";
+ *
+ * console.log(normaliseFileName("./logs//a.txt")); // logs/a.txt
+ * ```
  */
 export function normaliseFileName(name: string): string {
   const reason = name.startsWith("/")

@@ -1,6 +1,9 @@
 /**
  * Tests written with the Beakerlib shell library.
  *
+ * Needs the permissions that `executors/fmf` needs: to run programs, to read the
+ * tests, and to read and write the artifacts.
+ *
  * @example Run the tests of a tree on a machine
  * ```ts no-run
  * import { SshConnection } from "jsr:@atex/atex/connections/ssh";

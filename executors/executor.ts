@@ -5,6 +5,26 @@
  * An object of your own that fits {@linkcode Executor} is as good as the ones of
  * this package.
  *
+ * @example A test that failed is a code; one that could not be carried out is an error
+ * ```ts
+ * import { LocalConnection } from "jsr:@atex/atex/connections/local";
+ * import { CommandExecutor } from "jsr:@atex/atex/executors/command";
+ * import { ExecutorError } from "jsr:@atex/atex/executors/executor";
+ *
+ * await using here = await LocalConnection.open();
+ * await using executor = await new CommandExecutor(here, {
+ *   tests: { "/slow": ["sleep", "10"] },
+ * }).start();
+ * const artifacts = await Deno.makeTempDir();
+ * try {
+ *   const signal = AbortSignal.timeout(100);
+ *   console.log(await executor.runTest("/slow", artifacts, { signal }));
+ * } catch (error) {
+ *   if (!(error instanceof ExecutorError)) throw error;
+ *   console.log(error.name, error.message); // TestAbortedError …
+ * }
+ * ```
+ *
  * @module
  */
 import type { SignalOptions } from "../connections/connection.ts";

@@ -3,7 +3,7 @@
  * test on several systems.
  *
  * @example
- * ```ts no-run
+ * ```ts
  * import { run } from "jsr:@atex/atex/connections/process";
  * import { SshConnection } from "jsr:@atex/atex/connections/ssh";
  * import { FunctionExecutor } from "jsr:@atex/atex/executors/function";

@@ -161,6 +161,17 @@ function at<T>(directory: string, entry: string, make: () => T): T {
  * Needs `--allow-read` and `--allow-write` for the directory.
  *
  * @throws {BadResultsError} if the results that are there cannot be understood
+ *
+ * @example
+ * ```ts
+ * import { ensureOwnResult, readArtifacts } from "jsr:@atex/atex/executors/results";
+ *
+ * const artifacts = await Deno.makeTempDir();
+ * await ensureOwnResult(artifacts, new Error("the system is gone"));
+ * for await (const { status, note } of readArtifacts(artifacts)) {
+ *   console.log(status, note); // infra Error: the system is gone
+ * }
+ * ```
  */
 export async function ensureOwnResult(
   directory: string | URL,

@@ -87,7 +87,8 @@ export class Progress {
         );
         break;
       case "setup-failed":
-        if (this.#aborting) break;
+        // An end of the run that came first is no failure.
+        if (this.#aborting || this.#done === this.#tests) break;
         yield notice(`${event.remote}: setup failed: ${event.error.message}`);
         break;
       case "remote-lost":

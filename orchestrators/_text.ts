@@ -11,6 +11,13 @@ const UNSAFE =
 /**
  * Makes text safe to print on one line, whatever bytes it was made from: what a
  * terminal would act on instead of showing it becomes U+FFFD.
+ *
+ * @example
+ * ```ts
+ * import { printable } from "jsr:@atex/atex/orchestrators/progress";
+ *
+ * console.log(printable("red \x1b[31m"));
+ * ```
  */
 export function printable(text: string): string {
   return text.replaceAll(UNSAFE, "\ufffd");
@@ -39,7 +46,16 @@ export function pad(text: string, columns: number): string {
   return text + " ".repeat(Math.max(0, columns - unicodeWidth(text)));
 }
 
-/** A time span in milliseconds, for people: `0.4 s`, `12 s`, `3 min 20 s`, `2 h`. */
+/**
+ * A time span in milliseconds, for people: `0.4 s`, `12 s`, `3 min 20 s`, `2 h`.
+ *
+ * @example
+ * ```ts
+ * import { span } from "jsr:@atex/atex/orchestrators/progress";
+ *
+ * console.log(span(200_000)); // 3 min 20 s
+ * ```
+ */
 export function span(ms: number): string {
   const seconds = Math.max(0, ms) / 1000;
   if (seconds < 9.95) return `${seconds.toFixed(1)} s`;

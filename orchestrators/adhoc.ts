@@ -3,7 +3,7 @@
  * is free.
  *
  * @example
- * ```ts no-run
+ * ```ts
  * import { discover, FmfExecutor } from "jsr:@atex/atex/executors/fmf";
  * import { JsonLinesAggregator } from "jsr:@atex/atex/aggregators/jsonl";
  * import { AdHocOrchestrator } from "jsr:@atex/atex/orchestrators/adhoc";
@@ -68,7 +68,7 @@ export type { TimeLimits } from "./_time_limits.ts";
  * that of the journal.
  *
  * @example A run that goes on after it was interrupted
- * ```ts no-run
+ * ```ts
  * import { JsonLinesAggregator } from "jsr:@atex/atex/aggregators/jsonl";
  * import { CommandExecutor } from "jsr:@atex/atex/executors/command";
  * import { AdHocOrchestrator } from "jsr:@atex/atex/orchestrators/adhoc";

@@ -13,7 +13,7 @@
  * ```
  *
  * @example Show a run of yesterday
- * ```ts no-run
+ * ```ts
  * import { replayRun } from "jsr:@atex/atex/orchestrators/event-log";
  * import { showProgress } from "jsr:@atex/atex/orchestrators/progress";
  *
@@ -117,6 +117,15 @@ function reopen(path: string): Deno.FsFile {
  * Needs `--allow-read` for the file.
  *
  * @throws {SyntaxError} if another line is not an event; the message names file and line
+ *
+ * @example
+ * ```ts
+ * import { readEventLog } from "jsr:@atex/atex/orchestrators/event-log";
+ *
+ * for await (const event of readEventLog("out/events.jsonl")) {
+ *   if (event.type === "test-finished") console.log(event.test, event.ms);
+ * }
+ * ```
  */
 export async function* readEventLog(
   path: string | URL,

@@ -1,6 +1,7 @@
 /**
  * A frame for the main function of a script: signals end it in good order,
  * errors become one readable message, and the exit status tells what happened.
+ * Needs no permission of its own.
  *
  * @example
  * ```ts no-run

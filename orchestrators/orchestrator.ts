@@ -3,6 +3,35 @@
  * systems, what happens in it as {@linkcode RunEvent}s, and what came out of it
  * as {@linkcode RunSummary}.
  *
+ * @example What happens in a run, and what came out of it
+ * ```ts
+ * import { Tally } from "jsr:@atex/atex/aggregators/tally";
+ * import { CommandExecutor } from "jsr:@atex/atex/executors/command";
+ * import { AdHocOrchestrator } from "jsr:@atex/atex/orchestrators/adhoc";
+ * import { OrchestratorError } from "jsr:@atex/atex/orchestrators/orchestrator";
+ * import { LocalProvisioner } from "jsr:@atex/atex/provisioners/local";
+ *
+ * const tests = { "/boots": ["true"], "/disk": ["df", "/"] };
+ * await using pool = await new LocalProvisioner().start();
+ * await using run = new AdHocOrchestrator({
+ *   platform: "here",
+ *   tests: Object.keys(tests),
+ *   provisioners: [pool],
+ *   executor: (remote) => new CommandExecutor(remote, { tests }),
+ *   aggregator: await new Tally().start(),
+ * }).run();
+ * for await (const event of run) {
+ *   if (event.type === "test-finished") console.log(event.test, event.exitCode);
+ * }
+ * try {
+ *   const { passed, failed } = await run.finished;
+ *   console.log({ passed, failed });
+ * } catch (error) {
+ *   if (!(error instanceof OrchestratorError)) throw error;
+ *   console.error(error.kind, error.summary.notRun); // incomplete, and why
+ * }
+ * ```
+ *
  * @module
  */
 import type { SignalOptions } from "../connections/connection.ts";

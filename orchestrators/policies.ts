@@ -7,7 +7,7 @@
  * function.
  *
  * @example The highest priority first; among equals what last ran there, then the longest
- * ```ts no-run
+ * ```ts
  * import { byPriority, destructiveTag, longestFirst, reruns } from "jsr:@atex/atex/orchestrators/policies";
  *
  * const tests = {
@@ -131,6 +131,14 @@ export function affinity(key: (test: string) => unknown): NextRule {
  * Gives tests that are tagged `destructive` to systems on which nothing ran yet,
  * and the others to those on which something ran, so that what tests leave there
  * for each other is not thrown away.
+ *
+ * @example
+ * ```ts
+ * import { destructiveOnFresh } from "jsr:@atex/atex/orchestrators/policies";
+ *
+ * const tests = { data: new Map([["/wipe", { tag: ["destructive"] }]]) };
+ * const next = [destructiveOnFresh(tests)];
+ * ```
  */
 export function destructiveOnFresh(tests: TestMetadata): NextRule {
   const destructive = tagged(tests, "destructive");

@@ -3,7 +3,7 @@
  * orchestrator.
  *
  * @example
- * ```ts no-run
+ * ```ts
  * import { JsonLinesAggregator } from "jsr:@atex/atex/aggregators/jsonl";
  * import { discover, FmfExecutor } from "jsr:@atex/atex/executors/fmf";
  * import { SimpleOrchestrator } from "jsr:@atex/atex/orchestrators/simple";

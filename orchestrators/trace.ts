@@ -4,7 +4,7 @@
  * numbers of tests that wait and run.
  *
  * @example
- * ```ts no-run
+ * ```ts
  * import { readEventLog } from "jsr:@atex/atex/orchestrators/event-log";
  * import { writeTrace } from "jsr:@atex/atex/orchestrators/trace";
  *
@@ -80,7 +80,19 @@ export async function writeTrace(
   await flush();
 }
 
-/** Makes a trace of events; a span comes when it has ended. */
+/**
+ * Makes a trace of events; a span comes when it has ended.
+ *
+ * @example
+ * ```ts
+ * import { readEventLog } from "jsr:@atex/atex/orchestrators/event-log";
+ * import { traceOf } from "jsr:@atex/atex/orchestrators/trace";
+ *
+ * for await (const { name, dur } of traceOf(readEventLog("out/events.jsonl"))) {
+ *   console.log(name, dur);
+ * }
+ * ```
+ */
 export async function* traceOf(
   events: AsyncIterable<RunEvent>,
 ): AsyncGenerator<TraceEvent> {

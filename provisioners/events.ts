@@ -3,7 +3,7 @@
  * releases, losses, and what was cleaned up after scripts that died.
  *
  * @example Log what happens in a pool
- * ```ts no-run
+ * ```ts
  * import { PodmanProvisioner } from "jsr:@atex/atex/provisioners/podman";
  * import type { ProvisionerEvent } from "jsr:@atex/atex/provisioners/events";
  *

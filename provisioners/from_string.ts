@@ -3,8 +3,10 @@
  * `systemd:IMAGE`, `hosts:FILE`, `ssh:HOST,HOST`, `tf:COMPOSE?arch=…`,
  * `k8s:IMAGE?namespace=…`.
  *
+ * Needs the permissions of the provisioner that the text names.
+ *
  * @example Let the user of a script choose where it runs
- * ```ts no-run
+ * ```ts
  * import { provisionerFromString } from "jsr:@atex/atex/provisioners/from-string";
  *
  * const where = Deno.args[0] ?? "local";

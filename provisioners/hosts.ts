@@ -15,7 +15,7 @@
  * (`--allow-sys=hostname,uid`).
  *
  * @example Run something on whichever host is free
- * ```ts no-run
+ * ```ts
  * import { HostsProvisioner } from "jsr:@atex/atex/provisioners/hosts";
  * import { run } from "jsr:@atex/atex/connections/process";
  *

@@ -11,7 +11,7 @@
  * user id: in practice `deno run -A`.
  *
  * @example A container, for a moment
- * ```ts no-run
+ * ```ts
  * import { PodmanProvisioner } from "jsr:@atex/atex/provisioners/podman";
  * import { run } from "jsr:@atex/atex/connections/process";
  *
@@ -22,7 +22,7 @@
  * }).start();
  * pool.provision();
  * await using remote = await pool.getRemote();
- * console.log(await run(remote, ["cat", "/etc/os-release"]));
+ * console.log(remote.id, await run(remote, ["ls", "/"]));
  * ```
  *
  * @module

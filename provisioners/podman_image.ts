@@ -135,6 +135,15 @@ export async function buildImage(
  *
  * @returns its name
  * @throws {ProvisionError} if the origin is missing, or something cannot be installed
+ *
+ * @example
+ * ```ts no-run
+ * import { buildSystemdImage } from "jsr:@atex/atex/provisioners/podman-image";
+ * import { SystemdProvisioner } from "jsr:@atex/atex/provisioners/systemd";
+ *
+ * const image = await buildSystemdImage("fedora:42", { pull: "missing" });
+ * await using pool = await new SystemdProvisioner({ image }).start();
+ * ```
  */
 export function buildSystemdImage(
   origin: string,

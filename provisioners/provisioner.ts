@@ -5,14 +5,14 @@
  * of this package.
  *
  * @example Ask for one system, use it, give it back
- * ```ts no-run
+ * ```ts
  * import { PodmanProvisioner } from "jsr:@atex/atex/provisioners/podman";
  * import { run } from "jsr:@atex/atex/connections/process";
  *
  * await using pool = await new PodmanProvisioner({ image: "fedora:42" }).start();
  * pool.provision(1);
  * await using remote = await pool.getRemote();
- * console.log(await run(remote, ["cat", "/etc/os-release"]));
+ * console.log(remote.id, await run(remote, ["uname", "-r"]));
  * ```
  *
  * @module

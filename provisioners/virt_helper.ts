@@ -11,6 +11,8 @@
  * program runs that reserved it. The kernel frees it, however that program ends,
  * and it ends with the connection that it was started over.
  *
+ * Needs the permissions of the connection to the host.
+ *
  * @example Install it on a host, from a shell
  * ```sh
  * deno eval 'import { VIRT_HELPER } from "jsr:@atex/atex/provisioners/virt-helper"; console.log(VIRT_HELPER)' |

@@ -64,7 +64,7 @@ export interface SuiteDescription {
  * @throws {TypeError} if the `duration` of a test cannot be understood
  *
  * @example
- * ```ts no-run
+ * ```ts
  * import { describe, discover } from "jsr:@atex/atex/executors/fmf";
  *
  * await using tests = await discover("./suite", { plan: "/plans/nightly" });

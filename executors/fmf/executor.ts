@@ -71,7 +71,7 @@ export function createVariant(
  * write the artifacts.
  *
  * @example Run all tests of a tree on a machine
- * ```ts no-run
+ * ```ts
  * import { SshConnection } from "jsr:@atex/atex/connections/ssh";
  * import { discover, FmfExecutor } from "jsr:@atex/atex/executors/fmf";
  *

@@ -3,7 +3,7 @@
  * running them on a system ({@linkcode FmfExecutor}).
  *
  * @example Run the tests of a plan on this machine
- * ```ts no-run
+ * ```ts
  * import { LocalConnection } from "jsr:@atex/atex/connections/local";
  * import { discover, FmfExecutor } from "jsr:@atex/atex/executors/fmf";
  *

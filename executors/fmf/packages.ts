@@ -18,13 +18,30 @@ export interface PackageSource {
  * The list that a key stands for which takes one value or a list of them:
  * nothing for an absent one or null, otherwise the list, or a list of the one
  * value.
+ *
+ * @example
+ * ```ts
+ * import { listOf } from "jsr:@atex/atex/executors/fmf";
+ *
+ * console.log(listOf("a"), listOf(["a", "b"]), listOf(null)); // ["a"] ["a", "b"] []
+ * ```
  */
 export function listOf<T>(value: T | readonly T[] | null | undefined): T[] {
   if (value === undefined || value === null) return [];
   return Array.isArray(value) ? [...value] : [value as T];
 }
 
-/** The packages of one test, in order; what is no package, such as a library, is left out. */
+/**
+ * The packages of one test, in order; what is no package, such as a library, is left out.
+ *
+ * @example
+ * ```ts
+ * import { packagesOf } from "jsr:@atex/atex/executors/fmf";
+ *
+ * const test = { require: ["gcc", { type: "library", name: "/file" }] };
+ * console.log(packagesOf(test, "require")); // ["gcc"]
+ * ```
+ */
 export function packagesOf(
   test: Readonly<Record<string, unknown>>,
   key: PackageKey,
@@ -37,6 +54,14 @@ export function packagesOf(
  * once and sorted.
  *
  * @throws {FmfError} of kind `discover` if `prepare` of the plan cannot be used
+ *
+ * @example
+ * ```ts
+ * import { allPackages, discover } from "jsr:@atex/atex/executors/fmf";
+ *
+ * await using tests = await discover("./suite", { plan: "/plans/nightly" });
+ * console.log(allPackages(tests, "require"));
+ * ```
  */
 export function allPackages(tests: PackageSource, key: PackageKey): string[] {
   const names = new Set(planPackages(tests.plan));

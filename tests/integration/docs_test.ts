@@ -17,7 +17,7 @@ import { Container, imageName, podmanMissing } from "../_podman.ts";
 import { cannotRun, sshdMissing } from "../_sshd.ts";
 
 const ROOT = new URL("../../", import.meta.url);
-const IMAGE = "fedora:42";
+const IMAGES = /(?:registry\.fedoraproject\.org\/)?fedora:42/g;
 const HOSTS = ["root@10.0.0.7", "root@10.0.0.8"];
 const LIMIT_MS = 180_000;
 
@@ -46,7 +46,7 @@ class Systems implements AsyncDisposable {
     const hosts = this.containers.map(({ port }) => `root@127.0.0.1:${port}`);
     return HOSTS.reduce(
       (text, host, i) => text.replaceAll(host, hosts[i]),
-      text.replaceAll(IMAGE, imageName("tiny")),
+      text.replaceAll(IMAGES, imageName("tiny")),
     );
   }
 
@@ -86,7 +86,7 @@ class Desk implements AsyncDisposable {
     }
     const name = /^\/\/ ([\w.-]+\.ts)\b/.exec(code)?.[1] ??
       `script-${++this.#scripts}.ts`;
-    await Deno.writeTextFile(`${this.path}/${name}`, code);
+    await this.write(name, code);
     const arguments_ = this.systems.put(
       /^\/\/ [\w.-]+\.ts: deno run -A \S+ ?(.*)/.exec(text)?.[1] ?? "",
     );
@@ -94,6 +94,10 @@ class Desk implements AsyncDisposable {
       ["deno", "run", "-qA", name, ...arguments_.split(" ").filter(Boolean)],
       place,
     );
+  }
+
+  async write(name: string, text: string): Promise<void> {
+    await Deno.writeTextFile(`${this.path}/${name}`, text);
   }
 
   async command(argv: string[], place = argv[0]): Promise<void> {
@@ -160,5 +164,123 @@ Deno.test({
       await using desk = await Desk.open(systems);
       for (const block of await blocksOf(page)) await desk.run(block);
     });
+  },
+});
+
+/** What examples in doc comments find: the suite, artifacts of a test, and results of runs before, two of which were killed. */
+const BEFORE = `
+import { JsonLinesAggregator } from "jsr:@atex/atex/aggregators/jsonl";
+import { JUnitAggregator } from "jsr:@atex/atex/aggregators/junit";
+import { MultiAggregator } from "jsr:@atex/atex/aggregators/multi";
+import { CommandExecutor } from "jsr:@atex/atex/executors/command";
+import { ArtifactsWriter } from "jsr:@atex/atex/executors/results";
+import { writeEventLog } from "jsr:@atex/atex/orchestrators/event-log";
+import { SimpleOrchestrator } from "jsr:@atex/atex/orchestrators/simple";
+import { LocalProvisioner } from "jsr:@atex/atex/provisioners/local";
+
+const tests = { "/smoke": ["uname", "-a"] };
+const jsonLines = (name: string, compressed = false) =>
+  new JsonLinesAggregator({
+    results: name,
+    files: name + ".files",
+    ...(compressed && { compression: { format: "gzip" } }),
+  });
+{
+  await using results = await new MultiAggregator([
+    jsonLines("out/results.jsonl"),
+    jsonLines("yesterday/results.jsonl"),
+    jsonLines("out/results.jsonl.gz", true),
+  ]).start();
+  await using local = await new LocalProvisioner().start();
+  await using run = new SimpleOrchestrator({
+    platform: "here",
+    tests: Object.keys(tests),
+    provisioner: local,
+    executor: (remote) => new CommandExecutor(remote, { tests }),
+    aggregator: results,
+  }).run();
+  await writeEventLog(run, "out/events.jsonl");
+}
+async function artifacts(directory: string) {
+  await Deno.mkdir(directory, { recursive: true });
+  using writer = ArtifactsWriter.open(directory);
+  await Deno.writeTextFile(writer.pathFor("output.txt", {}), "fine\\n");
+  writer.write({ status: "pass", files: ["output.txt"] });
+}
+await artifacts("artifacts/smoke");
+await artifacts("artifacts/last");
+const killed = await new MultiAggregator([
+  new JUnitAggregator({ target: "out/junit.xml" }),
+  jsonLines("out/nightly.jsonl.gz", true),
+]).start();
+await killed.ingest("here", "/last", "artifacts/last");
+Deno.kill(Deno.pid, "SIGKILL");
+`;
+
+/** Runs examples one after the other, each in its directory, in one process: most of their time is that of loading modules. */
+const ONE_BY_ONE = `
+for (const directory of Deno.env.get("EXAMPLES").split(" ")) {
+  const place = Deno.readTextFileSync(directory + "/place");
+  console.log("--- " + place);
+  Deno.chdir(directory);
+  await import("file://" + directory + "/example.ts");
+  if (Deno.exitCode) throw new Error("exit code " + Deno.exitCode);
+}
+`;
+
+/** Examples of all modules that users can import. */
+async function examples(): Promise<CodeBlock[]> {
+  const { publish } = JSON.parse(
+    await Deno.readTextFile(new URL("deno.json", ROOT)),
+  );
+  const blocks: CodeBlock[] = [];
+  for await (const path of walk(ROOT, publish.exclude)) {
+    if (path.endsWith(".ts")) blocks.push(...await blocksOf(path));
+  }
+  return blocks.filter(({ language, text }) =>
+    language === "ts" && text.includes('"jsr:@atex/atex')
+  );
+}
+
+Deno.test({
+  name: "examples in doc comments run",
+  ignore,
+  fn: async () => {
+    await using systems = await Systems.start();
+    await using desk = await Desk.open(systems);
+    await desk.write("before.ts", BEFORE);
+    await desk.write("one_by_one.ts", ONE_BY_ONE);
+    await desk.command(
+      ["bash", "-c", "deno run -qA before.ts; test $? = 137"],
+      "before.ts",
+    );
+    const blocks = await examples();
+    ok(blocks.length > 50, `${blocks.length} examples`);
+    const directories = await Promise.all(blocks.map(async (block, i) => {
+      const directory = `${desk.path}/${i}`;
+      await Deno.mkdir(directory);
+      await desk.write(`${i}/place`, block.place);
+      await desk.write(`${i}/example.ts`, systems.put(block.text));
+      const found = /Aggregator\(/.test(block.text)
+        ? ["suite", "artifacts"]
+        : ["suite", "artifacts", "out", "yesterday"];
+      await desk.command(["cp", "-r", ...found, directory]);
+      return directory;
+    }));
+    const parts = [0, 1].map((part) =>
+      directories.filter((_, i) => i % 2 === part)
+    );
+    await forEach(
+      parts,
+      (part) =>
+        desk.command([
+          "env",
+          `EXAMPLES=${part.join(" ")}`,
+          "deno",
+          "run",
+          "-qA",
+          "one_by_one.ts",
+        ]),
+    );
   },
 });

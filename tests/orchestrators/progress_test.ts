@@ -167,6 +167,25 @@ Deno.test("showProgress() does not call what an abort ended a failure", async ()
   );
 });
 
+Deno.test("showProgress() tells of setups that fail, but not of those that the end of the run ended", async () => {
+  const failed: RunEventBody = {
+    type: "setup-failed",
+    remote: "local:2",
+    ms: 5,
+    error: new Error("no bash"),
+    left: 3,
+  };
+  const tests = ["/a", "/b", "/never"].map((test) => ended(test));
+  match(
+    await shown(runOf(begin, failed, ...tests, finish)),
+    /^local:2: setup failed: no bash$/m,
+  );
+  doesNotMatch(
+    await shown(runOf(begin, ...tests, failed, finish)),
+    /setup failed/,
+  );
+});
+
 Deno.test("showProgress() lets no control character of a test through", async () => {
   const evil = "/a\x1b]0;owned\x07\x1b[2J\r\n\u202e\u0085\ud800end";
   for (const live of [false, true]) {

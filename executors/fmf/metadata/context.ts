@@ -29,7 +29,17 @@ export interface ContextOptions {
   caseSensitive?: boolean;
 }
 
-/** The surroundings in which conditions are decided. */
+/**
+ * The surroundings in which conditions are decided.
+ *
+ * @example
+ * ```ts
+ * import { Context, openTree } from "jsr:@atex/atex/fmf";
+ *
+ * const context = new Context({ distro: "fedora-42", arch: ["x86_64"] });
+ * console.log(openTree("./suite").adjust(context).find("/smoke")?.name);
+ * ```
+ */
 export class Context {
   readonly #dimensions = new Map<string, readonly Version[]>();
   readonly #caseSensitive: boolean;

@@ -45,7 +45,17 @@ export interface FmfNodeFields {
 
 const NO_CHILDREN: ReadonlyMap<string, FmfNode> = new Map();
 
-/** One entry of a tree, with its data and everything below it. */
+/**
+ * One entry of a tree, with its data and everything below it.
+ *
+ * @example
+ * ```ts
+ * import { openTree } from "jsr:@atex/atex/fmf";
+ *
+ * const node = openTree("./suite").find("/boot/kernel");
+ * console.log(node?.parent?.name, node?.data.get("test")); // /boot uname -r
+ * ```
+ */
 export class FmfNode {
   /** Full name: the names of all nodes on the way, each after a slash; `/` for the root. */
   readonly name: string;

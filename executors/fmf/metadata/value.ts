@@ -6,6 +6,13 @@
 /**
  * A float with an integral value, such as `1.0`, which is not the integer 1:
  * their text forms differ. Computes like any number.
+ *
+ * @example
+ * ```ts
+ * import { Float, textOf } from "jsr:@atex/atex/fmf";
+ *
+ * console.log(textOf(new Float(1)), new Float(1).valueOf() + 1); // 1.0 2
+ * ```
  */
 export class Float extends Number {
   /** The text form, such as `1.0`. */
@@ -14,7 +21,16 @@ export class Float extends Number {
   }
 }
 
-/** A calendar date without time and zone. */
+/**
+ * A calendar date without time and zone.
+ *
+ * @example
+ * ```ts
+ * import { PlainDate } from "jsr:@atex/atex/fmf";
+ *
+ * console.log(`${new PlainDate("2025-01-31")}`); // 2025-01-31
+ * ```
+ */
 export class PlainDate {
   /** Creates it from its parts; `text` is `YYYY-MM-DD`. */
   constructor(readonly text: string) {}
@@ -30,7 +46,17 @@ export class PlainDate {
   }
 }
 
-/** A date with a time of day and, if one was written, an offset from UTC. */
+/**
+ * A date with a time of day and, if one was written, an offset from UTC.
+ *
+ * @example
+ * ```ts
+ * import { Timestamp } from "jsr:@atex/atex/fmf";
+ *
+ * const time = new Timestamp("2025-01-31 12:00:00");
+ * console.log(JSON.stringify(time)); // "2025-01-31T12:00:00"
+ * ```
+ */
 export class Timestamp {
   /** Creates it from its text form, `YYYY-MM-DD HH:MM:SS[.ffffff][+HH:MM]`. */
   constructor(readonly text: string) {}
@@ -129,7 +155,16 @@ function floatText(value: number): string {
   return `${sign}${whole}.${digits.slice(exponent + 1) || "0"}`;
 }
 
-/** The text form of a value, as filters, context values and environment variables see it. */
+/**
+ * The text form of a value, as filters, context values and environment variables see it.
+ *
+ * @example
+ * ```ts
+ * import { textOf } from "jsr:@atex/atex/fmf";
+ *
+ * console.log(textOf(true), textOf(null), textOf(["a"])); // True None ['a']
+ * ```
+ */
 export function textOf(value: FmfValue): string {
   return typeof value === "string" ? value : literalOf(value);
 }
