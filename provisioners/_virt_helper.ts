@@ -468,7 +468,8 @@ export class VirtHelper implements AsyncDisposable {
       }
     } catch (error) {
       if (!(error instanceof ConfusedError)) throw error;
-      this.#waiting?.reject(this.#confuse(error.message));
+      const lost = this.#confuse(error.message);
+      this.#waiting?.reject(lost);
     }
   }
 
