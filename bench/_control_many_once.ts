@@ -35,11 +35,13 @@ async function stream(n: number): Promise<void> {
   await using child = startLocal({
     argv: ["sh", "-c", script, "sh", json, String(bytes)],
   }, { stdout: "piped" });
-  const reader = child.stdout.getReader();
+  const reader = child.stdout.getReader({ mode: "byob" });
+  let block = new Uint8Array(65536);
   for (;;) {
-    const { done, value } = await reader.read();
+    const { done, value } = await reader.read(block);
     if (done) break;
     await channel.feed(value);
+    block = new Uint8Array(value.buffer);
   }
   channel.end();
   await child.status;

@@ -57,21 +57,19 @@ export async function countProcesses(
 function countIn(log: string): Processes {
   const counts: Processes = { execs: 0, forks: 0, children: 0, programs: {} };
   const threads = new Set<string>();
-  for (const line of log.split("\n")) {
-    const pid = /^\d+/.exec(line)?.[0];
-    if (!pid) continue;
+  for (const [pid, call] of callsIn(log)) {
     if (threads.size === 0) threads.add(pid);
-    const program = /execve\("([^"]*)"/.exec(line)?.[1];
+    const program = /^execve\("([^"]*)"/.exec(call)?.[1];
     if (program !== undefined) {
-      if (!/= 0$/.test(line)) continue; // searched along the PATH
+      if (!/= 0$/.test(call)) continue; // searched along the PATH
       const name = program.split("/").at(-1)!;
       counts.execs++;
       counts.programs[name] = (counts.programs[name] ?? 0) + 1;
       continue;
     }
-    const made = /(?:clone3?|fork).* = (\d+)$/.exec(line)?.[1];
+    const made = /^(?:clone3?|v?fork)\b.* = (\d+)/.exec(call)?.[1];
     if (made === undefined) continue;
-    if (line.includes("CLONE_THREAD")) {
+    if (call.includes("CLONE_THREAD")) {
       if (threads.has(pid)) threads.add(made);
       continue;
     }
@@ -79,6 +77,22 @@ function countIn(log: string): Processes {
     if (threads.has(pid)) counts.children++;
   }
   return counts;
+}
+
+/** The system calls, each as one line even if another one came in between. */
+function* callsIn(log: string): Generator<[pid: string, call: string]> {
+  const begun = new Map<string, string>();
+  for (const line of log.split("\n")) {
+    const [, pid, text] = /^(\d+) +(.*)$/.exec(line) ?? [];
+    if (pid === undefined) continue;
+    const start = /^(.*) <unfinished \.\.\.>$/.exec(text)?.[1];
+    if (start !== undefined) {
+      begun.set(pid, start);
+      continue;
+    }
+    const rest = /^<\.\.\. \w+ resumed>(.*)$/.exec(text)?.[1];
+    yield [pid, rest === undefined ? text : `${begun.get(pid) ?? ""}${rest}`];
+  }
 }
 
 /** What ten more of something cost, for each. */

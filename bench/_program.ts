@@ -45,7 +45,15 @@ export interface Program<O extends Options> {
   ): Benchmark | Promise<Benchmark>;
 }
 
-/** Reads the options, measures, and prints. */
+/** What another implementation is told beside the options; that of ours is made anew. */
+const INPUTS = ["stream", "tree", "system", "artifacts", "out", "root"];
+
+/**
+ * Reads the options, measures, and prints.
+ *
+ * With `--bare` it measures just once and compares nothing, as another state of this
+ * repository does for `--against`.
+ */
 export async function benchmark<O extends Options>(
   { name, defaults, choices = {}, prepare }: Program<O>,
 ): Promise<void> {
@@ -54,7 +62,8 @@ export async function benchmark<O extends Options>(
     Deno.exit(2);
   };
   const parsed = parseArgs(Deno.args, {
-    string: [...Object.keys(defaults), "against", "pairs"],
+    string: [...INPUTS, ...Object.keys(defaults), "against", "pairs"],
+    boolean: ["bare"],
     unknown: (arg) => usage(`unknown argument ${arg}`),
   });
   const positive = (option: string, text: string): number => {
@@ -91,9 +100,10 @@ export async function benchmark<O extends Options>(
     ...await ours(),
   });
   if (parsed.against === undefined) {
-    if (warm) await once();
+    if (warm && !parsed.bare) await once();
     const measured = await once();
-    console.log(JSON.stringify({ ...measured, ...await goals?.(measured) }));
+    const compared = parsed.bare ? {} : await goals?.(measured);
+    console.log(JSON.stringify({ ...measured, ...compared }));
     return;
   }
   const args = Object.entries(options)

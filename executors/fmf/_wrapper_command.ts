@@ -36,11 +36,15 @@ export interface WrapperOptions {
 
 const encoder = new TextEncoder();
 
+/** Bytes that are read at once from a test that has little to say, and from one that has much: a pipe holds no more. */
+const BLOCK = { small: 4096, large: 65536 };
+
 /** A running wrapper. Disposing of it ends what it runs, at once if need be. */
 export class WrapperCommand implements AsyncDisposable {
   readonly #process: Process;
   readonly #lifeline: WritableStreamDefaultWriter<Uint8Array>;
-  readonly #control: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
+  readonly #control: ReadableStreamBYOBReader;
+  #block = new Uint8Array(BLOCK.small);
   readonly #stopHeartbeat: (() => void) | undefined;
   #ended = false;
   #releasing: Promise<unknown> | undefined;
@@ -49,7 +53,7 @@ export class WrapperCommand implements AsyncDisposable {
     this.#process = process;
     this.#lifeline = process.stdin.getWriter();
     this.#lifeline.closed.catch(() => {});
-    this.#control = process.stdout.getReader();
+    this.#control = process.stdout.getReader({ mode: "byob" });
     this.#control.closed.catch(() => {});
     if (options.setup) this.#send(options.setup);
     const { heartbeat } = options;
@@ -98,9 +102,19 @@ export class WrapperCommand implements AsyncDisposable {
     return this.#process.status;
   }
 
-  /** The next bytes of the control channel; `undefined` at its end. */
+  /**
+   * The next bytes of the control channel, which are overwritten by the next call;
+   * `undefined` at its end.
+   */
   async read(): Promise<Uint8Array | undefined> {
-    return (await this.#control.read()).value;
+    const { done, value } = await this.#control.read(this.#block);
+    if (done) return undefined;
+    this.#block = new Uint8Array(
+      value.buffer.byteLength === BLOCK.small && value.length === BLOCK.small
+        ? new ArrayBuffer(BLOCK.large)
+        : value.buffer,
+    );
+    return value;
   }
 
   /** Closes our end of the control channel: writers get an error. */
@@ -138,9 +152,15 @@ export class WrapperCommand implements AsyncDisposable {
     await this.#process[Symbol.asyncDispose]();
   }
 
+  /** Somebody may still wait for a `read()`, or use what it gave: this takes what comes after. */
   async #drain(): Promise<void> {
     try {
-      while (await this.read() !== undefined);
+      let block = new Uint8Array(BLOCK.small);
+      for (;;) {
+        const { done, value } = await this.#control.read(block);
+        if (done) return;
+        block = new Uint8Array(value.buffer);
+      }
     } catch {
       // closed by us
     }

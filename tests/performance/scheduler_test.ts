@@ -1,0 +1,46 @@
+/** What runs cost, as far as counts and growth can tell it. */
+import { deepStrictEqual as equal, ok, strictEqual } from "node:assert/strict";
+import { measureOnce, runProcess } from "../../bench/_once.ts";
+
+const run = (tests: number, remotes: number, ms: number, rule = "none") =>
+  measureOnce("./_scheduler_once.ts", [tests, remotes, ms, rule]);
+
+Deno.test("a run keeps nothing of a finished test but its outcome", async () => {
+  const module = import.meta.resolve("../orchestrators/heap.ts");
+  const flags = ["--no-check", "--v8-flags=--expose-gc"];
+  const args = ["run", "-qA", ...flags, module];
+  const bytes = Number(await runProcess(module, [], { args }));
+  ok(bytes < 400, `${bytes} bytes for each test`);
+});
+
+Deno.test("a run uses all systems and loses no test", async () => {
+  const result = await run(300, 30, 20);
+  equal([result.check, result.remotes_used], ["300 passed", 30]);
+});
+
+Deno.test("the memory of a run hardly grows with its tests", async () => {
+  const [few, many] = [await run(1000, 100, 0), await run(10_000, 100, 0)];
+  const more = many.peak_mib - few.peak_mib;
+  ok(more <= 40, `${more} MiB more for 9000 tests`);
+});
+
+Deno.test("a rule orders the tests, at a cost that does not grow with them", async () => {
+  const [few, many] = [
+    await run(1_000, 100, 0, "duration"),
+    await run(4_000, 100, 0, "duration"),
+  ];
+  ok(many.cpu_ms < 6 * few.cpu_ms, `${few.cpu_ms} ms, then ${many.cpu_ms} ms`);
+  const order = Array.from({ length: 1_000 }, (_, i) => i)
+    .sort((a, b) => b % 60 - a % 60 || a - b).map((i) => `/t${i}`);
+  const bytes = new TextEncoder().encode(order.join("\n"));
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  equal(few.check, `1000 passed, in the order ${digest.toHex()}`);
+  equal((await run(1_000, 100, 0, "priority")).check, few.check);
+});
+
+Deno.test("the first test begins before the last system is there", async () => {
+  const result = await measureOnce("./_provision_once.ts", ["pretended", 10]);
+  strictEqual(result.check, "10 passed");
+  const there = Number(result.systems_at_first_test);
+  ok(there <= 4, `${there} of 10 systems were there`);
+});
