@@ -1,6 +1,6 @@
 /** Lines of a table whose columns stand below each other. */
 export function alignColumns(rows: readonly (readonly string[])[]): string[] {
-  const widths = rows[0].map((_, i) =>
+  const widths = rows[0]?.map((_, i) =>
     Math.max(...rows.map((row) => row[i].length))
   );
   return rows.map((row) =>

@@ -49,9 +49,13 @@ for (const name of names.length > 0 ? names : all) {
   console.log(`${name}\n${lines.map((line) => `  ${line}\n`).join("")}`);
 }
 
-type Found = (Measurement & { goals?: Goal[] }) | Comparison;
+type Found =
+  | (Measurement & { goals?: Goal[]; table?: string[][] })
+  | Comparison;
 
-const isComparison = (found: Found): found is Comparison => "same" in found;
+function isComparison(found: Found): found is Comparison {
+  return "same" in found;
+}
 
 /** What a benchmark found, line by line. */
 function tableOf(text: string): string[] {
@@ -68,6 +72,7 @@ function tableOf(text: string): string[] {
   ];
   return [
     `${options}: ${costs.join(", ")}`,
+    ...alignColumns(found.table ?? []),
     ...goalsTable(found.goals ?? []),
   ];
 }

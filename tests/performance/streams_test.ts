@@ -1,7 +1,7 @@
 /** What a test writes, on its way into artifacts: counts and growth. */
 import { ok, strictEqual } from "node:assert/strict";
 import { writeHundred } from "../../bench/_hundred.ts";
-import { type Cost } from "../../bench/_compare.ts";
+import type { Cost } from "../../bench/_compare.ts";
 import {
   checkOf,
   countOf,
