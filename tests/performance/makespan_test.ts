@@ -31,6 +31,7 @@ async function runOnFakeClock(): Promise<number> {
     after: (ms, call) => clock.after(ms, call),
     pause: () => clock.pause(),
     openArtifacts: () => ({
+      open: () => {},
       make: () => "artifacts",
       reserve: () => "",
       addOwnResult: () => Promise.resolve(),
