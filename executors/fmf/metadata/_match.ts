@@ -44,7 +44,8 @@ export function* matchesOf(matcher: Matcher, text: string): Generator<Offsets> {
 export class SafeMatcher {
   readonly #text: string;
   readonly #pattern: PythonPattern;
-  readonly #engine: EngineMatcher;
+  /** Absent where it is never the right one. */
+  readonly #engine: EngineMatcher | undefined;
   readonly #choices: number;
   readonly #unbounded: number;
   #linear: LinearMatcher | undefined;
@@ -53,22 +54,27 @@ export class SafeMatcher {
   constructor(text: string, pattern: PythonPattern) {
     this.#text = text;
     this.#pattern = pattern;
-    this.#engine = new EngineMatcher(pattern);
     const { choices, unbounded } = weigh(pattern.root);
+    if (2 ** choices <= MAX_STEPS) this.#engine = new EngineMatcher(pattern);
     this.#choices = choices;
     this.#unbounded = unbounded;
   }
 
-  /** The way to match that is right for a text. */
-  for(text: string): Matcher {
+  /** The way to find a match that is right for a text, or all matches. */
+  for(text: string, which: "one" | "all" = "one"): Matcher {
     const { length } = text;
     if (length > MAX_TEXT) {
       throw this.#error(
         `a text of ${length} characters is too long to match, at most ${MAX_TEXT} are allowed`,
       );
     }
-    const steps = 2 ** this.#choices * (length + 1) ** (this.#unbounded + 1);
-    return steps <= MAX_STEPS ? this.#engine : this.#linearMatcher();
+    // to look again where an empty match was found takes the engine all of the text
+    const again = which === "all" && this.#pattern.root.nullable ? 1 : 0;
+    const steps = 2 ** this.#choices *
+      (length + 1) ** (this.#unbounded + again + 1);
+    return this.#engine && steps <= MAX_STEPS
+      ? this.#engine
+      : this.#linearMatcher();
   }
 
   #linearMatcher(): Matcher {

@@ -119,8 +119,12 @@ export function toSource(node: Node): string {
         return `(?<g${node.group}>${source(node.body)})`;
       case "sequence":
         return node.parts.map(source).join("");
-      case "choice":
-        return `(?:${node.branches.map(source).join("|")})`;
+      case "choice": {
+        const branches = node.branches.map(source);
+        return isPlace(node) && node.groups.length === 0
+          ? oneOf(branches)
+          : `(?:${branches.join("|")})`;
+      }
       case "repeat": {
         const { body, min, max, lazy } = node;
         const often = `{${min},${max === Infinity ? "" : max}}`;
@@ -136,6 +140,32 @@ export function toSource(node: Node): string {
     }
   };
   return source(node);
+}
+
+/**
+ * A choice of sources that take no character. What follows a plain one is
+ * compiled by V8 for each of them: a few such choices in a row would take for ever.
+ */
+export function oneOf(sources: readonly string[]): string {
+  return `(?:(?=${sources.join("|")}))`;
+}
+
+/** Whether a pattern takes no character, whatever the text. */
+function isPlace(node: Node): boolean {
+  switch (node.type) {
+    case "anchor":
+    case "look":
+      return true;
+    case "char":
+    case "reference":
+      return false;
+    case "sequence":
+      return node.parts.every(isPlace);
+    case "choice":
+      return node.branches.every(isPlace);
+    default:
+      return isPlace(node.body);
+  }
 }
 
 /** What makes an engine that backtracks slow. */
@@ -163,7 +193,10 @@ export function weigh(node: Node): Weight {
       return addWeights(node.parts);
     case "choice": {
       const { choices, unbounded } = addWeights(node.branches);
-      return { choices: choices + Math.log2(node.branches.length), unbounded };
+      const ways = Math.log2(node.branches.length);
+      // see `oneOf()`, which does not help with groups
+      const costly = isPlace(node) && node.groups.length > 0 ? 3 : 1;
+      return { choices: choices + ways * costly, unbounded };
     }
     case "repeat": {
       const { body, min, max } = node;

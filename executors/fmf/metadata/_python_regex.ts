@@ -10,6 +10,7 @@ import {
   group,
   look,
   type Node,
+  oneOf,
   reference,
   repeat,
   sequence,
@@ -220,7 +221,10 @@ class Reader {
       const word = `[${this.#characters.category("w")}]`;
       const [one, other] = letter === "b" ? ["!", "="] : ["=", "!"];
       return anchor(
-        `(?:(?<=${word})(?${one}${word})|(?<!${word})(?${other}${word}))`,
+        oneOf([
+          `(?<=${word})(?${one}${word})`,
+          `(?<!${word})(?${other}${word})`,
+        ]),
       );
     }
     if (letter === "A") return anchor("^");

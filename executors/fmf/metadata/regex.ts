@@ -110,7 +110,7 @@ class CompiledPattern implements Pattern {
 
   replaceAll(text: string, template: string): string {
     const parts = this.#template(template);
-    const matcher = this.#search.for(text);
+    const matcher = this.#search.for(text, "all");
     let result = "";
     let end = 0;
     for (const offsets of matchesOf(matcher, text)) {

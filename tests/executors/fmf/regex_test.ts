@@ -1,5 +1,13 @@
-import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import {
+  deepStrictEqual,
+  notStrictEqual,
+  ok,
+  strictEqual,
+} from "node:assert/strict";
 import fc from "fast-check";
+import { SafeMatcher } from "../../../executors/fmf/metadata/_match.ts";
+import { sequence } from "../../../executors/fmf/metadata/_pattern.ts";
+import type { PythonPattern } from "../../../executors/fmf/metadata/_python_regex.ts";
 import { FmfError } from "../../../executors/fmf/metadata/errors.ts";
 import { compilePattern } from "../../../executors/fmf/metadata/regex.ts";
 import { thrown } from "../../_thrown.ts";
@@ -290,6 +298,36 @@ for (
   Deno.test(`found() ends in time for ${pattern.slice(0, 30)} in ${text.length} characters`, () => {
     const start = performance.now();
     strictEqual(found(pattern, text), isFound);
+    ok(performance.now() - start < 20_000);
+  });
+}
+
+Deno.test("what matches nothing is replaced everywhere in a long text, in the way that does not look at all of it each time", () => {
+  const root = sequence([]);
+  const pattern = { root, ignoreCase: false, groups: 0 } as PythonPattern;
+  const matcher = new SafeMatcher("", pattern);
+  strictEqual(matcher.for(LONG), matcher.for(LONG));
+  notStrictEqual(matcher.for(LONG, "all"), matcher.for(LONG));
+  strictEqual(matcher.for("short", "all"), matcher.for("short"));
+  strictEqual(replaced("b*", "-", LONG), "-a".repeat(LONG.length) + "-");
+});
+
+for (
+  const [place, text] of [
+    ["\\b", "a net"],
+    ["\\B", "anetb"],
+    ["(?:^|(?<=\\s))", "a net"],
+    ["(?:(?=n)|(?!n))", "a net"],
+    ["(?:(^)|((?=n)))", "net"],
+    ["(?m:^|$)", "a\nnet"],
+  ] as const
+) {
+  Deno.test(`${place} many times in a row is compiled in time`, () => {
+    const start = performance.now();
+    const pattern = place.repeat(60) + "net";
+    strictEqual(found(pattern, text), true);
+    strictEqual(found(pattern, "ne"), false);
+    strictEqual(replaced(pattern, "x", text), text.replace("net", "x"));
     ok(performance.now() - start < 20_000);
   });
 }
