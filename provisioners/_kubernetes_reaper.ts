@@ -12,20 +12,33 @@ import { parseOwner, type Run } from "./_run.ts";
 import { factsOf, isAbandoned, isMine, livesHere } from "./_verdict.ts";
 import { ProvisionError } from "./provisioner.ts";
 
-const owners = z.object({
-  items: z.array(z.object({
-    kind: z.enum(["Lease", "ConfigMap"]),
-    metadata: z.object({
-      name: z.string(),
-      labels: z.record(z.string(), z.string()).nullish(),
-      annotations: z.record(z.string(), z.string()).nullish(),
-    }),
-    spec: z.object({
-      renewTime: z.string().nullish(),
-      leaseDurationSeconds: z.number().nullish(),
-    }).nullish(),
-  })),
+const listed = z.object({
+  metadata: z.object({
+    name: z.string(),
+    labels: z.record(z.string(), z.string()).nullish(),
+    annotations: z.record(z.string(), z.string()).nullish(),
+  }),
+  spec: z.object({
+    renewTime: z.string().nullish(),
+    leaseDurationSeconds: z.number().nullish(),
+  }).nullish(),
 });
+const owners = z.object({ items: z.array(z.unknown()) });
+
+/** What `kubectl` lists; whatever is not as ours are is none of ours. */
+function readOwners(text: string): z.infer<typeof listed>[] {
+  try {
+    return owners.parse(JSON.parse(text)).items.flatMap((item) => {
+      const { data } = listed.safeParse(item);
+      return data ? [data] : [];
+    });
+  } catch (cause) {
+    throw new ProvisionError(
+      "Cannot list owners: what kubectl printed is no list in JSON",
+      { cause },
+    );
+  }
+}
 
 export interface ReapOptions {
   signal?: AbortSignal;
@@ -93,7 +106,7 @@ async function* judgeOwners(
     ], signal && { signal });
     if (code !== 0 && isForbidden(said)) continue;
     if (code !== 0) throw new ProvisionError(`Cannot list owners: ${said}`);
-    for (const { metadata, spec } of owners.parse(JSON.parse(stdout)).items) {
+    for (const { metadata, spec } of readOwners(stdout)) {
       const { name, labels, annotations } = metadata;
       const { [LABEL.run]: run } = labels ?? {};
       const { [ANNOTATION.owner]: owner = "", [ANNOTATION.renewed]: said } =

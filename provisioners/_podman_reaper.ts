@@ -97,12 +97,7 @@ async function findOurs(
   const stdout = await cli.list(["--filter=name=^atex-", "--format=json"], {
     signal,
   });
-  const containers: {
-    Names?: string[] | null;
-    Labels?: Record<string, string> | null;
-    Created?: number;
-  }[] = JSON.parse(stdout || "[]") ?? [];
-  return containers.flatMap(({ Names, Labels, Created }) => {
+  return readContainers(stdout).flatMap(({ Names, Labels, Created }) => {
     const created = Created ?? Date.now() / 1000;
     // Images and what is made of them inherit labels: the name has to fit, too.
     const name = Names?.find((name) => RUN_IN_NAME.test(name));
@@ -119,6 +114,43 @@ async function findOurs(
       ...(until && { until: Number(until) }),
     }];
   });
+}
+
+interface Container {
+  Names?: string[] | null;
+  Labels?: Record<string, string> | null;
+  Created?: number;
+}
+
+/** What podman lists; whatever is not as ours are is none of ours. */
+function readContainers(text: string): Container[] {
+  let list: unknown;
+  try {
+    list = JSON.parse(text || "[]") ?? [];
+  } catch (cause) {
+    throw badList(cause);
+  }
+  if (!Array.isArray(list)) throw badList();
+  return list.filter(isContainer);
+}
+
+function badList(cause?: unknown): ProvisionError {
+  return new ProvisionError(
+    "Cannot list containers: what podman printed is no list in JSON",
+    { cause },
+  );
+}
+
+function isContainer(value: unknown): value is Container {
+  if (typeof value !== "object" || value === null) return false;
+  const { Names, Labels, Created } = value as Record<string, unknown>;
+  return Array.isArray(Names) && Names.every(isText) &&
+    Object.values(Labels ?? {}).every(isText) &&
+    (Created === undefined || typeof Created === "number");
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === "string";
 }
 
 const RUN_IN_NAME = /^atex-([a-z0-9]{10})-\d+-\d+$/;

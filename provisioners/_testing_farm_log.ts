@@ -8,6 +8,8 @@ import {
 
 /** Characters after which a line ends in any case. */
 const LONGEST_LINE = 64 * 1024;
+/** Characters in which a system is named: what is sought needs the square of them in steps. */
+const LONGEST_TOLD = 1024;
 
 /** Bytes in pieces, lines out. */
 export class LineDecoder {
@@ -48,7 +50,7 @@ export class GuestFinder {
 
   /** Gives the guest as soon as both are known. */
   feed(line: string): Guest | undefined {
-    const text = line.replace(COLOURS, "");
+    const text = line.slice(0, LONGEST_TOLD).replace(COLOURS, "");
     const [, user, host] = GUEST.exec(text) ?? ANY_GUEST.exec(text) ?? [];
     // What ssh would take for an option is no system.
     if (host !== undefined && /^\w/.test(user) && /^\w[\w.:-]*$/.test(host)) {

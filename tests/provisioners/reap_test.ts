@@ -2,6 +2,11 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { formatOwner, holdRun } from "../../provisioners/_run.ts";
+import type { Kubectl } from "../../provisioners/_kubernetes_cli.ts";
+import { reapOwners } from "../../provisioners/_kubernetes_reaper.ts";
+import type { PodmanCli } from "../../provisioners/_podman_cli.ts";
+import { judgeContainers } from "../../provisioners/_podman_reaper.ts";
+import { ProvisionError } from "../../provisioners/provisioner.ts";
 import {
   type Leftover,
   reap,
@@ -71,6 +76,85 @@ Deno.test("reap() removes containers of dead scripts only, and tells of all", as
       "somebodys",
     ].sort(),
   );
+});
+
+Deno.test("reap() takes nothing for ours that podman lists in another form, and says when it is no list", async () => {
+  await using run = await holdRun();
+  const owner = formatOwner({ ...run.owner, bootId: "former" });
+  const ours = {
+    Names: ["atex-aaaaaaaaaa-1-2"],
+    Labels: { "atex.run": "aaaaaaaaaa", "atex.owner": owner },
+    Created: 1,
+  };
+  const judge = (stdout: string) => {
+    const cli = { list: () => Promise.resolve(stdout) };
+    const { signal } = new AbortController();
+    return judgeContainers(cli as unknown as PodmanCli, run, signal);
+  };
+  const odd = [
+    ours,
+    null,
+    1,
+    { ...ours, Names: "atex-aaaaaaaaaa-1-3" },
+    { ...ours, Names: [7] },
+    { ...ours, Labels: { "atex.run": {} } },
+    { ...ours, Created: "yesterday" },
+  ];
+  const found = await judge(JSON.stringify(odd));
+  assert.deepEqual(found.map(({ name }) => name), ours.Names);
+  for (const text of ["[", "{}", "1", "Error: no"]) {
+    await assert.rejects(
+      judge(text),
+      new ProvisionError(
+        "Cannot list containers: what podman printed is no list in JSON",
+      ),
+    );
+  }
+  for (const text of ["", "null", "[]"]) {
+    assert.deepEqual(await judge(text), []);
+  }
+});
+
+Deno.test("reapOwners() removes no owner that kubectl lists in another form, and says when it is no list", async () => {
+  await using run = await holdRun();
+  const ours = {
+    metadata: {
+      name: "atex-aaaaaaaaaa-1",
+      labels: { "atex.run": "aaaaaaaaaa" },
+      annotations: { "atex.owner": "h/b/1/2/d/n/elsewhere" },
+    },
+    spec: { renewTime: "2020-01-01T00:00:00Z", leaseDurationSeconds: 1 },
+  };
+  const reaped = async (stdout: string) => {
+    const names: string[] = [];
+    const kubectl = {
+      output: () => Promise.resolve({ code: 0, stdout, said: "" }),
+      run: (_what: string, [, kind, name]: string[]) =>
+        Promise.resolve(names.push(`${kind} ${name}`)),
+    };
+    const onReaped = () => {};
+    await reapOwners(kubectl as unknown as Kubectl, run, { onReaped });
+    return names;
+  };
+  const items = [
+    ours,
+    null,
+    { ...ours, metadata: { ...ours.metadata, name: 1 } },
+    { ...ours, metadata: { ...ours.metadata, labels: { "atex.run": [] } } },
+    { ...ours, metadata: { ...ours.metadata, name: "somebodys" } },
+  ];
+  assert.deepEqual(await reaped(JSON.stringify({ items })), [
+    "Lease atex-aaaaaaaaaa-1",
+    "ConfigMap atex-aaaaaaaaaa-1",
+  ]);
+  for (const text of ["", "[]", "{}", '{"items": 1}']) {
+    await assert.rejects(
+      reaped(text),
+      new ProvisionError(
+        "Cannot list owners: what kubectl printed is no list in JSON",
+      ),
+    );
+  }
 });
 
 Deno.test("reap() tells which container it could not remove, and goes on", async () => {

@@ -37,6 +37,15 @@ Deno.test("LineDecoder does not wait for the end of an endless line", () => {
   assert.equal(lines[0].length, 70_000);
 });
 
+Deno.test("GuestFinder is not kept busy by a line that is made for it", () => {
+  const finder = new GuestFinder();
+  const start = performance.now();
+  finder.feed("Guest is ready: " + "x".repeat(500_000));
+  finder.feed(`Guest is ready: ${"x".repeat(2000)} root@10.0.0.7`);
+  assert.equal(finder.feed("starting tests execution"), undefined);
+  assert.ok(performance.now() - start < 20_000);
+});
+
 async function logOf(
   server: FarmServer,
   text: string,
