@@ -115,7 +115,7 @@ export function readJournal(
   checkHead(first, path, head);
   for (const [index, line] of lines.entries()) {
     try {
-      take(past, JSON.parse(line));
+      take(past, asEntry(JSON.parse(line)));
     } catch (cause) {
       const why = `line ${index + 2} cannot be understood${REMEDY}`;
       throw refusal(path, why, cause);
@@ -156,6 +156,55 @@ function refusal(path: string, why: string, cause?: unknown): Error {
   return new Error(`the journal "${path}" cannot be used: ${why}`, { cause });
 }
 
+type Check = (value: unknown) => boolean;
+
+const isText: Check = (value) => typeof value === "string";
+const isFlag: Check = (value) => typeof value === "boolean";
+const isWhole: Check = Number.isSafeInteger;
+const isTime: Check = Number.isFinite;
+const isCount: Check = (value) => isWhole(value) && value as number > 0;
+const isRecord: Check = (value) =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+const optional = (check: Check): Check => (value) =>
+  value === undefined || check(value);
+
+const attempt = { test: isText, attempt: isCount };
+
+/** What there has to be in an entry of each type. */
+const FIELDS: Record<Entry["type"], Record<string, Check>> = {
+  opened: { artifacts: isText, boot: optional(isText) },
+  started: { ...attempt, artifacts: isText },
+  ended: {
+    ...attempt,
+    exitCode: optional(isWhole),
+    error: optional((error) =>
+      isRecord(error) && isText((error as Error).name) &&
+      isText((error as Error).message)
+    ),
+    remote: isText,
+    attributes: (value) =>
+      isRecord(value) && Object.values(value as object).every(isText),
+    startedAt: isTime,
+    finishedAt: isTime,
+    rerun: isFlag,
+  },
+  storing: attempt,
+  stored: attempt,
+  "not-stored": attempt,
+};
+
+/** Tells entries from what damage, or somebody else, made of them. */
+function asEntry(value: unknown): Entry {
+  if (!isRecord(value)) throw new Error("it is no entry");
+  const entry = value as Entry & Record<string, unknown>;
+  const fields = Object.hasOwn(FIELDS, entry.type) && FIELDS[entry.type];
+  if (!fields) throw new Error("its type is unknown");
+  for (const [name, check] of Object.entries(fields)) {
+    if (!check(entry[name])) throw new Error(`its "${name}" is wrong`);
+  }
+  return entry;
+}
+
 function take({ sessions, attempts }: Past, entry: Entry): void {
   if (entry.type === "opened") {
     const { artifacts, boot } = entry;
@@ -185,9 +234,6 @@ function take({ sessions, attempts }: Past, entry: Entry): void {
     case "stored":
     case "not-stored":
       found.stored = entry.type === "stored";
-      break;
-    default:
-      throw new Error("its type is unknown");
   }
 }
 

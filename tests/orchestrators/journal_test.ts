@@ -183,6 +183,16 @@ Deno.test("Journal refuses what is not its own, each with one message that says 
       {},
       `line 7 cannot be understood${remedy}`,
     ],
+    ...Object.entries({
+      '"attempt":1': '"attempt":"1"',
+      '"attempt":1,': '"attempt":0,',
+      '"test":': '"tset":',
+      '"artifacts":"/out/atex-1/1"': '"artifacts":["/out/atex-1/1"]',
+    }).map(([part, other]): [string, Partial<typeof SUBJECT>, string] => [
+      text.replace(part, other),
+      {},
+      `line 3 cannot be understood${remedy}`,
+    ]),
   ];
   for (const [text, subject, why] of table) {
     const store = new Memory(text);
