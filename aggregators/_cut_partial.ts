@@ -32,7 +32,7 @@ export function cutPartial(file: Deno.FsFile): void {
         ...DOCUMENTS.map((begin) => lastIndexOf(file, begin, size) + 1),
       ),
     );
-  } else if (isJson(rest)) {
+  } else if (isResult(rest)) {
     file.seekSync(size, Deno.SeekMode.Start);
     file.writeSync(NEWLINE);
   } else file.truncateSync(lines);
@@ -88,10 +88,11 @@ function read(file: Deno.FsFile, start: number, end: number): Uint8Array {
   return bytes;
 }
 
-function isJson(bytes: Uint8Array): boolean {
+/** Whether a line is whole: the beginning of a list is no JSON. */
+function isResult(bytes: Uint8Array): boolean {
   try {
-    JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-    return true;
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return Array.isArray(JSON.parse(text));
   } catch {
     return false;
   }

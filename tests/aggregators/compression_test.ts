@@ -476,6 +476,10 @@ Deno.test("finishResults() compresses what a killed script left, without the end
     deepStrictEqual(place.entries(), ["results.jsonl.gz"]);
     Deno.removeSync(results);
   }
+  // what is JSON, but no result
+  Deno.writeTextFileSync(`${results}.part`, `${whole}null`);
+  await finishResults(`${results}.part`);
+  strictEqual(decompressed(results, "gzip"), whole);
 });
 
 Deno.test("finishResults() leaves out a YAML document that is not complete", async () => {
