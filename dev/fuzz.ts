@@ -11,7 +11,7 @@
  */
 import { parseArgs } from "node:util";
 import type { Report } from "../tests/fuzz/engine.ts";
-import { fuzz, replay, saveFailure } from "../tests/fuz./campaign.ts";
+import { fuzz, replay, saveFailure } from "../tests/fuzz/campaign.ts";
 import { TARGETS } from "../tests/fuzz/targets.ts";
 
 const { values, positionals } = parseArgs({

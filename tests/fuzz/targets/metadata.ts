@@ -2,6 +2,7 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import fc from "fast-check";
 import { parseDuration } from "../../../executors/fmf/duration.ts";
+import { compileCondition } from "../../../executors/fmf/metadata/_condition.ts";
 import { compileFilter } from "../../../executors/fmf/metadata/filter.ts";
 import {
   Context,
@@ -378,6 +379,57 @@ export const filter = target({
     }
     const compiled = compileFilter(expression, options);
     strictEqual(compiled(node, name), outcome.value);
+  },
+});
+
+const conditions = casesOf("fmf/prune").flatMap(({ args }) =>
+  args?.conditions ?? []
+);
+
+export const condition = target({
+  name: "condition",
+  oracle:
+    "a condition holds or not, or is an FmfError of kind filter; if it holds, its negation does not",
+  inputs: texts(textsIn(conditions), [
+    "tag",
+    "level",
+    "nope",
+    "env['A']",
+    "'net'",
+    "1",
+    "2.5",
+    " in ",
+    " not ",
+    " and ",
+    " or ",
+    " == ",
+    " < ",
+    "(",
+    ")",
+    "[",
+    "]",
+    ", ",
+    "None",
+    "True",
+    "__proto__",
+    "constructor",
+    "\\x41",
+    "'",
+  ]),
+  async check(text) {
+    const decide = (text: string) =>
+      outcomeOf(() => compileCondition(text)(node), isFmfError);
+    const outcome = await decide(text);
+    if (outcome.error) {
+      const { kind, message } = outcome.error as FmfError;
+      strictEqual(kind, "filter");
+      ok(message.length < 30_000);
+      return;
+    }
+    strictEqual(typeof outcome.value, "boolean");
+    if (!outcome.value) return;
+    const negated = await decide(`not (${text}\n)`);
+    ok(negated.error || negated.value === false);
   },
 });
 

@@ -1,10 +1,10 @@
 /** What services and programs answer. */
-import { ok } from "node:assert/strict";
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import fc from "fast-check";
 import { ReportPortalApi } from "../../../aggregators/_report_portal_api.ts";
 import { ReportPortalError } from "../../../aggregators/_report_portal_http.ts";
 import type { Kubectl } from "../../../provisioners/_kubernetes_cli.ts";
-import { reapOwners } from "../../../provisioners/_kubernetes_owner.ts";
+import { reapOwners } from "../../../provisioners/_kubernetes_reaper.ts";
 import {
   judgePod,
   lossOf,
@@ -15,9 +15,14 @@ import { judgeContainers } from "../../../provisioners/_podman_reaper.ts";
 import type { Run } from "../../../provisioners/_run.ts";
 import { TestingFarmApi } from "../../../provisioners/_testing_farm_api.ts";
 import { HttpError } from "../../../provisioners/_testing_farm_http.ts";
+import {
+  ConfusedError,
+  ReplyParser,
+  type VirtHelperReply,
+} from "../../../provisioners/_virt_helper_replies.ts";
 import { ProvisionError } from "../../../provisioners/provisioner.ts";
 import { like, mutated } from "../mutation.ts";
-import { outcomeOf, target } from "../target.ts";
+import { bytesOf, cut, cuts, outcomeOf, target, utf8 } from "../target.ts";
 
 const TOKEN = "secret-of-the-service";
 
@@ -179,6 +184,68 @@ export const reportPortal = target({
       ));
     ok(!error?.message.includes(TOKEN), error?.message);
     ok((error?.message.length ?? 0) < 1000);
+  },
+});
+
+const reply = {
+  success: true,
+  cmd: "ping",
+  reply: "pong",
+  name: "domain",
+  lines: [{ text: "x" }],
+};
+const replies = [reply, { success: false, reply: "no\u001b[0m" }]
+  .map((one) => `${JSON.stringify(one)}\n`).join("");
+
+export const virtHelper = target({
+  name: "virt-helper",
+  oracle:
+    "the same replies are seen however the stream is cut, or a ConfusedError; a reply has a success and text",
+  inputs: fc.record({
+    stream: fc.oneof(
+      {
+        weight: 10,
+        arbitrary: mutated([replies], ['{"success": true}\n', "\n", "null\n"]),
+      },
+      {
+        weight: 10,
+        arbitrary: fc.array(like(reply), { maxLength: 3 }).map((made) =>
+          made.map((one) => `${printedAs(one)}\n`).join("")
+        ),
+      },
+      { weight: 1, arbitrary: fc.constant("x".repeat(70_000)) },
+    ).map(utf8),
+    cuts,
+  }),
+  cost: 2,
+  async check({ stream, cuts }) {
+    const bytes = bytesOf(stream);
+    const read = (pieces: Uint8Array[]) => {
+      const parser = new ReplyParser();
+      const replies: VirtHelperReply[] = [];
+      return outcomeOf(() => {
+        for (const piece of pieces) replies.push(...parser.push(piece));
+        return replies;
+      }, (error) => error instanceof ConfusedError);
+    };
+    const outcome = await read([bytes]);
+    const pieces = cut(
+      bytes,
+      cuts,
+      (bytes, start, end) => bytes.subarray(start, end),
+    );
+    const again = await read(pieces);
+    strictEqual(again.error?.message, outcome.error?.message);
+    if (outcome.error) {
+      ok(outcome.error.message.length < 200);
+      return;
+    }
+    deepStrictEqual(again, outcome);
+    for (const { success, cmd, reply } of outcome.value) {
+      strictEqual(typeof success, "boolean");
+      ok(cmd === undefined || typeof cmd === "string");
+      ok(reply === undefined || typeof reply === "string");
+    }
   },
 });
 
