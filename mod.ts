@@ -57,6 +57,7 @@ export * from "./provisioners/podman_image.ts";
 export * from "./provisioners/systemd.ts";
 export * from "./provisioners/reap.ts";
 export * from "./provisioners/hosts.ts";
+export * from "./provisioners/leases.ts";
 export * from "./provisioners/testing_farm.ts";
 export * from "./provisioners/kubernetes.ts";
 export * from "./provisioners/shared_libvirt.ts";

@@ -133,8 +133,12 @@ export function parse(
     fail(`it takes nothing behind "--"`);
   }
   const all = (name: string) => {
-    const given = values[name];
+    const given = values[declared(name)];
     return Array.isArray(given) ? given : [];
+  };
+  const declared = (name: string) => {
+    if (names.includes(name)) return name;
+    throw new Error(`"atex ${command.name}" has no option "${name}"`);
   };
   const verbosity = all("verbose").length;
   const quiet = values.quiet === true;
@@ -142,7 +146,7 @@ export function parse(
   return {
     operands,
     rest,
-    has: (name) => values[name] === true,
+    has: (name) => values[declared(name)] === true,
     get: (name) => all(name).at(-1),
     all,
     note: (text) => {
@@ -174,9 +178,7 @@ export function helpOf(command: Command): string {
   return [
     command.purpose,
     "",
-    `Usage: atex ${command.name} ${command.operands}${
-      command.operands && " "
-    }[OPTION…]`,
+    `Usage: atex ${command.name} [OPTION…] ${command.operands}`.trimEnd(),
     "",
     ...rows.map(([left, right]) => `  ${left!.padEnd(width)}  ${right}`),
     ...(command.details === undefined ? [] : ["", command.details]),

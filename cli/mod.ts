@@ -45,6 +45,10 @@ const COMMANDS: Record<string, { purpose: string; load(): Promise<Command> }> =
       purpose: "take a system and run a shell or a command on it",
       load: async () => (await import("./shell.ts")).shell,
     },
+    systems: {
+      purpose: "tell who has which hosts, containers, requests or pods",
+      load: async () => (await import("./systems.ts")).systems,
+    },
     clean: {
       purpose: "show, or remove, what scripts left behind that died",
       load: async () => (await import("./clean.ts")).clean,

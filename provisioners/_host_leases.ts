@@ -15,6 +15,15 @@ export interface LeaseMakerOptions {
   readonly purpose?: string;
 }
 
+/** The user, as holders of leases are named. */
+export function thisUser(): string {
+  return Deno.env.get("USER") || Deno.env.get("LOGNAME") ||
+    `uid ${Deno.uid()}`;
+}
+
+/** The file that is locked on a host unless another is named. */
+export const LEASE_FILE = "/var/tmp/atex.lock";
+
 /** Makes leases of hosts, not taken yet. */
 export function leaseMaker(
   options: LeaseMakerOptions,
@@ -40,8 +49,7 @@ export function leaseMaker(
     const holder = {
       run: getRunId(),
       lease: idOf(host),
-      user: Deno.env.get("USER") || Deno.env.get("LOGNAME") ||
-        `uid ${Deno.uid()}`,
+      user: thisUser(),
       host: Deno.hostname(),
       pid: Deno.pid,
       since: new Date().toISOString(),

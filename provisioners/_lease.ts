@@ -10,6 +10,14 @@ export interface Lease extends AsyncDisposable {
    * @throws {ConnectError} if the host cannot be reached
    */
   take(signal: AbortSignal): Promise<true | string>;
+  /**
+   * Tells who has the host, without taking it: a line that may say nothing;
+   * `undefined` if nobody has it.
+   *
+   * @throws {LeaseError} if leases do not work on this host
+   * @throws {ConnectError} if the host cannot be reached
+   */
+  look(signal: AbortSignal): Promise<string | undefined>;
   /** Resolves when the host is, against our will, not ours any more. */
   readonly lost?: Promise<Error>;
   /** Waits while the lease is got back after a reboot. Rejects if that is in vain. */
@@ -23,32 +31,57 @@ export class LeaseError extends ProvisionError {}
 
 /** Who has a host, as others see it. */
 export interface Holder {
+  /** The run of the script. */
   readonly run: string;
   /** Tells leases of one process apart. */
   readonly lease: string;
+  /** The user who started it. */
   readonly user: string;
+  /** The machine it runs on. */
   readonly host: string;
+  /** Its process there. */
   readonly pid: number;
+  /** Since when, in ISO form. */
   readonly since: string;
+  /** What for, if it says so. */
   readonly purpose?: string;
 }
 
 /** The holder in the line that {@linkcode Lease.take} found, for people. */
 export function describeHolder(line: string): string {
+  const found = parseHolder(line);
+  if (!found) return "";
+  const { user, host, pid, since, purpose } = found;
+  return `${user}@${host}, process ${pid}, since ${since}${
+    purpose ? `, for ${purpose}` : ""
+  }`;
+}
+
+/** `undefined` if a line is none of a holder: anybody can write into the file. */
+export function parseHolder(line: string): Holder | undefined {
+  let data: unknown;
   try {
-    const { user, host, pid, since, purpose } = JSON.parse(line);
-    if (typeof user !== "string" || typeof host !== "string") return "";
-    return `${user}@${host}, process ${pid}, since ${since}${
-      purpose ? `, for ${purpose}` : ""
-    }`;
+    data = JSON.parse(line);
   } catch {
-    return "";
+    return undefined;
   }
+  const { user, host, run, lease, pid, since, purpose } = Object(data);
+  if (typeof user !== "string" || typeof host !== "string") return undefined;
+  return {
+    user,
+    host,
+    run: String(run ?? ""),
+    lease: String(lease ?? ""),
+    pid: Number(pid),
+    since: String(since ?? ""),
+    ...(typeof purpose === "string" && { purpose }),
+  };
 }
 
 /** No lease at all. */
 export const NO_LEASE: Lease = {
   take: () => Promise.resolve(true),
+  look: () => Promise.resolve(undefined),
   held: () => Promise.resolve(),
   keepRunning: () => {},
   [Symbol.asyncDispose]: () => Promise.resolve(),

@@ -4,8 +4,9 @@
  * for which the host stays reserved after a crash or reboot of it.
  *
  * Reads lines: `take JSON` tries to get the lock and writes the holder into the
- * file, `renew` does the latter again. Answers with a line: `locked`,
- * `taken HOLDER`, or `error TEXT`. The end of its input ends the lease.
+ * file, `renew` does the latter again, `look` only tells who has the lock. Answers
+ * with a line: `locked`, `taken HOLDER`, `free`, or `error TEXT`. The end of its
+ * input ends the lease.
  */
 export const LEASE_SCRIPT = `
 file=$1 id=$2 grace=$3
@@ -61,11 +62,20 @@ take() {
   tell
   say locked
 }
+look() {
+  if [ ! -e "$file" ]; then say free; return; fi
+  if ! command -v flock >/dev/null; then say 'error there is no program "flock" on it'; return; fi
+  if [ ! -f "$file" ] || [ ! -r "$file" ]; then say "error the lock file \\"$file\\" on it cannot be read"; return; fi
+  found=$(holder)
+  # Shared: whoever else looks at the same time does not take us for the holder.
+  if flock -n -s "$file" true && ! kept "$found"; then say free; else say "taken $found"; fi
+}
 going_down() { [ "$(systemctl is-system-running 2>/dev/null)" = stopping ]; }
 while IFS= read -r word; do
   case $word in
     'take '*) take "\${word#take }" ;;
     renew) tell ;;
+    look) look ;;
   esac
 done
 if [ -n "$held" ] && ! going_down; then forget; fi

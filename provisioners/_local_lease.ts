@@ -15,6 +15,20 @@ export class LocalLease implements Lease {
     this.#holder = holder;
   }
 
+  async look(signal: AbortSignal): Promise<string | undefined> {
+    signal.throwIfAborted();
+    const path = join(this.#directory, `${await digest(this.#name)}.lock`);
+    try {
+      using file = await Deno.open(path);
+      // Shared: whoever else looks at the same time does not take us for the holder.
+      if (await file.tryLock(false)) return undefined;
+      return (await Deno.readTextFile(path)).trim();
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return undefined;
+      throw error;
+    }
+  }
+
   async take(signal: AbortSignal): Promise<true | string> {
     signal.throwIfAborted();
     const path = join(this.#directory, `${await digest(this.#name)}.lock`);

@@ -63,6 +63,14 @@ export class RemoteLease implements Lease {
     return true;
   }
 
+  async look(signal: AbortSignal): Promise<string | undefined> {
+    const session = this.#session ??= await this.#open(signal);
+    const answer = await session.ask("look", signal);
+    if (answer === "free") return undefined;
+    if (answer.startsWith("taken")) return answer.slice("taken ".length);
+    throw this.#error(answer.replace(/^error /, ""));
+  }
+
   async held(signal?: AbortSignal): Promise<void> {
     await (signal ? abortable(this.#restored, signal) : this.#restored);
   }

@@ -73,7 +73,7 @@ import type { Semaphore } from "@std/async/unstable-semaphore";
 import type { SshOptions } from "../connections/ssh.ts";
 import { guard } from "./_guard.ts";
 import { checkLeaseFile, HostList } from "./_host_list.ts";
-import { leaseMaker } from "./_host_leases.ts";
+import { LEASE_FILE, leaseMaker } from "./_host_leases.ts";
 import { HostsBackend } from "./_hosts_backend.ts";
 import type {
   HostContext,
@@ -268,7 +268,6 @@ export class HostsProvisioner extends PooledProvisioner {
   }
 }
 
-const LEASE_FILE = "/var/tmp/atex.lock";
 const REBOOT_GRACE = 600_000;
 const CONNECT_TIMEOUT = 30_000;
 const DAY = 86_400_000;

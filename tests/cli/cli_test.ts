@@ -7,6 +7,7 @@ import {
   strictEqual,
 } from "node:assert/strict";
 import { main } from "../../cli/mod.ts";
+import { printed } from "../_printed.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 const SUITE = `${ROOT}examples/suite`;
@@ -39,45 +40,47 @@ async function withDirectory(use: (directory: string) => Promise<void>) {
   }
 }
 
-const COMMANDS = ["tests", "run", "report", "shell", "clean", "doctor"];
+const COMMANDS = [
+  "tests",
+  "run",
+  "report",
+  "shell",
+  "systems",
+  "clean",
+  "doctor",
+];
 
 /** What a command prints that needs no process of its own. */
-async function printed(...args: string[]): Promise<string> {
-  const lines: string[] = [];
-  const { log } = console;
-  console.log = (line: string) => lines.push(line);
-  try {
-    strictEqual(await main(args, new AbortController().signal), 0);
-  } finally {
-    console.log = log;
-  }
-  return lines.join("\n");
+async function help(...args: string[]): Promise<string> {
+  const { status, out } = await printed(...args);
+  strictEqual(status, 0);
+  return out.join("\n");
 }
 
 Deno.test("atex names its commands, and each has help with options, permissions and an example", async () => {
   for (const args of [[], ["help"], ["--help"], ["-h"]]) {
-    const help = await printed(...args);
+    const text = await help(...args);
     for (const command of COMMANDS) {
-      match(help, new RegExp(`^  ${command} `, "m"));
+      match(text, new RegExp(`^  ${command} `, "m"));
     }
   }
   for (const command of COMMANDS) {
-    const help = await printed(command, "--help");
+    const text = await help(command, "--help");
     match(
-      help,
+      text,
       new RegExp(
-        `Usage: atex ${command} .*\\n[^]*--help.*\\n\\nPermissions: .+\\nExample: atex ${command} ?`,
+        `Usage: atex ${command} .*\\n[^]*--help.*\\n[^]*\\nPermissions: .+\\nExample: atex ${command} ?`,
       ),
     );
-    strictEqual(await printed("help", command), help);
+    strictEqual(await help("help", command), text);
     const source = await Deno.readTextFile(`${ROOT}cli/${command}.ts`);
     const read = source.matchAll(
-      /\b(?:has|get|all|number|pairs|path)\((?:call, )?"([^"]+)"/g,
+      /\b(?:call\.(?:has|get|all)|(?:number|pairs|path)\(call, )\(?"([^"]+)"/g,
     );
-    for (const [, option] of read) match(help, new RegExp(`--${option}\\b`));
+    for (const [, option] of read) match(text, new RegExp(`--${option}\\b`));
   }
   const { code, out } = await atex("help");
-  deepStrictEqual([code, out], [0, await printed("help") + "\n"]);
+  deepStrictEqual([code, out], [0, await help("help") + "\n"]);
 });
 
 Deno.test("atex says what is wrong with a command line, and exits with 2", async () => {
@@ -86,7 +89,7 @@ Deno.test("atex says what is wrong with a command line, and exits with 2", async
       [["test"], /there is no such command; did you mean "tests"\?/],
       [
         ["frobnicate"],
-        /there is no such command, only tests, run, report, shell, clean, doctor/,
+        /there is no such command, only tests, run, report, shell, systems, clean, doctor/,
       ],
       [
         ["tests", "--lng"],
@@ -392,22 +395,132 @@ Deno.test("atex clean removes nothing unless it is forced to", async () => {
     const found = out.trim().split("\n").map((line) => JSON.parse(line));
     const { kind, verdict, removed } = found.find(({ name }) => name === left);
     deepStrictEqual([kind, verdict, removed], ["directory", "dead", false]);
-    match(err, /"atex clean --force" removes \d+\n$/);
+    match(err, /"--force" removes \d+\n$/);
     ok((await Deno.stat(left)).isDirectory);
   });
 });
 
 Deno.test("atex doctor tells of programs, and fails for those that were named", async () => {
-  const { code, out } = await atex("doctor", "--json");
-  strictEqual(code, 0);
-  const findings = out.trim().split("\n").map((line) => JSON.parse(line));
-  strictEqual(
-    findings.find(({ program }) => program === "bash").status,
-    "works",
-  );
-  const missing = findings.filter(({ status }) => status === "missing");
-  for (const { program } of missing) {
-    strictEqual((await atex("doctor", program)).code, 2);
+  await withDirectory(async (directory) => {
+    const program = async (name: string, text: string) => {
+      await Deno.writeTextFile(`${directory}/${name}`, `#!/bin/sh\n${text}\n`);
+      await Deno.chmod(`${directory}/${name}`, 0o755);
+    };
+    await program("git", "echo git version 9; exit 0");
+    await program("flock", "echo unknown option >&2; exit 1"); // that of busybox
+    await program("xz", "echo no library >&2; exit 127");
+    await program(
+      "podman",
+      `case "$*" in
+--version) echo podman version 9 ;;
+info*) echo true ;;
+*ls*) echo 0123456789ab ;;
+*run*"$(cat ${directory}/image) true") ;;
+*) echo "Error: no user namespaces" >&2; exit 125 ;;
+esac`,
+    );
+    const doctor = async (...names: string[]) => {
+      const { code, out, err } = await deno(
+        [
+          ...["run", "-q", "--no-check", "--no-prompt"],
+          // No more than the help says.
+          .../--allow-run.*/.exec(await help("doctor", "--help"))![0].split(
+            " ",
+          ),
+          ...[`${ROOT}cli/mod.ts`, "doctor", "--json", ...names],
+        ],
+        undefined,
+        { PATH: `${directory}:/usr/bin:/bin` },
+      );
+      strictEqual(err, "");
+      const findings = out.trim().split("\n").map((line) => JSON.parse(line));
+      return {
+        code,
+        of: (wanted: string) => {
+          const { status, about } = findings.find(({ program }) =>
+            program === wanted
+          );
+          return `${status}: ${about}`;
+        },
+      };
+    };
+    await Deno.writeTextFile(`${directory}/image`, "0123456789ab");
+    const all = await doctor();
+    strictEqual(all.code, 0);
+    strictEqual(all.of("git"), "works: git version 9");
+    strictEqual(all.of("flock"), "works: tells no version");
+    strictEqual(all.of("xz"), "broken: no library");
+    strictEqual(
+      all.of("podman"),
+      "works: podman version 9, rootless; it runs containers",
+    );
+    strictEqual(all.of("run-files"), "works: can be locked");
+    match(all.of("clock"), /^works: 2/);
+    await Deno.writeTextFile(`${directory}/image`, "other:1");
+    const podman = await doctor("podman", "git");
+    strictEqual(podman.code, 2);
+    strictEqual(podman.of("podman"), "broken: Error: no user namespaces");
+    strictEqual((await doctor("podman", "--image", "other:1")).code, 0);
+    await Deno.remove(`${directory}/podman`);
+    const lacking = await deno(
+      ["run", "-qA", "--no-check", `${ROOT}cli/mod.ts`, "doctor", "podman"],
+      undefined,
+      { PATH: directory },
+    );
+    strictEqual(lacking.code, 2);
+    match(
+      lacking.out,
+      /^podman +missing +not installed +\(for containers\)\n$/,
+    );
+  });
+});
+
+Deno.test("atex loads of a command only what that needs", async () => {
+  const { out } = await deno(["info", "--json", `${ROOT}cli/mod.ts`]);
+  const { modules } = JSON.parse(out);
+  interface Dependency {
+    code?: { specifier: string };
+    isDynamic?: boolean;
   }
-  strictEqual((await atex("doctor", "bash", "tar")).code, 0);
+  const known = new Map<string, Dependency[]>(
+    modules.map((
+      { specifier, dependencies = [] }: {
+        specifier: string;
+        dependencies?: Dependency[];
+      },
+    ) => [specifier, dependencies]),
+  );
+  /** Folders of ours, and what is not ours, that are there as soon as the file is. */
+  const loadedBy = (file: string) => {
+    const seen = new Set<string>();
+    const visit = (specifier: string) => {
+      if (seen.has(specifier)) return;
+      seen.add(specifier);
+      for (const { code, isDynamic } of known.get(specifier) ?? []) {
+        if (code && !isDynamic) visit(code.specifier);
+      }
+    };
+    visit(`file://${ROOT}cli/${file}.ts`);
+    const names = [...seen].map((specifier) =>
+      specifier.replace(`file://${ROOT}`, "")
+        .replace(/^.*(@std\/\w+|npm:\/?\w+).*$/, "$1")
+    );
+    return new Set(
+      names.map((name) => /^\w+\/fmf\b|^[@\w]+/.exec(name)?.[0] ?? name),
+    );
+  };
+  const allowed: Record<string, RegExp> = {
+    mod: /^(cli|orchestrators|@std)$/,
+    tests: /^(cli|orchestrators|executors\/fmf|executors|connections|@std|npm)/,
+    report: /^(cli|orchestrators|aggregators|executors|@std|npm)/,
+    shell: /^(cli|orchestrators|connections|provisioners|@std)$/,
+    systems: /^(cli|orchestrators|connections|@std)$/,
+    clean: /^(cli|orchestrators|connections|provisioners|@std)$/,
+    doctor: /^(cli|orchestrators|connections|provisioners|@std)$/,
+  };
+  for (const [file, pattern] of Object.entries(allowed)) {
+    const loaded = loadedBy(file);
+    ok(loaded.has("cli"));
+    for (const name of loaded) match(name, pattern, `${file} loads ${name}`);
+  }
 });

@@ -1,0 +1,142 @@
+/**
+ * Who has which host of a list, without taking any.
+ *
+ * Needs what `HostsProvisioner` needs.
+ *
+ * @example
+ * ```ts no-run
+ * import { readLeases } from "jsr:@atex/atex/provisioners/leases";
+ *
+ * for (const { host, state, holder } of await readLeases({ hosts: "lab.yaml" })) {
+ *   console.log(host, state, holder ? `${holder.user}, since ${holder.since}` : "");
+ * }
+ * ```
+ *
+ * @module
+ */
+import type { SignalOptions } from "../connections/connection.ts";
+import { HostList, type HostListOptions } from "./_host_list.ts";
+import { LEASE_FILE, leaseMaker, thisUser } from "./_host_leases.ts";
+import type { HostEntry, HostOptions, SshConfigHosts } from "./_hosts_types.ts";
+import { type Holder, parseHolder } from "./_lease.ts";
+
+export type { HostOptions, SshConfigHosts };
+
+/** Who has a host. */
+export type LeaseHolder = Omit<Holder, "lease">;
+
+/** A host, and whether somebody has it. */
+export interface HostLease {
+  /** As it is listed. */
+  readonly host: string;
+  /** Its labels. */
+  readonly labels: Readonly<Record<string, string>>;
+  /**
+   * `ours`: a script of this user on this machine has it; `taken`: somebody else;
+   * `unreachable`: it does not let us in, or leases do not work on it.
+   */
+  readonly state: "free" | "ours" | "taken" | "unreachable";
+  /** Who has it, if that is known. */
+  readonly holder?: LeaseHolder;
+  /** Why it is `unreachable`. */
+  readonly error?: Error;
+}
+
+/** Options of {@linkcode readLeases}; the same as those of the provisioner. */
+export interface ReadLeasesOptions
+  extends Pick<HostListOptions, "hosts" | "ssh" | "where">, SignalOptions {
+  /**
+   * How hosts are taken: by a lock on the host, or by one on this machine.
+   *
+   * @default {"remote"}
+   */
+  lease?: "remote" | "local";
+  /**
+   * The file that is locked on a host.
+   *
+   * @default {"/var/tmp/atex.lock"}
+   */
+  leaseFile?: string;
+  /**
+   * The directory of the files that are locked here.
+   *
+   * @default {"/tmp/atex-leases"}
+   */
+  leaseDirectory?: string;
+  /**
+   * Milliseconds that an attempt to connect may take.
+   *
+   * @default {30_000}
+   */
+  connectTimeout?: number;
+}
+
+/** Hosts that are asked at the same time. */
+const AT_ONCE = 16;
+
+/**
+ * Asks all hosts who has them, in the order in which they are listed.
+ *
+ * @throws {TypeError} if a host is none, or something in a file is wrong
+ * @throws {ProvisionError} if there is no host
+ */
+export async function readLeases(
+  options: ReadLeasesOptions,
+): Promise<HostLease[]> {
+  const {
+    hosts,
+    ssh,
+    where,
+    lease = "remote",
+    leaseFile = LEASE_FILE,
+    leaseDirectory,
+    connectTimeout = 30_000,
+    signal = new AbortController().signal,
+  } = options;
+  signal.throwIfAborted();
+  const list = new HostList({
+    hosts,
+    ...(ssh && { ssh }),
+    ...(where && { where }),
+    resolve: lease === "local" ||
+      typeof hosts === "object" && "sshConfig" in hosts,
+  });
+  const makeLease = leaseMaker({
+    lease,
+    leaseFile,
+    ...(leaseDirectory !== undefined && { leaseDirectory }),
+    rebootGrace: 0,
+    connectTimeout,
+  });
+  const entries = await list.read(signal);
+  const found = new Array<HostLease>(entries.length);
+  const rest = entries.entries();
+  await Promise.all(Array.from({ length: AT_ONCE }, async () => {
+    for (const [index, entry] of rest) {
+      found[index] = await look(entry, makeLease, signal);
+    }
+  }));
+  return found;
+}
+
+async function look(
+  entry: HostEntry,
+  makeLease: ReturnType<typeof leaseMaker>,
+  signal: AbortSignal,
+): Promise<HostLease> {
+  const { options: { host }, labels } = entry;
+  await using lease = makeLease(entry);
+  try {
+    const line = await lease.look(signal);
+    if (line === undefined) return { host, labels, state: "free" };
+    const found = parseHolder(line);
+    if (!found) return { host, labels, state: "taken" };
+    const { lease: _, ...holder } = found;
+    const isOurs = holder.user === thisUser() &&
+      holder.host === Deno.hostname();
+    return { host, labels, state: isOurs ? "ours" : "taken", holder };
+  } catch (error) {
+    signal.throwIfAborted();
+    return { host, labels, state: "unreachable", error: error as Error };
+  }
+}
