@@ -1,5 +1,5 @@
 #!/bin/bash
-# Makes ready what the tests with real parts need: podman, ssh, rsync, shellcheck, xmllint, virsh, and container images
+# Makes ready what the tests with real parts need: podman, ssh, rsync, shellcheck, xmllint, strace, virsh, and container images
 # that are built here, without any registry.
 #
 #   dev/setup.sh            says what it does; a second run has nothing to do
@@ -24,11 +24,11 @@ export LC_ALL=C DEBIAN_FRONTEND=noninteractive
 STATE=${XDG_CACHE_HOME:-$HOME/.cache}/atex-test
 CHECK_ONLY=; [ "${1:-}" = --check ] && CHECK_ONLY=1
 DEBIAN_PACKAGES="podman runc conmon catatonit netavark aardvark-dns iptables openssh-client openssh-server sshpass rsync
-  busybox-static bash-static mmdebstrap shellcheck git iproute2 procps xz-utils libxml2-utils libvirt-clients e2fsprogs"
-FEDORA_PACKAGES="podman runc openssh-clients openssh-server sshpass rsync busybox mmdebstrap ShellCheck git iproute procps-ng xz libxml2
+  busybox-static bash-static mmdebstrap shellcheck git iproute2 procps xz-utils libxml2-utils strace libvirt-clients e2fsprogs"
+FEDORA_PACKAGES="podman runc openssh-clients openssh-server sshpass rsync busybox mmdebstrap ShellCheck git iproute procps-ng xz libxml2 strace
   libvirt-client e2fsprogs"
 BROWSERS="chromium chromium-browser google-chrome"
-COMMANDS="podman ssh sshd sshpass rsync busybox shellcheck git ip xz xmllint virsh"
+COMMANDS="podman ssh sshd sshpass rsync busybox shellcheck git ip xz xmllint strace virsh"
 PATH=$PATH:/usr/sbin:/sbin
 
 say() { printf 'setup: %s\n' "$*"; }

@@ -17,12 +17,14 @@ class Bucket {
   /** Its place among the buckets: smaller ones run earlier. */
   readonly order: number;
   /** The tests from `#head` on; holes are tests that were taken out of turn. */
-  #tests: (string | undefined)[] = [];
+  #tests: (string | undefined)[];
   #head = 0;
-  size = 0;
+  size: number;
 
-  constructor(order: number) {
+  constructor(order: number, tests: string[] = []) {
     this.order = order;
+    this.#tests = tests;
+    this.size = tests.length;
   }
 
   push(test: string): void {
@@ -67,7 +69,9 @@ class Bucket {
  * shown to the other rules.
  */
 export class TestQueue {
-  readonly #bucketOf = new Map<string, Bucket>();
+  /** Absent if there is only one. */
+  readonly #bucketOf: ReadonlyMap<string, Bucket> | undefined;
+  readonly #first: Bucket;
   /** Buckets that hold tests, the one to serve next at the end. */
   readonly #filled: Bucket[];
   readonly #rules: readonly NextRule[];
@@ -81,8 +85,10 @@ export class TestQueue {
     const other = rules.findIndex((rule) => !rule.rank);
     this.#ranked = other === -1 ? rules.length : other;
     this.#rules = rules;
-    this.#filled = this.#sort(tests).reverse();
-    for (const test of tests) this.#bucketOf.get(test)!.push(test);
+    const buckets = fillBuckets(tests, rules.slice(0, this.#ranked));
+    this.#first = buckets[0] ?? new Bucket(0);
+    this.#bucketOf = buckets.length > 1 ? byTest(buckets) : undefined;
+    this.#filled = buckets.reverse();
     this.#size = tests.length;
   }
 
@@ -93,7 +99,7 @@ export class TestQueue {
 
   /** Puts a test of this queue at the end of those with the same ranks. */
   push(test: string): void {
-    const bucket = this.#bucketOf.get(test)!;
+    const bucket = this.#bucketOf?.get(test) ?? this.#first;
     if (bucket.size === 0) this.#fill(bucket);
     bucket.push(test);
     this.#size++;
@@ -143,26 +149,41 @@ export class TestQueue {
       "InvalidNextTest",
     );
   }
+}
 
-  /** Gives each test its bucket; returns the buckets in their order. */
-  #sort(tests: readonly string[]): Bucket[] {
-    const rules = this.#rules.slice(0, this.#ranked);
-    const ranked = tests.map((test) => ({
-      test,
-      ranks: rules.map((rule, index) => rankOf(rule, index, test)),
-    }));
-    ranked.sort((a, b) => compare(a.ranks, b.ranks));
-    const buckets: Bucket[] = [];
-    let previous: readonly number[] | undefined;
-    for (const { test, ranks } of ranked) {
-      if (!previous || compare(previous, ranks) !== 0) {
-        buckets.push(new Bucket(buckets.length));
-      }
-      previous = ranks;
-      this.#bucketOf.set(test, buckets.at(-1)!);
+/** Sorts the tests by their ranks, and those that are equal by the order in which they came. */
+function fillBuckets(
+  tests: readonly string[],
+  rules: readonly NextRule[],
+): Bucket[] {
+  const ranks = rules.map((rule, index) =>
+    Float64Array.from(tests, (test) => rankOf(rule, index, test))
+  );
+  const compare = (a: number, b: number) => {
+    for (const column of ranks) {
+      if (column[a] !== column[b]) return column[a] < column[b] ? -1 : 1;
     }
-    return buckets;
+    return 0;
+  };
+  const order = Uint32Array.from(tests, (_, index) => index);
+  if (ranks.length > 0) order.sort((a, b) => compare(a, b) || a - b);
+  const buckets: Bucket[] = [];
+  let previous = -1;
+  for (const index of order) {
+    if (previous === -1 || compare(previous, index) !== 0) {
+      buckets.push(new Bucket(buckets.length, [tests[index]]));
+    } else buckets.at(-1)!.push(tests[index]);
+    previous = index;
   }
+  return buckets;
+}
+
+function byTest(buckets: readonly Bucket[]): Map<string, Bucket> {
+  const map = new Map<string, Bucket>();
+  for (const bucket of buckets) {
+    for (const test of bucket.all()) map.set(test, bucket);
+  }
+  return map;
 }
 
 function rankOf(rule: NextRule, index: number, test: string): number {
@@ -173,11 +194,6 @@ function rankOf(rule: NextRule, index: number, test: string): number {
       Deno.inspect(rank)
     }, which is not a number`,
   );
-}
-
-function compare(a: readonly number[], b: readonly number[]): number {
-  const index = a.findIndex((rank, i) => rank !== b[i]);
-  return index === -1 ? 0 : a[index] < b[index] ? -1 : 1;
 }
 
 function narrow(
