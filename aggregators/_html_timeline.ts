@@ -31,7 +31,13 @@ type Known =
       type: "setup-started" | "setup-finished" | "release-started";
       remote: string;
     }
-    | { type: "remote-lost" | "setup-failed"; remote: string; error: Error }
+    | { type: "remote-lost"; remote: string; error: Error }
+    | {
+      type: "setup-failed";
+      remote: string;
+      error: Error;
+      cancelled?: boolean;
+    }
     | { type: "release-finished"; remote: string }
     | { type: "release-failed"; remote: string; error: Error }
     | { type: "test-started"; remote: string; test: string; attempt: number }
@@ -116,6 +122,7 @@ export class Timeline {
       case "setup-finished":
         return this.#end(it.remote, "setup", at);
       case "setup-failed":
+        if (it.cancelled) return this.#end(it.remote, "setup", at);
         this.#end(it.remote, "setup", at, it.error.message);
         return this.#incident(at, `${it.remote}: setup failed`, it.error);
       case "remote-lost": {

@@ -21,11 +21,11 @@ const tests: TestFunctions = {
 };
 
 const [image = "fedora:42"] = Deno.args;
+await using pool = await new PodmanProvisioner({ image }).start();
 await using results = await new JsonLinesAggregator({
   results: "out/results.jsonl",
   files: "out/files",
 }).start();
-await using pool = await new PodmanProvisioner({ image }).start();
 await using testing = new AdHocOrchestrator({
   platform: image,
   tests: Object.keys(tests),

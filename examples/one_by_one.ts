@@ -11,11 +11,11 @@ await runMain(async (signal) => {
   await using tests = await discover(suite, {
     excludes: ["^/system", "^/flaky"],
   });
+  await using local = await new LocalProvisioner().start();
   await using results = await new JsonLinesAggregator({
     results: "out/results.jsonl",
     files: "out/files",
   }).start();
-  await using local = await new LocalProvisioner().start();
   await using run = new SimpleOrchestrator({
     platform: "local",
     tests: tests.data.keys(),

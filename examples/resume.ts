@@ -17,12 +17,12 @@ const tests: TestFunctions = Object.fromEntries(
 );
 
 await runMain(async (signal) => {
+  await using pool = await new LocalProvisioner({ maxRemotes: 4 }).start();
   await using results = await new JsonLinesAggregator({
     results: "out/results.jsonl",
     files: "out/files",
     existing: "continue",
   }).start();
-  await using pool = await new LocalProvisioner({ maxRemotes: 4 }).start();
   await using testing = new AdHocOrchestrator({
     platform: "local",
     tests: Object.keys(tests),

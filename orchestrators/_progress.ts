@@ -87,8 +87,7 @@ export class Progress {
         );
         break;
       case "setup-failed":
-        // An end of the run that came first is no failure.
-        if (this.#aborting || this.#done === this.#tests) break;
+        if (this.#aborting || event.cancelled) break;
         yield notice(`${event.remote}: setup failed: ${event.error.message}`);
         break;
       case "remote-lost":

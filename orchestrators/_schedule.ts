@@ -149,7 +149,14 @@ function setupFailed(
   if (broken) state.failedSetups++;
   if (ms !== undefined) {
     const left = Math.max(0, maxFailedSetups - state.failedSetups);
-    moves.tell({ type: "setup-failed", remote, ms, error, left });
+    moves.tell({
+      type: "setup-failed",
+      remote,
+      ms,
+      error,
+      left,
+      ...(!broken && { cancelled: true }),
+    });
   }
   moves.giveBack(system, broken ? "setup-failed" : undefined);
   if (broken && state.failedSetups > maxFailedSetups) {

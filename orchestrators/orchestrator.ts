@@ -308,6 +308,8 @@ export type RunEventBody =
     readonly error: Error;
     /** Further failures that are tolerated. */
     readonly left: number;
+    /** True if it was ended because the run had no use for it any more: nothing is wrong with the system. */
+    readonly cancelled?: boolean;
   }
   | { readonly type: "remote-idle"; readonly remote: string }
   | {

@@ -161,11 +161,15 @@ function blockSize(size = terminalSize): { columns: number; rows: number } {
 }
 
 function terminalSize(): { columns: number; rows: number } {
+  let columns = 0;
+  let rows = 0;
   try {
-    return Deno.consoleSize();
+    ({ columns, rows } = Deno.consoleSize());
   } catch {
-    return { columns: 80, rows: 24 };
+    // It is no terminal.
   }
+  // That of a terminal may be unknown, too: then it is told as 0.
+  return { columns: columns || 80, rows: rows || 24 };
 }
 
 const encoder = new TextEncoder();

@@ -157,6 +157,8 @@ class Sender {
     } else if (finish.type === "run-finished") {
       made.setAttributes(summaryAttributes(finish.summary));
       if (finish.kind) made.setStatus({ code: ERROR, message: finish.kind });
+    } else if (finish.type === "setup-failed" && finish.cancelled) {
+      made.setAttributes({ "atex.cancelled": true });
     } else if ("error" in finish && finish.error) {
       made.setStatus({ code: ERROR, message: finish.error.message });
     }

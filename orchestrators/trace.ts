@@ -270,7 +270,10 @@ class Trace {
 }
 
 function colorOf({ kind, finish }: Span): { cname?: string } {
-  if (finish && "error" in finish && finish.error) return { cname: "terrible" };
+  const harmless = finish?.type === "setup-failed" && finish.cancelled;
+  if (finish && "error" in finish && finish.error && !harmless) {
+    return { cname: "terrible" };
+  }
   if (kind !== "test" || finish?.type !== "test-finished") return {};
   return { cname: finish.exitCode === 0 ? "good" : "bad" };
 }

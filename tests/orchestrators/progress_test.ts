@@ -180,8 +180,9 @@ Deno.test("showProgress() tells of setups that fail, but not of those that the e
     await shown(runOf(begin, failed, ...tests, finish)),
     /^local:2: setup failed: no bash$/m,
   );
+  const cancelled = { ...failed, cancelled: true };
   doesNotMatch(
-    await shown(runOf(begin, ...tests, failed, finish)),
+    await shown(runOf(begin, ...tests, cancelled, finish)),
     /setup failed/,
   );
 });

@@ -1,6 +1,7 @@
 /** One test for each row of the tables of events and of what follows them, and for what is easily forgotten. */
 import { deepStrictEqual as equal, ok } from "node:assert/strict";
 import type { Executor } from "../../executors/executor.ts";
+import type { RunEventBody } from "../../orchestrators/orchestrator.ts";
 import type { Provisioner, Remote } from "../../provisioners/provisioner.ts";
 import { decide } from "../../orchestrators/_schedule.ts";
 import {
@@ -27,6 +28,8 @@ class Desk {
   readonly #attempts = new Map<string, [test: string, attempt: number]>();
   /** Types of the events told in the last step. */
   told: string[] = [];
+  /** The events themselves. */
+  events: RunEventBody[] = [];
 
   constructor({ tests, provisioners = { p: 10 }, ...options }: Options) {
     this.state = newState(
@@ -155,6 +158,7 @@ class Desk {
 
   #take(happening: Happening): string[] {
     this.told = [];
+    this.events = [];
     return decide(this.state, happening).flatMap((action) => {
       if (action.type === "set-up") {
         this.#systems.set(action.system.remote.id, action.system);
@@ -163,6 +167,7 @@ class Desk {
         this.#attempts.set(system.remote.id, [test, attempt]);
       } else if (action.type === "tell") {
         this.told.push(action.event.type);
+        this.events.push(action.event);
         return [];
       }
       return [describe(action)];
@@ -338,9 +343,13 @@ Deno.test("setup failed: one too many ends the run when what runs has ended", ()
   const desk = begun({ tests: ["/a", "/b", "/c"], maxFailedSetups: 0 }, "p#1");
   desk.ready("p#2");
   desk.ready("p#3");
+  const cancelled = () =>
+    desk.events.map((event) => "cancelled" in event && event.cancelled);
   equal(desk.setupFails("p#2"), ["release p#2 setup-failed", "cancel p#3"]);
+  equal(cancelled(), [false, false]);
   equal(desk.told, ["setup-failed", "draining"], "all demand was answered");
   equal(desk.setupFails("p#3"), ["release p#3 surplus"]);
+  equal(cancelled(), [true], "it is told apart from those that failed");
   equal(desk.state.failedSetups, 1, "what was cancelled did not fail");
   equal(desk.end("p#1"), ["release p#1 done", "ingest /a#1", "leave"]);
   equal(desk.state.end?.kind, "SetupRetriesExceeded");
