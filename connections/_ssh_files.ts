@@ -11,21 +11,52 @@ export function environment(): Record<string, string> {
   return env;
 }
 
-/** A directory for a socket: the path of one is short. */
-export async function privateDirectory(): Promise<string> {
-  const prefix = "atex-ssh-";
-  const directory = await Deno.makeTempDir({ prefix });
-  // 107 bytes, of which ssh needs 17 for itself while it makes the socket.
-  if (new TextEncoder().encode(socketIn(directory)).length <= 90) {
-    return directory;
+/**
+ * A directory for a socket. A file in it is locked for as long as this object or
+ * process lives, however that ends: others can tell whether it is in use.
+ */
+export class PrivateDirectory implements AsyncDisposable {
+  private constructor(
+    readonly path: string,
+    private readonly owner: Deno.FsFile,
+  ) {}
+
+  /** Makes one. */
+  static async open(): Promise<PrivateDirectory> {
+    const path = await makeDirectory();
+    await using undo = new AsyncDisposableStack();
+    undo.defer(() => remove(path));
+    // Locked before it gets its name: nobody ever finds it unlocked.
+    const hidden = `${path}/.owner`;
+    const owner = undo.use(
+      await Deno.open(hidden, { createNew: true, write: true }),
+    );
+    await owner.lock(true);
+    await Deno.rename(hidden, `${path}/owner`);
+    undo.move();
+    return new this(path, owner);
   }
-  await Deno.remove(directory);
-  return await Deno.makeTempDir({ prefix, dir: "/tmp" });
+
+  /** The socket in it. */
+  get socket(): string {
+    return `${this.path}/s`;
+  }
+
+  /** Removes it. Disposing twice is harmless. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await remove(this.path);
+    this.owner[Symbol.dispose]();
+  }
 }
 
-/** The socket in such a directory. */
-export function socketIn(directory: string): string {
-  return `${directory}/s`;
+/** The path of a socket is short. */
+async function makeDirectory(): Promise<string> {
+  const prefix = "atex-ssh-";
+  const directory = await Deno.makeTempDir({ prefix });
+  // 107 bytes, of which two are for the name, and ssh needs 17 while it makes the socket.
+  if (new TextEncoder().encode(directory).length <= 88) return directory;
+  await Deno.remove(directory);
+  return await Deno.makeTempDir({ prefix, dir: "/tmp" });
 }
 
 /** Makes the program that tells ssh the password; returns the variables it takes. */
@@ -50,7 +81,7 @@ export async function askpass(
   };
 }
 
-/** Removes such a directory, if it is still there. */
-export async function remove(directory: string): Promise<void> {
+/** Removes a directory, if it is still there. */
+async function remove(directory: string): Promise<void> {
   await Deno.remove(directory, { recursive: true }).catch(() => {});
 }

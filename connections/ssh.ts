@@ -62,13 +62,7 @@ import { checkArgv, IN_SHELL, quoteAll, withOptions } from "./_quote.ts";
 import { rsyncCommand } from "./_rsync.ts";
 import { Sessions, shareLink } from "./_sessions.ts";
 import { type Forward, forward, type ForwardOptions } from "./_ssh_forward.ts";
-import {
-  askpass,
-  environment,
-  privateDirectory,
-  remove,
-  socketIn,
-} from "./_ssh_files.ts";
+import { askpass, environment, PrivateDirectory } from "./_ssh_files.ts";
 import { type MasterEnd, SshMaster } from "./_ssh_master.ts";
 import {
   checkTarget,
@@ -161,7 +155,7 @@ interface Link {
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   /** Private to this link. */
-  readonly directory?: string;
+  readonly directory?: PrivateDirectory;
   readonly master?: SshMaster;
   lost?: ConnectionLostError;
 }
@@ -352,7 +346,7 @@ export class SshConnection implements Connection {
       );
     }
     const { ssh = "ssh", host } = this.#options;
-    const args = sshArguments({ host }, "client", socketIn(directory!))
+    const args = sshArguments({ host }, "client", directory!.socket)
       // These clear what comes on the command line too.
       .filter((arg) => !arg.startsWith("-oClearAllForwardings"));
     return await forward(
@@ -412,24 +406,23 @@ export class SshConnection implements Connection {
     await using undo = new AsyncDisposableStack();
     const env = environment();
     const loginEnv = { ...env };
-    let directory: string | undefined;
+    let directory: PrivateDirectory | undefined;
     if (!stateless || password !== undefined) {
-      directory = await privateDirectory();
-      undo.defer(() => remove(directory!));
+      directory = undo.use(await PrivateDirectory.open());
     }
     if (password !== undefined) {
-      Object.assign(loginEnv, await askpass(directory!, password));
+      Object.assign(loginEnv, await askpass(directory!.path, password));
     }
     let link: Link;
     if (stateless) {
       const argv = [ssh, ...sshArguments(this.#options, "stateless")];
       link = { argv, env: loginEnv, ...(directory && { directory }) };
     } else {
-      const socket = socketIn(directory!);
+      const socket = directory!.socket;
       const master = await SshMaster.start({
         argv: [ssh, "-N", ...sshArguments(this.#options, "master", socket)],
         env: loginEnv,
-        directory: directory!,
+        directory: directory!.path,
         signal,
       });
       if ("code" in master) return master;
@@ -545,5 +538,5 @@ function lastWords({ code, output }: MasterEnd): string {
 
 async function close(link: Link): Promise<void> {
   await link.master?.stop();
-  if (link.directory) await remove(link.directory);
+  await link.directory?.[Symbol.asyncDispose]();
 }

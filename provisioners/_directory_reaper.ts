@@ -2,7 +2,7 @@ import { join } from "@std/path/join";
 import { parseTemporaryName } from "../connections/owner.ts";
 import { ageOf, type Candidate, type Leftover } from "./_leftover.ts";
 import { parseOwner, type Run, runDirectories, startTimeOf } from "./_run.ts";
-import { factsOf, isAbandoned, livesHere, probeRunFile } from "./_verdict.ts";
+import { factsOf, isAbandoned, livesHere, probeLock } from "./_verdict.ts";
 
 /** Younger directories may be just being made, or looked into by somebody. */
 const HOUR = 3_600_000;
@@ -15,6 +15,12 @@ export interface DirectoryOptions {
   readonly directories: readonly string[];
   readonly me: Run;
   readonly signal: AbortSignal;
+}
+
+/** Where scripts make their directories. */
+export function temporaryDirectories(): string[] {
+  const temporary = Deno.env.get("TMPDIR");
+  return [...new Set(["/tmp", ...(temporary ? [temporary] : [])])];
 }
 
 /** Of this user: directories of ssh connections, of scripts, and of tests. */
@@ -32,9 +38,15 @@ export async function findDirectories(
       const kind = kindOf(name);
       if (kind === undefined || !kinds.has(kind)) continue;
       const age = ageOf(info.mtime?.getTime());
-      const { verdict, ...known } = (await users.get()).includes(path)
-        ? { verdict: "alive" as const }
-        : await judge(kind, path, name, age, me);
+      const { verdict: guess, ...known } = await judge(
+        kind,
+        path,
+        name,
+        age,
+        me,
+      );
+      const isUsed = guess !== "alive" && (await users.get()).includes(path);
+      const verdict = isUsed ? "alive" : guess;
       found.push({
         kind,
         name: path,
@@ -118,29 +130,26 @@ async function judgeProcess(name: string, me: Run): Promise<Verdict> {
   return await startTimeOf("1") === undefined ? "unknown" : "dead";
 }
 
-/** Whoever shares a connection needs that its master answers. */
-async function judgeSsh(
-  path: string,
-  age: number,
-): Promise<Verdict> {
-  const names = (await Array.fromAsync(Deno.readDir(path)).catch(() => []))
-    .map(({ name }) => name);
-  if (names.includes("s")) {
-    try {
-      const connection = await Deno.connect({
-        transport: "unix",
-        path: join(path, "s"),
-      });
-      connection.close();
-      return "alive";
-    } catch (error) {
-      return error instanceof Deno.errors.ConnectionRefused
-        ? "dead"
-        : "unknown";
-    }
+/** Its owner has a lock in it, and whoever shares a connection a master that answers. */
+async function judgeSsh(path: string, age: number): Promise<Verdict> {
+  const owner = await probeLock(join(path, "owner"));
+  const master = await callMaster(join(path, "s"));
+  if (owner === "locked" || master === "answers") return "alive";
+  if (owner === "free" || master === "dead") return "dead";
+  return master === "missing" && age > HOUR ? "dead" : "unknown";
+}
+
+async function callMaster(
+  socket: string,
+): Promise<"answers" | "dead" | "missing" | "unknown"> {
+  try {
+    const connection = await Deno.connect({ transport: "unix", path: socket });
+    connection.close();
+    return "answers";
+  } catch (error) {
+    if (error instanceof Deno.errors.ConnectionRefused) return "dead";
+    return error instanceof Deno.errors.NotFound ? "missing" : "unknown";
   }
-  // Those with a password may be idle: nothing tells whose they are.
-  return names.length === 0 && age > HOUR ? "dead" : "unknown";
 }
 
 /** A run that lives has its run file locked, wherever that is. */
@@ -149,7 +158,7 @@ async function judgeRun(
   age: number,
 ): Promise<Verdict> {
   for (const directory of runDirectories()) {
-    const state = await probeRunFile(join(directory, run));
+    const state = await probeLock(join(directory, run));
     if (state === "locked") return "alive";
     if (state === "free") return "dead";
   }

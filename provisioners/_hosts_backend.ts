@@ -7,6 +7,7 @@ import type { Backend, Reserving, System } from "./_backend.ts";
 import type { HostList } from "./_host_list.ts";
 import { describeHolder, type Lease, LeaseError } from "./_lease.ts";
 import { LeasedConnection } from "./_leased_connection.ts";
+import { Reaping } from "./_reaping.ts";
 import { within } from "./_within.ts";
 import type { ProvisionerEvent } from "./events.ts";
 import type { HostContext, HostEntry, HostHooks } from "./_hosts_types.ts";
@@ -64,6 +65,7 @@ export class HostsBackend implements Backend {
   /** Reservations that look for a host. */
   #looking = 0;
   #changed = Promise.withResolvers<void>();
+  #reaping?: Reaping;
 
   constructor(
     options: HostsBackendOptions,
@@ -87,6 +89,15 @@ export class HostsBackend implements Backend {
       return { ...entry, id, taken: false, known: known.has(id), failures: 0 };
     });
     this.#hosts = this.#options.shuffle ? shuffled(hosts) : hosts;
+    await using reaping = new AsyncDisposableStack();
+    this.#reaping = reaping.use(
+      new Reaping({
+        kind: "hosts",
+        onTrouble: (error) => this.#emit({ type: "warning", error }),
+      }),
+    );
+    await this.#reaping.wait(signal);
+    reaping.move();
   }
 
   async reserve({ signal, identify }: Reserving): Promise<System> {
@@ -133,6 +144,7 @@ export class HostsBackend implements Backend {
 
   async stop(): Promise<void> {
     for (const host of this.#hosts) await this.#endLease(host);
+    await this.#reaping?.[Symbol.asyncDispose]();
   }
 
   /** The next host to try: one that was never found taken comes first. */

@@ -1,5 +1,4 @@
 import { abortable } from "@std/async/abortable";
-import { deadline } from "@std/async/deadline";
 import { KubernetesConnection } from "../connections/kubernetes.ts";
 import {
   type Backend,
@@ -18,12 +17,13 @@ import {
 import { judgePod, lossOf, type PodState } from "./_kubernetes_pod.ts";
 import { reapOwners } from "./_kubernetes_reaper.ts";
 import { PodWatch, type WatchedPod } from "./_kubernetes_watch.ts";
+import { Reaping } from "./_reaping.ts";
 import { holdRun, nextNumber, type Run } from "./_run.ts";
 import type { ProvisionerEvent } from "./events.ts";
 import { ProvisionError } from "./provisioner.ts";
 
-/** Milliseconds that a start waits for the removal of what dead scripts left. */
-const REAP_WAIT = 5000;
+/** Milliseconds within which an owner may come into being whose script is dead. */
+const LATE = 10_000;
 /** Milliseconds that an aborted `kubectl create` has to end by itself. */
 const CREATE_PATIENCE = 5000;
 
@@ -95,21 +95,25 @@ export class KubernetesBackend implements Backend {
       );
     }
     await using resources = new AsyncDisposableStack();
-    const run = resources.use(await holdRun());
-    const background = new AbortController();
-    const reaped = reapOwners(kubectl, run, {
-      signal: background.signal,
-      onReaped: ({ name, owner }) =>
-        this.#emit({ type: "reaped", kind: "kubernetes", name, owner }),
-    }).catch((error) => {
-      if (!background.signal.aborted) this.#warn(error);
-    });
-    resources.defer(() => (background.abort(), reaped));
-    await deadline(reaped, REAP_WAIT, { signal }).catch(() => {});
-    signal.throwIfAborted();
+    const run = resources.use(await holdRun("kubernetes"));
+    const reaping = resources.use(
+      new Reaping({
+        kind: "kubernetes",
+        systems: (signal) =>
+          reapOwners(kubectl, run, {
+            signal,
+            onReaped: ({ name, owner }) =>
+              this.#emit({ type: "reaped", kind: "kubernetes", name, owner }),
+          }),
+        late: LATE,
+        onTrouble: (error) => this.#warn(error),
+      }),
+    );
+    await reaping.wait(signal);
     const owner = await createOwner(kubectl, run, signal);
     resources.defer(() => deleteOwner(kubectl, owner));
     signal.throwIfAborted();
+    const background = new AbortController();
     const { renewInterval, renewPatience } = this.#options;
     const renewing = keepRenewing(kubectl, owner, {
       interval: renewInterval,

@@ -19,13 +19,12 @@ import {
 } from "./_podman_image.ts";
 import { LABEL, reap } from "./_podman_reaper.ts";
 import type { ProgramResult } from "./_program.ts";
+import { Reaping } from "./_reaping.ts";
 import { formatOwner, holdRun, nextNumber, type Run } from "./_run.ts";
 import { Watchdog } from "./_watchdog.ts";
 import type { ProvisionerEvent } from "./events.ts";
 import { ProvisionError } from "./provisioner.ts";
 
-/** Milliseconds that a start waits for the removal of what dead scripts left. */
-const REAP_WAIT = 5000;
 /** Milliseconds that an aborted `podman run` has to end by itself: killed half-way it leaves more behind. */
 const RUN_PATIENCE = 5000;
 
@@ -112,11 +111,15 @@ export class PodmanBackend implements Backend {
     await checkProgram(cli, signal);
     await provideImage(cli, this.#options.image, this.#options.pull, signal);
     await using resources = new AsyncDisposableStack();
-    const run = resources.use(await holdRun());
-    const reaping = this.#reap(run);
-    resources.use(reaping);
-    await deadline(reaping.done, REAP_WAIT, { signal }).catch(() => {});
-    signal.throwIfAborted();
+    const run = resources.use(await holdRun("podman"));
+    const reaping = resources.use(
+      new Reaping({
+        kind: "podman",
+        systems: (signal) => reap(cli, run, this.#emit, signal),
+        onTrouble: (error) => this.#emit({ type: "warning", error }),
+      }),
+    );
+    await reaping.wait(signal);
     const prefix = `atex-${run.id}-${nextNumber()}-`;
     const watchdog = resources.use(new Watchdog(cli.program, prefix, run.file));
     const { revive } = this.#options.variant;
@@ -130,21 +133,6 @@ export class PodmanBackend implements Backend {
       events,
       resources: resources.move(),
       uncertain: false,
-    };
-  }
-
-  /** Removes what dead scripts left, in the background. */
-  #reap(run: Run): AsyncDisposable & { done: Promise<void> } {
-    const abort = new AbortController();
-    const done = reap(this.#cli, run, this.#emit, abort.signal).catch(
-      (error) => {
-        if (abort.signal.aborted) return;
-        this.#emit({ type: "warning", error });
-      },
-    );
-    return {
-      done,
-      [Symbol.asyncDispose]: () => (abort.abort(), done),
     };
   }
 

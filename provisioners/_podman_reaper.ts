@@ -1,7 +1,6 @@
 import { delay } from "@std/async/delay";
-import { join } from "@std/path/join";
 import type { PodmanCli } from "./_podman_cli.ts";
-import { factsOf, isAbandoned, isMine, probeRunFile } from "./_verdict.ts";
+import { factsOf, isAbandoned, isMine } from "./_verdict.ts";
 import type { Run } from "./_run.ts";
 import { ageOf, type Candidate } from "./_leftover.ts";
 import type { ProvisionerEvent } from "./events.ts";
@@ -30,7 +29,7 @@ interface Found {
 }
 
 /**
- * Removes the containers of scripts that died, and then their run files.
+ * Removes the containers of scripts that died.
  *
  * @throws {ProvisionError} if that did not work for some
  */
@@ -49,7 +48,6 @@ export async function reap(
       emit({ type: "reaped", kind: "podman", name, owner });
     }
   }
-  await removeRunFiles(run.directory);
 }
 
 /** All containers that scripts have made, and whether those are dead. */
@@ -173,16 +171,5 @@ export async function removeContainers(
       );
     }
     await delay(1000, { signal });
-  }
-}
-
-/** What says that scripts are dead, when nothing of theirs is left. */
-async function removeRunFiles(directory: string): Promise<void> {
-  for await (const { name } of Deno.readDir(directory)) {
-    if (name.startsWith(".")) continue; // about to be locked
-    const path = join(directory, name);
-    if (await probeRunFile(path) === "free") {
-      await Deno.remove(path).catch(() => {}); // somebody else was faster
-    }
   }
 }

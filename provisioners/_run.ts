@@ -102,8 +102,10 @@ export function nextNumber(): number {
  * Keeps a run file: a file that this process has locked tells others that what
  * carries our run id still has an owner. The kernel unlocks it however we end.
  * All holders share one file; the last one removes it.
+ *
+ * The file names the kinds of what was made, see {@linkcode kindsIn}.
  */
-export async function holdRun(): Promise<Run> {
+export async function holdRun(kind: string): Promise<Run> {
   const mine = current ??= {
     holders: 0,
     // Not before the former file of the same name is removed.
@@ -116,7 +118,9 @@ export async function holdRun(): Promise<Run> {
     await (lastClosed = mine.file.then((file) => file.close(), () => {}));
   };
   try {
-    const { id, owner, directory } = await mine.file;
+    const file = await mine.file;
+    await file.note(kind);
+    const { id, owner, directory } = file;
     const stack = new AsyncDisposableStack(); // disposing twice is harmless
     stack.defer(release);
     return {
@@ -132,7 +136,14 @@ export async function holdRun(): Promise<Run> {
   }
 }
 
+/** Kinds of what the owner of a run file made, from the text of the file. */
+export function kindsIn(text: string): string[] {
+  return text.split("\n").slice(1).filter((line) => line !== "");
+}
+
 class RunFile {
+  readonly #kinds = new Set<string>();
+
   private constructor(
     readonly id: string,
     readonly owner: Owner,
@@ -162,17 +173,25 @@ class RunFile {
         script: Deno.mainModule,
         since: new Date().toISOString(),
       });
-      await file.write(new TextEncoder().encode(content + "\n"));
+      await writeLine(file, content);
       await Deno.rename(hidden, join(directory, id));
     } catch (error) {
       await Deno.remove(hidden).catch(() => {});
-      throw new ProvisionError(
-        `Cannot lock a run file in "${directory}": ${(error as Error).message}`,
-        { cause: error, fatal: true },
-      );
+      throw lockError(directory, error);
     }
     stack.move();
     return new RunFile(id, owner, directory, file);
+  }
+
+  /** Says that something of that kind will be made. */
+  async note(kind: string): Promise<void> {
+    if (this.#kinds.has(kind)) return;
+    try {
+      await writeLine(this.file, kind);
+    } catch (error) {
+      throw lockError(this.directory, error);
+    }
+    this.#kinds.add(kind);
   }
 
   async close(): Promise<void> {
@@ -180,4 +199,18 @@ class RunFile {
     await Deno.remove(join(this.directory, this.id)).catch(() => {});
     this.file.close();
   }
+}
+
+async function writeLine(file: Deno.FsFile, line: string): Promise<void> {
+  const bytes = new TextEncoder().encode(`${line}\n`);
+  for (let done = 0; done < bytes.length;) {
+    done += await file.write(bytes.subarray(done));
+  }
+}
+
+function lockError(directory: string, cause: unknown): ProvisionError {
+  return new ProvisionError(
+    `Cannot lock a run file in "${directory}": ${(cause as Error).message}`,
+    { cause, fatal: true },
+  );
 }

@@ -1,8 +1,8 @@
 import { abortable } from "@std/async/abortable";
-import { deadline } from "@std/async/deadline";
 import { output } from "../connections/process.ts";
 import { SshConnection } from "../connections/ssh.ts";
 import type { Backend, Reserving, System } from "./_backend.ts";
+import { Reaping } from "./_reaping.ts";
 import { formatOwner, holdRun, nextNumber, type Run } from "./_run.ts";
 import { openSshKey, type SshKey } from "./_ssh_key.ts";
 import { ownAddress } from "./_testing_farm_address.ts";
@@ -19,8 +19,6 @@ import { RequestWatch } from "./_testing_farm_watch.ts";
 import type { ProvisionerEvent } from "./events.ts";
 import { ProvisionError } from "./provisioner.ts";
 
-/** Milliseconds that a start waits for the end of what dead scripts left. */
-const REAP_WAIT = 5000;
 /** Lines of the log that are kept for errors. */
 const TAIL = 100;
 /** What makes a terminal forget the colours of a line. */
@@ -36,6 +34,7 @@ export interface Times {
   readonly lostInterval: number;
   readonly sshInterval: number;
   readonly spread: number;
+  readonly reapInterval: number;
 }
 
 export interface TestingFarmBackendOptions {
@@ -112,23 +111,26 @@ export class TestingFarmBackend implements Backend {
       ? this.#options.sourceCidr ??
         `${await ownAddress(signal, this.#options.addressServices)}/32`
       : undefined;
-    const run = resources.use(await holdRun());
-    const reaping = new AbortController();
-    const reaped = reapRequests(api, identity.tokenId, run, {
-      signal: reaping.signal,
-      onReaped: ({ id, tags }) =>
-        this.#emit({
-          type: "reaped",
-          kind: "testing-farm",
-          name: id,
-          owner: tags[TAG.owner],
-        }),
-    }).catch((error) => {
-      if (!reaping.signal.aborted) this.#warn(error);
-    });
-    resources.defer(() => (reaping.abort(), reaped.then(() => {})));
-    await deadline(reaped, REAP_WAIT, { signal }).catch(() => {});
-    signal.throwIfAborted();
+    const run = resources.use(await holdRun("testing-farm"));
+    const reaping = resources.use(
+      new Reaping({
+        kind: "testing-farm",
+        systems: (signal) =>
+          reapRequests(api, identity.tokenId, run, {
+            signal,
+            onReaped: ({ id, tags }) =>
+              this.#emit({
+                type: "reaped",
+                kind: "testing-farm",
+                name: id,
+                owner: tags[TAG.owner],
+              }),
+          }),
+        late: times.reapInterval,
+        onTrouble: (error) => this.#warn(error),
+      }),
+    );
+    await reaping.wait(signal);
     this.#session = {
       api,
       identity,

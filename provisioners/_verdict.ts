@@ -34,14 +34,14 @@ const CLOCK_SLACK = 600;
 export function factsOf(directory: string): Facts {
   return {
     now: () => Date.now() / 1000,
-    runFile: (run) => probeRunFile(join(directory, run)),
+    runFile: (run) => probeLock(join(directory, run)),
     startTimeOf,
     seesAll: async () => await startTimeOf("1") !== undefined,
   };
 }
 
-/** Whoever can lock a run file knows that its owner is dead. */
-export async function probeRunFile(
+/** Whoever can lock a file that its owner locks for life knows that the owner is dead. */
+export async function probeLock(
   path: string,
 ): Promise<"locked" | "free" | "missing"> {
   let file: Deno.FsFile;

@@ -219,7 +219,7 @@ async function make(build: Build, signal: AbortSignal): Promise<void> {
       );
     }
   };
-  await using run = await holdRun();
+  await using run = await holdRun("podman");
   const prefix = `atex-${run.id}-${nextNumber()}-`;
   const name = prefix + nextNumber();
   await using undo = new AsyncDisposableStack();

@@ -118,7 +118,7 @@ export async function reap(options: ReapOptions = {}): Promise<Leftover[]> {
     signal = new AbortController().signal,
   } = options;
   signal.throwIfAborted();
-  await using me = await holdRun();
+  await using me = await holdRun("reap");
   const leftovers: Leftover[] = [];
   for (
     const { remove, mine = false, ...found } of await find(options, me, signal)
@@ -183,21 +183,15 @@ async function find(
     found.push(...await findOwners(kubectl, me, signal));
   }
   if (DIRECTORIES.some((kind) => wanted.has(kind))) {
-    const { findDirectories } = await import("./_directory_reaper.ts");
-    const directories = options.directories ?? usualDirectories(wanted);
+    const { findDirectories, temporaryDirectories } = await import(
+      "./_directory_reaper.ts"
+    );
+    const directories = options.directories ?? [
+      ...temporaryDirectories(),
+      ...(wanted.has("work") ? ["/var", "/var/tmp"] : []),
+    ];
     const kinds = wanted;
     found.push(...await findDirectories({ kinds, directories, me, signal }));
   }
   return found;
-}
-
-function usualDirectories(wanted: ReadonlySet<LeftoverKind>): string[] {
-  const temporary = Deno.env.get("TMPDIR");
-  return [
-    ...new Set([
-      "/tmp",
-      ...(temporary ? [temporary] : []),
-      ...(wanted.has("work") ? ["/var", "/var/tmp"] : []),
-    ]),
-  ];
 }

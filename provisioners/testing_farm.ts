@@ -103,6 +103,13 @@ export interface TestingFarmTimes {
    * @default {30_000}
    */
   spread?: number;
+  /**
+   * Between two looks for requests of scripts that died: one may be taken by the
+   * service after the death of its script.
+   *
+   * @default {30_000}
+   */
+  reapInterval?: number;
 }
 
 const TIMES: Times = {
@@ -114,6 +121,7 @@ const TIMES: Times = {
   lostInterval: 60_000,
   sshInterval: 1000,
   spread: 30_000,
+  reapInterval: 30_000,
 };
 
 /** Options of {@linkcode TestingFarmProvisioner}. */

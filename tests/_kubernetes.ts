@@ -147,7 +147,8 @@ export class KubernetesServer implements AsyncDisposable {
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
   readonly #abort = new AbortController();
   readonly #watchers = new Set<Watcher>();
-  readonly #commands = new Set<Deno.ChildProcess>();
+  /** What runs, and in which pod. */
+  readonly #commands = new Map<Deno.ChildProcess, Pod>();
   readonly #timers = new Set<ReturnType<typeof setTimeout>>();
   readonly #objects: Record<string, Map<string, Json>> = {
     pods: new Map(),
@@ -268,8 +269,21 @@ export class KubernetesServer implements AsyncDisposable {
     this.#objects[plural].set(object.metadata.name, object);
     this.most = Math.max(this.most, this.pods.size);
     this.#tell(plural, "ADDED", object);
-    if (plural === "pods") this.onCreate(object);
+    if (plural === "pods") {
+      this.onCreate(object);
+      this.#collect(object);
+    }
     return object;
+  }
+
+  /** Removes a pod whose owner was deleted before it was made. */
+  #collect({ metadata: { name, ownerReferences = [] } }: Pod): void {
+    const owners = [this.leases, this.configMaps].flatMap((objects) =>
+      [...objects.values()].map(({ metadata }) => metadata.uid)
+    );
+    const isOrphan = ownerReferences.length > 0 &&
+      !ownerReferences.some(({ uid }: Json) => owners.includes(uid));
+    if (isOrphan) this.later(100, () => this.remove("pods", name));
   }
 
   /** Removes an object, and what it owns. */
@@ -278,6 +292,9 @@ export class KubernetesServer implements AsyncDisposable {
     if (!object) return;
     this.#objects[plural].delete(name);
     this.#tell(plural, "DELETED", object);
+    for (const [child, pod] of this.#commands) {
+      if (pod === object) kill(child);
+    }
     const { uid } = object.metadata;
     for (const pod of [...this.pods.values()]) {
       const { ownerReferences = [], name } = pod.metadata;
@@ -437,11 +454,11 @@ export class KubernetesServer implements AsyncDisposable {
       idleTimeout: 0,
     });
     socket.binaryType = "arraybuffer";
-    socket.onopen = () => void this.#run(socket, query.getAll("command"));
+    socket.onopen = () => void this.#run(socket, pod, query.getAll("command"));
     return response;
   }
 
-  async #run(socket: WebSocket, argv: string[]): Promise<void> {
+  async #run(socket: WebSocket, pod: Pod, argv: string[]): Promise<void> {
     const child = new Deno.Command(argv[0], {
       args: argv.slice(1),
       cwd: this.directory,
@@ -450,7 +467,7 @@ export class KubernetesServer implements AsyncDisposable {
       stderr: "piped",
       detached: true,
     }).spawn();
-    this.#commands.add(child);
+    this.#commands.set(child, pod);
     const writer = child.stdin.getWriter();
     let writing: Promise<unknown> = Promise.resolve();
     const write = (action: () => Promise<void>) =>
@@ -460,6 +477,7 @@ export class KubernetesServer implements AsyncDisposable {
       if (bytes[0] === 0) write(() => writer.write(bytes.slice(1)));
       if (bytes[0] === 255 && bytes[1] === 0) write(() => writer.close());
     };
+    socket.onclose = () => write(() => writer.close());
     const send = (channel: number, data: Uint8Array) => {
       const frame = new Uint8Array(data.length + 1);
       frame[0] = channel;
@@ -499,17 +517,22 @@ export class KubernetesServer implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const timer of this.#timers) clearTimeout(timer);
     this.endWatches();
-    for (const child of this.#commands) {
-      try {
-        Deno.kill(-child.pid, "SIGKILL");
-      } catch {
-        // ended
-      }
+    for (const child of this.#commands.keys()) {
+      kill(child);
       await child.status;
     }
     this.#abort.abort();
     await this.#server.finished.catch(() => {});
     await Deno.remove(this.directory, { recursive: true });
+  }
+}
+
+/** Ends a command and all that it started. */
+function kill({ pid }: Deno.ChildProcess): void {
+  try {
+    Deno.kill(-pid, "SIGKILL");
+  } catch {
+    // ended
   }
 }
 

@@ -204,7 +204,7 @@ Deno.test({
   name: "images that were built go if no container and no script can need them",
   ignore,
   fn: async () => {
-    await using me = await holdRun();
+    await using me = await holdRun("test");
     const { signal } = new AbortController();
     const cli = new PodmanCli("podman", 60_000);
     const name = `localhost/atex-test-${crypto.randomUUID().slice(0, 8)}`;

@@ -376,7 +376,7 @@ test("a pod that does not go away keeps its place, and is told", async (server) 
 });
 
 test("start() removes what dead scripts own, and no more", async (server) => {
-  await using me = await holdRun();
+  await using me = await holdRun("test");
   const add = (run: string, owner: string, age: number) => {
     const { metadata } = server.add("leases", {
       metadata: {

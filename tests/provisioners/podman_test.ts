@@ -321,10 +321,10 @@ Deno.test("a container that is not ready within reserveTimeout is removed", asyn
 
 Deno.test("reserveTimeout does not count the time before a container's turn", async () => {
   await using podman = await FakePodman.make();
-  await podman.fault("run", "sleep 0.3");
+  await podman.fault("run", "sleep 0.7");
   const { pool, start, events } = lend(podman, {
     parallel: 1,
-    reserveTimeout: 900,
+    reserveTimeout: 2700,
   });
   await using _ = await start();
   pool.provision(4);

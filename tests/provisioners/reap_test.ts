@@ -20,7 +20,7 @@ const DAY_AGO = new Date(Date.now() - 86_400_000);
 
 Deno.test("reap() removes containers of dead scripts only, and tells of all", async () => {
   await using podman = await FakePodman.make();
-  await using run = await holdRun();
+  await using run = await holdRun("test");
   const dead = formatOwner({ ...run.owner, bootId: "former" });
   const container = (name: string, owner: string, run: string) => {
     Deno.writeTextFileSync(`${podman.directory}/containers/${name}`, "");
@@ -79,7 +79,7 @@ Deno.test("reap() removes containers of dead scripts only, and tells of all", as
 });
 
 Deno.test("reap() takes nothing for ours that podman lists in another form, and says when it is no list", async () => {
-  await using run = await holdRun();
+  await using run = await holdRun("test");
   const owner = formatOwner({ ...run.owner, bootId: "former" });
   const ours = {
     Names: ["atex-aaaaaaaaaa-1-2"],
@@ -116,7 +116,7 @@ Deno.test("reap() takes nothing for ours that podman lists in another form, and 
 });
 
 Deno.test("reapOwners() removes no owner that kubectl lists in another form, and says when it is no list", async () => {
-  await using run = await holdRun();
+  await using run = await holdRun("test");
   const ours = {
     metadata: {
       name: "atex-aaaaaaaaaa-1",
@@ -159,7 +159,7 @@ Deno.test("reapOwners() removes no owner that kubectl lists in another form, and
 
 Deno.test("reap() tells which container it could not remove, and goes on", async () => {
   await using podman = await FakePodman.make();
-  await using run = await holdRun();
+  await using run = await holdRun("test");
   const dead = formatOwner({ ...run.owner, bootId: "former" });
   await podman.list(["a", "b"].map((letter) => ({
     Names: [`atex-${letter.repeat(10)}-1-2`],
@@ -186,7 +186,7 @@ Deno.test("reap() without podman has no containers to tell of, unless asked for 
 
 Deno.test("reap() removes directories of dead connections and runs only", async () => {
   const directory = await Deno.makeTempDir({ prefix: "atex-test-" });
-  await using run = await holdRun();
+  await using run = await holdRun("test");
   const make = async (name: string, old = false) => {
     const path = join(directory, name);
     await Deno.mkdir(path);
@@ -200,7 +200,8 @@ Deno.test("reap() removes directories of dead connections and runs only", async 
     "atex-ssh-dead": "dead",
     "atex-ssh-empty": "unknown", // may be about to be used
     "atex-ssh-forgotten": "dead",
-    "atex-ssh-password": "unknown",
+    "atex-ssh-idle": "alive", // with a password it has no master
+    "atex-ssh-killed": "dead",
     "atex-ssh-used": "alive",
     [`atex-${run.id}-x1`]: "alive",
     "atex-aaaaaaaaaa-old": "dead",
@@ -214,9 +215,16 @@ Deno.test("reap() removes directories of dead connections and runs only", async 
   await Deno.rename(join(dead, "t"), join(dead, "s"));
   await make("atex-ssh-empty");
   await make("atex-ssh-forgotten", true);
-  const password = await make("atex-ssh-password");
-  await Deno.writeTextFile(join(password, "askpass"), "");
-  await Deno.utime(password, DAY_AGO, DAY_AGO);
+  const owned = async (name: string) => {
+    const path = await make(name);
+    await Deno.writeTextFile(join(path, "askpass"), "");
+    const owner = await Deno.create(join(path, "owner"));
+    await Deno.utime(path, DAY_AGO, DAY_AGO);
+    return owner;
+  };
+  using idle = await owned("atex-ssh-idle");
+  await idle.lock(true);
+  (await owned("atex-ssh-killed")).close();
   const used = await make("atex-ssh-used", true);
   const user = new Deno.Command("sleep", {
     args: ["600"],
@@ -289,7 +297,7 @@ const verdicts = (found: Leftover[]) =>
 
 Deno.test("reap() takes what living scripts of this user have if asked to, never what this one or others have", async () => {
   await using podman = await FakePodman.make();
-  await using me = await holdRun();
+  await using me = await holdRun("test");
   await using owner = await owners(me);
   const container = (run: string, owner: string) => ({
     Names: [`atex-${run}-1-2`],
@@ -328,7 +336,7 @@ Deno.test("reap() takes what living scripts of this user have if asked to, never
 Deno.test("reap() ends requests of Testing Farm of dead scripts, and tells of all", async () => {
   await using server = new FarmServer();
   server.states = [];
-  await using me = await holdRun();
+  await using me = await holdRun("test");
   await using owner = await owners(me);
   const submit = (run: string, owner: string, tokenId = TOKEN_ID) =>
     server.add({
@@ -378,7 +386,7 @@ Deno.test("reap() says when Testing Farm cannot be asked, without the token", as
 
 Deno.test("reap() judges temporary and work directories by the process that needs them", async () => {
   const directory = await Deno.makeTempDir({ prefix: "atex-test-" });
-  await using me = await holdRun();
+  await using me = await holdRun("test");
   const { pidNamespace, startTime } = me.owner;
   const make = async (name: string, owner?: string) => {
     const path = join(directory, name);

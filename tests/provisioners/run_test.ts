@@ -4,12 +4,13 @@ import {
   formatOwner,
   getRunId,
   holdRun,
+  kindsIn,
   nextNumber,
   openRunDirectory,
   parseOwner,
   startTimeOf,
 } from "../../provisioners/_run.ts";
-import { probeRunFile } from "../../provisioners/_verdict.ts";
+import { probeLock } from "../../provisioners/_verdict.ts";
 
 const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
 
@@ -74,27 +75,32 @@ Deno.test("openRunDirectory() leaves alone what is not a directory of ours", asy
 Deno.test("holdRun() keeps one locked file until its last holder is gone", async () => {
   await using runtime = await temporary();
   using _ = withRuntimeDirectory(runtime.path);
-  const [first, second] = await Promise.all([holdRun(), holdRun()]);
+  const [first, second] = await Promise.all([
+    holdRun("test"),
+    holdRun("other"),
+  ]);
   assert.equal(first.id, getRunId());
   assert.equal(first.directory, `${runtime.path}/atex/runs`);
   const path = `${first.directory}/${first.id}`;
   assert.deepEqual([...Deno.readDirSync(first.directory)].map((e) => e.name), [
     first.id,
   ]);
-  const content = JSON.parse(await Deno.readTextFile(path));
+  const text = await Deno.readTextFile(path);
+  const content = JSON.parse(text.split("\n")[0]);
   assert.equal(content.run, first.id);
   assert.equal(content.pid, String(Deno.pid));
   assert.equal(content.script, Deno.mainModule);
-  assert.equal(await probeRunFile(path), "locked");
+  assert.deepEqual(kindsIn(text), ["test", "other"]);
+  assert.equal(await probeLock(path), "locked");
   await first[Symbol.asyncDispose]();
   await first[Symbol.asyncDispose](); // counts once
-  assert.equal(await probeRunFile(path), "locked");
+  assert.equal(await probeLock(path), "locked");
   const closing = second[Symbol.asyncDispose]();
-  const third = await holdRun(); // while the former file is being removed
+  const third = await holdRun("test"); // while the former file is being removed
   await closing;
-  assert.equal(await probeRunFile(path), "locked");
+  assert.equal(await probeLock(path), "locked");
   await third[Symbol.asyncDispose]();
-  assert.equal(await probeRunFile(path), "missing");
+  assert.equal(await probeLock(path), "missing");
 });
 
 Deno.test("holdRun() that fails tells all that is in the way, and works later", async () => {
@@ -105,7 +111,7 @@ Deno.test("holdRun() that fails tells all that is in the way, and works later", 
   const { open } = Deno;
   try {
     Deno.open = () => Promise.reject(new Error("no space left"));
-    await assert.rejects(holdRun(), {
+    await assert.rejects(holdRun("test"), {
       name: "ProvisionError",
       fatal: true,
       message:
@@ -114,8 +120,8 @@ Deno.test("holdRun() that fails tells all that is in the way, and works later", 
   } finally {
     Deno.open = open;
   }
-  await using run = await holdRun();
-  assert.equal(await probeRunFile(`${run.directory}/${run.id}`), "locked");
+  await using run = await holdRun("test");
+  assert.equal(await probeLock(`${run.directory}/${run.id}`), "locked");
 });
 
 Deno.test("a run file is free as soon as its process is killed, even while children live", async () => {
@@ -125,7 +131,7 @@ Deno.test("a run file is free as soon as its process is killed, even while child
     "../../provisioners/_run.ts",
     import.meta.url,
   )}";
-    const run = await holdRun();
+    const run = await holdRun("test");
     const child = new Deno.Command("sleep", { args: ["60"], detached: true, stdout: "null" }).spawn();
     console.log(run.directory + "/" + run.id + " " + child.pid);
     await child.status;`;
@@ -141,12 +147,12 @@ Deno.test("a run file is free as soon as its process is killed, even while child
   const reader = child.stdout.getReader();
   const { value } = await reader.read();
   const [path, pid] = new TextDecoder().decode(value).trim().split(" ");
-  assert.equal(await probeRunFile(path), "locked");
+  assert.equal(await probeLock(path), "locked");
   child.kill("SIGKILL");
   await child.status;
   try {
-    assert.equal(await probeRunFile(path), "free");
-    assert.equal(await probeRunFile(path), "free"); // looking changes nothing
+    assert.equal(await probeLock(path), "free");
+    assert.equal(await probeLock(path), "free"); // looking changes nothing
   } finally {
     Deno.kill(Number(pid), "SIGKILL");
     await reader.cancel();

@@ -429,7 +429,7 @@ Deno.test("a request that cannot be ended is reported with its id", async () => 
 Deno.test("start() ends requests of scripts that died, and no others", async () => {
   await using server = new FarmServer();
   server.states = [];
-  await using run = await holdRun();
+  await using run = await holdRun("test");
   const submit = (id: string, owner: string, tokenId = TOKEN_ID) =>
     server.add({
       environments: [{

@@ -1,0 +1,334 @@
+/**
+ * Scripts of every kind that are killed at random moments, while another one
+ * lives: what is left of them, and whether the other notices.
+ *
+ * A moment is a number of things that happened, and some milliseconds. Every
+ * second script is killed together with all that it started, as when the system
+ * runs out of memory or is switched off: then nothing but the next start can
+ * clean up.
+ *
+ * - `ATEX_CRASH_KILLS`: kills of each kind; 25 is the full size, and some
+ *   minutes long. Default: a few.
+ * - `ATEX_CRASH_KINDS`: names of kinds, with commas between. Default: all.
+ * - `ATEX_CRASH_SEED`: a number that was printed before, for the same moments.
+ */
+import assert from "node:assert/strict";
+import type { ProvisionerEvent } from "../../provisioners/events.ts";
+import { HostsProvisioner } from "../../provisioners/hosts.ts";
+import { cannotRun } from "../_parts.ts";
+import { randomFrom, seedOf } from "../_random.ts";
+import { type Ground, type Kind, KINDS } from "./_kinds.ts";
+
+const SYSTEMS = 10;
+/** Systems of the script that lives. */
+const LIVING = 2;
+/** Things that a script tells until it has all systems. */
+const TELLS = 2 + 3 * SYSTEMS;
+/** Most milliseconds between the last thing that is waited for and the kill. */
+const LONGEST_DELAY = 250;
+/** Milliseconds after which nothing may be left. */
+const CLEAN_WITHIN = 30_000;
+
+const wanted = Deno.env.get("ATEX_CRASH_KINDS")?.split(",");
+const kills = Number(Deno.env.get("ATEX_CRASH_KILLS") ?? 0);
+const seed = seedOf("integration/crash_matrix", "ATEX_CRASH_SEED");
+
+/** How many kills there are without a wish, and how many scripts run at once. */
+const SIZES: Record<string, { kills: number; lanes: number }> = {
+  "local": { kills: 4, lanes: 2 },
+  "testing-farm": { kills: 4, lanes: 2 },
+  "kubernetes": { kills: 4, lanes: 2 },
+  "hosts": { kills: 4, lanes: 1 },
+  "podman": { kills: 4, lanes: 2 },
+  "systemd": { kills: 2, lanes: 2 },
+};
+
+/** One line that a script printed. */
+interface Told {
+  type: string;
+  run?: string;
+  what?: string;
+}
+
+/** A user's script in a process of its own, and what it says. */
+class Script implements AsyncDisposable {
+  /** Is in the environment of all that the script starts, and in the arguments of its tests. */
+  readonly mark = `atex-mark-${crypto.randomUUID()}`;
+  readonly told: Told[] = [];
+  readonly #base: string;
+  readonly #child: Deno.ChildProcess;
+  readonly #reading: Promise<void>;
+  #ended = false;
+  #news = Promise.withResolvers<void>();
+
+  constructor(
+    kind: Kind,
+    { options }: Ground,
+    { base, count }: { base: string; count: number },
+  ) {
+    this.#base = base;
+    this.#child = new Deno.Command(Deno.execPath(), {
+      args: [
+        ...["run", "-qA", "--no-check"],
+        `--config=${new URL("../../deno.json", import.meta.url).pathname}`,
+        new URL("_kind_script.ts", import.meta.url).pathname,
+        ...[kind.name, JSON.stringify(options), String(count), this.mark],
+      ],
+      env: {
+        ATEX_TEST_MARK: this.mark,
+        ATEX_TEST_ARTIFACTS: `${base}/artifacts`,
+      },
+      stdin: "piped",
+      stdout: "piped",
+    }).spawn();
+    this.#reading = this.#read();
+  }
+
+  async #read(): Promise<void> {
+    let rest = "";
+    const text = this.#child.stdout.pipeThrough(new TextDecoderStream());
+    for await (const part of text) {
+      const lines = (rest + part).split("\n");
+      rest = lines.pop()!;
+      for (const line of lines) this.told.push(JSON.parse(line));
+      this.#tell();
+    }
+    this.#ended = true;
+    this.#tell();
+  }
+
+  #tell(): void {
+    this.#news.resolve();
+    this.#news = Promise.withResolvers();
+  }
+
+  /** Waits until it has said that. */
+  async says(what: (told: readonly Told[]) => boolean): Promise<void> {
+    while (!what(this.told)) {
+      assert.ok(!this.#ended, `It ended early: ${JSON.stringify(this.told)}`);
+      await this.#news.promise;
+    }
+  }
+
+  get run(): string {
+    return this.told[0].run!;
+  }
+
+  /** That nothing happened to it or its systems. */
+  async tries(): Promise<void> {
+    const writer = this.#child.stdin.getWriter();
+    await writer.write(new TextEncoder().encode("\n"));
+    writer.releaseLock();
+    await this.says((told) => told.at(-1)!.type === "fine");
+    const troubles = ["lost", "ended", "reserve-failed", "warning"];
+    assert.deepEqual(
+      this.told.filter(({ type }) => troubles.includes(type)),
+      [],
+    );
+  }
+
+  /** Processes that it started here, if wanted also those on its systems. */
+  async processes(everywhere: boolean): Promise<number[]> {
+    const files = everywhere ? ["environ", "cmdline"] : ["environ"];
+    const found: number[] = [];
+    for await (const { name } of Deno.readDir("/proc")) {
+      if (!/^\d+$/.test(name) || +name === this.#child.pid) continue;
+      for (const file of files) {
+        const text = await Deno.readTextFile(`/proc/${name}/${file}`)
+          .catch(() => "");
+        if (!text.includes(this.mark)) continue;
+        found.push(+name);
+        break;
+      }
+    }
+    return found;
+  }
+
+  /** Files that say what it is. */
+  async runFiles(): Promise<string[]> {
+    return (await namesIn(`${this.#base}/run/atex/runs`))
+      .filter((name) => name.includes(this.run));
+  }
+
+  /** As when the system runs out of memory. */
+  async kill(): Promise<void> {
+    this.#child.kill("SIGKILL");
+    await this.#end();
+  }
+
+  /** As when the system is switched off. */
+  async killAll(): Promise<void> {
+    this.#child.kill("SIGSTOP"); // or it would start more
+    const others = await this.processes(false);
+    for (const pid of [this.#child.pid, ...others]) {
+      try {
+        Deno.kill(pid, "SIGKILL");
+      } catch {
+        // Ended meanwhile.
+      }
+    }
+    await this.#end();
+  }
+
+  async #end(): Promise<void> {
+    await this.#child.status;
+    await this.#reading;
+    await this.#child.stdin.close().catch(() => {});
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#ended) return;
+    await this.kill();
+  }
+}
+
+async function namesIn(directory: string): Promise<string[]> {
+  try {
+    return (await Array.fromAsync(Deno.readDir(directory)))
+      .map(({ name }) => name);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+}
+
+/** Polls until nothing is left, and says what is when time is over. */
+async function untilNone(
+  what: string,
+  look: () => Promise<readonly unknown[]>,
+): Promise<void> {
+  const end = performance.now() + CLEAN_WITHIN;
+  for (;;) {
+    const left = await look();
+    if (left.length === 0) return;
+    if (performance.now() > end) assert.fail(`${what}: ${left.join("\n")}`);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+}
+
+/** The next script, until nothing is left of the one before. */
+async function clean(
+  kind: Kind,
+  ground: Ground,
+  script: Script,
+  needed: boolean,
+): Promise<void> {
+  const troubles: Error[] = [];
+  await using pool = kind.make({
+    ...ground.options,
+    onEvent: (event: ProvisionerEvent) => {
+      if (event.type === "warning") troubles.push(event.error);
+    },
+  });
+  if (needed) await pool.start();
+  await untilNone("left outside", () => ground.left(script.run));
+  await untilNone("processes are left", () => script.processes(true));
+  await untilNone("run files are left", () => script.runFiles());
+  await pool.stop();
+  // Nothing comes after that.
+  assert.deepEqual(await ground.left(script.run), []);
+  if (troubles.length > 0) throw troubles[0];
+}
+
+interface Moment {
+  /** So many things have happened. */
+  readonly after: number;
+  readonly delay: number;
+  /** Whether all that the script started is killed, too. */
+  readonly all: boolean;
+}
+
+async function killOne(
+  kind: Kind,
+  ground: Ground,
+  base: string,
+  { after, delay, all }: Moment,
+): Promise<void> {
+  await using script = new Script(kind, ground, { base, count: SYSTEMS });
+  await script.says((told) =>
+    told.length > after || told.at(-1)?.type === "all"
+  );
+  await new Promise((resolve) => setTimeout(resolve, delay));
+  if (all) await script.killAll();
+  else await script.kill();
+  await clean(kind, ground, script, all || !kind.guarded);
+}
+
+async function killMany(kind: Kind, base: string): Promise<string> {
+  const random = randomFrom(seed);
+  const size = SIZES[kind.name];
+  const { lanes } = size;
+  const moments = Array.from(
+    { length: kills || size.kills },
+    (_, i): Moment => ({
+      after: Math.floor(random() * TELLS),
+      delay: Math.floor(random() * LONGEST_DELAY),
+      all: i % 2 === 1,
+    }),
+  );
+  const begin = performance.now();
+  await using ground = await kind.open(lanes * SYSTEMS + LIVING);
+  await using living = new Script(kind, ground, { base, count: LIVING });
+  await living.says((told) => told.at(-1)?.type === "all");
+  const rest = moments.values();
+  await Promise.all(Array.from({ length: lanes }, async () => {
+    for (const moment of rest) {
+      await killOne(kind, ground, base, moment).catch((error) => {
+        throw new Error(
+          `${kind.name}, seed ${seed}, ${
+            JSON.stringify(moment)
+          }: ${error.message}`,
+          { cause: error },
+        );
+      });
+    }
+  }));
+  await living.tries();
+  await living.kill();
+  await clean(kind, ground, living, !kind.guarded);
+  const seconds = Math.round((performance.now() - begin) / 1000);
+  return `${kind.name}: ${moments.length} kills, ${seconds} s`;
+}
+
+const kinds = KINDS.filter(({ name }) => wanted?.includes(name) ?? true);
+
+Deno.test({
+  name:
+    "a script of any kind that is killed at any moment leaves nothing, and disturbs no other",
+  fn: async (t) => {
+    const base = await Deno.makeTempDir({ prefix: "atex-test-" });
+    const before = new Map(
+      ["TMPDIR", "XDG_RUNTIME_DIR"].map((name) => [name, Deno.env.get(name)]),
+    );
+    for (const directory of ["tmp", "run", "artifacts"]) {
+      await Deno.mkdir(`${base}/${directory}`);
+    }
+    Deno.env.set("TMPDIR", `${base}/tmp`);
+    Deno.env.set("XDG_RUNTIME_DIR", `${base}/run`);
+    try {
+      // They wait most of the time: all kinds at once.
+      await Promise.all(kinds.map((kind) =>
+        t.step({
+          name: kind.name,
+          ignore: cannotRun(
+            `integration/crash_matrix ${kind.name}`,
+            kind.missing(),
+          ),
+          sanitizeOps: false,
+          sanitizeResources: false,
+          sanitizeExit: false,
+          fn: async () => console.error(await killMany(kind, base)),
+        })
+      ));
+      await using _any = await new HostsProvisioner({ hosts: ["x"] }).start();
+      assert.deepEqual(await namesIn(`${base}/tmp`), []);
+      assert.deepEqual(await namesIn(`${base}/run/atex/runs`), []);
+    } finally {
+      for (const [name, value] of before) {
+        if (value === undefined) Deno.env.delete(name);
+        else Deno.env.set(name, value);
+      }
+      await Deno.remove(base, { recursive: true });
+    }
+  },
+});
