@@ -83,8 +83,10 @@ export class Container implements AsyncDisposable {
         ...command,
       );
       if (!ssh) return new Container(name, 0);
-      const published = await podman("port", name, "22/tcp");
-      const port = Number(published.split(":")[1]);
+      // "podman port" fails while somebody else's container is removed.
+      const format =
+        '{{(index (index .NetworkSettings.Ports "22/tcp") 0).HostPort}}';
+      const port = Number(await podman("inspect", "-f", format, name));
       await sshGreets(port);
       return new Container(name, port);
     } catch (error) {

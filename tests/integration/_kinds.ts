@@ -99,6 +99,7 @@ const systemd: Kind = {
     Promise.resolve(containerGround({
       image: imageName("debian"),
       runOptions: ["--network=none"],
+      bootTimeout: 300_000, // many at once
       maxRemotes,
     })),
   make: (options) =>
