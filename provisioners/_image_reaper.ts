@@ -3,7 +3,7 @@ import { z } from "zod";
 import { ageOf, type Candidate } from "./_leftover.ts";
 import type { PodmanCli } from "./_podman_cli.ts";
 import { type Run, runDirectories } from "./_run.ts";
-import { probeRunFile } from "./_verdict.ts";
+import { probeLock } from "./_verdict.ts";
 import { ProvisionError } from "./provisioner.ts";
 
 const images = z.array(z.object({
@@ -70,7 +70,7 @@ async function othersLive(me: Run): Promise<boolean> {
       .catch(() => []);
     for (const { name } of names) {
       if (name === me.id || name.startsWith(".")) continue;
-      if (await probeRunFile(join(directory, name)) === "locked") return true;
+      if (await probeLock(join(directory, name)) === "locked") return true;
     }
   }
   return false;
