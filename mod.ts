@@ -73,6 +73,7 @@ export * from "./executors/command.ts";
 
 // Aggregators: collect results and files of many tests.
 export * from "./aggregators/aggregator.ts";
+export * from "./aggregators/compare.ts";
 export * from "./aggregators/github.ts";
 export * from "./aggregators/html.ts";
 export * from "./aggregators/report_portal.ts";

@@ -48,6 +48,7 @@ export class ReportFile {
   ): Promise<void> {
     // a killed script may leave this one; the next page overwrites it
     const next = `${this.#path}.new`;
+    await Deno.mkdir(dirname(this.#path), { recursive: true });
     try {
       using file = await Deno.open(next, {
         write: true,

@@ -15,9 +15,9 @@ export interface OutputOptions {
   attachments: string | undefined;
 }
 
-/** The text for a result, empty if there is nothing to say. */
+/** The text for a result whose files are in the directory, empty if there is nothing to say. */
 export function outputOf(
-  artifacts: string,
+  root: string,
   result: Pick<Result, "name" | "files">,
   { tail, attachments }: OutputOptions,
 ): string {
@@ -25,9 +25,7 @@ export function outputOf(
   const below = place && `${place}/`;
   const files = (result.files ?? []).map(normalisePath)
     .filter((file) => file !== "");
-  let text = files.includes(OUTPUT)
-    ? readTail(`${artifacts}/files`, below + OUTPUT, tail)
-    : "";
+  let text = files.includes(OUTPUT) ? readTail(root, below + OUTPUT, tail) : "";
   if (attachments === undefined || files.length === 0) return text;
   if (text !== "" && !text.endsWith("\n")) text += "\n";
   for (const file of files) {

@@ -38,6 +38,8 @@ import { Target } from "./_target.ts";
 import { notStarted, UnderWay } from "./_under_way.ts";
 
 export type { JUnitOutcome } from "./_junit_case.ts";
+export { writeJUnit, type WriteJUnitOptions } from "./_junit_stored.ts";
+export type { StoredResult } from "./_stored_result.ts";
 
 /** Options of {@linkcode JUnitAggregator}. */
 export interface JUnitAggregatorOptions {
@@ -304,7 +306,10 @@ export class JUnitAggregator implements Aggregator {
     const tail = this.#outputTail;
     return (result, more) => {
       const { name, status, note } = result;
-      const output = outputOf(artifacts, result, { tail, attachments });
+      const output = outputOf(`${artifacts}/files`, result, {
+        tail,
+        attachments,
+      });
       const it: JUnitCase = {
         platform,
         test,

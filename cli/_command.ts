@@ -159,9 +159,22 @@ export function parse(
   };
 }
 
-/** Prints a result: a JSON object a line if that was asked for, else the line for people. */
-export function print(call: Call, object: unknown, line: string): void {
-  console.log(call.has("json") ? JSON.stringify(object) : printable(line));
+const COLOURS = { good: 32, bad: 31 };
+
+/**
+ * Prints a result: a JSON object a line if that was asked for, else the line for
+ * people, on a terminal in a colour.
+ */
+export function print(
+  call: Call,
+  object: unknown,
+  line: string,
+  tone?: keyof typeof COLOURS,
+): void {
+  if (call.has("json")) return console.log(JSON.stringify(object));
+  const text = printable(line);
+  const isPlain = !tone || Deno.noColor || !Deno.stdout.isTerminal();
+  console.log(isPlain ? text : `\x1b[${COLOURS[tone]}m${text}\x1b[0m`);
 }
 
 /** What `--help` shows. */

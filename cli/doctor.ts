@@ -82,7 +82,10 @@ export const doctor: Command = {
       : Object.keys(SUBJECTS);
     for (const name of names) check(name);
     const findings = await Promise.all(names.map((name) => look(name, call)));
-    for (const finding of findings) print(call, finding, line(finding));
+    for (const finding of findings) {
+      const tone = finding.status === "broken" ? "bad" : undefined;
+      print(call, finding, line(finding), tone);
+    }
     const isNamed = call.operands.length > 0;
     return isNamed && findings.some(({ status }) => status !== "works") ? 2 : 0;
   },

@@ -1,7 +1,10 @@
 /** `atex report`: what came out of a run. */
-import { readResults, type StoredResult } from "../aggregators/reader.ts";
-import { printable } from "../orchestrators/progress.ts";
-import type { Call, Command } from "./_command.ts";
+import { dirname } from "@std/path/dirname";
+import { relative } from "@std/path/relative";
+import type { ComparedTest } from "../aggregators/compare.ts";
+import type { StoredResult } from "../aggregators/reader.ts";
+import { type Call, type Command, print } from "./_command.ts";
+import { findResults, readAll, type Stored } from "./_results.ts";
 
 /** Shows stored results, or makes reports of them. */
 export const report: Command = {
@@ -12,30 +15,45 @@ export const report: Command = {
   arity: [1, Infinity],
   options: [
     { name: "failed", about: "only tests that failed, and subtests of those" },
+    {
+      name: "compare",
+      value: "OLD",
+      about: "show what changed since these results instead",
+    },
     { name: "html", value: "PATH", about: "make an HTML page of them instead" },
+    { name: "junit", value: "PATH", about: "make JUnit XML of them instead" },
+    { name: "summary", about: "print a summary in Markdown instead" },
     {
       name: "files",
       value: "DIR",
       about:
-        "where that page finds the files of tests; default: files, beside it",
-    },
-    {
-      name: "compare",
-      value: "OLD",
-      about: "let that page show what changed since these results",
+        "where files of tests are, for the page as seen from it; default: beside RESULTS",
     },
     { name: "exit-code", about: "exit with 1 if a test failed" },
     { name: "json", about: "a JSON object a line" },
   ],
+  details:
+    `RESULTS are files, or directories with a results.jsonl or results.yaml in them.
+OLD is one, too; with --html the page shows what changed.`,
   permissions:
-    "--allow-read; for results compressed with xz --allow-run=xz; for --html --allow-write",
+    "--allow-read; for results compressed with xz --allow-run=xz; for --html and --junit --allow-write",
   example: "atex report out/results.jsonl --failed",
   async run(call) {
+    const all: Stored[] = [];
+    for (const path of call.operands) all.push(await findResults(path));
     const page = call.get("html");
-    const tally = page === undefined
-      ? await list(call)
-      : await makePage(call, page);
-    console.error(summaryOf(tally));
+    const junit = call.get("junit");
+    const old = call.get("compare");
+    const tally: Tally = new Map();
+    const results = () => counted(readAll(all, call.signal), tally);
+    if (page !== undefined) await makePage(call, page, all, results());
+    if (junit !== undefined) await makeJUnit(call, junit, all, results());
+    if (call.has("summary")) await summarise(call, results());
+    const isMade = page !== undefined || junit !== undefined ||
+      call.has("summary");
+    if (!isMade && old !== undefined) await compare(call, old, results());
+    else if (!isMade) await list(call, results());
+    call.note(summaryOf(tally));
     return call.has("exit-code") && failures(tally) > 0 ? 1 : 0;
   },
 };
@@ -55,25 +73,17 @@ function failures(tally: Tally): number {
 
 function summaryOf(tally: Tally): string {
   const parts = [...tally].sort().map(([status, count]) =>
-    `${count} ${printable(status)}`
+    `${count} ${status}`
   );
   return parts.length > 0 ? parts.join(", ") : "no results";
 }
 
-async function* results(call: Call): AsyncGenerator<StoredResult> {
-  for (const path of call.operands) {
-    for await (const result of readResults(path)) {
-      call.signal.throwIfAborted();
-      yield result;
-    }
-  }
-}
-
-/** Counts a test by its own result, and lets every result pass. */
+/** Counts a test by its own result, anew each time, and lets every result pass. */
 async function* counted(
   stored: AsyncIterable<StoredResult>,
   tally: Tally,
 ): AsyncGenerator<StoredResult> {
+  tally.clear();
   for await (const result of stored) {
     const { subtest, status = "none" } = result;
     if (subtest === undefined) tally.set(status, (tally.get(status) ?? 0) + 1);
@@ -81,37 +91,102 @@ async function* counted(
   }
 }
 
-async function list(call: Call): Promise<Tally> {
-  const tally: Tally = new Map();
-  for await (const result of counted(results(call), tally)) {
-    if (call.has("failed") && !isFailed(result.status)) continue;
-    console.log(call.has("json") ? JSON.stringify(result) : line(result));
+async function list(
+  call: Call,
+  results: AsyncIterable<StoredResult>,
+): Promise<void> {
+  for await (const result of results) {
+    const { platform, test, subtest, status = "none", note } = result;
+    if (call.has("failed") && !isFailed(status)) continue;
+    const name = subtest === undefined ? test : `${test} / ${subtest}`;
+    const more = note ? [`(${note})`] : [];
+    print(
+      call,
+      result,
+      [status.padEnd(5), platform, name, ...more].join("  "),
+      isFailed(status) ? "bad" : undefined,
+    );
   }
-  return tally;
 }
 
-function line(
-  { platform, test, subtest, status = "none", note }: StoredResult,
-): string {
-  const name = subtest === undefined ? test : `${test} / ${subtest}`;
-  const parts = [
-    status.padEnd(5),
-    platform,
-    name,
-    ...(note ? [`(${note})`] : []),
-  ];
-  return printable(parts.join("  "));
+/** What is worse than before, and what is better. */
+const TONES: Partial<Record<ComparedTest["change"], "bad" | "good">> = {
+  broken: "bad",
+  failing: "bad",
+  fixed: "good",
+};
+
+async function compare(
+  call: Call,
+  old: string,
+  results: AsyncIterable<StoredResult>,
+): Promise<void> {
+  const { compareResults } = await import("../aggregators/compare.ts");
+  const earlier = readAll([await findResults(old)], call.signal);
+  let changes = 0;
+  for await (const found of compareResults(results, earlier)) {
+    const { platform, test, change, before = "", status = "" } = found;
+    if (call.has("failed") && !isFailed(status)) continue;
+    changes++;
+    const how = before && status && before !== status
+      ? `${before} → ${status}`
+      : status || before;
+    print(
+      call,
+      found,
+      [change.padEnd(7), platform, test, how].join("  "),
+      TONES[change],
+    );
+  }
+  if (changes === 0) call.note("nothing changed");
 }
 
-async function makePage(call: Call, page: string): Promise<Tally> {
-  const { writeHtmlReport } = await import("../aggregators/html.ts");
-  const tally: Tally = new Map();
+async function summarise(
+  call: Call,
+  results: AsyncIterable<StoredResult>,
+): Promise<void> {
+  const { gitHubSummary } = await import("../aggregators/github.ts");
   const files = call.get("files");
+  const isUrl = files !== undefined && URL.canParse(files);
+  console.log(await gitHubSummary(results, { ...(isUrl && { files }) }));
+}
+
+async function makePage(
+  call: Call,
+  page: string,
+  all: readonly Stored[],
+  results: AsyncIterable<StoredResult>,
+): Promise<void> {
+  const { writeHtmlReport } = await import("../aggregators/html.ts");
   const old = call.get("compare");
-  await writeHtmlReport(counted(results(call), tally), {
+  const known = filesOf(all);
+  const files = call.get("files") ??
+    (known && relative(dirname(page), known));
+  await writeHtmlReport(results, {
     report: page,
     ...(files !== undefined && { files }),
-    ...(old !== undefined && { compareWith: readResults(old) }),
+    ...(old !== undefined && {
+      compareWith: readAll([await findResults(old)], call.signal),
+    }),
   });
-  return tally;
+}
+
+async function makeJUnit(
+  call: Call,
+  target: string,
+  all: readonly Stored[],
+  results: AsyncIterable<StoredResult>,
+): Promise<void> {
+  const { writeJUnit } = await import("../aggregators/junit.ts");
+  const files = call.get("files") ?? filesOf(all);
+  await writeJUnit(results, {
+    target,
+    ...(files !== undefined && { files, attachments: files }),
+  });
+}
+
+/** The directory of all files, if there is one. */
+function filesOf(all: readonly Stored[]): string | undefined {
+  const [first, ...others] = new Set(all.map(({ files }) => files));
+  return others.length === 0 ? first : undefined;
 }

@@ -344,22 +344,76 @@ Deno.test("atex report shows results, and its status tells whether tests failed 
   });
 });
 
-Deno.test("atex report --html makes a page", async () => {
+Deno.test("atex report makes a page, JUnit XML and a summary, of files and directories", async () => {
   await withDirectory(async (directory) => {
-    await Deno.writeTextFile(`${directory}/results.jsonl`, RESULTS);
-    const { code, err } = await atex(
-      ...[
-        "report",
-        `${directory}/results.jsonl`,
-        "--html",
-        `${directory}/report.html`,
-      ],
-      ...["--compare", `${directory}/results.jsonl`],
+    await Deno.mkdir(`${directory}/out/files/p/a`, { recursive: true });
+    await Deno.writeTextFile(`${directory}/out/files/p/a/output.txt`, "hello");
+    await Deno.writeTextFile(`${directory}/out/results.jsonl`, RESULTS);
+    const { status, out, err } = await printed(
+      ...["report", `${directory}/out`, "--summary", "--exit-code"],
+      ...["--html", `${directory}/pages/report.html`],
+      ...["--junit", `${directory}/junit.xml`],
+      ...["--compare", `${directory}/out/results.jsonl`],
     );
-    deepStrictEqual([code, err], [0, "1 fail, 1 pass\n"]);
+    deepStrictEqual([status, err], [1, ["1 fail, 1 pass"]]);
+    match(out.join("\n"), /^## <code>Test results<\/code>\n/);
+    const page = await Deno.readTextFile(`${directory}/pages/report.html`);
+    match(page, /^<!doctype html>/i);
+    match(page, /"files":"\.\.\/out\/files"/);
+    match(page, /"compared":true/);
+    const xml = await Deno.readTextFile(`${directory}/junit.xml`);
     match(
-      await Deno.readTextFile(`${directory}/report.html`),
-      /^<!doctype html>/i,
+      xml,
+      /<system-out>hello\n\[\[ATTACHMENT\|.*\/out\/files\/p\/a\/output/,
+    );
+    await rejects(printed("report", `${directory}/pages`), {
+      message: /there is no results\.jsonl or results\.yaml in it$/,
+    });
+    await Deno.writeTextFile(`${directory}/out/results.yaml.gz`, "");
+    await rejects(printed("report", `${directory}/out`), {
+      message: /there are results\.jsonl and results\.yaml\.gz$/,
+    });
+  });
+});
+
+Deno.test("atex report --compare tells what changed", async () => {
+  await withDirectory(async (directory) => {
+    const write = async (name: string, ...statuses: [string, string][]) => {
+      await Deno.writeTextFile(
+        `${directory}/${name}`,
+        statuses.map(([test, status]) =>
+          `${JSON.stringify(["p", status, test, null, [], null])}\n`
+        ).join(""),
+      );
+    };
+    await write("old", ["/a", "pass"], ["/b", "fail"], ["/c", "pass"]);
+    await write("new", ["/a", "fail"], ["/b", "pass"], ["/d", "pass"]);
+    const args = [
+      "report",
+      `${directory}/new`,
+      "--compare",
+      `${directory}/old`,
+    ];
+    deepStrictEqual(await printed(...args), {
+      status: 0,
+      out: [
+        "broken   p  /a  pass → fail",
+        "fixed    p  /b  fail → pass",
+        "new      p  /d  pass",
+        "gone     p  /c  pass",
+      ],
+      err: ["1 fail, 2 pass"],
+    });
+    const json = await printed(...args, "--json", "--failed", "--exit-code");
+    deepStrictEqual(
+      [json.status, json.out.map((line) => JSON.parse(line))],
+      [1, [{
+        platform: "p",
+        test: "/a",
+        change: "broken",
+        before: "pass",
+        status: "fail",
+      }]],
     );
   });
 });

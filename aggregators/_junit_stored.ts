@@ -1,0 +1,165 @@
+import { join } from "@std/path/join";
+import type { JUnitCase, JUnitOutcome } from "./_junit_case.ts";
+import { outputOf } from "./_junit_output.ts";
+import { headerLine, writeReport } from "./_junit_report.ts";
+import { makeTarget, startPart } from "./_part.ts";
+import { pathOf, placeFor } from "./_paths.ts";
+import { Spool } from "./_spool.ts";
+import type { StoredResult } from "./_stored_result.ts";
+import { readStoredTests, type StoredTest } from "./_stored_tests.ts";
+
+/** Options of {@linkcode writeJUnit}. */
+export interface WriteJUnitOptions {
+  /** The file for the XML. It must not exist; directories on the way are made. */
+  target: string | URL;
+  /**
+   * Name of the whole.
+   *
+   * @default {"atex"}
+   */
+  name?: string;
+  /**
+   * Whether the parts of a test are cases of their own, named `<test> / <part>`.
+   *
+   * @default {"separate"}
+   */
+  subtests?: "separate" | "none";
+  /**
+   * The directory of the files of tests, from which the end of what a test printed is
+   * taken; those that are compressed are left out.
+   *
+   * @default output is not taken over
+   */
+  files?: string | URL;
+  /**
+   * Names the files of each case for Jenkins and GitLab: the path of that directory,
+   * as seen from where the CI service looks.
+   *
+   * @default files are not named
+   */
+  attachments?: string;
+  /**
+   * How many characters to take from the end of what a test printed.
+   *
+   * @default {65536}
+   */
+  outputTail?: number;
+  /** What becomes of a status that is not to be what it usually is, as for `JUnitAggregator`. */
+  statusMap?: Readonly<Record<string, JUnitOutcome>>;
+}
+
+/** Characters before they are written. */
+const BLOCK = 64 * 1024;
+
+/**
+ * Makes JUnit XML of results that were stored.
+ *
+ * Needs `--allow-read` and `--allow-write` for the target, and `--allow-read` for
+ * files.
+ *
+ * @param results as `readResults()` gives them
+ * @throws {Deno.errors.AlreadyExists} if the target is there already
+ *
+ * @example
+ * ```ts
+ * import { writeJUnit } from "jsr:@atex/atex/aggregators/junit";
+ * import { readResults } from "jsr:@atex/atex/aggregators/reader";
+ *
+ * await writeJUnit(readResults("out/results.jsonl"), { target: "out/junit.xml" });
+ * ```
+ */
+export async function writeJUnit(
+  results: AsyncIterable<StoredResult> | Iterable<StoredResult>,
+  options: WriteJUnitOptions,
+): Promise<void> {
+  const { name = "atex", statusMap } = options;
+  const target = pathOf(options.target);
+  const part = startPart(target, "finishJUnit");
+  let failed = true;
+  try {
+    let lines = headerLine({ name, statusMap });
+    for await (const test of readStoredTests(results)) {
+      for (const it of casesOf(test, options)) {
+        lines += `${JSON.stringify(it)}\n`;
+      }
+      if (lines.length < BLOCK) continue;
+      await append(lines);
+      lines = "";
+    }
+    await append(lines);
+    failed = false;
+  } finally {
+    await part.close();
+    // It can be made anew at any time, unlike that of a run.
+    if (failed) await Deno.remove(`${target}.part`).catch(() => {});
+  }
+  await makeTarget(target, { by: "finishJUnit", make: writeReport });
+
+  async function append(text: string): Promise<void> {
+    using spool = new Spool();
+    await spool.add(text);
+    await part.append(spool);
+  }
+}
+
+function casesOf(
+  stored: StoredTest,
+  options: WriteJUnitOptions,
+): JUnitCase[] {
+  const { platform, test, own, subtests, startedAt, finishedAt } = stored;
+  const { attempt, earlier, remote } = stored;
+  const parts = options.subtests === "none" ? [] : subtests.map((
+    { name, status, note, files },
+  ): JUnitCase => ({
+    platform,
+    test,
+    subtest: name,
+    status,
+    note,
+    output: outputFor(stored, { name, files }, options),
+  }));
+  return [...parts, {
+    platform,
+    test,
+    noResult: own ? undefined : true,
+    status: own?.status,
+    note: own?.note,
+    attempt,
+    earlier,
+    remote,
+    startedAt,
+    durationMs: startedAt === undefined || finishedAt === undefined
+      ? undefined
+      // clocks can be set back
+      : Math.max(0, finishedAt - startedAt),
+    output: outputFor(stored, { files: own?.files }, options),
+  }];
+}
+
+function outputFor(
+  { platform, test }: StoredTest,
+  { name, files = [] }: {
+    name?: string;
+    files?: readonly string[] | undefined;
+  },
+  options: WriteJUnitOptions,
+): string | undefined {
+  const { files: directory, outputTail = 65536, attachments } = options;
+  let place: string;
+  try {
+    place = placeFor(platform, test);
+  } catch {
+    return undefined; // a name of elsewhere that can be no place here
+  }
+  const output = outputOf(
+    directory === undefined ? "" : join(pathOf(directory), place),
+    { files: [...files], ...(name !== undefined && { name }) },
+    {
+      tail: directory === undefined ? 0 : outputTail,
+      attachments: attachments === undefined
+        ? undefined
+        : `${attachments.replace(/\/+$/, "")}/${place}`,
+    },
+  );
+  return output || undefined;
+}

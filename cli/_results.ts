@@ -1,0 +1,67 @@
+import { dirname } from "@std/path/dirname";
+import { join } from "@std/path/join";
+import { readResults, type StoredResult } from "../aggregators/reader.ts";
+
+/** How files of results are called in a directory. */
+const RESULTS = /^results\.(jsonl|ya?ml)(\.(gz|zst|xz))?$/;
+
+/** Stored results: where they are, and where the files of their tests are. */
+export interface Stored {
+  readonly path: string;
+  /** Absent if there is no directory that could be it. */
+  readonly files?: string;
+}
+
+/**
+ * Finds results: in the file that is named, or in the directory.
+ *
+ * @throws {Error} if the directory has none, or several
+ */
+export async function findResults(path: string): Promise<Stored> {
+  const { isDirectory } = await Deno.stat(path);
+  if (!isDirectory) {
+    return withFiles(path, [
+      `${path}.files`,
+      join(dirname(path), "files"),
+    ]);
+  }
+  const names = (await Array.fromAsync(Deno.readDir(path)))
+    .map(({ name }) => name).filter((name) => RESULTS.test(name)).sort();
+  const [name] = names;
+  if (name === undefined || names.length > 1) {
+    throw new Error(
+      name === undefined
+        ? `Cannot show results of "${path}": there is no results.jsonl or results.yaml in it`
+        : `Cannot show results of "${path}": there are ${names.join(" and ")}`,
+    );
+  }
+  const file = join(path, name);
+  return withFiles(file, [`${file}.files`, join(path, "files")]);
+}
+
+async function withFiles(
+  path: string,
+  candidates: readonly string[],
+): Promise<Stored> {
+  for (const files of candidates) {
+    const isThere = await Deno.stat(files).then(
+      ({ isDirectory }) => isDirectory,
+      () => false,
+    );
+    if (isThere) return { path, files };
+  }
+  return { path };
+}
+
+/** All results, one file after the other. */
+export async function* readAll(
+  all: readonly Stored[],
+  signal: AbortSignal,
+): AsyncGenerator<StoredResult> {
+  for (const { path } of all) {
+    for await (const result of readResults(path)) {
+      signal.throwIfAborted();
+      yield result;
+    }
+  }
+}
