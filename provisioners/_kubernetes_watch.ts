@@ -2,7 +2,7 @@ import { delay } from "@std/async/delay";
 import { z } from "zod";
 import type { Kubectl } from "./_kubernetes_cli.ts";
 import { spawnLeashed } from "./_leashed.ts";
-import { EVENTS_SCRIPT } from "./_podman_events.ts";
+import { EVENTS_SCRIPT } from "./_end_watch.ts";
 import { type Pod, podSchema } from "./_kubernetes_pod.ts";
 
 const event = z.object({ type: z.string(), object: z.unknown() });

@@ -11,7 +11,8 @@ import {
 } from "./_backend.ts";
 import { acquire } from "./_permit.ts";
 import { PodmanCli } from "./_podman_cli.ts";
-import { PodmanEvents } from "./_podman_events.ts";
+import { EndWatch } from "./_end_watch.ts";
+import { podmanEvents } from "./_podman_events.ts";
 import {
   imageMissing,
   provideImage,
@@ -21,7 +22,7 @@ import { LABEL, reap } from "./_podman_reaper.ts";
 import type { ProgramResult } from "./_program.ts";
 import { Reaping } from "./_reaping.ts";
 import { formatOwner, holdRun, nextNumber, type Run } from "./_run.ts";
-import { Watchdog } from "./_watchdog.ts";
+import { Watchdog, WATCHDOG_SCRIPT } from "./_watchdog.ts";
 import type { ProvisionerEvent } from "./events.ts";
 import { ProvisionError } from "./provisioner.ts";
 
@@ -79,7 +80,7 @@ interface Session {
   readonly prefix: string;
   readonly run: Run;
   readonly watchdog: Watchdog;
-  readonly events: PodmanEvents;
+  readonly events: EndWatch;
   readonly resources: AsyncDisposableStack;
   /** A client was killed: a container may still come into being. */
   uncertain: boolean;
@@ -121,10 +122,12 @@ export class PodmanBackend implements Backend {
     );
     await reaping.wait(signal);
     const prefix = `atex-${run.id}-${nextNumber()}-`;
-    const watchdog = resources.use(new Watchdog(cli.program, prefix, run.file));
+    const watchdog = resources.use(
+      new Watchdog(WATCHDOG_SCRIPT, [cli.program], prefix, run.file),
+    );
     const { revive } = this.#options.variant;
     const events = resources.use(
-      new PodmanEvents(cli, prefix, this.#emit, revive),
+      new EndWatch(podmanEvents(cli, prefix, revive), this.#emit),
     );
     this.#session = {
       prefix,

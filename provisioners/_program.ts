@@ -19,7 +19,7 @@ export interface ProgramRunOptions {
   patience?: number;
 }
 
-/** A program of this machine that makes and removes systems elsewhere: `podman`, `kubectl`. */
+/** A program of this machine that makes and removes systems elsewhere: `podman`, `kubectl`, `virsh`. */
 export abstract class Program {
   constructor(
     /** The program, and arguments that come before all others. */
@@ -27,6 +27,9 @@ export abstract class Program {
     /** Milliseconds that a command may take, unless it says otherwise. */
     readonly timeout: number,
   ) {}
+
+  /** Variables that it gets beside ours. */
+  protected readonly env: Readonly<Record<string, string>> = {};
 
   /** Those lines of what it printed to stderr that tell what is wrong. */
   protected abstract complaints(lines: readonly string[]): readonly string[];
@@ -48,7 +51,7 @@ export abstract class Program {
     signal?.addEventListener("abort", abort);
     try {
       const { code, stdout, stderr } = await outputLocal(
-        { argv: [...this.argv, ...args] },
+        { argv: [...this.argv, ...args], env: this.env },
         { signal: stop.signal, ...(stdin !== undefined && { stdin }) },
       );
       const decoder = new TextDecoder();

@@ -33,15 +33,47 @@ done
 if [ -z "$word" ]; then rm -f -- "$file"; fi
 `;
 
-/** A process that removes our containers when we are gone. */
+/** The same for domains of libvirt, where each look takes as long as what is still being made takes to begin. */
+export const DOMAIN_WATCHDOG_SCRIPT = `
+trap '' INT HUP TERM
+prefix=$1
+file=$2
+shift 2
+read -r word
+if [ "$word" = home ]; then exit 0; fi
+LC_ALL=C
+export LC_ALL
+quiet=0
+rounds=0
+while [ "$quiet" -lt 5 ] && [ "$rounds" -lt 300 ]; do
+  if names=$("$@" list --all --name); then
+    quiet=$((quiet + 1))
+    for name in $names; do
+      case $name in "$prefix"*) quiet=0; "$@" destroy "$name";; esac
+    done
+    rounds=$((rounds + 1))
+  else
+    rounds=$((rounds + 10))
+  fi
+  sleep 1
+done
+if [ -z "$word" ]; then rm -f -- "$file"; fi
+`;
+
+/** A process that removes what we made when we are gone. */
 export class Watchdog implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
   readonly #status: Promise<Deno.CommandStatus>;
   #closed?: Promise<void>;
 
-  /** The run file goes with the last container. */
-  constructor(program: string, prefix: string, runFile: string) {
-    this.#child = spawnLeashed(WATCHDOG_SCRIPT, [prefix, runFile, program]);
+  /** The run file goes with the last thing whose name has the prefix. */
+  constructor(
+    script: string,
+    argv: readonly string[],
+    prefix: string,
+    runFile: string,
+  ) {
+    this.#child = spawnLeashed(script, [prefix, runFile, ...argv]);
     this.#status = this.#child.status;
   }
 
@@ -53,7 +85,7 @@ export class Watchdog implements AsyncDisposable {
     await this.#status;
   }
 
-  /** Lets it look for containers now; it ends by itself. */
+  /** Lets it look now; it ends by itself. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed ??= this.#say("look\n");
     await this.#closed;

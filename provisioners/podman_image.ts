@@ -27,7 +27,7 @@ import { PodmanCli } from "./_podman_cli.ts";
 import { imageExists, provideImage } from "./_podman_image.ts";
 import { LABEL } from "./_podman_reaper.ts";
 import { formatOwner, holdRun, nextNumber } from "./_run.ts";
-import { Watchdog } from "./_watchdog.ts";
+import { Watchdog, WATCHDOG_SCRIPT } from "./_watchdog.ts";
 import { ProvisionError } from "./provisioner.ts";
 
 /** Options of {@linkcode buildImage}. */
@@ -223,7 +223,9 @@ async function make(build: Build, signal: AbortSignal): Promise<void> {
   const prefix = `atex-${run.id}-${nextNumber()}-`;
   const name = prefix + nextNumber();
   await using undo = new AsyncDisposableStack();
-  const watchdog = undo.use(new Watchdog(cli.program, prefix, run.file));
+  const watchdog = undo.use(
+    new Watchdog(WATCHDOG_SCRIPT, [cli.program], prefix, run.file),
+  );
   undo.defer(async () => {
     const { code } = await cli.output(
       ["container", "rm", "-f", "-t", "0", name],

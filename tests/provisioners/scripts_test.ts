@@ -4,8 +4,11 @@ import {
   WRITE_SCRIPT,
 } from "../../provisioners/_image_scripts.ts";
 import { LEASE_SCRIPT } from "../../provisioners/_lease_script.ts";
-import { EVENTS_SCRIPT } from "../../provisioners/_podman_events.ts";
-import { WATCHDOG_SCRIPT } from "../../provisioners/_watchdog.ts";
+import { EVENTS_SCRIPT } from "../../provisioners/_end_watch.ts";
+import {
+  DOMAIN_WATCHDOG_SCRIPT,
+  WATCHDOG_SCRIPT,
+} from "../../provisioners/_watchdog.ts";
 import { cannotRun, missingPrograms } from "../_parts.ts";
 
 for (
@@ -15,6 +18,7 @@ for (
     WRITE_SCRIPT,
     LEASE_SCRIPT,
     WATCHDOG_SCRIPT,
+    DOMAIN_WATCHDOG_SCRIPT,
   })
 ) {
   Deno.test({

@@ -1,0 +1,221 @@
+import { delay } from "@std/async/delay";
+import { spawnLeashed } from "./_leashed.ts";
+import type { ProvisionerEvent } from "./events.ts";
+
+/** Runs a command until its input ends; nobody but the command holds its output. */
+export const EVENTS_SCRIPT = `
+"$@" 2>&1 &
+pid=$!
+exec >/dev/null
+cat >/dev/null
+kill "$pid"
+wait "$pid"
+`;
+
+/** Milliseconds that the command has to end. */
+const GRACE = 2000;
+const SHORTEST_PAUSE = 1000;
+const LONGEST_PAUSE = 30_000;
+
+/** Where it is learned from that something has ended. */
+export interface EndSource {
+  /** What ends, and the command that tells of it, for messages. */
+  readonly what: string;
+  readonly told: string;
+  /** Their names begin so. */
+  readonly prefix: string;
+  /** Prints a line for each end, until it is ended itself. */
+  command(): readonly string[];
+  /** Who has ended, and how; `other` if the line tells of something else, `undefined` if it is a complaint. */
+  parse(line: string): { name: string; how: string } | "other" | undefined;
+  /** Names of those that have not ended. */
+  alive(signal: AbortSignal): Promise<ReadonlySet<string>>;
+  /** Milliseconds after which it is looked who is alive, in case nothing was told. */
+  readonly lookEvery?: number;
+  /** After an end: tells why it is over, unless it has started it again. */
+  revive?(name: string, isWanted: () => boolean): Promise<string | undefined>;
+}
+
+/** Tells when systems that a program of this machine made end by themselves. */
+export class EndWatch implements AsyncDisposable {
+  readonly #source: EndSource;
+  readonly #emit: (event: ProvisionerEvent) => void;
+  /** Of those that ended and may be started again. */
+  readonly #reviving = new Map<string, Promise<void>>();
+  readonly #watched = new Map<string, (error: Error) => void>();
+  /** Names of those for whose end this process has to live. */
+  readonly #expected = new Set<string>();
+  /** Names of those that ended before they were watched, or after. */
+  readonly #ended = new Map<string, string>();
+  readonly #abort = new AbortController();
+  readonly #done: Promise<void>;
+  #child?: Deno.ChildProcess;
+  #keepAlive?: ReturnType<typeof setInterval>;
+  #looking?: ReturnType<typeof setInterval>;
+  #comparing?: Promise<void>;
+
+  /** Listens until it is disposed of. */
+  constructor(source: EndSource, emit: (event: ProvisionerEvent) => void) {
+    this.#source = source;
+    this.#emit = emit;
+    this.#done = this.#follow();
+    const { lookEvery } = source;
+    if (lookEvery !== undefined) {
+      this.#looking = setInterval(() => this.#look(), lookEvery);
+      Deno.unrefTimer(this.#looking);
+    }
+  }
+
+  /** Resolves when that one, which was there a moment ago, has ended. */
+  watch(name: string): Promise<Error> {
+    const { promise, resolve } = Promise.withResolvers<Error>();
+    this.#watched.set(name, resolve);
+    const how = this.#ended.get(name);
+    if (how !== undefined) this.#end(name, how);
+    return promise;
+  }
+
+  /** Keeps this process from ending before that one, if it is watched. */
+  expect(name: string): void {
+    if (this.#watched.has(name)) this.#expected.add(name);
+    this.#hold();
+  }
+
+  /** From now on its end is none by itself. */
+  unwatch(name: string): void {
+    this.#watched.delete(name);
+    this.#expected.delete(name);
+    this.#hold();
+  }
+
+  /** Nothing else here keeps the process alive. */
+  #hold(): void {
+    if (this.#expected.size === 0) {
+      clearInterval(this.#keepAlive);
+      this.#keepAlive = undefined;
+    } else this.#keepAlive ??= setInterval(() => {}, 2 ** 31 - 1);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#abort.abort();
+    clearInterval(this.#looking);
+    const child = this.#child;
+    child?.ref();
+    const timer = setTimeout(() => {
+      if (child && this.#child === child) Deno.kill(-child.pid, "SIGKILL");
+    }, GRACE);
+    await this.#done;
+    clearTimeout(timer);
+    await this.#comparing;
+    await Promise.all(this.#reviving.values());
+  }
+
+  async #follow(): Promise<void> {
+    const { signal } = this.#abort;
+    let pause = SHORTEST_PAUSE;
+    while (!signal.aborted) {
+      const { lines, said } = await this.#listen().catch((error) => (
+        { lines: 0, said: (error as Error).message }
+      ));
+      if (signal.aborted) return;
+      if (lines > 0) pause = SHORTEST_PAUSE;
+      this.#emit({
+        type: "warning",
+        error: new Error(
+          `Cannot watch ${this.#source.what}s for ${
+            pause / 1000
+          } s: "${this.#source.told}" ended${said && `: ${said}`}`,
+        ),
+      });
+      await delay(pause, { signal, persistent: false }).catch(() => {});
+      pause = Math.min(pause * 2, LONGEST_PAUSE);
+      if (!signal.aborted) await this.#compare();
+    }
+  }
+
+  /** Until the command ends. */
+  async #listen(): Promise<{ lines: number; said: string }> {
+    const { prefix } = this.#source;
+    const child = spawnLeashed(EVENTS_SCRIPT, this.#source.command(), {
+      stdout: "piped",
+    });
+    this.#child = child;
+    const letGo = () => void child.stdin.close().catch(() => {});
+    const { signal } = this.#abort;
+    signal.addEventListener("abort", letGo, { once: true });
+    if (signal.aborted) letGo();
+    let lines = 0;
+    let said = "";
+    for await (const line of linesOf(child.stdout)) {
+      const end = this.#source.parse(line);
+      if (end === undefined) said = line;
+      else lines++;
+      if (typeof end === "object" && end.name.startsWith(prefix)) {
+        this.#end(end.name, end.how);
+      }
+    }
+    signal.removeEventListener("abort", letGo);
+    if (!signal.aborted) letGo();
+    child.ref();
+    await child.status;
+    this.#child = undefined;
+    return { lines, said };
+  }
+
+  #look(): void {
+    this.#comparing ??= this.#compare().finally(() => {
+      this.#comparing = undefined;
+    });
+  }
+
+  /** What ended while nobody listened. */
+  async #compare(): Promise<void> {
+    const names = [...this.#watched.keys()];
+    if (names.length === 0) return;
+    try {
+      const alive = await this.#source.alive(this.#abort.signal);
+      for (const name of names) {
+        if (!alive.has(name)) this.#end(name, "ended by itself");
+      }
+    } catch (error) {
+      if (this.#abort.signal.aborted) return;
+      this.#emit({ type: "warning", error: error as Error });
+    }
+  }
+
+  #end(name: string, how: string): void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    if (!this.#source.revive || !this.#watched.has(name)) {
+      return this.#over(name, how);
+    }
+    if (this.#reviving.has(name)) return;
+    this.#reviving.set(name, promise);
+    this.#source.revive(name, () => this.#watched.has(name)).catch(
+      (error) => `it cannot be looked at: ${error.message}`,
+    ).then((why) => {
+      this.#reviving.delete(name);
+      if (why !== undefined) this.#over(name, `ended: ${why}`);
+      resolve();
+    });
+  }
+
+  #over(name: string, how: string): void {
+    this.#ended.set(name, how);
+    this.#watched.get(name)?.(
+      new Error(`The ${this.#source.what} "${name}" ${how}`),
+    );
+    this.unwatch(name);
+  }
+}
+
+async function* linesOf(
+  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+): AsyncGenerator<string> {
+  let rest = "";
+  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop()!;
+    yield* lines;
+  }
+  if (rest) yield rest;
+}
