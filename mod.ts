@@ -60,6 +60,7 @@ export * from "./provisioners/hosts.ts";
 export * from "./provisioners/leases.ts";
 export * from "./provisioners/testing_farm.ts";
 export * from "./provisioners/kubernetes.ts";
+export * from "./provisioners/libvirt.ts";
 export * from "./provisioners/shared_libvirt.ts";
 export * from "./provisioners/virt_helper.ts";
 

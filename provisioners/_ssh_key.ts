@@ -27,11 +27,33 @@ export async function openSshKey(
   options: Pick<RunLocalOptions, "signal"> = {},
 ): Promise<SshKey> {
   if (file !== undefined) {
-    const path = file instanceof URL ? fromFileUrl(file) : file;
-    return await keyIn(resolve(withHome(path)));
+    return await keyIn(pathOf(file));
   }
   const own = await ownKey();
   return own === undefined ? await newKey(options) : await keyIn(own);
+}
+
+/**
+ * The absolute path of a private key, which has to be there.
+ *
+ * @throws {ProvisionError} if it is not
+ */
+export async function keyFile(file: string | URL): Promise<string> {
+  const absolute = pathOf(file);
+  try {
+    await Deno.stat(absolute);
+  } catch (error) {
+    throw new ProvisionError(
+      `Cannot use the ssh key "${absolute}": ${(error as Error).message}`,
+      { cause: error, fatal: true },
+    );
+  }
+  return absolute;
+}
+
+function pathOf(file: string | URL): string {
+  const path = file instanceof URL ? fromFileUrl(file) : file;
+  return resolve(withHome(path));
 }
 
 function withHome(path: string): string {

@@ -20,6 +20,7 @@ import type { Semaphore } from "@std/async/unstable-semaphore";
 import type { EventOptions } from "./events.ts";
 import type { HostsProvisionerOptions } from "./hosts.ts";
 import type { KubernetesProvisionerOptions } from "./kubernetes.ts";
+import type { LibvirtProvisionerOptions } from "./libvirt.ts";
 import type { LocalProvisionerOptions } from "./local.ts";
 import type { PodmanProvisionerOptions } from "./podman.ts";
 import type { Provisioner } from "./provisioner.ts";
@@ -76,6 +77,12 @@ export interface FromStringOptions extends EventOptions {
    * @default {{}}
    */
   kubernetes?: Omit<KubernetesProvisionerOptions, "image">;
+  /**
+   * More options for `libvirt:DOMAIN`; what the text says wins.
+   *
+   * @default {{}}
+   */
+  libvirt?: Partial<Omit<LibvirtProvisionerOptions, "origin">>;
 }
 
 /** What {@linkcode provisionerFromString} understands, for messages and help. */
@@ -87,6 +94,7 @@ export const PROVISIONER_FORMS: readonly string[] = [
   "hosts:FILE",
   "tf:COMPOSE?arch=…&timeout=…",
   "k8s:IMAGE?namespace=…",
+  "libvirt:DOMAIN?key=FILE",
 ];
 
 /**
@@ -101,6 +109,8 @@ export const PROVISIONER_FORMS: readonly string[] = [
  * - `tf:COMPOSE`: systems of Testing Farm, with `?arch=…&timeout=…` behind if
  *   wanted; the timeout is a number with `m` (minutes) or `h` (hours)
  * - `k8s:IMAGE`: pods of Kubernetes, with `?namespace=…` behind if wanted
+ * - `libvirt:DOMAIN?key=FILE`: clones of a domain of libvirt, which let the key in,
+ *   with `&user=…&uri=…&host=…` behind if wanted (`%26` for `&` in a URI)
  *
  * @throws {TypeError} if the text is none of these
  */
@@ -108,8 +118,16 @@ export async function provisionerFromString(
   text: string,
   options: FromStringOptions = {},
 ): Promise<Provisioner> {
-  const { local, podman, systemd, hosts, testingFarm, kubernetes, ...given } =
-    options;
+  const {
+    local,
+    podman,
+    systemd,
+    hosts,
+    testingFarm,
+    kubernetes,
+    libvirt,
+    ...given
+  } = options;
   const common = Object.fromEntries(
     Object.entries(given).filter(([, value]) => value !== undefined),
   );
@@ -155,6 +173,26 @@ export async function provisionerFromString(
       ...kubernetes,
       image,
       ...(namespace !== undefined && { namespace }),
+    });
+  }
+  if (kind === "libvirt" && rest) {
+    const names = ["key", "user", "uri", "host"];
+    const [origin, query] = splitQuery(text, rest, names);
+    const { key = libvirt?.sshKey, user, uri, host } = query;
+    if (key === undefined) {
+      throw new TypeError(
+        `Cannot make a provisioner of "${text}": "?key=FILE" must name a private key`,
+      );
+    }
+    const { LibvirtProvisioner } = await import("./libvirt.ts");
+    return new LibvirtProvisioner({
+      ...common,
+      ...libvirt,
+      origin,
+      sshKey: key,
+      ...(user !== undefined && { user }),
+      ...(uri !== undefined && { uri }),
+      ...(host !== undefined && { domainHost: host }),
     });
   }
   const forms = PROVISIONER_FORMS.map((form) => `"${form}"`);

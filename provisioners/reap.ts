@@ -38,7 +38,8 @@ export interface ReapOptions extends SignalOptions {
   /**
    * What to look for.
    *
-   * @default `container`, `ssh`, `directory` and `work`; containers only if podman is installed
+   * @default `container`, `domain`, `ssh`, `directory` and `work`; containers only if
+   * podman is installed, domains only if libvirt answers
    */
   kinds?: readonly LeftoverKind[];
   /**
@@ -67,6 +68,12 @@ export interface ReapOptions extends SignalOptions {
    */
   podman?: string;
   /**
+   * Which libvirt to look in, and the `virsh` program.
+   *
+   * @default what `virsh` takes by itself
+   */
+  libvirt?: { uri?: string; virsh?: readonly string[] };
+  /**
    * Where to look for directories.
    *
    * @default `/tmp`, and `$TMPDIR` if it is set; for work directories also `/var` and `/var/tmp`
@@ -94,6 +101,7 @@ export interface ReapOptions extends SignalOptions {
 /** What is looked for unless something else is asked for: what is on this machine. */
 const USUAL: readonly LeftoverKind[] = [
   "container",
+  "domain",
   "ssh",
   "directory",
   "work",
@@ -109,7 +117,7 @@ const PATIENCE = 60_000;
  * what belongs to those that live.
  *
  * @throws {ProvisionError} if something was asked for that cannot be looked for:
- * podman does not work, there is no token, no cluster
+ * podman or libvirt does not work, there is no token, no cluster
  */
 export async function reap(options: ReapOptions = {}): Promise<Leftover[]> {
   const {
@@ -150,8 +158,13 @@ async function find(
   me: Run,
   signal: AbortSignal,
 ): Promise<Candidate[]> {
-  const { kinds, podman = "podman", testingFarm = {}, kubernetes = {} } =
-    options;
+  const {
+    kinds,
+    podman = "podman",
+    libvirt = {},
+    testingFarm = {},
+    kubernetes = {},
+  } = options;
   const wanted = new Set(kinds ?? [...USUAL, ...options.more ?? []]);
   const found: Candidate[] = [];
   if (wanted.has("container")) {
@@ -164,6 +177,18 @@ async function find(
       const missing = error instanceof ProvisionError &&
         error.cause instanceof Deno.errors.NotFound;
       if (kinds || !missing) throw error;
+    }
+  }
+  if (wanted.has("domain")) {
+    const { findDomains } = await import("./_domain_reaper.ts");
+    const { Virsh } = await import("./_virsh.ts");
+    const { uri, virsh = ["virsh"] } = libvirt;
+    try {
+      const program = new Virsh(virsh, uri, PATIENCE);
+      found.push(...await findDomains(program, me, signal));
+    } catch (error) {
+      signal.throwIfAborted();
+      if (kinds || options.more?.includes("domain") || uri) throw error;
     }
   }
   if (wanted.has("image")) {

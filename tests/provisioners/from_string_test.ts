@@ -59,6 +59,20 @@ Deno.test("provisionerFromString() makes what the text names", async () => {
     ["TestingFarmProvisioner", "testing-farm:Fedora-42@aarch64", 2],
   );
   assert.deepEqual(
+    await facts("libvirt:fedora 42?key=~/.ssh/id_rsa", { maxRemotes: 2 }),
+    ["LibvirtProvisioner", "libvirt:fedora 42", 2],
+  );
+  assert.deepEqual(
+    await facts(
+      "libvirt:x?key=k&user=u&uri=qemu%2Bssh://h/system?a=1%26b=2&host=h",
+    ),
+    ["LibvirtProvisioner", "libvirt:x", 3],
+  );
+  assert.deepEqual(
+    await facts("libvirt:x", { libvirt: { sshKey: "k", maxRemotes: 1 } }),
+    ["LibvirtProvisioner", "libvirt:x", 1],
+  );
+  assert.deepEqual(
     await facts("ssh:a,b", { maxRemotes: 1, hosts: { retryAfter: 1 } }),
     ["HostsProvisioner", "hosts", 1],
   );
@@ -101,6 +115,18 @@ Deno.test("provisionerFromString() says what would be right", async () => {
   await assert.rejects(
     provisionerFromString("k8s:x?arch=y"),
     /behind the question mark, "namespace=…" would be right/,
+  );
+  await assert.rejects(
+    provisionerFromString("libvirt:x?keys=y"),
+    /behind the question mark, "key=…" or "user=…" or "uri=…" or "host=…" would/,
+  );
+  await assert.rejects(
+    provisionerFromString("libvirt:x"),
+    /"libvirt:x": "\?key=FILE" must name a private key/,
+  );
+  await assert.rejects(
+    provisionerFromString("libvirt:x?key=k&uri=qemu://h/system"),
+    /"domainHost" must tell their address/,
   );
   for (const timeout of ["2", "h", "-1h", "2d", "0m"]) {
     await assert.rejects(

@@ -1,0 +1,363 @@
+import { delay } from "@std/async/delay";
+import { Semaphore } from "@std/async/unstable-semaphore";
+import type { SshConnection } from "../connections/ssh.ts";
+import {
+  type Backend,
+  type Reserving,
+  StillAliveError,
+  type System,
+} from "./_backend.ts";
+import { domainEvents } from "./_domain_events.ts";
+import { reapDomains } from "./_domain_reaper.ts";
+import {
+  makeClone,
+  makeTemplate,
+  pathOfVolume,
+  type VolumeName,
+  volumesOf,
+} from "./_domain_xml.ts";
+import { EndWatch } from "./_end_watch.ts";
+import { acquire } from "./_permit.ts";
+import { isTaken, Ports } from "./_ports.ts";
+import type { ProgramResult } from "./_program.ts";
+import { Reaping } from "./_reaping.ts";
+import { formatOwner, holdRun, nextNumber, type Run } from "./_run.ts";
+import { openSsh, waitForSshd } from "./_sshd_wait.ts";
+import { keyFile } from "./_ssh_key.ts";
+import { Virsh } from "./_virsh.ts";
+import { DOMAIN_WATCHDOG_SCRIPT, Watchdog } from "./_watchdog.ts";
+import type { ProvisionerEvent } from "./events.ts";
+import { ProvisionError } from "./provisioner.ts";
+
+/** Milliseconds that an aborted `virsh create` has to end by itself: libvirt goes on without it. */
+const CREATE_PATIENCE = 10_000;
+/** Milliseconds within which a domain may appear that a script was making when it died. */
+const LATE = 10_000;
+/** Ports that are tried for one clone. */
+const PORT_ATTEMPTS = 20;
+/** Domains that are removed at the same time. */
+const REMOVING = 6;
+/** Those on which a clone listens at 127.0.0.1 and ports can be tried. */
+const LOCAL_URIS = ["qemu:///system", "qemu:///session"];
+
+/** Failures to make a domain that every other one would meet, too. */
+const HOPELESS =
+  /XML error|unsupported configuration|Invalid value|Cannot find|not found in path|no emulator|permission denied/i;
+/** Those that another port may avoid. */
+const PORT_TROUBLE = /\bports?\b|passt|address already in use/i;
+
+export interface LibvirtBackendOptions {
+  origin: string;
+  user: string;
+  sshKey: string | URL;
+  uri: string | undefined;
+  domainHost: string | undefined;
+  portFrom: number;
+  virsh: readonly string[];
+  commandTimeout: number;
+}
+
+/** What there is between start and stop. */
+interface Session {
+  readonly virsh: Virsh;
+  /** The origin's XML, as clones have it. */
+  readonly template: string;
+  readonly key: string;
+  readonly isLocal: boolean;
+  readonly prefix: string;
+  readonly run: Run;
+  readonly watchdog: Watchdog;
+  readonly events: EndWatch;
+  readonly resources: AsyncDisposableStack;
+  /** A client was killed: a domain may still come into being. */
+  uncertain: boolean;
+}
+
+/** Transient domains, each a clone of the origin for as long as it is lent. */
+export class LibvirtBackend implements Backend {
+  readonly #options: LibvirtBackendOptions;
+  readonly #ports: Ports;
+  readonly #removing = new Semaphore(REMOVING);
+  readonly #emit: (event: ProvisionerEvent) => void;
+  #session?: Session;
+
+  constructor(
+    options: LibvirtBackendOptions,
+    emit: (event: ProvisionerEvent) => void,
+  ) {
+    this.#options = options;
+    this.#ports = new Ports(options.portFrom);
+    this.#emit = emit;
+  }
+
+  async start(signal: AbortSignal): Promise<void> {
+    const { virsh: program, sshKey, commandTimeout } = this.#options;
+    const key = await keyFile(sshKey);
+    const { uri, isLocal } = await this.#place(signal);
+    const virsh = new Virsh(program, uri, commandTimeout);
+    const template = await this.#readOrigin(virsh, signal);
+    await using resources = new AsyncDisposableStack();
+    const run = resources.use(await holdRun(`libvirt ${virsh.uri}`));
+    const reaping = resources.use(
+      new Reaping({
+        kind: `libvirt ${virsh.uri}`,
+        systems: (signal) =>
+          reapDomains(virsh, run, {
+            signal,
+            onReaped: ({ name, owner }) =>
+              this.#emit({ type: "reaped", kind: "libvirt", name, owner }),
+          }),
+        late: LATE,
+        onTrouble: (error) => this.#emit({ type: "warning", error }),
+      }),
+    );
+    await reaping.wait(signal);
+    const prefix = `atex-${run.id}-${nextNumber()}-`;
+    const watchdog = resources.use(
+      new Watchdog(DOMAIN_WATCHDOG_SCRIPT, virsh.argv, prefix, run.file),
+    );
+    const events = resources.use(
+      new EndWatch(domainEvents(virsh, prefix), this.#emit),
+    );
+    this.#session = {
+      virsh,
+      template,
+      key,
+      isLocal,
+      prefix,
+      run,
+      watchdog,
+      events,
+      resources: resources.move(),
+      uncertain: false,
+    };
+  }
+
+  /** The libvirt to use, and whether it is that of this machine. */
+  async #place(
+    signal: AbortSignal,
+  ): Promise<{ uri: string | undefined; isLocal: boolean }> {
+    const { uri, domainHost, virsh: program, commandTimeout } = this.#options;
+    if (uri !== undefined) return { uri, isLocal: isLocal(uri) };
+    const virsh = new Virsh(program, undefined, commandTimeout);
+    const chosen = await virsh.text(
+      "Cannot connect to libvirt",
+      ["uri"],
+      { signal, fatal: true },
+    );
+    if (!isLocal(chosen) && domainHost === undefined) {
+      throw new ProvisionError(
+        `Cannot reach domains of "${chosen}", which virsh takes by itself: "domainHost" must tell their address`,
+        { fatal: true },
+      );
+    }
+    return { uri: chosen, isLocal: isLocal(chosen) };
+  }
+
+  /** The template for clones. */
+  async #readOrigin(virsh: Virsh, signal: AbortSignal): Promise<string> {
+    const { origin } = this.#options;
+    const attempted = `Cannot clone the domain "${origin}"`;
+    const ask = (...args: string[]) =>
+      virsh.text(attempted, args, { signal, fatal: true });
+    const state = await ask("domstate", origin);
+    if (state !== "shut off") {
+      throw new ProvisionError(
+        `${attempted}: it is "${state}", it has to be shut off so that its disk does not change`,
+        { fatal: true },
+      );
+    }
+    const xml = await ask("dumpxml", origin, "--inactive");
+    const nameOf = ({ pool, volume }: VolumeName) => `${pool}\0${volume}`;
+    const paths = new Map<string, string>();
+    try {
+      for (const name of volumesOf(xml)) {
+        const { pool, volume } = name;
+        paths.set(
+          nameOf(name),
+          pathOfVolume(
+            await ask("pool-dumpxml", pool),
+            await ask("vol-dumpxml", volume, pool),
+          ),
+        );
+      }
+      return makeTemplate(xml, (name) => paths.get(nameOf(name))!);
+    } catch (error) {
+      if (error instanceof ProvisionError || signal.aborted) throw error;
+      throw new ProvisionError(`${attempted}: ${(error as Error).message}`, {
+        cause: error,
+        fatal: true,
+      });
+    }
+  }
+
+  async reserve({ signal, identify }: Reserving): Promise<System> {
+    const session = this.#session!;
+    const { origin, domainHost: host = "127.0.0.1" } = this.#options;
+    const number = nextNumber();
+    const id = `libvirt:${number}`;
+    const name = session.prefix + number;
+    identify(id);
+    await using undo = new AsyncDisposableStack();
+    undo.defer(() => this.#undo(name, session));
+    const port = await this.#create(name, session, signal);
+    undo.defer(() => this.#ports.giveBack(port));
+    signal.throwIfAborted();
+    const lost = session.events.watch(name);
+    undo.defer(() => session.events.unwatch(name));
+    const connection = await this.#connect(port, session, lost, signal);
+    undo.move();
+    return {
+      id,
+      attributes: { origin, domain: name, host, port: String(port) },
+      reusable: false,
+      connection,
+      lost,
+      expectLoss: () => session.events.expect(name),
+    };
+  }
+
+  /** Makes the domain, and gives its port; when this rejects there may be one all the same. */
+  async #create(
+    name: string,
+    session: Session,
+    signal: AbortSignal,
+  ): Promise<number> {
+    const { domainHost } = this.#options;
+    const address = domainHost === undefined ? "127.0.0.1" : "0.0.0.0";
+    for (let attempt = 1;; attempt++) {
+      const port = this.#takePort(address, session);
+      const xml = makeClone(session.template, {
+        name,
+        uuid: crypto.randomUUID(),
+        port,
+        address,
+        record: {
+          id: session.run.id,
+          owner: formatOwner(session.run.owner),
+          since: new Date().toISOString(),
+        },
+      });
+      let result: ProgramResult;
+      try {
+        result = await session.virsh.output(["create", "/dev/stdin"], {
+          stdin: xml,
+          signal,
+          patience: CREATE_PATIENCE,
+        });
+      } catch (error) {
+        this.#ports.giveBack(port);
+        session.uncertain = true;
+        throw error;
+      }
+      const { code, said } = result;
+      if (code === 0) return port;
+      this.#ports.giveBack(port);
+      const fatal = HOPELESS.test(said);
+      if (!fatal && PORT_TROUBLE.test(said) && attempt < PORT_ATTEMPTS) {
+        continue;
+      }
+      throw new ProvisionError(
+        `Cannot clone the domain "${this.#options.origin}": ${
+          said || `exit code ${code}`
+        }`,
+        { fatal },
+      );
+    }
+  }
+
+  /** One that nobody on this machine listens at, as far as that can be tried here. */
+  #takePort(address: string, { isLocal }: Session): number {
+    for (let attempt = 1;; attempt++) {
+      const port = this.#ports.take();
+      if (!isLocal || !isTaken(address, port)) return port;
+      this.#ports.giveBack(port);
+      if (attempt === PORT_ATTEMPTS) {
+        throw new ProvisionError(
+          `Cannot find a port for a clone of "${this.#options.origin}": the last ${attempt} up to ${port} are in use`,
+        );
+      }
+    }
+  }
+
+  /** Waits until the system has booted, or ended. */
+  async #connect(
+    port: number,
+    { key, isLocal }: Session,
+    lost: Promise<Error>,
+    signal: AbortSignal,
+  ): Promise<SshConnection> {
+    const { user, domainHost: hostname = "127.0.0.1" } = this.#options;
+    const ended = new AbortController();
+    const either = AbortSignal.any([signal, ended.signal]);
+    lost.then((error) =>
+      ended.abort(
+        new ProvisionError(`Cannot connect to a clone: ${error.message}`, {
+          cause: error,
+        }),
+      )
+    );
+    await waitForSshd({ hostname, port, signal: either });
+    const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+    return await openSsh({
+      host: `${user}@${host}:${port}`,
+      identityFile: key,
+      configFile: "none",
+      options: { IdentitiesOnly: true, Compression: !isLocal },
+    }, either);
+  }
+
+  /** After a reservation that did not come to its end. */
+  async #undo(name: string, session: Session): Promise<void> {
+    try {
+      await this.#remove(name, session);
+      if (!session.uncertain) return;
+      await delay(1000); // what the killed client had begun may take that long
+      await this.#remove(name, session);
+    } catch (error) {
+      session.uncertain = true;
+      this.#emit({ type: "warning", error: error as Error });
+    }
+  }
+
+  async dispose({ attributes: { domain, port } }: System): Promise<void> {
+    const session = this.#session!;
+    session.events.unwatch(domain);
+    await this.#remove(domain, session);
+    this.#ports.giveBack(Number(port));
+  }
+
+  /** No error if it is gone, however. */
+  async #remove(name: string, { virsh }: Session): Promise<void> {
+    using _permit = await acquire(this.#removing);
+    let failure: unknown;
+    for (let attempt = 1; attempt <= 2; attempt++) {
+      try {
+        return await virsh.destroy(name);
+      } catch (error) {
+        failure = error;
+      }
+    }
+    const { message } = failure as Error;
+    const names = await virsh.domains(name).catch(() => undefined);
+    if (names === undefined) throw new ProvisionError(message);
+    if (names.includes(name)) throw new StillAliveError(message);
+  }
+
+  async stop(): Promise<void> {
+    const session = this.#session!;
+    this.#session = undefined;
+    await using _ = session.resources;
+    const { prefix, watchdog, virsh } = session;
+    for (const name of await virsh.domains(prefix)) {
+      await this.#remove(name, session);
+    }
+    // Otherwise it looks some times more, when its input ends.
+    if (!session.uncertain) await watchdog.dismiss();
+  }
+}
+
+/** Whether domains of that libvirt run on this machine. */
+export function isLocal(uri: string): boolean {
+  return LOCAL_URIS.includes(uri);
+}
