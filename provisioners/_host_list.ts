@@ -2,25 +2,14 @@ import { SshConnection, type SshOptions } from "../connections/ssh.ts";
 import type {
   HostEntry,
   HostOptions,
+  HostSelection,
   Listed,
-  SshConfigHosts,
 } from "./_hosts_types.ts";
 import { resolveName } from "./_ssh_names.ts";
 import { ProvisionError } from "./provisioner.ts";
 
 /** Which hosts there are: given, or in a file that is read when they are needed. */
-export interface HostListOptions {
-  readonly hosts:
-    | readonly (string | HostOptions)[]
-    | string
-    | URL
-    | SshConfigHosts;
-  /** Options of connections that all hosts share. */
-  readonly ssh?: Omit<SshOptions, "host">;
-  /** Which of the hosts are wanted. */
-  readonly where?:
-    | Readonly<Record<string, string>>
-    | ((labels: Readonly<Record<string, string>>, host: string) => boolean);
+export interface HostListOptions extends HostSelection {
   /** Whether two names of one host matter before the host can be asked. */
   readonly resolve: boolean;
 }

@@ -31,6 +31,40 @@ export interface SshConfigHosts {
   hosts?: readonly string[];
 }
 
+/** Which hosts, and how to get there. */
+export interface HostSelection {
+  /**
+   * The hosts: a list of `USER@HOST:PORT`, with user and port optional, or of
+   * objects that say more; a file; or an `ssh_config`.
+   *
+   * A file that ends with `.json` or `.yaml` holds such a list, whose objects may
+   * also have `user` and `port`. Any other is text, a host a line, as in
+   * `root@lab1:2222 arch=x86_64 ssh.ProxyJump=gate # comment`: words with `=` are
+   * labels, or ssh options if they begin with `ssh.`. Paths in a file are
+   * relative to it.
+   */
+  hosts:
+    | readonly (string | HostOptions)[]
+    | string
+    | URL
+    | SshConfigHosts;
+  /**
+   * Which of the hosts: those that have all of these labels, or for which the
+   * function is true.
+   *
+   * @default all
+   */
+  where?:
+    | Readonly<Record<string, string>>
+    | ((labels: Readonly<Record<string, string>>, host: string) => boolean);
+  /**
+   * How to connect to all of them; what a host says itself wins.
+   *
+   * @default {{}}
+   */
+  ssh?: Omit<SshOptions, "host">;
+}
+
 /** What hooks are told about a host. */
 export interface HostContext {
   /** As it is listed. */

@@ -30,11 +30,9 @@ export interface Lease extends AsyncDisposable {
 export class LeaseError extends ProvisionError {}
 
 /** Who has a host, as others see it. */
-export interface Holder {
+export interface LeaseHolder {
   /** The run of the script. */
   readonly run: string;
-  /** Tells leases of one process apart. */
-  readonly lease: string;
   /** The user who started it. */
   readonly user: string;
   /** The machine it runs on. */
@@ -45,6 +43,12 @@ export interface Holder {
   readonly since: string;
   /** What for, if it says so. */
   readonly purpose?: string;
+}
+
+/** What a lease writes down about its holder. */
+export interface Holder extends LeaseHolder {
+  /** Tells leases of one process apart. */
+  readonly lease: string;
 }
 
 /** The holder in the line that {@linkcode Lease.take} found, for people. */

@@ -70,7 +70,6 @@
  * @module
  */
 import type { Semaphore } from "@std/async/unstable-semaphore";
-import type { SshOptions } from "../connections/ssh.ts";
 import { guard } from "./_guard.ts";
 import { checkLeaseFile, HostList } from "./_host_list.ts";
 import { LEASE_FILE, leaseMaker } from "./_host_leases.ts";
@@ -79,6 +78,7 @@ import type {
   HostContext,
   HostHooks,
   HostOptions,
+  HostSelection,
   ReleasedHostContext,
   SshConfigHosts,
 } from "./_hosts_types.ts";
@@ -90,36 +90,14 @@ export type {
   HostContext,
   HostHooks,
   HostOptions,
+  HostSelection,
   ReleasedHostContext,
   SshConfigHosts,
 };
 
 /** Options of {@linkcode HostsProvisioner}. */
-export interface HostsProvisionerOptions extends EventOptions, HostHooks {
-  /**
-   * The hosts: a list of `USER@HOST:PORT`, with user and port optional, or of
-   * objects that say more; a file; or an `ssh_config`.
-   *
-   * A file that ends with `.json` or `.yaml` holds such a list, whose objects may
-   * also have `user` and `port`. Any other is text, a host a line, as in
-   * `root@lab1:2222 arch=x86_64 ssh.ProxyJump=gate # comment`: words with `=` are
-   * labels, or ssh options if they begin with `ssh.`. Paths in a file are
-   * relative to it.
-   */
-  hosts:
-    | readonly (string | HostOptions)[]
-    | string
-    | URL
-    | SshConfigHosts;
-  /**
-   * Which of the hosts: those that have all of these labels, or for which the
-   * function is true.
-   *
-   * @default all
-   */
-  where?:
-    | Readonly<Record<string, string>>
-    | ((labels: Readonly<Record<string, string>>, host: string) => boolean);
+export interface HostsProvisionerOptions
+  extends EventOptions, HostHooks, HostSelection {
   /**
    * In which order hosts are tried: as `listed`, or `shuffle`d, so that scripts
    * which share a list do not all begin with the same host.
@@ -204,12 +182,6 @@ export interface HostsProvisionerOptions extends EventOptions, HostHooks {
    * @default {5}
    */
   maxFailures?: number;
-  /**
-   * How to connect to all of them; what a host says itself wins.
-   *
-   * @default {{}}
-   */
-  ssh?: Omit<SshOptions, "host">;
   /**
    * Most hosts lent at one moment.
    *

@@ -15,15 +15,17 @@
  * @module
  */
 import type { SignalOptions } from "../connections/connection.ts";
-import { HostList, type HostListOptions } from "./_host_list.ts";
+import { HostList } from "./_host_list.ts";
 import { LEASE_FILE, leaseMaker, thisUser } from "./_host_leases.ts";
-import type { HostEntry, HostOptions, SshConfigHosts } from "./_hosts_types.ts";
-import { type Holder, parseHolder } from "./_lease.ts";
+import type {
+  HostEntry,
+  HostOptions,
+  HostSelection,
+  SshConfigHosts,
+} from "./_hosts_types.ts";
+import { type LeaseHolder, parseHolder } from "./_lease.ts";
 
-export type { HostOptions, SshConfigHosts };
-
-/** Who has a host. */
-export type LeaseHolder = Omit<Holder, "lease">;
+export type { HostOptions, HostSelection, LeaseHolder, SshConfigHosts };
 
 /** A host, and whether somebody has it. */
 export interface HostLease {
@@ -43,8 +45,7 @@ export interface HostLease {
 }
 
 /** Options of {@linkcode readLeases}; the same as those of the provisioner. */
-export interface ReadLeasesOptions
-  extends Pick<HostListOptions, "hosts" | "ssh" | "where">, SignalOptions {
+export interface ReadLeasesOptions extends HostSelection, SignalOptions {
   /**
    * How hosts are taken: by a lock on the host, or by one on this machine.
    *
