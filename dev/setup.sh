@@ -24,11 +24,12 @@ export LC_ALL=C DEBIAN_FRONTEND=noninteractive
 STATE=${XDG_CACHE_HOME:-$HOME/.cache}/atex-test
 CHECK_ONLY=; [ "${1:-}" = --check ] && CHECK_ONLY=1
 DEBIAN_PACKAGES="podman runc conmon catatonit netavark aardvark-dns iptables openssh-client openssh-server sshpass rsync
-  busybox-static bash-static mmdebstrap shellcheck git iproute2 procps xz-utils libxml2-utils strace libvirt-clients e2fsprogs"
+  busybox-static bash-static mmdebstrap shellcheck git iproute2 procps xz-utils libxml2-utils strace libvirt-clients qemu-utils
+  e2fsprogs python3"
 FEDORA_PACKAGES="podman runc openssh-clients openssh-server sshpass rsync busybox mmdebstrap ShellCheck git iproute procps-ng xz libxml2 strace
-  libvirt-client e2fsprogs"
+  libvirt-client qemu-img e2fsprogs python3"
 BROWSERS="chromium chromium-browser google-chrome"
-COMMANDS="podman ssh sshd sshpass rsync busybox shellcheck git ip xz xmllint strace virsh"
+COMMANDS="podman ssh sshd sshpass rsync busybox shellcheck git ip xz xmllint strace virsh qemu-img python3"
 PATH=$PATH:/usr/sbin:/sbin
 
 say() { printf 'setup: %s\n' "$*"; }

@@ -231,7 +231,7 @@ export class SharedLibvirtBackend implements Backend {
     const holder = Object.entries(all)
       .filter(([, holder]) => holder !== "(free)")
       .map(([name, holder]) => `${name}: ${holder}`)
-      .join(", ");
+      .sort().join(", ");
     const id = `shared-libvirt:${this.#options.name}`;
     this.#emit({ type: "taken", id, holder });
   }

@@ -1,10 +1,11 @@
 /** Looking at the machine from tests: what is there, and waiting until it is. */
 
-/** Waits until `condition` holds; throws if that takes more than half a minute. */
+/** Waits until `condition` holds; throws if that takes more milliseconds (half a minute if not given). */
 export async function until(
   condition: () => boolean | Promise<boolean>,
+  patience: number = 30_000,
 ): Promise<void> {
-  const end = performance.now() + 30_000;
+  const end = performance.now() + patience;
   while (!await condition()) {
     if (performance.now() > end) throw new Error(`Never: ${condition}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
