@@ -18,6 +18,7 @@ import { HostsProvisioner } from "../../provisioners/hosts.ts";
 import { cannotRun } from "../_parts.ts";
 import { randomFrom, seedOf } from "../_random.ts";
 import { type Ground, type Kind, KINDS } from "./_kinds.ts";
+import { processesOf, Scratch, untilNone } from "./_scratch.ts";
 
 const SYSTEMS = 10;
 /** Systems of the script that lives. */
@@ -27,7 +28,8 @@ const TELLS = 2 + 3 * SYSTEMS;
 /** Most milliseconds between the last thing that is waited for and the kill. */
 const LONGEST_DELAY = 250;
 /** Milliseconds after which nothing may be left. */
-const CLEAN_WITHIN = 30_000;
+const CLEAN_WITHIN = 60_000;
+const DAY_AGO = new Date(Date.now() - 86_400_000);
 
 const wanted = Deno.env.get("ATEX_CRASH_KINDS")?.split(",");
 const kills = Number(Deno.env.get("ATEX_CRASH_KILLS") ?? 0);
@@ -55,7 +57,7 @@ class Script implements AsyncDisposable {
   /** Is in the environment of all that the script starts, and in the arguments of its tests. */
   readonly mark = `atex-mark-${crypto.randomUUID()}`;
   readonly told: Told[] = [];
-  readonly #base: string;
+  readonly #scratch: Scratch;
   readonly #child: Deno.ChildProcess;
   readonly #reading: Promise<void>;
   #ended = false;
@@ -64,9 +66,9 @@ class Script implements AsyncDisposable {
   constructor(
     kind: Kind,
     { options }: Ground,
-    { base, count }: { base: string; count: number },
+    { scratch, count }: { scratch: Scratch; count: number },
   ) {
-    this.#base = base;
+    this.#scratch = scratch;
     this.#child = new Deno.Command(Deno.execPath(), {
       args: [
         ...["run", "-qA", "--no-check"],
@@ -76,7 +78,6 @@ class Script implements AsyncDisposable {
       ],
       env: {
         ATEX_TEST_MARK: this.mark,
-        ATEX_TEST_ARTIFACTS: `${base}/artifacts`,
       },
       stdin: "piped",
       stdout: "piped",
@@ -127,26 +128,21 @@ class Script implements AsyncDisposable {
     );
   }
 
-  /** Processes that it started here, if wanted also those on its systems. */
-  async processes(everywhere: boolean): Promise<number[]> {
-    const files = everywhere ? ["environ", "cmdline"] : ["environ"];
-    const found: number[] = [];
-    for await (const { name } of Deno.readDir("/proc")) {
-      if (!/^\d+$/.test(name) || +name === this.#child.pid) continue;
-      for (const file of files) {
-        const text = await Deno.readTextFile(`/proc/${name}/${file}`)
-          .catch(() => "");
-        if (!text.includes(this.mark)) continue;
-        found.push(+name);
-        break;
-      }
-    }
-    return found;
+  /** Processes that it started here. */
+  async #children(): Promise<number[]> {
+    return (await processesOf(this.mark)).filter((pid) =>
+      pid !== this.#child.pid
+    );
+  }
+
+  /** Those, and those that run on its systems. */
+  processes(): Promise<number[]> {
+    return processesOf(this.mark, ["environ", "cmdline"]);
   }
 
   /** Files that say what it is. */
   async runFiles(): Promise<string[]> {
-    return (await namesIn(`${this.#base}/run/atex/runs`))
+    return (await this.#scratch.runs)
       .filter((name) => name.includes(this.run));
   }
 
@@ -159,7 +155,7 @@ class Script implements AsyncDisposable {
   /** As when the system is switched off. */
   async killAll(): Promise<void> {
     this.#child.kill("SIGSTOP"); // or it would start more
-    const others = await this.processes(false);
+    const others = await this.#children();
     for (const pid of [this.#child.pid, ...others]) {
       try {
         Deno.kill(pid, "SIGKILL");
@@ -182,30 +178,6 @@ class Script implements AsyncDisposable {
   }
 }
 
-async function namesIn(directory: string): Promise<string[]> {
-  try {
-    return (await Array.fromAsync(Deno.readDir(directory)))
-      .map(({ name }) => name);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
-    throw error;
-  }
-}
-
-/** Polls until nothing is left, and says what is when time is over. */
-async function untilNone(
-  what: string,
-  look: () => Promise<readonly unknown[]>,
-): Promise<void> {
-  const end = performance.now() + CLEAN_WITHIN;
-  for (;;) {
-    const left = await look();
-    if (left.length === 0) return;
-    if (performance.now() > end) assert.fail(`${what}: ${left.join("\n")}`);
-    await new Promise((resolve) => setTimeout(resolve, 200));
-  }
-}
-
 /** The next script, until nothing is left of the one before. */
 async function clean(
   kind: Kind,
@@ -221,9 +193,9 @@ async function clean(
     },
   });
   if (needed) await pool.start();
-  await untilNone("left outside", () => ground.left(script.run));
-  await untilNone("processes are left", () => script.processes(true));
-  await untilNone("run files are left", () => script.runFiles());
+  await untilNone("left outside", () => ground.left(script.run), CLEAN_WITHIN);
+  await untilNone("processes are left", () => script.processes(), CLEAN_WITHIN);
+  await untilNone("run files are left", () => script.runFiles(), CLEAN_WITHIN);
   await pool.stop();
   // Nothing comes after that.
   assert.deepEqual(await ground.left(script.run), []);
@@ -241,10 +213,10 @@ interface Moment {
 async function killOne(
   kind: Kind,
   ground: Ground,
-  base: string,
+  scratch: Scratch,
   { after, delay, all }: Moment,
 ): Promise<void> {
-  await using script = new Script(kind, ground, { base, count: SYSTEMS });
+  await using script = new Script(kind, ground, { scratch, count: SYSTEMS });
   await script.says((told) =>
     told.length > after || told.at(-1)?.type === "all"
   );
@@ -254,7 +226,7 @@ async function killOne(
   await clean(kind, ground, script, all || !kind.guarded);
 }
 
-async function killMany(kind: Kind, base: string): Promise<void> {
+async function killMany(kind: Kind, scratch: Scratch): Promise<void> {
   const random = randomFrom(seed);
   const size = SIZES[kind.name];
   const { lanes } = size;
@@ -267,12 +239,12 @@ async function killMany(kind: Kind, base: string): Promise<void> {
     }),
   );
   await using ground = await kind.open(lanes * SYSTEMS + LIVING);
-  await using living = new Script(kind, ground, { base, count: LIVING });
+  await using living = new Script(kind, ground, { scratch, count: LIVING });
   await living.says((told) => told.at(-1)?.type === "all");
   const rest = moments.values();
   await Promise.all(Array.from({ length: lanes }, async () => {
     for (const moment of rest) {
-      await killOne(kind, ground, base, moment).catch((error) => {
+      await killOne(kind, ground, scratch, moment).catch((error) => {
         throw new Error(
           `After ${JSON.stringify(moment)}: ${error.message}`,
           { cause: error },
@@ -291,39 +263,27 @@ Deno.test({
   name:
     "a script of any kind that is killed at any moment leaves nothing, and disturbs no other",
   fn: async (t) => {
-    const base = await Deno.makeTempDir({ prefix: "atex-test-" });
-    const before = new Map(
-      ["TMPDIR", "XDG_RUNTIME_DIR"].map((name) => [name, Deno.env.get(name)]),
-    );
-    for (const directory of ["tmp", "run", "artifacts"]) {
-      await Deno.mkdir(`${base}/${directory}`);
+    await using scratch = await Scratch.open();
+    // They wait most of the time: all kinds at once.
+    await Promise.all(kinds.map((kind) =>
+      t.step({
+        name: `${kind.name}, seed ${seed}`,
+        ignore: cannotRun(
+          `integration/crash_matrix ${kind.name}`,
+          kind.missing(),
+        ),
+        sanitizeOps: false,
+        sanitizeResources: false,
+        sanitizeExit: false,
+        fn: () => killMany(kind, scratch),
+      })
+    ));
+    // One that dies while it makes a directory has not said yet whose it is.
+    for (const name of await scratch.files) {
+      await Deno.utime(`${scratch.path}/tmp/${name}`, DAY_AGO, DAY_AGO);
     }
-    Deno.env.set("TMPDIR", `${base}/tmp`);
-    Deno.env.set("XDG_RUNTIME_DIR", `${base}/run`);
-    try {
-      // They wait most of the time: all kinds at once.
-      await Promise.all(kinds.map((kind) =>
-        t.step({
-          name: `${kind.name}, seed ${seed}`,
-          ignore: cannotRun(
-            `integration/crash_matrix ${kind.name}`,
-            kind.missing(),
-          ),
-          sanitizeOps: false,
-          sanitizeResources: false,
-          sanitizeExit: false,
-          fn: () => killMany(kind, base),
-        })
-      ));
-      await using _any = await new HostsProvisioner({ hosts: ["x"] }).start();
-      assert.deepEqual(await namesIn(`${base}/tmp`), []);
-      assert.deepEqual(await namesIn(`${base}/run/atex/runs`), []);
-    } finally {
-      for (const [name, value] of before) {
-        if (value === undefined) Deno.env.delete(name);
-        else Deno.env.set(name, value);
-      }
-      await Deno.remove(base, { recursive: true });
-    }
+    await using _any = await new HostsProvisioner({ hosts: ["x"] }).start();
+    assert.deepEqual(await scratch.files, []);
+    assert.deepEqual(await scratch.runs, []);
   },
 });

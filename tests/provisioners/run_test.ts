@@ -198,7 +198,7 @@ Deno.test({
     await child.status;
     assert.match(started!, /^\d+$/);
     const zombie = new Deno.Command("sh", {
-      args: ["-c", "sleep 0 & echo $!; exec sleep 60"],
+      args: ["-c", "sleep 0.5 & echo $!; exec sleep 60"],
       stdout: "piped",
     }).spawn();
     const reader = zombie.stdout.getReader();
