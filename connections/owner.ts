@@ -79,10 +79,21 @@ export function parseOwner(text: string): Owner | undefined {
   };
 }
 
-/** When a process began; `undefined` if it is dead or we may not see it. */
+/**
+ * When a process began; `undefined` if it is dead or we may not see it.
+ *
+ * @throws {Error} if that cannot be found out at the moment: too many files are open
+ */
 export async function startTimeOf(pid: string): Promise<string | undefined> {
-  const stat = await readLine(`/proc/${pid}/stat`);
-  return stat === undefined ? undefined : startTimeIn(stat);
+  let stat: string;
+  try {
+    stat = await Deno.readTextFile(`/proc/${pid}/stat`);
+  } catch (error) {
+    // Whoever takes a living process for dead removes what it needs.
+    if (/\(os error (23|24|12)\)/.test((error as Error).message)) throw error;
+    return undefined;
+  }
+  return startTimeIn(stat.trim());
 }
 
 function startTimeIn(stat: string): string | undefined {

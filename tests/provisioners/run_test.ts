@@ -213,3 +213,35 @@ Deno.test({
     assert.ok(Number(started) >= Number(mine));
   },
 });
+
+Deno.test({
+  name: "startTimeOf() takes nobody for dead while too many files are open",
+  ignore: Deno.build.os !== "linux",
+  fn: async () => {
+    const owner = new URL("../../connections/owner.ts", import.meta.url);
+    const script = `
+      import { startTimeOf } from "${owner}";
+      const files = [];
+      try {
+        for (;;) files.push(Deno.openSync("/dev/null"));
+      } catch {
+        // Now they are too many.
+      }
+      const error = await startTimeOf("1").catch((error) => error);
+      for (const file of files) file.close();
+      console.log(error?.message ?? error);`;
+    const child = new Deno.Command("sh", {
+      args: [
+        ...["-c", 'ulimit -n 60; exec "$@"', "sh", Deno.execPath()],
+        ...["run", "-A", "--no-check", `--config=${CONFIG}`, "-"],
+      ],
+      stdin: "piped",
+      stdout: "piped",
+    }).spawn();
+    const writer = child.stdin.getWriter();
+    await writer.write(new TextEncoder().encode(script));
+    await writer.close();
+    const { stdout } = await child.output();
+    assert.match(new TextDecoder().decode(stdout), /Too many open files/);
+  },
+});
