@@ -257,7 +257,10 @@ const kubernetes: Kind = {
     new KubernetesProvisioner(options as unknown as { image: string }),
 };
 
-/** All kinds. Those that are quick come first. */
+/**
+ * All kinds. Those that are quick come first. Virtual machines have their own
+ * tests of the same promises, beside the host that they need.
+ */
 export const KINDS: readonly Kind[] = [
   local,
   testingFarm,
