@@ -284,3 +284,48 @@ Deno.test({
     );
   },
 });
+
+/** Containers, hosts with leases, fmf tests and a journal, in one script. */
+const EVERYWHERE = `
+import { JsonLinesAggregator } from "jsr:@atex/atex/aggregators/jsonl";
+import { discover, FmfExecutor } from "jsr:@atex/atex/executors/fmf";
+import { AdHocOrchestrator } from "jsr:@atex/atex/orchestrators/adhoc";
+import { HostsProvisioner } from "jsr:@atex/atex/provisioners/hosts";
+import { PodmanProvisioner } from "jsr:@atex/atex/provisioners/podman";
+
+await using tests = await discover("./suite");
+await using hosts = await new HostsProvisioner({
+  hosts: ["root@10.0.0.7"],
+}).start();
+await using containers = await new PodmanProvisioner({
+  image: "fedora:42",
+  maxRemotes: 1,
+}).start();
+await using results = await new JsonLinesAggregator({
+  results: "out/results.jsonl",
+  files: "out/files",
+  existing: "continue",
+}).start();
+await using run = new AdHocOrchestrator({
+  platform: "everywhere",
+  tests: tests.data.keys(),
+  provisioners: [hosts, containers],
+  executor: (remote) => new FmfExecutor(remote, { tests }),
+  aggregator: results,
+  journal: "out/run.journal",
+}).run();
+const { passed, tests: all } = await run.finished;
+if (passed !== all) throw new Error(passed + " of " + all + " passed");
+`;
+
+Deno.test({
+  name: "docs/macos.md: a script does without what only Linux tells",
+  ignore,
+  fn: async () => {
+    await using systems = await Systems.start();
+    await using desk = await Desk.open(systems);
+    await desk.write("everywhere.ts", systems.put(EVERYWHERE));
+    const deny = "--deny-read=/proc,/etc/machine-id,/run/user";
+    await desk.command(["deno", "run", "-qA", deny, "everywhere.ts"]);
+  },
+});
