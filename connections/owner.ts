@@ -110,7 +110,16 @@ async function readLine(path: string): Promise<string | undefined> {
   }
 }
 
-/** A few letters that stand for a text. */
+/**
+ * A few letters that stand for a text.
+ *
+ * @example
+ * ```ts
+ * import { shortHash } from "jsr:@atex/atex/connections/owner";
+ *
+ * console.log(await shortHash("a text")); // always the same 12 characters
+ * ```
+ */
 export async function shortHash(text: string): Promise<string> {
   const bytes = new TextEncoder().encode(text);
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
@@ -145,6 +154,13 @@ export async function thisProcess(): Promise<Owner> {
 /**
  * The same as text, if that takes no permission that this process does not have;
  * the user is never asked for one.
+ *
+ * @example
+ * ```ts
+ * import { thisOwnerIfAllowed } from "jsr:@atex/atex/connections/owner";
+ *
+ * console.log(await thisOwnerIfAllowed() ?? "that cannot be told here");
+ * ```
  */
 export async function thisOwnerIfAllowed(): Promise<string | undefined> {
   const allowed = mayRead("/proc") && mayRead("/etc/machine-id") &&
@@ -156,6 +172,14 @@ export async function thisOwnerIfAllowed(): Promise<string | undefined> {
 /**
  * How the name of a temporary directory of this process begins: with what tells
  * others whether the process still lives, if that can be found out.
+ *
+ * @example
+ * ```ts
+ * import { temporaryPrefix } from "jsr:@atex/atex/connections/owner";
+ *
+ * const directory = await Deno.makeTempDir({ prefix: temporaryPrefix() });
+ * await Deno.remove(directory);
+ * ```
  */
 export function temporaryPrefix(): string {
   if (!mayRead("/proc")) return "atex-";
@@ -171,7 +195,19 @@ export function temporaryPrefix(): string {
   return "atex-";
 }
 
-/** What {@linkcode temporaryPrefix} says; `undefined` if the name does not begin like that. */
+/**
+ * What {@linkcode temporaryPrefix} says; `undefined` if the name does not begin like that.
+ *
+ * @example
+ * ```ts
+ * import {
+ *   parseTemporaryName,
+ *   temporaryPrefix,
+ * } from "jsr:@atex/atex/connections/owner";
+ *
+ * console.log(parseTemporaryName(`${temporaryPrefix()}x`));
+ * ```
+ */
 export function parseTemporaryName(
   name: string,
 ): Pick<Owner, "pid" | "startTime" | "pidNamespace"> | undefined {

@@ -67,7 +67,16 @@ export async function interact(
   }
 }
 
-/** Whether a person sits at this program. */
+/**
+ * Whether a person sits at this program.
+ *
+ * @example
+ * ```ts
+ * import { hasTerminal } from "jsr:@atex/atex/connections/terminal";
+ *
+ * if (!hasTerminal()) console.log("nobody can be asked");
+ * ```
+ */
 export function hasTerminal(): boolean {
   return Deno.stdin.isTerminal() && Deno.stdout.isTerminal();
 }

@@ -1,7 +1,7 @@
 /**
  * Who has which host of a list, without taking any.
  *
- * Needs what `HostsProvisioner` needs.
+ * Needs the permissions that `HostsProvisioner` needs.
  *
  * @example
  * ```ts no-run

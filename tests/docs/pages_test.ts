@@ -80,7 +80,7 @@ Deno.test("every block of the README's table is exported, and every export but c
   const exported = Object.keys(exports).map((key) => key.replace(/^\.\/?/, ""));
   deepStrictEqual(named.filter((name) => !exported.includes(name)), []);
   const contracts =
-    /^$|^cli$|^fmf$|^connections\/(connection|process)$|\/(provisioner|events|pooled|reap|executor|results|aggregator|orchestrator)$/;
+    /^$|^cli$|^fmf$|^connections\/(connection|process|owner)$|\/(provisioner|events|pooled|reap|executor|results|aggregator|orchestrator)$/;
   deepStrictEqual(
     exported.filter((name) => !contracts.test(name) && !named.includes(name)),
     [],
