@@ -1,7 +1,7 @@
 /**
  * Provisioners from a short text, for a command line: `local`, `podman:IMAGE`,
  * `systemd:IMAGE`, `hosts:FILE`, `ssh:HOST,HOST`, `tf:COMPOSE?arch=…`,
- * `k8s:IMAGE?namespace=…`.
+ * `k8s:IMAGE?namespace=…`, `libvirt:DOMAIN?key=FILE`, `shared:HOST?image=…`.
  *
  * Needs the permissions of the provisioner that the text names.
  *
@@ -24,6 +24,7 @@ import type { LibvirtProvisionerOptions } from "./libvirt.ts";
 import type { LocalProvisionerOptions } from "./local.ts";
 import type { PodmanProvisionerOptions } from "./podman.ts";
 import type { Provisioner } from "./provisioner.ts";
+import type { SharedLibvirtProvisionerOptions } from "./shared_libvirt.ts";
 import type { SystemdProvisionerOptions } from "./systemd.ts";
 import type { TestingFarmProvisionerOptions } from "./testing_farm.ts";
 
@@ -83,6 +84,12 @@ export interface FromStringOptions extends EventOptions {
    * @default {{}}
    */
   libvirt?: Partial<Omit<LibvirtProvisionerOptions, "origin">>;
+  /**
+   * More options for `shared:HOST`; what the text says wins.
+   *
+   * @default {{}}
+   */
+  sharedLibvirt?: Partial<Omit<SharedLibvirtProvisionerOptions, "host">>;
 }
 
 /** What {@linkcode provisionerFromString} understands, for messages and help. */
@@ -95,6 +102,7 @@ export const PROVISIONER_FORMS: readonly string[] = [
   "tf:COMPOSE?arch=…&timeout=…",
   "k8s:IMAGE?namespace=…",
   "libvirt:DOMAIN?key=FILE",
+  "shared:HOST?image=…",
 ];
 
 /**
@@ -111,6 +119,8 @@ export const PROVISIONER_FORMS: readonly string[] = [
  * - `k8s:IMAGE`: pods of Kubernetes, with `?namespace=…` behind if wanted
  * - `libvirt:DOMAIN?key=FILE`: clones of a domain of libvirt, which let the key in,
  *   with `&user=…&uri=…&host=…` behind if wanted (`%26` for `&` in a URI)
+ * - `shared:HOST?image=…`: domains of a libvirt host that many scripts share, with
+ *   `&key=…&user=…&pool=…&filter=…` behind if wanted (`%2B` for `+` in a filter)
  *
  * @throws {TypeError} if the text is none of these
  */
@@ -126,6 +136,7 @@ export async function provisionerFromString(
     testingFarm,
     kubernetes,
     libvirt,
+    sharedLibvirt,
     ...given
   } = options;
   const common = Object.fromEntries(
@@ -193,6 +204,27 @@ export async function provisionerFromString(
       ...(user !== undefined && { user }),
       ...(uri !== undefined && { uri }),
       ...(host !== undefined && { domainHost: host }),
+    });
+  }
+  if (kind === "shared" && rest) {
+    const names = ["image", "key", "user", "pool", "filter"];
+    const [host, query] = splitQuery(text, rest, names);
+    const { image = sharedLibvirt?.image, key, user, pool, filter } = query;
+    if (image === undefined) {
+      throw new TypeError(
+        `Cannot make a provisioner of "${text}": "?image=…" must name a volume`,
+      );
+    }
+    const { SharedLibvirtProvisioner } = await import("./shared_libvirt.ts");
+    return new SharedLibvirtProvisioner({
+      ...common,
+      ...sharedLibvirt,
+      host,
+      image,
+      ...(key !== undefined && { sshKey: key }),
+      ...(user !== undefined && { user }),
+      ...(pool !== undefined && { pool }),
+      ...(filter !== undefined && { domainFilter: filter }),
     });
   }
   const forms = PROVISIONER_FORMS.map((form) => `"${form}"`);

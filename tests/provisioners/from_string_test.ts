@@ -73,6 +73,17 @@ Deno.test("provisionerFromString() makes what the text names", async () => {
     ["LibvirtProvisioner", "libvirt:x", 1],
   );
   assert.deepEqual(
+    await facts(
+      "shared:root@h:22?image=fedora 42&key=~/.ssh/id_rsa&user=u&pool=p&filter=web-.%2B",
+      { maxRemotes: 2 },
+    ),
+    ["SharedLibvirtProvisioner", "shared-libvirt:root@h:22", 2],
+  );
+  assert.deepEqual(
+    await facts("shared:h", { sharedLibvirt: { image: "i", maxRemotes: 1 } }),
+    ["SharedLibvirtProvisioner", "shared-libvirt:h", 1],
+  );
+  assert.deepEqual(
     await facts("ssh:a,b", { maxRemotes: 1, hosts: { retryAfter: 1 } }),
     ["HostsProvisioner", "hosts", 1],
   );
@@ -123,6 +134,14 @@ Deno.test("provisionerFromString() says what would be right", async () => {
   await assert.rejects(
     provisionerFromString("libvirt:x"),
     /"libvirt:x": "\?key=FILE" must name a private key/,
+  );
+  await assert.rejects(
+    provisionerFromString("shared:x?pool=y"),
+    /"shared:x\?pool=y": "\?image=…" must name a volume/,
+  );
+  await assert.rejects(
+    provisionerFromString("shared:x?disk=y"),
+    /behind the question mark, "image=…" or "key=…" or "user=…" or "pool=…"/,
   );
   await assert.rejects(
     provisionerFromString("libvirt:x?key=k&uri=qemu://h/system"),
