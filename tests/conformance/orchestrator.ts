@@ -48,19 +48,28 @@ const KNOWN = new Set([
 ]);
 
 export const run: Runner = async function* (_file, cases) {
-  for (const { id, expect, ...scenario } of cases) {
-    const problems: string[] = [];
-    try {
-      const simulation = await simulate(scenario as Scenario);
-      problems.push(...broken(simulation), ...differences(simulation, expect));
-    } catch (error) {
-      problems.push(Deno.inspect(error));
-    }
+  for (const one of cases) {
+    const { id } = one;
+    const problems = await problemsOf(one);
     yield problems.length === 0
       ? { name: id, outcome: "passed" }
       : { name: id, outcome: "failed", why: problems.join("; ") };
   }
 };
+
+/** What does not come out of a case as it should. */
+export async function problemsOf(
+  { id: _, expect, ...scenario }: { id: string; expect: Expectations },
+  ...wrap: Parameters<typeof simulate> extends [Scenario, ...infer Wrap] ? Wrap
+    : never
+): Promise<string[]> {
+  try {
+    const simulation = await simulate(scenario as unknown as Scenario, ...wrap);
+    return [...broken(simulation), ...differences(simulation, expect)];
+  } catch (error) {
+    return [Deno.inspect(error)];
+  }
+}
 
 function* differences(
   { summary, world, kind, endedAt }: Simulation,

@@ -1,4 +1,6 @@
-import type { Remote } from "../../../provisioners/provisioner.ts";
+import type { Aggregator } from "../../../aggregators/aggregator.ts";
+import type { Executor } from "../../../executors/executor.ts";
+import type { Provisioner, Remote } from "../../../provisioners/provisioner.ts";
 import { startAdHoc } from "../../../orchestrators/_adhoc_run.ts";
 import { settingsOf } from "../../../orchestrators/_settings.ts";
 import {
@@ -39,12 +41,28 @@ export interface Simulation {
 
 const MAX_STEPS = 20_000;
 
-/** Runs a scenario on a fake clock. */
-export async function simulate(scenario: Scenario): Promise<Simulation> {
-  if (scenario.kind === "adhoc") return await simulateIn("", scenario);
+/** What is put around the blocks of a simulated run. */
+export interface Wrap {
+  provisioner(inner: Provisioner): Provisioner;
+  executor(inner: Executor, id: string): Executor;
+  aggregator(inner: Aggregator): Aggregator;
+}
+
+const BARE: Wrap = {
+  provisioner: (inner) => inner,
+  executor: (inner) => inner,
+  aggregator: (inner) => inner,
+};
+
+/** Runs a scenario on a fake clock; `wrapIn` puts something around its blocks. */
+export async function simulate(
+  scenario: Scenario,
+  wrapIn: (world: World) => Wrap = () => BARE,
+): Promise<Simulation> {
+  if (scenario.kind === "adhoc") return await simulateIn("", scenario, wrapIn);
   const artifacts = Deno.makeTempDirSync({ prefix: "atex-test-" });
   try {
-    return await simulateIn(artifacts, scenario);
+    return await simulateIn(artifacts, scenario, wrapIn);
   } finally {
     Deno.removeSync(artifacts, { recursive: true });
   }
@@ -54,11 +72,19 @@ export async function simulate(scenario: Scenario): Promise<Simulation> {
 async function simulateIn(
   artifacts: string,
   scenario: Scenario,
+  wrapIn: (world: World) => Wrap,
 ): Promise<Simulation> {
   const world = new World(scenario);
   const executors = new Map<string, FakeExecutor>();
   const abort = new AbortController();
-  const run = start(scenario, world, executors, artifacts, abort.signal);
+  const run = start(
+    scenario,
+    world,
+    executors,
+    artifacts,
+    abort.signal,
+    wrapIn(world),
+  );
   let abortedAt: number | undefined;
   const end = () => {
     abortedAt ??= world.clock.now();
@@ -130,20 +156,22 @@ export function start(
   executors: Map<string, FakeExecutor>,
   artifacts: string,
   signal: AbortSignal,
+  wrap: Wrap = BARE,
 ): Run {
   const { options = {} } = scenario;
   const common = {
     platform: "platform",
     tests: world.tests.keys(),
-    aggregator: world.aggregator,
+    aggregator: wrap.aggregator(world.aggregator),
     executor: (remote: Remote) => {
-      const fake = remote as FakeRemote;
+      const { inner = remote } = remote as { inner?: Remote };
+      const fake = inner as FakeRemote;
       if (fake.spec.setup === "factory-throws") {
         throw new Error(`no executor for ${fake.id}`);
       }
       const executor = new FakeExecutor(world, fake);
       executors.set(fake.id, executor);
-      return executor;
+      return wrap.executor(executor, fake.id);
     },
   };
   if (scenario.kind === "simple") {
@@ -151,7 +179,7 @@ export function start(
     const { destructive, onError } = options;
     return new SimpleOrchestrator({
       ...common,
-      provisioner,
+      provisioner: wrap.provisioner(provisioner),
       destructive,
       onError,
       artifacts,
@@ -159,8 +187,8 @@ export function start(
   }
   const settings = settingsOf({
     ...common,
-    provisioners: world.provisioners,
-    earlier: world.oldAggregator,
+    provisioners: world.provisioners.map(wrap.provisioner),
+    earlier: world.oldAggregator && wrap.aggregator(world.oldAggregator),
     journal: world.resumable ? "run.journal" : undefined,
     ...rules(scenario, world),
     maxSpares: options.maxSpares,
