@@ -269,8 +269,10 @@ export class TestRun {
     if (code === CONTROL_CLOSED || code === NOT_STARTED) {
       throw new TestAbortedError(message, "wrapper");
     }
+    // what is known of the link is gone with it
+    const cause = await linkFailure(connection, code, "");
     await connection.disconnect();
-    throw new TestAbortedError(message, "connection");
+    throw new TestAbortedError(message, "connection", { cause });
   }
 
   /** Why the command ended before the test began. */

@@ -260,12 +260,12 @@ Deno.test("a failing prepare is an error with its output, and is undone", async 
 Deno.test("a prepare that takes too long is ended", async () => {
   await withBench({}, {
     plan: { prepare: shell("echo waiting; timeout 60 sleep 66 & sleep 67") },
-    setupTimeout: 700,
+    setupTimeout: 5000,
   }, async (bench) => {
     await assert.rejects(bench.start(), (error: SetupError) => {
       assert.equal(
         error.message,
-        'Cannot prepare the system: the script "echo waiting; timeout 60 sleep 66 & sleep 67" did not end within 700 ms',
+        'Cannot prepare the system: the script "echo waiting; timeout 60 sleep 66 & sleep 67" did not end within 5000 ms',
       );
       assert.equal(error.output, "waiting\n");
       return true;
