@@ -75,11 +75,14 @@ async function inLanes(
   );
 }
 
+/** Folders whose files run side by side. */
+const WITH_REAL_PARTS = ["integration", "faults"];
+
 /** Folders of tests that need no real parts beside processes. */
 function unitTests(): string[] {
   return [...Deno.readDirSync("tests")]
     .filter(({ name, isDirectory }) =>
-      isDirectory && !["conformance", "integration"].includes(name) &&
+      isDirectory && !["conformance", ...WITH_REAL_PARTS].includes(name) &&
       hasTests(`tests/${name}`)
     )
     .map(({ name }) => `tests/${name}`).sort();
@@ -87,10 +90,11 @@ function unitTests(): string[] {
 
 /** Files of tests with real parts, the long ones first: what is left for the end is short. */
 function integrationTests(): string[] {
-  const folder = "tests/integration";
-  return [...Deno.readDirSync(folder)]
-    .filter(({ name }) => name.endsWith("_test.ts"))
-    .map(({ name }) => `${folder}/${name}`)
+  return WITH_REAL_PARTS.map((folder) => `tests/${folder}`).flatMap((folder) =>
+    [...Deno.readDirSync(folder)]
+      .filter(({ name }) => name.endsWith("_test.ts"))
+      .map(({ name }) => `${folder}/${name}`)
+  )
     .sort((a, b) => Deno.statSync(b).size - Deno.statSync(a).size);
 }
 

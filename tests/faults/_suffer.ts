@@ -20,7 +20,10 @@ export interface Suffering {
   /** At least two systems, or one that can be had again. */
   provisioners: readonly Provisioner[];
   /** Makes the fault, while the test `/long` runs on that system for the first time. */
-  fault: (remote: string) => Promise<void> | void;
+  fault: (
+    remote: string,
+    attributes: Readonly<Record<string, string>>,
+  ) => Promise<void> | void;
   /** Undoes it when the run is over, so that what was cut off can end. */
   mend?: () => Promise<void> | void;
   /**
@@ -88,6 +91,7 @@ export async function suffer(
       files: `${path}/files`,
       existing: "continue",
     }).start();
+    const attributes = new Map<string, Readonly<Record<string, string>>>();
     let made: Promise<void> | undefined;
     const make = (remote: string) =>
       made ??= (async () => {
@@ -97,7 +101,7 @@ export async function suffer(
               .some((line) => line.includes("sleep 987"))
           );
         }
-        await fault(remote);
+        await fault(remote, attributes.get(remote)!);
       })();
     await using run = new AdHocOrchestrator({
       platform: "here",
@@ -118,17 +122,20 @@ export async function suffer(
       cancelGrace: 5000,
       releaseTimeout: 20_000,
       setupTimeout: 60_000,
-    }).run({ signal: AbortSignal.timeout(150_000) });
+    }).run({ signal: AbortSignal.timeout(240_000) });
     outcome = await follow(run, {
-      longest: 200_000,
+      longest: 300_000,
       onEvent: (event) => {
+        if (event.type === "remote-ready") {
+          attributes.set(event.remote, event.attributes);
+        }
         if (
           when === "setup" && event.type === "setup-started" ||
           event.type === "test-started" && event.test === "/long"
         ) make(event.remote).catch(() => {});
       },
     });
-    ok(made, "nothing happened");
+    ok(made, `nothing happened: ${outcome.error} ${outcome.error?.cause}`);
     await made;
   }
   const { summary, error } = outcome;

@@ -97,16 +97,17 @@ class Lab implements AsyncDisposable {
         identityFile,
         options: {
           IdentitiesOnly: true,
-          ServerAliveInterval: 1,
-          ServerAliveCountMax: 3,
-          ConnectTimeout: 5,
+          ServerAliveInterval: 2,
+          ServerAliveCountMax: 4,
+          ConnectTimeout: 15,
         },
       },
       lease: "none",
       retryAfter: 500,
       rebootTimeout: 5000,
-      connectTimeout: 20_000,
-      probeTimeout: 20_000,
+      connectTimeout: 60_000,
+      probeTimeout: 60_000,
+      maxFailures: 100,
     }).start();
     return new Lab(containers, pool);
   }
