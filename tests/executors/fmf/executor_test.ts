@@ -404,7 +404,7 @@ for (const { state, started = true, calls, heard, ...options } of STATES) {
     const outcome = await runScripted({
       ...options,
       duration: "1",
-      executor: { setupTimeout: 800 },
+      executor: { setupTimeout: started ? 30_000 : 3000 },
     });
     const message = started
       ? "test duration timeout reached"
