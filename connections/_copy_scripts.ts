@@ -37,8 +37,8 @@ export interface Findings {
   readonly kind: string;
   readonly rsync: boolean;
   readonly tar: boolean;
-  /** Whether tar is that of GNU. */
-  readonly gnu: boolean;
+  /** Whose tar it is: that of GNU, of BSD and macOS, or another one. */
+  readonly kindOfTar: "gnu" | "bsd" | "other";
   /** Permissions and time of a directory, in the words of chmod and touch. */
   readonly mode: string;
   readonly time: string;
@@ -47,24 +47,30 @@ export interface Findings {
 }
 
 const TELL = `
-rsync=no; tar=no; gnu=no
+rsync=no; tar=no; kind_of_tar=other
 command -v rsync >/dev/null 2>&1 && rsync=yes
 command -v tar >/dev/null 2>&1 && tar=yes
-case $(tar --version 2>/dev/null) in *GNU*) gnu=yes;; esac
+case $(tar --version 2>/dev/null) in
+  *GNU*) kind_of_tar=gnu;;
+  *bsdtar*)
+    kind_of_tar=bsd
+    # that of macOS is often too old to pass on any name
+    rsync -s --version >/dev/null 2>&1 || rsync=no;;
+esac
 ${SAY_MARK}
-echo "$kind" "$rsync" "$tar" "$gnu" $(stat -c '%a %Y' "$1/." 2>/dev/null)
+echo "$kind" "$rsync" "$tar" "$kind_of_tar" $(stat -c '%a %Y' "$1/." 2>/dev/null || stat -f '%Lp %m' "$1/." 2>/dev/null)
 `;
 
 /** Reads what {@linkcode source} and {@linkcode destination} print. */
 export function readFindings(stdout: Uint8Array<ArrayBuffer>): Findings {
   const { noise, bytes } = afterMark(stdout);
   const words = new TextDecoder().decode(bytes).trim().split(" ");
-  const [kind, rsync, tar, gnu, mode = "755", time = "0"] = words;
+  const [kind, rsync, tar, kindOfTar, mode = "755", time = "0"] = words;
   return {
     kind,
     rsync: rsync === "yes",
     tar: tar === "yes",
-    gnu: gnu === "yes",
+    kindOfTar: kindOfTar as Findings["kindOfTar"],
     mode,
     time,
     noise,
@@ -149,20 +155,27 @@ done`;
 
 /** How the two ends understand each other. */
 export interface Format {
-  /** Whether tar at the source is that of GNU. */
+  /** What the source said about itself. */
   readonly from: Findings;
-  /** Whether tar at the destination is that of GNU. */
+  /** What the destination said about itself. */
   readonly to: Findings;
 }
 
 function create({ from, to }: Format): string {
-  // Only GNU's tar understands the format with fractions of seconds.
-  const format = to.gnu
-    ? "--format=posix --pax-option=delete=atime,delete=ctime"
-    : "--format=gnu";
-  return from.gnu
-    ? `tar --no-recursion --numeric-owner --owner=0 --group=0 ${format}`
-    : "tar --no-recursion";
+  switch (from.kindOfTar) {
+    case "gnu": {
+      // Only GNU's tar understands the format with fractions of seconds.
+      const format = to.kindOfTar === "gnu"
+        ? "--format=posix --pax-option=delete=atime,delete=ctime"
+        : "--format=gnu";
+      return `tar --no-recursion --numeric-owner --owner=0 --group=0 ${format}`;
+    }
+    case "bsd":
+      // What only macOS knows of files would be further files elsewhere.
+      return "COPYFILE_DISABLE=1 tar --no-recursion --numeric-owner --uid 0 --gid 0 --no-acls --no-xattrs --no-fflags --format gnutar";
+    case "other":
+      return "tar --no-recursion";
+  }
 }
 
 /** Writes a tree to stdout, or only its directories. */
@@ -179,7 +192,7 @@ export function packTree(
   ${only ? ":" : `${find} ! -type d -print0`} &&
   ${find} -type d -print0 | LC_ALL=C sort -zr || printf './.atex/find failed\\0'
 }`;
-  const pack = format.from.gnu
+  const pack = format.from.kindOfTar !== "other"
     ? `${create(format)} --null -T - -cf -`
     : `xargs -0 ${create(format)} -cf -`;
   return script(
@@ -200,7 +213,9 @@ export function packFile(path: string, format: Format): readonly string[] {
 
 function extract({ from, to }: Format, where = "."): string {
   // What busybox packs can be several archives in a row.
-  const several = from.gnu || !to.gnu ? "" : "-i";
+  const several = from.kindOfTar === "other" && to.kindOfTar !== "other"
+    ? "--ignore-zeros"
+    : "";
   return `{ ${SKIP_TO_MARK}; tar -x -p -o ${several} -C ${where} -f -; }`;
 }
 
@@ -213,7 +228,12 @@ export function unpackTree(
   const steps = ['cd "$1"'];
   if (empty) steps.push("find . ! -name . -prune -exec rm -rf -- {} +");
   steps.push(extract(format));
-  if (!format.to.gnu) steps.push('chmod "$2" .', 'touch -d "@$3" .'); // it leaves this directory as it is
+  if (format.to.kindOfTar !== "gnu") { // it leaves this directory as it is
+    steps.push(
+      'chmod "$2" .',
+      '{ touch -d "@$3" . 2>/dev/null || touch -t "$(date -r "$3" +%Y%m%d%H%M.%S)" .; }',
+    );
+  }
   return script(steps.join(" && "), path, format.from.mode, format.from.time);
 }
 

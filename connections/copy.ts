@@ -290,7 +290,10 @@ class Copy {
     await this.#pipe(this.#at(from, tree), into(this.#delete));
     // Some links are made at the very end, which changes the times of directories
     // that are there already; to busybox all are.
-    if (format.to.gnu && (this.#delete || format.to.kind === "empty")) return;
+    if (
+      format.to.kindOfTar === "gnu" &&
+      (this.#delete || format.to.kind === "empty")
+    ) return;
     const again = packTree(from.path, this.#exclude, format, "directories");
     await this.#pipe(this.#at(from, again), into(false));
   }
@@ -345,7 +348,7 @@ const VANISHED = 24;
 function onlyVanished(stderr: Uint8Array): boolean {
   const lines = new TextDecoder().decode(stderr).trim().split("\n");
   return lines.every((line) =>
-    /^\S*(tar|find): .*(No such file or directory|file changed as we read it|File removed before we read it|previous errors)$/
+    /^\S*?(bsdtar|tar|find): .*(No such file or directory|file changed as we read it|File removed before we read it|previous errors\.?)$/
       .test(line)
   );
 }

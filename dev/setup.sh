@@ -25,11 +25,11 @@ STATE=${XDG_CACHE_HOME:-$HOME/.cache}/atex-test
 CHECK_ONLY=; [ "${1:-}" = --check ] && CHECK_ONLY=1
 DEBIAN_PACKAGES="podman runc conmon catatonit netavark aardvark-dns iptables openssh-client openssh-server sshpass rsync
   busybox-static bash-static mmdebstrap shellcheck git iproute2 procps xz-utils libxml2-utils strace libvirt-clients qemu-utils
-  e2fsprogs python3"
+  e2fsprogs python3 libarchive-tools"
 FEDORA_PACKAGES="podman runc openssh-clients openssh-server sshpass rsync busybox mmdebstrap ShellCheck git iproute procps-ng xz libxml2 strace
-  libvirt-client qemu-img e2fsprogs python3"
+  libvirt-client qemu-img e2fsprogs python3 bsdtar"
 BROWSERS="chromium chromium-browser google-chrome"
-COMMANDS="podman ssh sshd sshpass rsync busybox shellcheck git ip xz xmllint strace virsh qemu-img python3"
+COMMANDS="podman ssh sshd sshpass rsync busybox shellcheck git ip xz xmllint strace virsh qemu-img python3 bsdtar"
 PATH=$PATH:/usr/sbin:/sbin
 
 say() { printf 'setup: %s\n' "$*"; }

@@ -489,6 +489,52 @@ Deno.test({
   },
 });
 
+/** Where tools of BSD, which macOS has, know other options than those of Linux. */
+const BSD: Record<string, string> = {
+  tar: 'exec bsdtar "$@"',
+  rsync: `case $1 in -s) echo "rsync: -s: unknown option" >&2; exit 1;; esac
+exec $RSYNC "$@"`,
+  stat: `case "$*" in
+  '-c %a %Y '*/.) echo "stat: illegal option -- c" >&2; exit 1;;
+  '-f %Lp %m '*) shift 2; exec $STAT -c '%a %Y' "$@";;
+esac
+exec $STAT "$@"`,
+  touch: `case $2 in @*) echo "touch: out of range" >&2; exit 1;; esac
+exec $TOUCH "$@"`,
+  date:
+    `if [ "$1" = -r ]; then seconds=$2; shift 2; exec $DATE -d "@$seconds" "$@"; fi
+exec $DATE "$@"`,
+};
+
+Deno.test({
+  name:
+    "copies are the same: from and to macOS, as far as tools of BSD show it",
+  ignore: ignoreContainers ||
+    cannotRun("copying with tools of BSD", missingPrograms("bsdtar")),
+  fn: async (t) => {
+    await using scratch = await Scratch.make();
+    const bin = `${scratch.path}/bin`;
+    await Deno.mkdir(bin);
+    for (const [name, script] of Object.entries(BSD)) {
+      const text = script.replaceAll(`$${name.toUpperCase()}`, which(name)!);
+      await Deno.writeTextFile(`${bin}/${name}`, `#!/bin/sh\n${text}\n`, {
+        mode: 0o755,
+      });
+    }
+    const path = `${bin}:${Deno.env.get("PATH")}`;
+    for (const image of ["tiny", "debian"] as const) {
+      await using container = await Container.start({ image });
+      await using connection = await PodmanConnection.open({
+        container: container.name,
+      });
+      await t.step(
+        image,
+        (t) => withPath(path, () => checkCopies(t, connection, true)),
+      );
+    }
+  },
+});
+
 Deno.test({
   name: "copies are the same: ssh, by rsync",
   ignore: ignoreSsh,
