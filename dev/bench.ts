@@ -68,7 +68,7 @@ function tableOf(text: string): string[] {
   const costs = [
     `wall ${number(wall_ms)} ms`,
     `CPU ${number(cpu_ms)} ms + ${number(children_cpu_ms)} ms of children`,
-    `memory ${number(peak_mib)} MiB`,
+    ...peak_mib > 0 ? [`memory ${number(peak_mib)} MiB`] : [],
   ];
   return [
     `${options}: ${costs.join(", ")}`,
