@@ -1,11 +1,10 @@
 /** `atex shell` on real terminals: containers, a host, this machine. */
 import assert from "node:assert/strict";
-import { cannotRun, imageName, podman, podmanMissing } from "../_podman.ts";
+import { cannotRun, imageName, podmanMissing } from "../_podman.ts";
 import { Sshd, sshdMissing } from "../_sshd.ts";
 import { Terminal, terminalMissing } from "../_terminal.ts";
+import { atex, containersOf, surrounded } from "./_surrounded.ts";
 import { until } from "../_wait.ts";
-
-const ROOT = new URL("../../", import.meta.url).pathname;
 
 const ignore = cannotRun(
   "integration/shell",
@@ -13,56 +12,6 @@ const ignore = cannotRun(
   podmanMissing(),
   sshdMissing(),
 );
-
-function atex(...args: string[]): string[] {
-  return [
-    ...[Deno.execPath(), "run", "-qA", "--no-check"],
-    ...[`--config=${ROOT}deno.json`, `${ROOT}cli/mod.ts`, ...args],
-  ];
-}
-
-/** Containers that somebody here has made with this label. */
-async function containersOf(directory: string): Promise<string[]> {
-  const list = await podman(
-    ...["ps", "-a", "--external", "--filter=name=^atex-"],
-    "--format={{.Names}}",
-  );
-  const runs = await runsIn(directory);
-  return list.split("\n").filter((name) =>
-    runs.some((run) => name.startsWith(`atex-${run}-`))
-  );
-}
-
-const seen = new Map<string, Set<string>>();
-
-/** The runs that had their run files in a directory, also those that ended. */
-async function runsIn(directory: string): Promise<string[]> {
-  const known = seen.get(directory) ?? new Set();
-  seen.set(directory, known);
-  for await (const { name } of Deno.readDir(`${directory}/atex/runs`)) {
-    known.add(name);
-  }
-  return [...known];
-}
-
-/** A script's surroundings: nothing is left in them. */
-async function surrounded(
-  use: (env: Record<string, string>, directory: string) => Promise<void>,
-): Promise<void> {
-  const directory = await Deno.makeTempDir({ prefix: "atex-test-" });
-  try {
-    const env = { XDG_RUNTIME_DIR: directory, TMPDIR: `${directory}/tmp` };
-    await Deno.mkdir(env.TMPDIR);
-    await Deno.mkdir(`${directory}/atex/runs`, { recursive: true });
-    await use(env, directory);
-    await until(() => isEmpty(env.TMPDIR) && isEmpty(`${directory}/atex/runs`));
-  } finally {
-    await Deno.remove(directory, { recursive: true });
-  }
-}
-
-const isEmpty = (directory: string) =>
-  Array.from(Deno.readDirSync(directory)).length === 0;
 
 const ARITHMETIC = 'echo "it is $((40 + 2))"\n';
 
@@ -206,49 +155,6 @@ Deno.test({
       assert.deepEqual(await other.end(), { status: 0, echo: true });
       terminal.type("\n");
       assert.deepEqual(await terminal.end(), { status: 0, echo: true });
-      assert.deepEqual(await containersOf(directory), []);
-    }),
-});
-
-Deno.test({
-  name: "atex shell that is interrupted at any moment leaves nothing",
-  ignore,
-  fn: () =>
-    surrounded(async (env, directory) => {
-      const rounds = Array.from({ length: 8 }, async (_, round) => {
-        const [file, ...args] = atex(
-          ...["shell", "-v", `podman:${imageName("tiny")}`],
-          ...["--", "sleep", `600.${round}`],
-        );
-        const child = new Deno.Command(file!, {
-          args,
-          env,
-          stdin: "null",
-          stdout: "null",
-          stderr: "piped",
-        }).spawn();
-        // At first, while the container is made, when it is lent, and later.
-        const word = ["", "reserving", "ready", "lent"][round % 4]!;
-        let said = "";
-        let isSent = false;
-        for await (
-          const part of child.stderr.pipeThrough(new TextDecoderStream())
-        ) {
-          said += part;
-          if (isSent || !said.includes(word)) continue;
-          isSent = true;
-          await new Promise((resolve) => setTimeout(resolve, round * 20));
-          child.kill(round % 2 ? "SIGINT" : "SIGTERM");
-        }
-        const { code } = await child.status;
-        assert.equal(code, round % 2 ? 130 : 143, said);
-      });
-      const watch = setInterval(() => runsIn(directory), 20);
-      try {
-        await Promise.all(rounds);
-      } finally {
-        clearInterval(watch);
-      }
       assert.deepEqual(await containersOf(directory), []);
     }),
 });
