@@ -32,7 +32,10 @@ systemd: and tf: does not matter and may be left out.`,
       case "systemd":
         return await leftovers(call, { kinds: ["container"] });
       case "libvirt":
-        return await leftovers(call, { kinds: ["domain"] });
+        return await leftovers(call, {
+          kinds: ["domain"],
+          ...(query.has("uri") && { libvirt: { uri: query.get("uri")! } }),
+        });
       case "tf":
         return await leftovers(call, { kinds: ["request"] });
       case "k8s": {

@@ -80,7 +80,7 @@ Deno.test({
   fn: () =>
     surrounded(async (env, directory) => {
       await leavesNothing(
-        8,
+        ROUNDS,
         (round) =>
           atex(
             ...["shell", "-v", `podman:${imageName("tiny")}`],
@@ -106,7 +106,7 @@ Deno.test({
         `/quick:\n  test: "true"\n/long:\n  test: sleep ${marker}\n`,
       );
       await leavesNothing(
-        8,
+        ROUNDS,
         (round) =>
           atex(
             ...[
