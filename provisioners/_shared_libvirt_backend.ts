@@ -218,9 +218,13 @@ export class SharedLibvirtBackend implements Backend {
     const { domainFilter } = this.#options;
     if (this.#unusable.size === 0) return domainFilter;
     const names = [...this.#unusable.keys()].map((name) =>
-      name.replace(/[^\w]/g, "\\$&")
+      name.replace(/[^\w]/gu, "\\$&")
     );
-    return `(?!(?:${names.join("|")})\\Z)(?:${domainFilter ?? ".*"})`;
+    // Flags count for all of an expression, and have to be its beginning.
+    const [, flags = "", rest] = /^(\(\?\w+\))?(.*)$/s.exec(
+      domainFilter ?? ".*",
+    )!;
+    return `${flags}(?!(?:${names.join("|")})\\Z)(?:${rest})`;
   }
 
   async #tellWhoHasThem(
