@@ -64,7 +64,7 @@ Deno.test("every page of docs is in its index", async () => {
   const index = await read("docs/README.md");
   const missing = (await pages()).filter((page) =>
     page.startsWith("docs/") && page !== "docs/README.md" &&
-    !index.includes(`](${page.slice("docs/".length)})`)
+    !index.includes(page.slice("docs/".length))
   );
   deepStrictEqual(missing, []);
 });
