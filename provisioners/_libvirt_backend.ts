@@ -43,6 +43,8 @@ const LOCAL_URIS = ["qemu:///system", "qemu:///session"];
 /** Failures to make a domain that every other one would meet, too. */
 const HOPELESS =
   /XML error|unsupported configuration|Invalid value|Cannot find|not found in path|no emulator|permission denied/i;
+/** Those that tell nothing of the domain. */
+const NO_CONNECTION = /failed to connect to the hypervisor/i;
 /** Those that another port may avoid. */
 const PORT_TROUBLE = /\bports?\b|passt|address already in use/i;
 
@@ -253,10 +255,10 @@ export class LibvirtBackend implements Backend {
       const { code, said } = result;
       if (code === 0) return port;
       this.#ports.giveBack(port);
-      const fatal = HOPELESS.test(said);
-      if (!fatal && PORT_TROUBLE.test(said) && attempt < PORT_ATTEMPTS) {
-        continue;
-      }
+      const cut = NO_CONNECTION.test(said);
+      const fatal = !cut && HOPELESS.test(said);
+      const next = !cut && !fatal && PORT_TROUBLE.test(said);
+      if (next && attempt < PORT_ATTEMPTS) continue;
       throw new ProvisionError(
         `Cannot clone the domain "${this.#options.origin}": ${
           said || `exit code ${code}`

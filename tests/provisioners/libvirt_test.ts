@@ -421,6 +421,12 @@ Deno.test({
     assert.deepEqual(await failure("port 5100 is in use"), [false, 20]);
     assert.deepEqual(await failure("cannot allocate memory"), [false, 1]);
     assert.deepEqual(
+      await failure(
+        "failed to connect to the hypervisor: ssh: connect to port 22: Permission denied",
+      ),
+      [false, 1],
+    );
+    assert.deepEqual(
       await failure("unsupported configuration: passt is not supported"),
       [true, 1],
     );
