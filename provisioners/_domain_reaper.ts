@@ -3,6 +3,7 @@ import { ageOf, type Candidate } from "./_leftover.ts";
 import type { Run } from "./_run.ts";
 import { factsOf, isAbandoned, isMine, livesHere } from "./_verdict.ts";
 import type { Virsh } from "./_virsh.ts";
+import { ProvisionError } from "./provisioner.ts";
 
 /** A domain that a script has made, and whether that is dead. */
 interface Judged {
@@ -13,6 +14,9 @@ interface Judged {
   readonly since?: number;
   readonly verdict: "dead" | "alive" | "unknown";
 }
+
+/** What virsh says of a domain that is gone, or none of ours. */
+const UNKNOWN = /failed to get domain|metadata.*not found/i;
 
 const RUN_IN_NAME = /^atex-([a-z0-9]{10})-\d+-\d+$/;
 
@@ -70,10 +74,15 @@ async function* judgeDomains(
   for (const name of await virsh.domains("atex-", { signal })) {
     const [, run] = RUN_IN_NAME.exec(name) ?? [];
     if (run === undefined) continue;
-    const { code, stdout } = await virsh.output(
+    const { code, stdout, said } = await virsh.output(
       ["metadata", name, NAMESPACE],
       { signal },
     );
+    if (code !== 0 && !UNKNOWN.test(said)) {
+      throw new ProvisionError(
+        `Cannot find out whose the domain "${name}" is: ${said}`,
+      );
+    }
     const record = code === 0 ? recordIn(stdout) : undefined;
     if (record?.id !== run || !record.owner) continue; // gone, or not ours
     const { owner } = record;
