@@ -8,6 +8,7 @@ import {
 } from "../../provisioners/hosts.ts";
 import { cannotRun, missingPrograms } from "../_parts.ts";
 import { Script } from "../_script.ts";
+import { Container, podmanMissing } from "../_podman.ts";
 import { Sshd, sshdMissing } from "../_sshd.ts";
 import { until } from "../_wait.ts";
 
@@ -377,3 +378,77 @@ Deno.test({
     await until(async () => await holderOf(sshd) === "");
   },
 });
+
+Deno.test({
+  name: "a host whose disk is full is leased to one, who cannot be named",
+  ignore: ignore || cannotRun(
+    "integration/provisioner_leases containers",
+    podmanMissing(["tiny-ssh"]),
+  ),
+  fn: async () => {
+    await using host = await Container.start({
+      image: "tiny-ssh",
+      args: ["--tmpfs=/lease:size=4k"],
+    });
+    await host.exec("sh", "-c", "head -c 4096 /dev/zero >/lease/other");
+    const options = { hosts: [host.ssh()], leaseFile: "/lease/lock" };
+    await using first = await new HostsProvisioner(options).start();
+    first.provision();
+    const remote = await first.getRemote();
+    assert.equal(await run(remote, ["cat", "/lease/lock"]), "");
+    const { pool: second, taken } = watched(options);
+    await using _ = await second.start();
+    second.provision();
+    const waiting = second.getRemote();
+    await until(() => taken().length > 0);
+    assert.deepEqual(taken(), [""]);
+    await remote.release();
+    assert.equal((await waiting).id, remote.id);
+  },
+});
+
+for (const [name, days] of [["ahead", 3], ["behind", -3]] as const) {
+  Deno.test({
+    name:
+      `a clock on a host that is days ${name}, and then set right, lets in no second script`,
+    ignore,
+    fn: async () => {
+      const bin = await Deno.makeTempDir({ prefix: "atex-test-" });
+      const skew = `${bin}/skew`;
+      await Deno.writeTextFile(skew, `${days * 86_400}`);
+      await Deno.writeTextFile(
+        `${bin}/date`,
+        `#!/bin/sh\necho $(($(/bin/date +%s) + $(cat ${skew})))\n`,
+      );
+      await Deno.chmod(`${bin}/date`, 0o755);
+      {
+        await using sshd = await Sshd.start({
+          config: [`SetEnv PATH=${bin}:/usr/bin:/bin HOME=${bin}`],
+        });
+        const hosts = [hostOf(sshd)];
+        await using first = await new HostsProvisioner({ hosts }).start();
+        first.provision();
+        const remote = await first.getRemote();
+        const { keepUntil } = JSON.parse(await holderOf(sshd));
+        const there = Date.now() / 1000 + days * 86_400;
+        assert.ok(Math.abs(keepUntil - there - 600) < 300);
+        const { pool: second, taken } = watched({ hosts });
+        await using _ = await second.start();
+        second.provision();
+        let got = false;
+        const waiting = second.getRemote().then((remote) => {
+          got = true;
+          return remote;
+        });
+        await until(() => taken().length > 0);
+        await Deno.writeTextFile(skew, "0");
+        // Many looks later nothing has changed.
+        await new Promise((resolve) => setTimeout(resolve, 500));
+        assert.ok(!got);
+        await remote.release();
+        assert.equal((await waiting).id, remote.id);
+      }
+      await Deno.remove(bin, { recursive: true });
+    },
+  });
+}

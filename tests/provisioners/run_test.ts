@@ -11,6 +11,7 @@ import {
   startTimeOf,
 } from "../../provisioners/_run.ts";
 import { probeLock } from "../../provisioners/_verdict.ts";
+import { onSmallDisk, smallDiskAvailable } from "../_small_disk.ts";
 
 const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
 
@@ -243,5 +244,28 @@ Deno.test({
     await writer.close();
     const { stdout } = await child.output();
     assert.match(new TextDecoder().decode(stdout), /Too many open files/);
+  },
+});
+
+Deno.test({
+  name: "holdRun() on a full disk tells so, leaves nothing, and works later",
+  ignore: !smallDiskAvailable,
+  fn: async () => {
+    await using runtime = await temporary();
+    const module = "./provisioners/_hold_run_on_small_disk.ts";
+    assert.deepEqual(
+      onSmallDisk(runtime.path, "64k", module, [runtime.path]),
+      {
+        failure: {
+          name: "ProvisionError",
+          message:
+            `Cannot lock a run file in "${runtime.path}/atex/runs": No space left on device (os error 28)`,
+          fatal: true,
+        },
+        left: [],
+        held: 1,
+        end: [],
+      },
+    );
   },
 });
