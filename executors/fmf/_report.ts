@@ -67,7 +67,7 @@ function readObject(json: Uint8Array): JsonObject {
     throw bad(
       error instanceof TypeError
         ? "it is not UTF-8"
-        : `it is not JSON: ${message}`,
+        : `the ${json.length} bytes that "result ${json.length}" announced are not JSON: ${message}`,
       error,
     );
   }
