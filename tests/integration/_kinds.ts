@@ -123,11 +123,16 @@ class HostsGround implements Ground {
   static async open(systems: number): Promise<HostsGround> {
     await using stack = new AsyncDisposableStack();
     const containers: Container[] = [];
-    await Promise.all(Array.from({ length: systems }, async () => {
-      containers.push(
-        stack.use(await Container.start({ image: "tiny-ssh" })),
-      );
-    }));
+    const started = await Promise.allSettled(
+      Array.from({ length: systems }, async () => {
+        containers.push(
+          stack.use(await Container.start({ image: "tiny-ssh" })),
+        );
+      }),
+    );
+    for (const result of started) { // all, or those that came later would stay
+      if (result.status === "rejected") throw result.reason;
+    }
     const hosts = await Promise.all(containers.map(async ({ name }) => {
       const pid = await podman("inspect", "-f", "{{.State.Pid}}", name);
       return { name, root: `/proc/${pid}/root` };
