@@ -113,6 +113,8 @@ const DEFAULTS: SshConfig = {
   EscapeChar: "none",
   ExitOnForwardFailure: true,
   BatchMode: true,
+  ForwardAgent: false, // a system under test must not use the keys of who tests it
+  ForwardX11: false,
 };
 
 /**

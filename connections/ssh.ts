@@ -107,7 +107,8 @@ export interface SshOptions {
    * `LogLevel` `ERROR`, `StrictHostKeyChecking` `no`, `UserKnownHostsFile`
    * `/dev/null`, `ConnectionAttempts` 3, `ConnectTimeout` 30 s,
    * `ServerAliveInterval` 30 s, `ServerAliveCountMax` 4, `TCPKeepAlive` `no`,
-   * `EscapeChar` `none`, `ExitOnForwardFailure` `yes`, `BatchMode` `yes`.
+   * `EscapeChar` `none`, `ExitOnForwardFailure` `yes`, `BatchMode` `yes`,
+   * `ForwardAgent` `no`, `ForwardX11` `no`.
    *
    * @default {{}}
    */

@@ -12,6 +12,9 @@ const images = z.array(z.object({
   Created: z.number(),
 }));
 
+/** How `buildImage()` names images. */
+const OURS = /^localhost\/atex-[0-9a-f]{16}(:|$)/;
+
 /**
  * Images that were built for scripts, and that no container is made of. As long as
  * another script of this user lives it may want them, even if it has no
@@ -31,6 +34,8 @@ export async function findImages(
   const wanted = await isWanted(me);
   const found: Candidate[] = [];
   for (const { Id, Names, Created } of images.parse(JSON.parse(stdout))) {
+    // What is built on one of ours inherits the label, and is somebody else's.
+    if (!Names?.every((name) => OURS.test(name))) continue;
     // Those that are made of what is made of it, too.
     const users = await cli.list(
       ["--quiet", `--filter=ancestor=${Id}`],
@@ -38,7 +43,7 @@ export async function findImages(
     );
     found.push({
       kind: "image",
-      name: Names?.[0] ?? Id.slice(0, 12),
+      name: Names[0] ?? Id.slice(0, 12),
       age: ageOf(Created * 1000),
       verdict: users.trim() ? "alive" : wanted ? "unknown" : "dead",
       remove: (signal) => removeImage(cli, Id, signal),

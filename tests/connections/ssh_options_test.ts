@@ -162,3 +162,14 @@ Deno.test("SshConnection runs nothing before connect()", async () => {
     await connection[Symbol.asyncDispose]();
   }
 });
+
+Deno.test("sshArguments() lends agent and screen to no system, unless told to", () => {
+  for (const option of ["ForwardAgent", "ForwardX11"]) {
+    const target = { host: "h", configFile: "none" };
+    const first = (options: SshOptions["options"]) =>
+      sshArguments({ ...target, ...(options && { options }) }, "stateless")
+        .find((arg) => arg.startsWith(`-o${option}=`)); // ssh takes the first
+    equal(first(undefined), `-o${option}=no`);
+    equal(first({ [option]: true }), `-o${option}=yes`);
+  }
+});

@@ -207,7 +207,9 @@ Deno.test({
     await using me = await holdRun("test");
     const { signal } = new AbortController();
     const cli = new PodmanCli("podman", 60_000);
-    const name = `localhost/atex-test-${crypto.randomUUID().slice(0, 8)}`;
+    const digest = crypto.randomUUID().replaceAll("-", "").slice(0, 16);
+    const name = `localhost/atex-${digest}`;
+    const somebodys = `localhost/atex-test-${digest}`;
     const container = `atex-test-${crypto.randomUUID().slice(0, 8)}`;
     const find = async (wanted: boolean) => {
       const all = await findImages(
@@ -216,12 +218,18 @@ Deno.test({
         signal,
         () => Promise.resolve(wanted),
       );
+      assert.ok(!all.some((image) => image.name.startsWith(somebodys)));
       return all.find((image) => image.name.startsWith(name))!;
     };
     await podman("create", `--name=${container}`, imageName("tiny"), "true");
     try {
       await podman("commit", "-q", "-c", "LABEL atex.image=1", container, name);
       await podman("tag", name, `${name}:again`);
+      // made from one of ours, with its label
+      await podman(
+        ...["commit", "-q", "-c", "LABEL atex.image=1", "-c", "LABEL own=1"],
+        ...[container, somebodys],
+      );
       assert.equal((await find(true)).verdict, "unknown");
       await podman("rm", container);
       await podman("create", `--name=${container}`, name, "true");
@@ -242,7 +250,9 @@ Deno.test({
       );
     } finally {
       await podman("rm", "-f", "-i", container);
-      await podman("rmi", "-f", "-i", name, `${name}:again`).catch(() => {});
+      await podman("rmi", "-f", "-i", name, `${name}:again`, somebodys).catch(
+        () => {},
+      );
     }
   },
 });
