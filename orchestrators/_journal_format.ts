@@ -128,7 +128,7 @@ function checkHead(line: string, path: string, head: Head): void {
   let found: Partial<Head>;
   try {
     found = JSON.parse(line);
-    if (!Object.hasOwn(found, "atex-journal")) throw new Error("no head");
+    if (!line.startsWith(MARK)) throw new Error("no head");
   } catch (cause) {
     throw refusal(path, "it is no journal; give another path", cause);
   }
