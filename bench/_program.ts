@@ -3,6 +3,7 @@
  * JSON that they print.
  */
 import { parseArgs } from "@std/cli/parse-args";
+import { alignColumns } from "../dev/_columns.ts";
 import { compare, type Measured, type Measurement } from "./_compare.ts";
 import type { Goal } from "./_goals.ts";
 import { temporaryDirectory } from "./_once.ts";
@@ -49,7 +50,8 @@ export interface Program<O extends Options> {
 const INPUTS = ["stream", "tree", "system", "artifacts", "out", "root"];
 
 /**
- * Reads the options, measures, and prints.
+ * Reads the options, measures, and prints. With `--table`, people get a table, where
+ * a benchmark has one.
  *
  * With `--bare` it measures just once and compares nothing, as another state of this
  * repository does for `--against`.
@@ -63,7 +65,7 @@ export async function benchmark<O extends Options>(
   };
   const parsed = parseArgs(Deno.args, {
     string: [...INPUTS, ...Object.keys(defaults), "against", "pairs"],
-    boolean: ["bare"],
+    boolean: ["bare", "table"],
     unknown: (arg) => usage(`unknown argument ${arg}`),
   });
   const positive = (option: string, text: string): number => {
@@ -103,7 +105,16 @@ export async function benchmark<O extends Options>(
     if (warm && !parsed.bare) await once();
     const measured = await once();
     const compared = parsed.bare ? {} : await goals?.(measured);
-    console.log(JSON.stringify({ ...measured, ...compared }));
+    const found: Measurement & { table?: string[][] } = {
+      ...measured,
+      ...compared,
+    };
+    const isForPeople = parsed.table && found.table;
+    console.log(
+      isForPeople
+        ? alignColumns(found.table!).join("\n")
+        : JSON.stringify(found),
+    );
     return;
   }
   const args = Object.entries(options)
