@@ -151,6 +151,12 @@ class TestDriver implements AsyncDisposable {
   }
 }
 
+/** Waits until a script has written a line there: a file exists before it holds anything. */
+const written = (path: string) =>
+  until(async () =>
+    (await Deno.readTextFile(path).catch(() => "")).endsWith("\n")
+  );
+
 const succeeds = (reply: Reply, fields: Reply = {}) =>
   assert.deepEqual(reply, { ...reply, success: true, ...fields });
 
@@ -545,7 +551,7 @@ Deno.test({
       JSON.stringify({ cmd: "virt-install", args, destroy_on_error: true }) +
         "\n",
     );
-    await until(() => exists(`${host.directory}/pid`));
+    await written(`${host.directory}/pid`);
     const pid = Number(await Deno.readTextFile(`${host.directory}/pid`));
     await helper.cut();
     await helper.child.status;
@@ -755,7 +761,7 @@ Deno.test({
     // The script dies amid a copy.
     await host.addProgram("cp", 'echo $$ >"$FAKE/cp"; exec sleep 1000');
     helper.say(JSON.stringify(copy) + "\n");
-    await until(() => exists(`${host.directory}/cp`));
+    await written(`${host.directory}/cp`);
     assert.ok(await began());
     await helper.cut();
     await helper.child.status;
@@ -769,12 +775,12 @@ Deno.test({
     await Deno.remove(`${host.directory}/cp`);
     await using killed = Helper.on(host);
     killed.say(JSON.stringify(copy) + "\n");
-    await until(() => exists(`${host.directory}/cp`));
+    await written(`${host.directory}/cp`);
     const orphan = (await Deno.readTextFile(`${host.directory}/cp`)).trim();
     await Deno.remove(`${host.directory}/cp`);
     await using alive = Helper.on(host);
     alive.say(JSON.stringify({ ...copy, to: "other" }) + "\n");
-    await until(() => exists(`${host.directory}/cp`));
+    await written(`${host.directory}/cp`);
     killed.child.kill("SIGKILL");
     await killed.child.status;
     Deno.kill(Number(orphan), "SIGKILL");
@@ -800,7 +806,7 @@ Deno.test({
     await using helper = Helper.on(host);
     succeeds(await helper.ask({ cmd: "reserve" }));
     helper.say('{"cmd":"virsh","args":["domstate","one"]}\n');
-    await until(() => exists(`${host.directory}/pid`));
+    await written(`${host.directory}/pid`);
     await helper.cut();
     await helper.child.status;
     const pid = (await Deno.readTextFile(`${host.directory}/pid`)).trim();
