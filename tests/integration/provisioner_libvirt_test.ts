@@ -7,6 +7,7 @@ import {
   type LibvirtProvisionerOptions,
 } from "../../provisioners/libvirt.ts";
 import { ProvisionerStoppedError } from "../../provisioners/provisioner.ts";
+import { reap } from "../../provisioners/reap.ts";
 import { openRunDirectory } from "../../provisioners/_run.ts";
 import { Script } from "../_script.ts";
 import { rejected } from "../_thrown.ts";
@@ -155,7 +156,8 @@ Deno.test({
 });
 
 Deno.test({
-  name: "domains of killed scripts are removed by a watchdog, and no others",
+  name:
+    "domains of killed scripts are removed by a watchdog, or by the next start, and no others",
   ignore,
   fn: async (t) => {
     await using host = await startHost();
@@ -204,6 +206,41 @@ Deno.test({
       await eventually(() => Deno.stat(runFile).then(() => false, () => true));
       assert.deepEqual(await ofRun(name), []);
     });
+    await t.step("with their watchdog", async () => {
+      await using dying = script(30, 1);
+      await eventually(begun(dying));
+      const name = runOf(dying);
+      // One that is only being made may still fail.
+      await eventually(async () => {
+        const [domain] = await ofRun(name);
+        return await host.virsh("domstate", domain) === "running";
+      });
+      const watchdogs = await watchdogsOf(name);
+      assert.equal(watchdogs.length, 1);
+      Deno.kill(watchdogs[0], "SIGKILL");
+      await dying.kill();
+      const [domain] = await ofRun(name);
+
+      const looked = await reap({
+        kinds: ["domain"],
+        dryRun: true,
+        libvirt: { uri: host.uri },
+      });
+      assert.deepEqual(
+        looked.map(({ name, verdict, mine }) => [name, verdict, mine]).sort(),
+        [[domain, "dead", false], [kept[0], "alive", true]].sort(),
+      );
+      const { pool, events } = lend(host, 35);
+      await using _ = await pool.start();
+      // It is told a moment after.
+      await eventually(() =>
+        Promise.resolve(events.some(({ type }) => type === "reaped"))
+      );
+      const reaped = events.find(({ type }) => type === "reaped");
+      assert.ok(reaped?.type === "reaped" && reaped.name === domain);
+      assert.deepEqual(await ofRun(name), []);
+    });
+
     assert.deepEqual(
       (await host.domains("running")).sort(),
       [...kept, "foreign"].sort(),
@@ -213,3 +250,17 @@ Deno.test({
     assert.deepEqual(await host.domains("running"), ["foreign"]);
   },
 });
+
+/** Processes that remove what a run made. */
+async function watchdogsOf(run: string): Promise<number[]> {
+  const found: number[] = [];
+  for await (const { name } of Deno.readDir("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    const text = await Deno.readTextFile(`/proc/${name}/cmdline`)
+      .catch(() => "");
+    if (/^[^\0]*\bsh\0/.test(text) && text.includes(`\0atex-${run}-`)) {
+      found.push(+name);
+    }
+  }
+  return found;
+}
