@@ -438,10 +438,10 @@ Deno.test({
       await pool.start();
       pool.provision(2); // one works, one waits
       const got = pool.getRemote().catch(() => {});
-      await Promise.race([
-        new Promise((resolve) => setTimeout(resolve, ms)),
-        got,
-      ]);
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const timer = setTimeout(resolve, ms);
+      await Promise.race([promise, got]);
+      clearTimeout(timer);
       await pool.stop();
       await got;
       await until(async () => (await setting.helpers()).length === 0);
