@@ -2,16 +2,13 @@
 import assert from "node:assert/strict";
 import { run } from "../../connections/process.ts";
 import { parseHolder } from "../../provisioners/_lease.ts";
-import type { ProvisionerEvent } from "../../provisioners/events.ts";
-import {
-  HostsProvisioner,
-  type HostsProvisionerOptions,
-} from "../../provisioners/hosts.ts";
+import { HostsProvisioner } from "../../provisioners/hosts.ts";
 import { cannotRun, missingPrograms } from "../_parts.ts";
 import { Script } from "../_script.ts";
 import { Container, podmanMissing } from "../_podman.ts";
 import { Sshd, sshdMissing } from "../_sshd.ts";
 import { until } from "../_wait.ts";
+import { watched } from "./_watched_hosts.ts";
 
 const ignore = cannotRun(
   "integration/provisioner_leases",
@@ -30,19 +27,6 @@ function hostOf({ directory, options }: Sshd) {
 
 const holderOf = (sshd: Sshd) =>
   Deno.readTextFile(`${sshd.directory}/lease`).catch(() => "");
-
-/** A provisioner, and what it tells. */
-function watched(options: HostsProvisionerOptions) {
-  const events: ProvisionerEvent[] = [];
-  const pool = new HostsProvisioner({
-    pollInterval: 50,
-    onEvent: (event) => events.push(event),
-    ...options,
-  });
-  const taken = () =>
-    events.flatMap((event) => event.type === "taken" ? [event.holder] : []);
-  return { pool, events, taken };
-}
 
 /** A user's script that uses the hosts. */
 function scriptOn(hosts: unknown[], times: number, more = {}): Script {
