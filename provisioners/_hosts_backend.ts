@@ -33,6 +33,8 @@ interface Host extends HostEntry {
   /** Somebody else has it: not before that time it is tried again. */
   busyUntil?: number;
   holder?: string;
+  /** When somebody was last seen to have it. */
+  heldAt?: number;
   /** Ready to take it, or holding it. */
   lease?: Lease;
   connection?: SshConnection;
@@ -191,17 +193,25 @@ export class HostsBackend implements Backend {
 
   async #lease(host: Host, signal: AbortSignal): Promise<boolean> {
     const lease = host.lease ??= this.#options.makeLease(host);
-    let answer: true | string = "";
+    const { pollInterval, rebootTimeout } = this.#options;
+    let { holder } = host;
     try {
-      answer = await this.#retry(host, signal, () => lease.take(signal));
+      const answer = holder === undefined
+        ? await this.#retry(host, signal, () => lease.take(signal))
+        : await lease.take(signal);
+      if (answer === true) return true;
+      host.heldAt = performance.now();
+      holder = describeHolder(answer);
     } catch (error) {
-      if (signal.aborted || !DROPPED.test(outputOf(error))) throw error;
+      // Who has it may have rebooted it. Another may become free before it is back.
+      const isAway = holder !== undefined && isPassing(error) &&
+        performance.now() < (host.heldAt ?? -Infinity) + rebootTimeout;
+      const isDropped = DROPPED.test(outputOf(error));
+      if (signal.aborted || !isAway && !isDropped) throw error;
+      holder ??= "";
     }
-    if (answer === true) return true;
-    const { pollInterval } = this.#options;
     const wait = pollInterval * (0.8 + 0.4 * Math.random());
     host.busyUntil = performance.now() + wait;
-    const holder = describeHolder(answer);
     if (host.holder !== holder) {
       this.#emit({ type: "taken", id: host.id, holder });
     }
@@ -299,8 +309,7 @@ export class HostsBackend implements Backend {
         return await action();
       } catch (error) {
         const again = performance.now() + REBOOT_PAUSE;
-        const passes = error instanceof ConnectError && !isMissing(error);
-        if (signal.aborted || !passes || again > end) throw error;
+        if (signal.aborted || !isPassing(error) || again > end) throw error;
       }
       await delay(REBOOT_PAUSE, { signal });
     }
@@ -445,6 +454,11 @@ export class HostsBackend implements Backend {
 
 function outputOf(error: unknown): string {
   return error instanceof ConnectError ? error.output : "";
+}
+
+/** The host may be there again in a while. */
+function isPassing(error: unknown): boolean {
+  return error instanceof ConnectError && !isMissing(error);
 }
 
 /** There is no ssh here, whatever the host. */

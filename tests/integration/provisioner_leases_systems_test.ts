@@ -1,10 +1,11 @@
-/** Leases of whole systems: among their users. */
+/** Leases of whole systems: among their users, and while they reboot. */
 import assert from "node:assert/strict";
-import { run } from "../../connections/process.ts";
+import { output, run } from "../../connections/process.ts";
 import { cannotRun } from "../_parts.ts";
-import { Container, podmanMissing } from "../_podman.ts";
+import { Container, podman, podmanMissing } from "../_podman.ts";
 import { sshdMissing } from "../_sshd.ts";
 import { until } from "../_wait.ts";
+import { INIT } from "./_init.ts";
 import { watched } from "./_watched_hosts.ts";
 
 const ignore = cannotRun(
@@ -52,5 +53,69 @@ Deno.test({
       passAround("root", "tester"),
       passAround("tester", "root"),
     ]);
+  },
+});
+
+Deno.test({
+  name: "a host that its holder reboots stays with it, and others wait",
+  ignore,
+  fn: async () => {
+    await using stack = new AsyncDisposableStack();
+    const system = stack.use(
+      await Container.start({
+        image: "debian",
+        command: INIT,
+        args: ["--systemd=always"],
+        ssh: true,
+      }),
+    );
+    const poolOf = async (user: string, purpose: string) => {
+      const made = watched({
+        hosts: [{ ...system.ssh(user), options: { ConnectTimeout: 2 } }],
+        leaseFile: `/var/tmp/${user}.lock`,
+        purpose,
+      });
+      stack.use(await made.pool.start()).provision();
+      return made;
+    };
+    // One reboot for two leases: systemd tells other users less about it.
+    const lend = async (user: string) => {
+      const holder = await poolOf(user, "reboots");
+      const remote = await holder.pool.getRemote();
+      const waiter = await poolOf(user, "waits");
+      const waiting = waiter.pool.getRemote();
+      const state = { got: false };
+      waiting.then(() => state.got = true, () => {});
+      await until(() => waiter.taken().length > 0);
+      return { user, holder, remote, waiter, waiting, state };
+    };
+    const leases = await Promise.all(["root", "tester"].map(lend));
+    const [{ remote }] = leases;
+    const bootOf = () => run(remote, ["cut", "-d ", "-f22", "/proc/1/stat"]);
+    const before = await bootOf();
+    await output(remote, ["systemctl", "reboot"]);
+    await podman("wait", system.name);
+    for (const { user } of leases) {
+      const file = `${system.name}:/var/tmp/${user}.lock`;
+      assert.match(await podman("cp", file, "-"), /"purpose":"reboots"/);
+    }
+    await podman("start", system.name);
+    for (const { user, holder, remote, waiter, waiting, state } of leases) {
+      // It connects when the lease is back.
+      await remote.disconnect();
+      await remote.connect();
+      assert.equal(await run(remote, ["id", "-un"]), `${user}\n`);
+      const newcomer = await poolOf(user, "is late");
+      await until(() => newcomer.taken().length > 0);
+      assert.match(newcomer.taken()[0], /, for reboots$/);
+      assert.equal(state.got, false);
+      await newcomer.pool.stop();
+      for (const { type } of [...holder.events, ...waiter.events]) {
+        assert.ok(type !== "lost" && type !== "reserve-failed", type);
+      }
+      if (user === "root") assert.notEqual(await bootOf(), before);
+      await remote.release();
+      await waiting;
+    }
   },
 });
