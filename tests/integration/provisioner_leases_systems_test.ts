@@ -74,6 +74,7 @@ Deno.test({
         hosts: [{ ...system.ssh(user), options: { ConnectTimeout: 2 } }],
         leaseFile: `/var/tmp/${user}.lock`,
         purpose,
+        pollInterval: 300, // looks more often than the holder after the reboot
       });
       stack.use(await made.pool.start()).provision();
       return made;
@@ -100,7 +101,8 @@ Deno.test({
       assert.match(await podman("cp", file, "-"), /"purpose":"reboots"/);
     }
     await podman("start", system.name);
-    for (const { user, holder, remote, waiter, waiting, state } of leases) {
+    const check = async (lease: Awaited<ReturnType<typeof lend>>) => {
+      const { user, holder, remote, waiter, waiting, state } = lease;
       // It connects when the lease is back.
       await remote.disconnect();
       await remote.connect();
@@ -116,6 +118,7 @@ Deno.test({
       if (user === "root") assert.notEqual(await bootOf(), before);
       await remote.release();
       await waiting;
-    }
+    };
+    await Promise.all(leases.map(check));
   },
 });
