@@ -65,7 +65,8 @@ const BLOCK = 64 * 1024;
  * import { writeJUnit } from "jsr:@atex/atex/aggregators/junit";
  * import { readResults } from "jsr:@atex/atex/aggregators/reader";
  *
- * await writeJUnit(readResults("out/results.jsonl"), { target: "out/junit.xml" });
+ * const stored = readResults("out/results.jsonl");
+ * await writeJUnit(stored, { target: "out/stored.xml" });
  * ```
  */
 export async function writeJUnit(

@@ -522,16 +522,11 @@ Deno.test({
       });
     }
     const path = `${bin}:${Deno.env.get("PATH")}`;
-    for (const image of ["tiny", "debian"] as const) {
-      await using container = await Container.start({ image });
-      await using connection = await PodmanConnection.open({
-        container: container.name,
-      });
-      await t.step(
-        image,
-        (t) => withPath(path, () => checkCopies(t, connection, true)),
-      );
-    }
+    await using container = await Container.start({ image: "tiny" });
+    await using connection = await PodmanConnection.open({
+      container: container.name,
+    });
+    await withPath(path, () => checkCopies(t, connection, true));
   },
 });
 

@@ -36,7 +36,7 @@ async function interrupted(
   return { code: (await child.status).code, said };
 }
 
-const ROUNDS = 5;
+const ROUNDS = 3;
 
 /** While the container is made, when it is there, when it is lent, and later. */
 const WORDS = ["reserving", "ready", "lent", "lent"];
