@@ -299,11 +299,7 @@ export class PodmanBackend implements Backend {
     this.#session = undefined;
     await using _ = session.resources;
     const { prefix, watchdog, uncertain } = session;
-    const names = await this.#cli.list([
-      `--filter=name=^${prefix}`,
-      "--format={{.Names}}",
-    ]);
-    const left = names.split("\n").filter((name) => name !== "");
+    const left = await this.#cli.names(prefix);
     const failure = left.length === 0
       ? undefined
       : await this.#attempt(["container", "rm", "-f", "-t", "0", ...left]);

@@ -17,7 +17,22 @@ export class PodmanCli extends Program {
   }
 
   /**
-   * Lists containers, also those of which only the storage is left.
+   * Names of the containers that begin with a prefix, also of those of which only
+   * the storage is left.
+   *
+   * @throws {ProvisionError} if that cannot be done
+   */
+  async names(prefix: string): Promise<string[]> {
+    const names = await this.list([
+      `--filter=name=^${prefix}`,
+      "--format={{.Names}}",
+    ]);
+    return names.split("\n").filter((name) => name.startsWith(prefix));
+  }
+
+  /**
+   * Lists containers, also those of which only the storage is left. A filter does
+   * not count for what podman makes or removes at the moment, whosever it is.
    *
    * @throws {ProvisionError} if that cannot be done
    */

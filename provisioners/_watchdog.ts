@@ -5,6 +5,9 @@ import { spawnLeashed } from "./_leashed.ts";
  * the command in the arguments from `$3` on, and then the file `$2`. It goes on
  * until it found nothing three times, for those that are still being made, but
  * not for ever. A line `home` ends it instead; any other keeps the file.
+ *
+ * With `--external` podman also lists containers that it makes or removes at the
+ * moment, whatever the filter: those of others are left alone by their names.
  */
 export const WATCHDOG_SCRIPT = `
 trap '' INT HUP TERM
@@ -16,11 +19,15 @@ if [ "$word" = home ]; then exit 0; fi
 quiet=0
 rounds=0
 while [ "$quiet" -lt 3 ] && [ "$rounds" -lt 300 ]; do
-  if ids=$("$@" ps -aq --external --filter "name=^$prefix"); then
-    if [ -n "$ids" ]; then
+  if names=$("$@" ps -a --external --filter "name=^$prefix" --format "{{.Names}}"); then
+    ours=
+    for name in $names; do
+      case $name in "$prefix"*) ours="$ours $name" ;; esac
+    done
+    if [ -n "$ours" ]; then
       quiet=0
       # shellcheck disable=SC2086 # a list
-      "$@" rm -f -t 0 $ids
+      "$@" rm -f -t 0 $ours
     else
       quiet=$((quiet + 1))
     fi

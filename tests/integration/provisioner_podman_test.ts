@@ -34,7 +34,8 @@ async function containersOf(run = getRunId()): Promise<string[]> {
     );
   // It fails also because a container of anybody's is removed at the moment.
   const names = await list().catch(list).catch(list);
-  return names.split("\n").filter((name) => name !== "");
+  // It also lists what is made or removed at the moment, whosever it is.
+  return names.split("\n").filter((name) => name.startsWith(`atex-${run}-`));
 }
 
 Deno.test({

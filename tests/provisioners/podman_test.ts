@@ -302,7 +302,9 @@ Deno.test("stop() ends podman run that hangs, and removes what it may have made"
     assert.equal(await exists(`/proc/${pid}`), false);
   }
   // The watchdog looks three times more, for what the killed client had begun.
-  const looks = () => podman.calls.filter((c) => c.startsWith("ps -aq")).length;
+  const looks = () =>
+    podman.calls.filter((c) => /^ps -a --external --filter name=/.test(c))
+      .length;
   await childrenEnded();
   assert.equal(looks(), 3);
 });
@@ -393,6 +395,27 @@ Deno.test("stop() that could not remove a container rejects and leaves it to the
   assert.deepEqual(podman.containers, []);
 });
 
+Deno.test("neither stop() nor the watchdog touches what podman lists of others in spite of the filter", async () => {
+  await using podman = await FakePodman.make();
+  // What real podman does with --external for whatever is made or removed at the moment.
+  await podman.fault("ps", "echo somebody-elses");
+  const { pool, start } = lend(podman);
+  await start();
+  pool.provision(1);
+  await pool.getRemote();
+  await podman.fault("rm", 'echo "Error: busy" >&2; exit 1');
+  await assert.rejects(pool.stop(), AggregateError); // and so the watchdog looks, too
+  await podman.repair("rm");
+  await childrenEnded();
+  assert.deepEqual(podman.containers, []);
+  const removals = podman.calls.filter((call) => / ?rm /.test(call));
+  assert.ok(removals.length >= 3, removals.join("; "));
+  assert.deepEqual(
+    removals.filter((call) => call.includes("somebody-elses")),
+    [],
+  );
+});
+
 Deno.test("lost resolves when the container ends by itself", async () => {
   await using podman = await FakePodman.make();
   const { pool, start } = lend(podman);
@@ -434,7 +457,9 @@ Deno.test("a script that waits for lost only does not end before", async () => {
   const { stdout, code } = await child.output();
   assert.match(new TextDecoder().decode(stdout), /ended by itself\n$/);
   assert.equal(code, 0); // and nobody called stop()
-  const looks = () => podman.calls.filter((c) => c.startsWith("ps -aq")).length;
+  const looks = () =>
+    podman.calls.filter((c) => /^ps -a --external --filter name=/.test(c))
+      .length;
   while (looks() < 3) await tick();
 });
 
