@@ -57,6 +57,7 @@ export async function interact(
   signal?.throwIfAborted();
   const command = connection.local(argv, { ...rest, terminal });
   const settings = terminal ? await stty("-g") : undefined;
+  signal?.throwIfAborted(); // it may have come meanwhile, and is told only once
   try {
     const status = await attend(command, signal);
     signal?.throwIfAborted();

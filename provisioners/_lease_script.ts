@@ -9,6 +9,7 @@
  * input ends the lease.
  */
 export const LEASE_SCRIPT = `
+trap '' PIPE # who took the lease may be gone before it is told: what was written is forgotten all the same
 file=$1 id=$2 grace=$3
 held=
 rest=

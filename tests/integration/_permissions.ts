@@ -81,7 +81,7 @@ export const USES: readonly Use[] = [
   },
   {
     block: "connections/ssh",
-    flags: ["run=ssh,/bin/sh", "env", "write=DIR"],
+    flags: ["run=ssh,/bin/sh", "env", "read=DIR", "write=DIR"],
     needs: "ssh",
     script: `
   import { SshConnection } from "jsr:@atex/atex/connections/ssh";
@@ -116,7 +116,13 @@ export const USES: readonly Use[] = [
   },
   {
     block: "provisioners/hosts",
-    flags: ["run=ssh,/bin/sh", "env", "sys=uid,hostname", "write=DIR"],
+    flags: [
+      "run=ssh,/bin/sh",
+      "env",
+      "sys=uid,hostname",
+      "read=DIR",
+      "write=DIR",
+    ],
     needs: "ssh",
     script: `
   import { HostsProvisioner } from "jsr:@atex/atex/provisioners/hosts";

@@ -38,3 +38,23 @@ for (
     },
   });
 }
+
+Deno.test("LEASE_SCRIPT leaves no holder behind who was gone before it could be told", async () => {
+  const directory = await Deno.makeTempDir({ prefix: "atex-test-" });
+  try {
+    const file = `${directory}/lock`;
+    const { code } = await new Deno.Command("sh", {
+      args: [
+        "-c",
+        // Nobody reads what it says by the time it takes the lease.
+        '{ sleep 0.3; echo \'take "run":"r"}\'; } | sh -c "$1" sh "$2" id 600 | true',
+        ...["sh", LEASE_SCRIPT, file],
+      ],
+      stdin: "null",
+    }).output();
+    assert.equal(code, 0);
+    assert.equal(await Deno.readTextFile(file), "");
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
