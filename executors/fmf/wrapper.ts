@@ -162,6 +162,11 @@ fail() {
 end_by_signal() {
   local round
   trap '' HUP INT TERM PIPE
+  # it may have been started, and not been noted yet
+  if [[ ! $job && $! != "$before" ]]; then
+    job=$!
+    echo "$job" >&6
+  fi
   if [[ $job ]]; then
     signal_all HUP
     for ((round = 0; round < 50; round++)); do
@@ -178,7 +183,7 @@ end_by_signal() {
 state=$1 cwd=$2
 shift 2 || fail 2 'a directory for the state and one to run in are needed'
 setup='' only='' lifeline='' limit=0 pty='' nocontrol='' noexitcode='' nokill='' marker='' terminal=''
-job='' setting_up='' watcher='' code='' atex_flags=()
+job='' before='' setting_up='' watcher='' code='' atex_flags=()
 for flag; do
   case $flag in
     only | lifeline | pty | nocontrol | noexitcode | nokill) printf -v "$flag" 1 ;;
@@ -272,12 +277,12 @@ wait_for_job() {
 if [[ $lifeline ]]; then
   set -m
   watch &
-  watcher=$!
+  watcher=$! before=$!
   set +m
 fi
 
 if [[ $setup ]]; then
-  setting_up=1
+  setting_up=1 before=$!
   set -m
   (
     set +m
@@ -309,6 +314,7 @@ fi
 setsid=$(type -P setsid) || fail 2 'there is no setsid'
 [[ ! $marker ]] || printf 'noop atex-start %s\\n' "$marker" >&8 || end 3
 
+before=$!
 set -m
 (
   set +m
