@@ -65,7 +65,7 @@ Deno.test({
       disk.path,
       "1m",
       "faults/_scarce_run.ts",
-      [results.path, disk.path, `${disk.path}/ballast`, `${900 * 1024}`],
+      [results.path, disk.path, `${disk.path}/ballast`, `${1010 * 1024}`],
     ) as Scarce;
     const { first, second } = outcome;
     match(first.why, /No space left on device/);

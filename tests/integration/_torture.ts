@@ -40,7 +40,7 @@ export interface TortureKind {
 }
 
 /** How many tests run at a time. */
-const AT_ONCE = 3;
+const AT_ONCE = 6;
 /** A test that takes longer than this beyond its duration hangs; in milliseconds. */
 const PATIENCE = 90_000;
 

@@ -28,9 +28,9 @@ Deno.test({
   name: "who has which host is told, and nobody is disturbed by that",
   ignore,
   fn: async () => {
-    await using sshd = await Sshd.start();
-    const { directory, options, user, port } = sshd;
     // One server stands for several hosts: each has a lock of its own.
+    await using sshd = await Sshd.start({ config: ["MaxStartups 100"] });
+    const { directory, options, user, port } = sshd;
     const host = (name: string) => ({
       ...options,
       host: `${user}@${name}:${port}`,
