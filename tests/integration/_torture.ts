@@ -77,7 +77,9 @@ export async function torture(kind: TortureKind): Promise<Faults> {
     for (const file of await filesOn(shared)) {
       if (!before.includes(file)) left.push(file);
     }
-    left.push(...await workOn(await shared.connect()));
+    const connection = await shared.connect();
+    left.push(...await workOn(connection));
+    await connection[Symbol.asyncDispose]?.();
   }
   faults.set("nothing is left on the system", left);
   return faults;
