@@ -21,6 +21,9 @@ export const ANNOTATION = {
 /** Seconds after which an owner that was not renewed may be taken for dead, twice over. */
 export const DURATION = 120;
 
+/** What is tried for an owner, in this order: leases may be forbidden. */
+export const OWNER_KINDS = ["Lease", "ConfigMap"] as const;
+
 /** An object that owns pods: when it goes, they go. */
 export interface PodOwner {
   readonly kind: "Lease" | "ConfigMap";
@@ -29,7 +32,9 @@ export interface PodOwner {
   readonly reference: Readonly<Record<string, string>>;
 }
 
-const created = z.object({ metadata: z.object({ uid: z.string() }) });
+const created = z.object({
+  metadata: z.object({ uid: z.string(), creationTimestamp: z.string() }),
+});
 
 const API: Readonly<Record<PodOwner["kind"], string>> = {
   Lease: "coordination.k8s.io/v1",
@@ -72,7 +77,7 @@ export async function createOwner(
   signal: AbortSignal,
 ): Promise<PodOwner> {
   const name = `atex-${run.id}-${nextNumber()}`;
-  for (const kind of ["Lease", "ConfigMap"] as const) {
+  for (const kind of OWNER_KINDS) {
     const { code, stdout, said } = await kubectl.output(
       ["create", "--filename=-", "--output=json"],
       {
@@ -94,6 +99,30 @@ export async function createOwner(
     }
   }
   throw new Error("unreachable");
+}
+
+/**
+ * What time it is by the clock of the cluster, in milliseconds since 1970, if we
+ * can find out. No object is made for that.
+ */
+export async function timeOfCluster(
+  kubectl: Kubectl,
+  run: Run,
+  signal?: AbortSignal,
+): Promise<number | undefined> {
+  const name = `atex-${run.id}-${nextNumber()}`;
+  for (const kind of OWNER_KINDS) {
+    const { code, stdout } = await kubectl.output(
+      ["create", "--dry-run=server", "--filename=-", "--output=json"],
+      {
+        ...(signal && { signal }),
+        stdin: JSON.stringify(manifest(kind, name, run)),
+      },
+    );
+    if (code !== 0) continue;
+    const { metadata } = created.parse(JSON.parse(stdout));
+    return Date.parse(metadata.creationTimestamp);
+  }
 }
 
 /** Removes an owner; its pods follow. */

@@ -5,9 +5,11 @@ import {
   deleteOwner,
   DURATION,
   LABEL,
+  OWNER_KINDS,
   type PodOwner,
+  timeOfCluster,
 } from "./_kubernetes_owner.ts";
-import { ageOf, type Candidate } from "./_leftover.ts";
+import type { Candidate } from "./_leftover.ts";
 import { parseOwner, type Run } from "./_run.ts";
 import { factsOf, isAbandoned, isMine, livesHere } from "./_verdict.ts";
 import { ProvisionError } from "./provisioner.ts";
@@ -17,16 +19,17 @@ const listed = z.object({
     name: z.string(),
     labels: z.record(z.string(), z.string()).nullish(),
     annotations: z.record(z.string(), z.string()).nullish(),
+    managedFields: z.array(z.object({ time: z.string().nullish() })).nullish(),
   }),
   spec: z.object({
-    renewTime: z.string().nullish(),
     leaseDurationSeconds: z.number().nullish(),
   }).nullish(),
 });
+type Listed = z.infer<typeof listed>;
 const owners = z.object({ items: z.array(z.unknown()) });
 
 /** What `kubectl` lists; whatever is not as ours are is none of ours. */
-function readOwners(text: string): z.infer<typeof listed>[] {
+function readOwners(text: string): Listed[] {
   try {
     return owners.parse(JSON.parse(text)).items.flatMap((item) => {
       const { data } = listed.safeParse(item);
@@ -38,6 +41,15 @@ function readOwners(text: string): z.infer<typeof listed>[] {
       { cause },
     );
   }
+}
+
+/**
+ * When somebody wrote it the last time, by the clock of the cluster; `NaN` if
+ * that does not tell. What its owner wrote into it is by the clock of the owner.
+ */
+function lastWrite({ metadata: { managedFields } }: Listed): number {
+  const times = (managedFields ?? []).map(({ time }) => Date.parse(time ?? ""));
+  return times.length === 0 ? NaN : Math.max(...times);
 }
 
 export interface ReapOptions {
@@ -70,13 +82,13 @@ export async function findOwners(
 ): Promise<Candidate[]> {
   const candidates: Candidate[] = [];
   for await (const found of judgeOwners(kubectl, me, signal)) {
-    const { kind, name, run, owner, renewed, verdict } = found;
+    const { kind, name, run, owner, silence, verdict } = found;
     candidates.push({
       kind: "lease",
       name,
       run,
       owner,
-      age: ageOf(renewed),
+      age: silence > 0 ? silence : 0,
       verdict,
       mine: verdict === "alive" && isMine({ run, owner }, me),
       remove: (signal) => deleteOwner(kubectl, { kind, name }, signal),
@@ -89,8 +101,8 @@ export async function findOwners(
 interface Judged extends Pick<PodOwner, "kind" | "name"> {
   readonly run: string;
   readonly owner: string;
-  /** Milliseconds since 1970; absent if it does not say so. */
-  readonly renewed?: number;
+  /** Milliseconds since it was renewed; `NaN` if that cannot be told. */
+  readonly silence: number;
   readonly verdict: "dead" | "alive" | "unknown";
 }
 
@@ -100,36 +112,31 @@ async function* judgeOwners(
   signal?: AbortSignal,
 ): AsyncGenerator<Judged> {
   const facts = factsOf(me.directory);
-  for (const kind of ["Lease", "ConfigMap"] as const) {
+  let clock: Promise<number | undefined> | undefined;
+  for (const kind of OWNER_KINDS) {
     const { code, stdout, said } = await kubectl.output([
       ...["get", kind, `--selector=${LABEL.by}=atex`, "--output=json"],
+      "--show-managed-fields",
     ], signal && { signal });
     if (code !== 0 && isForbidden(said)) continue;
     if (code !== 0) throw new ProvisionError(`Cannot list owners: ${said}`);
-    for (const { metadata, spec } of readOwners(stdout)) {
-      const { name, labels, annotations } = metadata;
+    for (const object of readOwners(stdout)) {
+      const { metadata: { name, labels, annotations }, spec } = object;
       const { [LABEL.run]: run } = labels ?? {};
-      const { [ANNOTATION.owner]: owner = "", [ANNOTATION.renewed]: said } =
-        annotations ?? {};
+      const { [ANNOTATION.owner]: owner = "" } = annotations ?? {};
       if (run === undefined || !name.startsWith("atex-")) continue;
-      const renewed = Date.parse(spec?.renewTime ?? said ?? "");
-      const seconds = spec?.leaseDurationSeconds ?? DURATION;
-      const silence = Date.now() - renewed;
+      const now = await (clock ??= timeOfCluster(kubectl, me, signal)) ?? NaN;
+      const silence = now - lastWrite(object);
+      const patience = 2000 * (spec?.leaseDurationSeconds ?? DURATION);
       const isHere = parseOwner(owner)?.machine === me.owner.machine;
       const isDead = run !== me.id &&
         (isHere
           ? await isAbandoned({ run, owner }, me.owner, facts)
-          : silence > 2000 * seconds);
-      const isAlive = run === me.id || silence <= 2000 * seconds ||
+          : silence > patience);
+      const isAlive = run === me.id || silence <= patience ||
         await livesHere({ run, owner }, me, facts);
-      yield {
-        kind,
-        name,
-        run,
-        owner,
-        ...(!Number.isNaN(renewed) && { renewed }),
-        verdict: isDead ? "dead" : isAlive ? "alive" : "unknown",
-      };
+      const verdict = isDead ? "dead" : isAlive ? "alive" : "unknown";
+      yield { kind, name, run, owner, silence, verdict };
     }
   }
 }

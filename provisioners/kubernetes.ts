@@ -51,6 +51,7 @@
 import type { Semaphore } from "@std/async/unstable-semaphore";
 import { guard } from "./_guard.ts";
 import { KubernetesBackend, type PodTemplate } from "./_kubernetes_backend.ts";
+import { DURATION } from "./_kubernetes_owner.ts";
 import type { PoolOptions } from "./_pool.ts";
 import type { EventOptions } from "./events.ts";
 import { PooledProvisioner } from "./pooled.ts";
@@ -165,8 +166,9 @@ export interface KubernetesProvisionerOptions extends EventOptions {
    */
   commandTimeout?: number;
   /**
-   * Between two renewals of what owns the pods. Scripts on other machines take
-   * it for abandoned after four minutes without one.
+   * Between two renewals of what owns the pods, at most two minutes. Scripts on
+   * other machines take it for abandoned after four minutes without one, by the
+   * clock of the cluster.
    *
    * @default {40_000}
    */
@@ -191,6 +193,8 @@ export interface KubernetesProvisionerOptions extends EventOptions {
   limit?: Semaphore;
 }
 
+/** Milliseconds: one renewal may fail. */
+const LONGEST_RENEWAL = DURATION * 1000;
 /** Milliseconds of failing renewals after which there is a warning. */
 const RENEW_PATIENCE = 120_000;
 
@@ -244,11 +248,16 @@ function poolOptions(options: KubernetesProvisionerOptions): PoolOptions {
     renewInterval,
   };
   for (const [name, ms] of Object.entries({ ...times, maxLifetime })) {
-    if (!(ms > 0) || ms === Infinity && /^(command|renew)/.test(name)) {
+    if (!(ms > 0) || ms === Infinity && name === "commandTimeout") {
       throw new RangeError(
         `Cannot use ${ms} as "${name}": it must be a positive number of milliseconds`,
       );
     }
+  }
+  if (renewInterval > LONGEST_RENEWAL) {
+    throw new RangeError(
+      `Cannot use ${renewInterval} as "renewInterval": it must be at most ${LONGEST_RENEWAL}, or others take the pods for abandoned`,
+    );
   }
   if (kubectl.length === 0) {
     throw new TypeError(

@@ -21,7 +21,7 @@ export function kubectlMissing(): string | undefined {
 }
 
 // deno-lint-ignore no-explicit-any -- whatever it was sent
-type Json = any;
+export type Json = any;
 
 export interface Pod {
   metadata: Json;
@@ -166,6 +166,8 @@ export class KubernetesServer implements AsyncDisposable {
   onCreate: (pod: Pod) => void = (pod) => this.later(5, () => this.ready(pod));
   /** Milliseconds that a pod takes to vanish. */
   deletion = 5;
+  /** Milliseconds by which its clock is ahead. */
+  ahead = 0;
 
   private constructor(readonly directory: string) {
     this.#server = Deno.serve({
@@ -255,16 +257,29 @@ export class KubernetesServer implements AsyncDisposable {
     this.#tell("pods", "MODIFIED", pod);
   }
 
-  /** Makes an object. */
-  add(plural: string, object: Json): Json {
+  /** So many milliseconds ago by its clock, to the second. */
+  time(ago = 0): string {
+    const time = Date.now() + this.ahead - ago;
+    return new Date(time).toISOString().replace(/\.\d+/, "");
+  }
+
+  /** An object with what it writes into each. */
+  #complete(plural: string, object: Json): Json {
     const { name, generateName } = object.metadata;
     Object.assign(object, KINDS[plural]);
     Object.assign(object.metadata, {
       name: name ?? `${generateName}${crypto.randomUUID().slice(0, 5)}`,
       namespace: "testing",
       uid: crypto.randomUUID(),
-      creationTimestamp: new Date().toISOString(),
+      creationTimestamp: this.time(),
+      managedFields: [{ operation: "Update", time: this.time() }],
     });
+    return object;
+  }
+
+  /** Makes an object. */
+  add(plural: string, object: Json): Json {
+    this.#complete(plural, object);
     if (plural === "pods") object.status = { phase: "Pending" };
     this.#objects[plural].set(object.metadata.name, object);
     this.most = Math.max(this.most, this.pods.size);
@@ -351,7 +366,7 @@ export class KubernetesServer implements AsyncDisposable {
     if (part) return this.#exec(request, name, query);
     if (name === undefined) {
       return request.method === "POST"
-        ? await this.#create(plural, request)
+        ? await this.#create(plural, request, query.get("dryRun") === "All")
         : this.#list(plural, query);
     }
     const object = objects.get(name);
@@ -360,6 +375,7 @@ export class KubernetesServer implements AsyncDisposable {
     }
     if (request.method === "PATCH") {
       merge(object, await request.json());
+      object.metadata.managedFields[0].time = this.time();
       this.#tell(plural, "MODIFIED", object);
     }
     if (request.method === "DELETE") {
@@ -375,7 +391,11 @@ export class KubernetesServer implements AsyncDisposable {
     return Response.json(object);
   }
 
-  async #create(plural: string, request: Request): Promise<Response> {
+  async #create(
+    plural: string,
+    request: Request,
+    isDryRun: boolean,
+  ): Promise<Response> {
     const object = await request.json();
     if (this.#objects[plural].has(object.metadata.name)) {
       return failure(
@@ -384,7 +404,10 @@ export class KubernetesServer implements AsyncDisposable {
         `${plural} "${object.metadata.name}" already exists`,
       );
     }
-    return Response.json(this.add(plural, object), { status: 201 });
+    const made = isDryRun
+      ? this.#complete(plural, object)
+      : this.add(plural, object);
+    return Response.json(made, { status: 201 });
   }
 
   #list(plural: string, query: URLSearchParams): Response {

@@ -12,6 +12,7 @@ import type { ProvisionError } from "../../provisioners/provisioner.ts";
 import { reap } from "../../provisioners/reap.ts";
 import {
   cannotRun,
+  type Json,
   kubectlMissing,
   KubernetesServer,
   type Pod,
@@ -375,49 +376,64 @@ test("a pod that does not go away keeps its place, and is told", async (server) 
   assert.equal(server.pods.size, 0); // with their owner
 });
 
-test("start() removes what dead scripts own, and no more", async (server) => {
-  await using me = await holdRun("test");
-  const add = (run: string, owner: string, age: number) => {
-    const { metadata } = server.add("leases", {
-      metadata: {
-        name: `atex-${run}-1`,
-        labels: { "app.kubernetes.io/managed-by": "atex", "atex.run": run },
-        annotations: { "atex.owner": owner },
-      },
-      spec: {
-        leaseDurationSeconds: 120,
-        renewTime: new Date(Date.now() - age * 1000).toISOString(),
-      },
-    });
-    server.add("pods", {
-      metadata: {
-        name: `atex-${run}-2`,
-        ownerReferences: [{ uid: metadata.uid }],
-      },
-      spec: {},
-    });
-  };
-  const dead = formatOwner({ ...me.owner, pid: "1", startTime: "1" });
-  const elsewhere = dead.replace(/[^/]*$/, "other");
-  add("deadhere00", dead, 0);
-  add("deadthere0", elsewhere, 250);
-  add("alivethere", elsewhere, 200);
-  add(me.id, formatOwner(me.owner), 9999);
-  server.add("leases", { metadata: { name: "somebody-elses" }, spec: {} });
+/** Adds an owner with a pod, renewed so many seconds ago by the clock of the server. */
+function addOwner(
+  server: KubernetesServer,
+  run: string,
+  owner: string,
+  age: number,
+): Json {
+  const lease = server.add("leases", {
+    metadata: {
+      name: `atex-${run}-1`,
+      labels: { "app.kubernetes.io/managed-by": "atex", "atex.run": run },
+      annotations: { "atex.owner": owner },
+    },
+    spec: {
+      leaseDurationSeconds: 120,
+      renewTime: new Date(Date.now() - age * 1000).toISOString(),
+    },
+  });
+  lease.metadata.managedFields[0].time = server.time(age * 1000);
+  server.add("pods", {
+    metadata: {
+      name: `atex-${run}-2`,
+      ownerReferences: [{ uid: lease.metadata.uid }],
+    },
+    spec: {},
+  });
+  return lease;
+}
+
+/** Of owners, by run. */
+async function verdicts(
+  server: KubernetesServer,
+): Promise<Record<string, string>> {
   const looked = await reap({
     kinds: ["lease"],
     kubernetes: server.options,
     dryRun: true,
   });
-  assert.deepEqual(
-    Object.fromEntries(looked.map(({ run, verdict }) => [run, verdict])),
-    {
-      deadhere00: "dead",
-      deadthere0: "dead",
-      alivethere: "alive",
-      [me.id]: "alive",
-    },
+  return Object.fromEntries(
+    looked.map(({ run, verdict }) => [run, verdict]),
   );
+}
+
+test("start() removes what dead scripts own, and no more", async (server) => {
+  await using me = await holdRun("test");
+  const dead = formatOwner({ ...me.owner, pid: "1", startTime: "1" });
+  const elsewhere = dead.replace(/[^/]*$/, "other");
+  addOwner(server, "deadhere00", dead, 0);
+  addOwner(server, "deadthere0", elsewhere, 250);
+  addOwner(server, "alivethere", elsewhere, 200);
+  addOwner(server, me.id, formatOwner(me.owner), 9999);
+  server.add("leases", { metadata: { name: "somebody-elses" }, spec: {} });
+  assert.deepEqual(await verdicts(server), {
+    deadhere00: "dead",
+    deadthere0: "dead",
+    alivethere: "alive",
+    [me.id]: "alive",
+  });
   assert.equal(server.leases.size, 5);
   const [removed] = await reap({
     kinds: ["lease"],
@@ -426,7 +442,7 @@ test("start() removes what dead scripts own, and no more", async (server) => {
   });
   assert.equal(removed.removed, true);
   assert.equal(server.leases.size, 4);
-  add("deadhere00", dead, 0);
+  addOwner(server, "deadhere00", dead, 0);
   const events: ProvisionerEvent[] = [];
   await using pool = await poolOn(server, { onEvent: (e) => events.push(e) })
     .start();
@@ -440,6 +456,33 @@ test("start() removes what dead scripts own, and no more", async (server) => {
     ["atex-deadhere00-1", "atex-deadthere0-1"],
   );
   assert.equal(server.pods.size, 2);
+  for (const name of [...server.leases.keys()]) server.remove("leases", name);
+});
+
+test("what owners elsewhere have is judged by the clock of the cluster only", async (server) => {
+  await using me = await holdRun("test");
+  const owner = formatOwner({ ...me.owner, bootId: "b", machine: "other" });
+  const fromNow = (ms: number) => new Date(Date.now() + ms).toISOString();
+  for (const ahead of [-7_200_000, 7_200_000]) { // of ours
+    server.ahead = ahead;
+    const alive = addOwner(server, "alive00000", owner, 200);
+    alive.spec.renewTime = fromNow(-9_000_000); // its clock is behind
+    const dead = addOwner(server, "dead000000", owner, 250);
+    dead.spec.renewTime = fromNow(9_000_000);
+    const silent = addOwner(server, "silent0000", owner, 250);
+    delete silent.metadata.managedFields;
+    assert.deepEqual(await verdicts(server), {
+      alive00000: "alive",
+      dead000000: "dead",
+      silent0000: "unknown",
+    });
+  }
+  // Where we may not ask for the time, what is old is not known to be.
+  const forbidden = refuse(403, "Forbidden", "no");
+  for (const part of ["/leases", "/configmaps"]) {
+    server.fail("POST", part, forbidden);
+  }
+  assert.equal((await verdicts(server)).dead000000, "unknown");
   for (const name of [...server.leases.keys()]) server.remove("leases", name);
 });
 
@@ -475,8 +518,8 @@ Deno.test("KubernetesProvisioner refuses options that cannot be used", () => {
       [{ image: "x", maxRemotes: -1 }, /^RangeError: .*"maxRemotes"/],
       [{ image: "x", maxLifetime: 0 }, /^RangeError: .*"maxLifetime"/],
       [
-        { image: "x", renewInterval: Infinity },
-        /^RangeError: .*"renewInterval"/,
+        { image: "x", renewInterval: 120_001 },
+        /^RangeError: .*"renewInterval": .* at most 120000/,
       ],
     ] as const
   ) assert.throws(make(options), error);

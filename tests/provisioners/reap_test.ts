@@ -122,13 +122,20 @@ Deno.test("reapOwners() removes no owner that kubectl lists in another form, and
       name: "atex-aaaaaaaaaa-1",
       labels: { "atex.run": "aaaaaaaaaa" },
       annotations: { "atex.owner": "h/b/1/2/d/n/elsewhere" },
+      managedFields: [{ time: "2020-01-01T00:00:00Z" }],
     },
-    spec: { renewTime: "2020-01-01T00:00:00Z", leaseDurationSeconds: 1 },
+    spec: { leaseDurationSeconds: 1 },
+  };
+  const now = {
+    metadata: { uid: "u", creationTimestamp: "2020-01-01T00:00:03Z" },
   };
   const reaped = async (stdout: string) => {
     const names: string[] = [];
     const kubectl = {
-      output: () => Promise.resolve({ code: 0, stdout, said: "" }),
+      output: ([verb]: string[]) => {
+        const said = verb === "create" ? JSON.stringify(now) : stdout;
+        return Promise.resolve({ code: 0, stdout: said, said: "" });
+      },
       run: (_what: string, [, kind, name]: string[]) =>
         Promise.resolve(names.push(`${kind} ${name}`)),
     };
@@ -142,6 +149,7 @@ Deno.test("reapOwners() removes no owner that kubectl lists in another form, and
     { ...ours, metadata: { ...ours.metadata, name: 1 } },
     { ...ours, metadata: { ...ours.metadata, labels: { "atex.run": [] } } },
     { ...ours, metadata: { ...ours.metadata, name: "somebodys" } },
+    { ...ours, metadata: { ...ours.metadata, managedFields: [{}] } },
   ];
   assert.deepEqual(await reaped(JSON.stringify({ items })), [
     "Lease atex-aaaaaaaaaa-1",
