@@ -36,6 +36,18 @@ const created = z.object({
   metadata: z.object({ uid: z.string(), creationTimestamp: z.string() }),
 });
 
+/** What `kubectl` prints of an object that it made. */
+function readCreated(text: string): z.infer<typeof created>["metadata"] {
+  try {
+    return created.parse(JSON.parse(text)).metadata;
+  } catch (cause) {
+    throw new ProvisionError(
+      "Cannot read what kubectl printed of an owner that it made",
+      { cause },
+    );
+  }
+}
+
 const API: Readonly<Record<PodOwner["kind"], string>> = {
   Lease: "coordination.k8s.io/v1",
   ConfigMap: "v1",
@@ -87,7 +99,7 @@ export async function createOwner(
       },
     );
     if (code === 0) {
-      const { metadata: { uid } } = created.parse(JSON.parse(stdout));
+      const { uid } = readCreated(stdout);
       const reference = { apiVersion: API[kind], kind, name, uid };
       return { kind, name, reference };
     }
@@ -119,9 +131,7 @@ export async function timeOfCluster(
         stdin: JSON.stringify(manifest(kind, name, run)),
       },
     );
-    if (code !== 0) continue;
-    const { metadata } = created.parse(JSON.parse(stdout));
-    return Date.parse(metadata.creationTimestamp);
+    if (code === 0) return Date.parse(readCreated(stdout).creationTimestamp);
   }
 }
 

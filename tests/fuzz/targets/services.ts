@@ -308,12 +308,13 @@ const lease = {
   metadata: {
     name: "atex-zzzzzzzzzz-1",
     labels: { "atex.run": "zzzzzzzzzz" },
-    annotations: {
-      "atex.owner": owner,
-      "atex.renewed": "2020-01-01T00:00:00Z",
-    },
+    annotations: { "atex.owner": owner },
+    managedFields: [{ time: "2020-01-01T00:00:00Z" }],
   },
-  spec: { renewTime: "2020-01-01T00:00:00.000000Z", leaseDurationSeconds: 120 },
+  spec: { leaseDurationSeconds: 120 },
+};
+const now = {
+  metadata: { uid: "u", creationTimestamp: "2020-01-02T00:00:00Z" },
 };
 
 /** JSON that a program prints, also damaged. */
@@ -331,7 +332,10 @@ export const kubernetesOwners = target({
   async check(stdout) {
     const deleted: string[] = [];
     const kubectl = {
-      output: () => Promise.resolve({ code: 0, stdout, said: "" }),
+      output: ([verb]: string[]) => {
+        const said = verb === "create" ? JSON.stringify(now) : stdout;
+        return Promise.resolve({ code: 0, stdout: said, said: "" });
+      },
       run: (_what: string, args: string[]) => {
         deleted.push(args[2]!);
         return Promise.resolve("");
