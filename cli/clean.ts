@@ -4,6 +4,7 @@ import { span } from "../orchestrators/progress.ts";
 import {
   type Leftover,
   type LeftoverKind,
+  type LivingSystem,
   reap,
   type ReapOptions,
 } from "../provisioners/reap.ts";
@@ -19,6 +20,11 @@ export const clean: Command = {
   arity: [0, 0],
   options: [
     { name: "force", about: "remove it; otherwise nothing is removed" },
+    {
+      name: "libvirt",
+      value: "URI",
+      about: "domains of this libvirt; otherwise of what virsh takes by itself",
+    },
     { name: "images", about: "also images that were built and nobody uses" },
     {
       name: "testing-farm",
@@ -46,15 +52,13 @@ export const clean: Command = {
   async run(call) {
     const options = optionsOf(call);
     const force = call.has("force");
-    const living = call.has("mine-alive");
-    if (force && living && !await mayTake(call, options)) return 2;
-    const found = await reap({
-      ...options,
-      dryRun: !force,
-      ...(living && { living }),
-    });
-    const goes = ({ verdict, mine }: Leftover) =>
-      verdict === "dead" || living && mine;
+    const living = call.has("mine-alive")
+      ? force ? await askFor(call, options) : () => true
+      : () => false;
+    if (!living) return 2;
+    const found = await reap({ ...options, dryRun: !force, living });
+    const goes = (leftover: Leftover) =>
+      leftover.verdict === "dead" || leftover.mine && living(leftover);
     for (const leftover of found) {
       if (!call.has("all") && !goes(leftover)) continue;
       print(call, plain(leftover), line(leftover));
@@ -68,6 +72,7 @@ export const clean: Command = {
 
 function optionsOf(call: Call): ReapOptions {
   const run = call.get("run");
+  const uri = call.get("libvirt");
   const kinds: LeftoverKind[] = [
     ...(call.has("images") ? ["image" as const] : []),
     ...(call.has("testing-farm") ? ["request" as const] : []),
@@ -76,24 +81,33 @@ function optionsOf(call: Call): ReapOptions {
   return {
     ...(kinds.length > 0 && { more: kinds }),
     ...(run !== undefined && { run }),
+    ...(uri !== undefined && { libvirt: { uri } }),
     signal: call.signal,
   };
 }
 
-/** Asks whether scripts that live may lose their systems. */
-async function mayTake(call: Call, options: ReapOptions): Promise<boolean> {
+/**
+ * Asks whether scripts that live may lose their systems; gives which of them, as
+ * others may come into being before that is answered.
+ */
+async function askFor(
+  call: Call,
+  options: ReapOptions,
+): Promise<((system: LivingSystem) => boolean) | undefined> {
   const mine = (await reap({ ...options, dryRun: true }))
     .filter(({ mine }) => mine);
-  if (mine.length === 0) return true;
+  const keyOf = ({ kind, name }: LivingSystem) => `${kind} ${name}`;
+  const listed = new Set(mine.map(keyOf));
+  const isListed = (system: LivingSystem) => listed.has(keyOf(system));
+  if (mine.length === 0) return isListed;
   for (const leftover of mine) call.note(line(leftover));
   const answer = await ask(
     `Take ${mine.length} from scripts that live, whose tests fail then? [y/N] `,
     call.signal,
   );
   call.signal.throwIfAborted();
-  if (/^y(es)?$/i.test(answer ?? "")) return true;
+  if (/^y(es)?$/i.test(answer ?? "")) return isListed;
   call.note("nothing was removed");
-  return false;
 }
 
 /** An error has nothing that JSON would show. */

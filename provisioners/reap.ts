@@ -27,6 +27,9 @@ import { ProvisionError } from "./provisioner.ts";
 
 export type { Leftover, LeftoverKind };
 
+/** A system that a living script has. */
+export type LivingSystem = Pick<Leftover, "kind" | "name">;
+
 /** Options of {@linkcode reap}. */
 export interface ReapOptions extends SignalOptions {
   /**
@@ -56,11 +59,12 @@ export interface ReapOptions extends SignalOptions {
   run?: string;
   /**
    * Also remove the systems (containers, domains, requests, leases) that living
-   * scripts of this user on this machine have, which lose them; never those of this script.
+   * scripts of this user on this machine have, which lose them; never those of this
+   * script. A function says which of them.
    *
    * @default {false}
    */
-  living?: boolean;
+  living?: boolean | ((system: LivingSystem) => boolean);
   /**
    * The podman program.
    *
@@ -126,13 +130,15 @@ export async function reap(options: ReapOptions = {}): Promise<Leftover[]> {
     signal = new AbortController().signal,
   } = options;
   signal.throwIfAborted();
+  const isTaken = typeof living === "function" ? living : () => living;
   await using me = await holdRun("reap");
   const leftovers: Leftover[] = [];
   for (
     const { remove, mine = false, ...found } of await find(options, me, signal)
   ) {
     if (options.run !== undefined && found.run !== options.run) continue;
-    const goes = !dryRun && (found.verdict === "dead" || living && mine);
+    const goes = !dryRun &&
+      (found.verdict === "dead" || mine && isTaken(found));
     let error: Error | undefined;
     if (goes) {
       try {

@@ -5,7 +5,7 @@
 const VIRSH = `#!/bin/sh
 here=$(dirname "$0")
 if [ "$1" = -q ]; then shift; fi
-if [ "$1" = -c ]; then shift 2; fi
+if [ "$1" = -c ]; then URI=$2; shift 2; fi
 echo "$*" >>"$here/calls"
 what=$1
 shift
@@ -57,7 +57,7 @@ export class FakeLibvirt implements AsyncDisposable {
 
   /**
    * Shell commands to run at the beginning of a command; `$here` is the directory,
-   * `fail TEXT` complains, `make` makes the domain `$name`.
+   * `$URI` the libvirt, `fail TEXT` complains, `make` makes the domain `$name`.
    */
   async fault(command: string, script: string): Promise<void> {
     await Deno.writeTextFile(`${this.directory}/faults/${command}`, script);
