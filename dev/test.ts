@@ -46,14 +46,12 @@ function count(steps: Steps, name: string, run: TestRun): void {
   );
 }
 
-/**
- * Runs each of the paths in a process of its own, since tests set variables of their process; as many at a time as
- * there are processors.
- */
+/** Runs each of the paths in a process of its own, since tests set variables of their process; `lanes` at a time. */
 async function inLanes(
   steps: Steps,
   title: string,
   paths: string[],
+  lanes: number,
 ): Promise<void> {
   console.log(`\n--- ${title}`);
   const rest = paths.values();
@@ -70,13 +68,23 @@ async function inLanes(
       count(steps, path, run);
     }
   }
-  await Promise.all(
-    Array.from({ length: navigator.hardwareConcurrency }, lane),
-  );
+  await Promise.all(Array.from({ length: lanes }, lane));
 }
 
 /** Folders whose files run side by side. */
 const WITH_REAL_PARTS = ["integration", "faults"];
+
+/** The files that take longest, the longest first. */
+const LONG = [
+  "torture",
+  "connections_copy",
+  "executor_suite",
+  "abort_matrix",
+  "provisioner_libvirt",
+  "crash_matrix",
+  "executor_faults",
+  "html_report",
+].map((name) => `tests/integration/${name}_test.ts`);
 
 /** Folders of tests that need no real parts beside processes. */
 function unitTests(): string[] {
@@ -90,12 +98,14 @@ function unitTests(): string[] {
 
 /** Files of tests with real parts, the long ones first: what is left for the end is short. */
 function integrationTests(): string[] {
-  return WITH_REAL_PARTS.map((folder) => `tests/${folder}`).flatMap((folder) =>
-    [...Deno.readDirSync(folder)]
-      .filter(({ name }) => name.endsWith("_test.ts"))
-      .map(({ name }) => `${folder}/${name}`)
-  )
+  const files = WITH_REAL_PARTS.map((folder) => `tests/${folder}`)
+    .flatMap((folder) =>
+      [...Deno.readDirSync(folder)]
+        .filter(({ name }) => name.endsWith("_test.ts"))
+        .map(({ name }) => `${folder}/${name}`)
+    )
     .sort((a, b) => Deno.statSync(b).size - Deno.statSync(a).size);
+  return [...new Set([...LONG, ...files])];
 }
 
 /** Some folders hold only what tests elsewhere use. */
@@ -116,9 +126,11 @@ async function conformance(steps: Steps): Promise<void> {
 
 async function everything(steps: Steps): Promise<void> {
   await gate(steps);
-  await inLanes(steps, "unit tests", unitTests());
+  const processors = navigator.hardwareConcurrency;
+  await inLanes(steps, "unit tests", unitTests(), processors);
   await conformance(steps);
-  await inLanes(steps, "integration tests", integrationTests());
+  // who waits for a container or a connection needs no processor
+  await inLanes(steps, "integration tests", integrationTests(), processors + 1);
   console.log();
   const publish = ["deno", "publish", "--dry-run", "--allow-dirty"];
   await steps.run("publish (dry run)", publish);
