@@ -34,7 +34,7 @@ export function scriptFor(wish: Wish): string {
   const executor = Object.keys(env).length === 0
     ? "{ tests }"
     : `{ tests, env: ${literal(env)} }`;
-  const { imports, aggregator } = aggregatorOf(wish);
+  const { imports, page, aggregator } = aggregatorOf(wish);
   return `\
 ${imports}
 import { discover, FmfExecutor } from "jsr:@atex/atex/executors/fmf";
@@ -55,7 +55,9 @@ await runMain(async (signal) => {
   });
   const provisioner = await provisionerFromString(${literal(on)}${pool});
   await using pool = await provisioner.start({ signal });
-  await using results = await ${aggregator}.start();
+${
+    page && `  const page = ${page};\n`
+  }  await using results = await ${aggregator}.start();
   await using run = new AdHocOrchestrator({
     platform: ${literal(on)},
     tests: tests.data.keys(),
@@ -66,37 +68,40 @@ await runMain(async (signal) => {
     destructive: destructiveTag(tests),
     rerun: reruns(${reruns}),
   }).run({ signal });
-  await showProgress(run);
+${page && "  page.follow(run);\n"}  await showProgress(run);
   return (await run.finished).failed === 0 ? 0 : 1;
 });`;
 }
 
-/** What collects results, and what it takes to import that. */
-function aggregatorOf(wish: Wish): { imports: string; aggregator: string } {
+/** What collects results, the page that is among it, and what both take to import. */
+function aggregatorOf(
+  wish: Wish,
+): { imports: string; page: string; aggregator: string } {
   const { results, junit, html } = wish;
   const files = filesOf(wish);
-  const parts: [name: string, module: string, options?: object][] = [
-    ["JsonLinesAggregator", "jsonl", { results, files }],
-  ];
+  const imports = [["JsonLinesAggregator", "jsonl"]];
+  const parts = [`new JsonLinesAggregator(${literal({ results, files })})`];
   if (junit !== undefined) {
+    imports.push(["JUnitAggregator", "junit"]);
     const options = { target: junit, attachments: files };
-    parts.push(["JUnitAggregator", "junit", options]);
+    parts.push(`new JUnitAggregator(${literal(options)})`);
   }
+  let page = "";
   if (html !== undefined) {
+    imports.push(["HtmlReportAggregator", "html"]);
     const options = { report: html, files: linkTo(files, html) };
-    parts.push(["HtmlReportAggregator", "html", options]);
+    page = `new HtmlReportAggregator(${literal(options)})`;
+    parts.push("page");
   }
-  const made = parts.map(([name, , options]) =>
-    `new ${name}(${literal(options)})`
-  );
-  if (made.length > 1) parts.push(["MultiAggregator", "multi"]);
+  if (parts.length > 1) imports.push(["MultiAggregator", "multi"]);
   return {
-    imports: parts.map(([name, module]) =>
+    imports: imports.map(([name, module]) =>
       `import { ${name} } from "jsr:@atex/atex/aggregators/${module}";`
     ).sort().join("\n"),
-    aggregator: made.length === 1
-      ? made[0]!
-      : `new MultiAggregator([\n    ${made.join(",\n    ")},\n  ])`,
+    page,
+    aggregator: parts.length === 1
+      ? parts[0]!
+      : `new MultiAggregator([\n    ${parts.join(",\n    ")},\n  ])`,
   };
 }
 

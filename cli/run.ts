@@ -1,5 +1,6 @@
 /** `atex run`: trying tests out. */
 import type { Aggregator } from "../aggregators/aggregator.ts";
+import type { HtmlReportAggregator } from "../aggregators/html.ts";
 import { JsonLinesAggregator } from "../aggregators/jsonl.ts";
 import { discover, FmfExecutor } from "../executors/fmf/mod.ts";
 import { AdHocOrchestrator } from "../orchestrators/adhoc.ts";
@@ -91,7 +92,8 @@ async function carryOut(wish: Wish, call: Call): Promise<number> {
     onEvent: (event) => call.detail(1, describeEvent(event)),
   });
   await using pool = await provisioner.start({ signal });
-  await using results = await (await aggregatorFor(wish)).start();
+  const { aggregator, page } = await aggregatorFor(wish);
+  await using results = await opened(aggregator, wish);
   await using testing = new AdHocOrchestrator({
     platform: on,
     tests: tests.data.keys(),
@@ -107,27 +109,48 @@ async function carryOut(wish: Wish, call: Call): Promise<number> {
     destructive: destructiveTag(tests),
     rerun: reruns(wish.reruns),
   }).run({ signal });
+  page?.follow(testing);
   if (!call.has("quiet")) await showProgress(testing);
+  call.note(`Results: ${wish.results}`);
+  call.note(`Files:   ${filesOf(wish)}`);
   return (await testing.finished).failed === 0 ? 0 : 1;
 }
 
-async function aggregatorFor(wish: Wish): Promise<Aggregator> {
+/** Whoever tries something again has the results of the first time in the way. */
+async function opened(
+  aggregator: Aggregator,
+  { junit }: Wish,
+): Promise<Aggregator> {
+  try {
+    return await aggregator.start();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    const option = error.message.includes(`"${junit}"`) ? "junit" : "results";
+    throw new Error(`${error.message}; "--${option} PATH" chooses it`);
+  }
+}
+
+/** What collects results, and the page that is among it. */
+async function aggregatorFor(wish: Wish): Promise<
+  { aggregator: Aggregator; page: HtmlReportAggregator | undefined }
+> {
   const { results, junit, html } = wish;
   const files = filesOf(wish);
-  const kept = new JsonLinesAggregator({ results, files });
-  if (junit === undefined && html === undefined) return kept;
-  const { MultiAggregator } = await import("../aggregators/multi.ts");
-  const all: Aggregator[] = [kept];
+  const all: Aggregator[] = [new JsonLinesAggregator({ results, files })];
   if (junit !== undefined) {
     const { JUnitAggregator } = await import("../aggregators/junit.ts");
     all.push(new JUnitAggregator({ target: junit, attachments: files }));
   }
+  let page: HtmlReportAggregator | undefined;
   if (html !== undefined) {
     const { HtmlReportAggregator } = await import("../aggregators/html.ts");
     const link = linkTo(files, html);
-    all.push(new HtmlReportAggregator({ report: html, files: link }));
+    page = new HtmlReportAggregator({ report: html, files: link });
+    all.push(page);
   }
-  return new MultiAggregator(all);
+  if (all.length === 1) return { aggregator: all[0]!, page };
+  const { MultiAggregator } = await import("../aggregators/multi.ts");
+  return { aggregator: new MultiAggregator(all), page };
 }
 
 function wishOf(call: Call): Wish {

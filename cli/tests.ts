@@ -45,6 +45,7 @@ export const tests: Command = {
       signal: call.signal,
     });
     for (const { message } of found.warnings) call.note(`warning: ${message}`);
+    if (found.data.size === 0) call.note("no test was found");
     if (call.has("requires")) listRequirements(call, found);
     else if (call.has("metadata")) await listMetadata(call, found);
     else listTests(call, found);
@@ -53,20 +54,26 @@ export const tests: Command = {
 };
 
 function listTests(call: Call, found: FmfTests): void {
-  for (const test of describe(found).tests) {
+  const { tests } = describe(found);
+  const names = widest(tests.map(({ name }) => name));
+  const times = widest(tests.map(({ duration }) => span(duration)));
+  for (const test of tests) {
     const { name, duration, priority, tags, summary } = test;
     const parts = call.has("long")
       ? [
-        name,
-        span(duration),
+        name.padEnd(names),
+        span(duration).padEnd(times),
         ...(priority === 0 ? [] : [`priority ${priority}`]),
         ...(tags.length > 0 ? [`[${tags.join(" ")}]`] : []),
         ...(summary ? [summary] : []),
       ]
       : [name];
-    print(call, test, parts.join("  "));
+    print(call, test, parts.join("  ").trimEnd());
   }
 }
+
+const widest = (texts: string[]) =>
+  Math.max(0, ...texts.map(({ length }) => length));
 
 function listRequirements(call: Call, found: FmfTests): void {
   const { require, recommend, tests } = describe(found);

@@ -161,6 +161,16 @@ Deno.test("atex tests lists names, facts, metadata and packages", async () => {
     long.out,
     "/system/destructive  1 min  [destructive]  Leaves a system that no other test should get\n",
   );
+  const columns = await atex("tests", SUITE, "-t", "/slow|/smoke", "--long");
+  strictEqual(
+    columns.out,
+    [
+      "/slow/long   10 min  Takes longest, so it had better start early",
+      "/slow/short  2 min   Takes a second",
+      "/smoke       1 min   priority 10  The system answers",
+      "",
+    ].join("\n"),
+  );
   const json = await atex("tests", SUITE, "--test", "smoke", "--json");
   deepStrictEqual(JSON.parse(json.out), {
     name: "/smoke",
@@ -208,7 +218,8 @@ Deno.test("atex tests chooses by conditions, and its status tells whether there 
   );
   deepStrictEqual([chosen.code, chosen.out], [0, "/system/destructive\n"]);
   const none = ["tests", SUITE, "--condition", "missing"];
-  deepStrictEqual((await atex(...none)).code, 0);
+  const nothing = { code: 0, out: "", err: "no test was found\n" };
+  deepStrictEqual(await atex(...none), nothing);
   deepStrictEqual((await atex(...none, "--exit-code")).code, 1);
 });
 
@@ -234,7 +245,7 @@ Deno.test("atex tests needs the permission to read only", async () => {
 Deno.test("atex run runs tests, and its status tells whether they passed", async () => {
   await withDirectory(async (directory) => {
     const results = `${directory}/results.jsonl`;
-    const { code, out } = await atex(
+    const { code, out, err } = await atex(
       "run",
       SUITE,
       "-t",
@@ -248,11 +259,11 @@ Deno.test("atex run runs tests, and its status tells whether they passed", async
     );
     strictEqual(code, 0, out);
     match(out, /\n2 passed, 0 failed in /);
+    strictEqual(err, `Results: ${results}\nFiles:   ${results}.files\n`);
     match(await Deno.readTextFile(`${directory}/junit.xml`), /tests="2"/);
-    match(
-      await Deno.readTextFile(`${directory}/pages/report.html`),
-      /"files":"\.\.\/results\.jsonl\.files"/,
-    );
+    const page = await Deno.readTextFile(`${directory}/pages/report.html`);
+    match(page, /"files":"\.\.\/results\.jsonl\.files"/);
+    match(page, /"bars":\[\["setup"/); // the timeline
     strictEqual((await Deno.readTextFile(results)).split("\n").length, 3);
     ok((await Deno.stat(`${results}.files/local/smoke/output.txt`)).isFile);
     const failing = await atex(
@@ -264,6 +275,12 @@ Deno.test("atex run runs tests, and its status tells whether they passed", async
       `${directory}/failing`,
     );
     strictEqual(failing.code, 1);
+    const again = await atex("run", SUITE, "-t", "smoke", "--results", results);
+    strictEqual(again.code, 2);
+    strictEqual(
+      again.err,
+      `Cannot write results to "${results}": it is there already; choose another path or remove it; "--results PATH" chooses it\n`,
+    );
   });
 });
 
