@@ -15,7 +15,7 @@ import {
   type PodOwner,
 } from "./_kubernetes_owner.ts";
 import { judgePod, lossOf, type PodState } from "./_kubernetes_pod.ts";
-import { reapOwners } from "./_kubernetes_reaper.ts";
+import { findOwners } from "./_kubernetes_reaper.ts";
 import { PodWatch, type WatchedPod } from "./_kubernetes_watch.ts";
 import { Reaping } from "./_reaping.ts";
 import { holdRun, nextNumber, type Run } from "./_run.ts";
@@ -99,12 +99,9 @@ export class KubernetesBackend implements Backend {
     const reaping = resources.use(
       new Reaping({
         kind: "kubernetes",
-        systems: (signal) =>
-          reapOwners(kubectl, run, {
-            signal,
-            onReaped: ({ name, owner }) =>
-              this.#emit({ type: "reaped", kind: "kubernetes", name, owner }),
-          }),
+        find: (signal) => findOwners(kubectl, run, signal),
+        onReaped: ({ name, owner = "" }) =>
+          this.#emit({ type: "reaped", kind: "kubernetes", name, owner }),
         late: LATE,
         onTrouble: (error) => this.#warn(error),
       }),

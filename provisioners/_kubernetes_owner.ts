@@ -120,14 +120,14 @@ export async function createOwner(
 export async function timeOfCluster(
   kubectl: Kubectl,
   run: Run,
-  signal?: AbortSignal,
+  signal: AbortSignal,
 ): Promise<number | undefined> {
   const name = `atex-${run.id}-${nextNumber()}`;
   for (const kind of OWNER_KINDS) {
     const { code, stdout } = await kubectl.output(
       ["create", "--dry-run=server", "--filename=-", "--output=json"],
       {
-        ...(signal && { signal }),
+        signal,
         stdin: JSON.stringify(manifest(kind, name, run)),
       },
     );

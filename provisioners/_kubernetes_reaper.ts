@@ -6,7 +6,6 @@ import {
   DURATION,
   LABEL,
   OWNER_KINDS,
-  type PodOwner,
   timeOfCluster,
 } from "./_kubernetes_owner.ts";
 import type { Candidate } from "./_leftover.ts";
@@ -52,72 +51,20 @@ function lastWrite({ metadata: { managedFields } }: Listed): number {
   return times.length === 0 ? NaN : Math.max(...times);
 }
 
-export interface ReapOptions {
-  signal?: AbortSignal;
-  /** Told of each that was removed. */
-  onReaped: (found: { name: string; owner: string }) => void;
-}
-
-/**
- * Removes the owners of scripts that died: of this machine if we know that they
- * did, of others if they were not renewed for too long.
- */
-export async function reapOwners(
-  kubectl: Kubectl,
-  me: Run,
-  { signal, onReaped }: ReapOptions,
-): Promise<void> {
-  for await (const found of judgeOwners(kubectl, me, signal)) {
-    if (found.verdict !== "dead") continue;
-    await deleteOwner(kubectl, found, signal);
-    onReaped(found);
-  }
-}
-
-/** Owners that may have been left behind. */
+/** Owners of pods that may have been left behind. */
 export async function findOwners(
   kubectl: Kubectl,
   me: Run,
   signal: AbortSignal,
 ): Promise<Candidate[]> {
-  const candidates: Candidate[] = [];
-  for await (const found of judgeOwners(kubectl, me, signal)) {
-    const { kind, name, run, owner, silence, verdict } = found;
-    candidates.push({
-      kind: "lease",
-      name,
-      run,
-      owner,
-      age: silence > 0 ? silence : 0,
-      verdict,
-      mine: verdict === "alive" && isMine({ run, owner }, me),
-      remove: (signal) => deleteOwner(kubectl, { kind, name }, signal),
-    });
-  }
-  return candidates;
-}
-
-/** An owner of pods, and whether the script that made it is dead. */
-interface Judged extends Pick<PodOwner, "kind" | "name"> {
-  readonly run: string;
-  readonly owner: string;
-  /** Milliseconds since it was renewed; `NaN` if that cannot be told. */
-  readonly silence: number;
-  readonly verdict: "dead" | "alive" | "unknown";
-}
-
-async function* judgeOwners(
-  kubectl: Kubectl,
-  me: Run,
-  signal?: AbortSignal,
-): AsyncGenerator<Judged> {
   const facts = factsOf(me.directory);
+  const candidates: Candidate[] = [];
   let clock: Promise<number | undefined> | undefined;
   for (const kind of OWNER_KINDS) {
     const { code, stdout, said } = await kubectl.output([
       ...["get", kind, `--selector=${LABEL.by}=atex`, "--output=json"],
       "--show-managed-fields",
-    ], signal && { signal });
+    ], { signal });
     if (code !== 0 && isForbidden(said)) continue;
     if (code !== 0) throw new ProvisionError(`Cannot list owners: ${said}`);
     for (const object of readOwners(stdout)) {
@@ -136,7 +83,17 @@ async function* judgeOwners(
       const isAlive = run === me.id || silence <= patience ||
         await livesHere({ run, owner }, me, facts);
       const verdict = isDead ? "dead" : isAlive ? "alive" : "unknown";
-      yield { kind, name, run, owner, silence, verdict };
+      candidates.push({
+        kind: "lease",
+        name,
+        run,
+        owner,
+        age: silence > 0 ? silence : 0,
+        verdict,
+        mine: verdict === "alive" && isMine({ run, owner }, me),
+        remove: (signal) => deleteOwner(kubectl, { kind, name }, signal),
+      });
     }
   }
+  return candidates;
 }

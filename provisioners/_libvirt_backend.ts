@@ -8,7 +8,7 @@ import {
   type System,
 } from "./_backend.ts";
 import { domainEvents } from "./_domain_events.ts";
-import { reapDomains } from "./_domain_reaper.ts";
+import { findDomains } from "./_domain_reaper.ts";
 import {
   makeClone,
   makeTemplate,
@@ -24,7 +24,7 @@ import { Reaping } from "./_reaping.ts";
 import { formatOwner, holdRun, nextNumber, type Run } from "./_run.ts";
 import { openSsh, waitForSshd } from "./_sshd_wait.ts";
 import { keyFile } from "./_ssh_key.ts";
-import { Virsh } from "./_virsh.ts";
+import { isUnreachable, Virsh } from "./_virsh.ts";
 import { DOMAIN_WATCHDOG_SCRIPT, Watchdog } from "./_watchdog.ts";
 import type { ProvisionerEvent } from "./events.ts";
 import { ProvisionError } from "./provisioner.ts";
@@ -43,8 +43,6 @@ const LOCAL_URIS = ["qemu:///system", "qemu:///session"];
 /** Failures to make a domain that every other one would meet, too. */
 const HOPELESS =
   /XML error|unsupported configuration|Invalid value|Cannot find|not found in path|no emulator|permission denied/i;
-/** Those that tell nothing of the domain. */
-const NO_CONNECTION = /failed to connect to the hypervisor/i;
 /** Those that another port may avoid. */
 const PORT_TROUBLE = /\bports?\b|passt|address already in use/i;
 
@@ -103,12 +101,9 @@ export class LibvirtBackend implements Backend {
     const reaping = resources.use(
       new Reaping({
         kind: `libvirt ${virsh.uri}`,
-        systems: (signal) =>
-          reapDomains(virsh, run, {
-            signal,
-            onReaped: ({ name, owner }) =>
-              this.#emit({ type: "reaped", kind: "libvirt", name, owner }),
-          }),
+        find: (signal) => findDomains(virsh, run, signal),
+        onReaped: ({ name, owner = "" }) =>
+          this.#emit({ type: "reaped", kind: "libvirt", name, owner }),
         late: LATE,
         onTrouble: (error) => this.#emit({ type: "warning", error }),
       }),
@@ -255,7 +250,7 @@ export class LibvirtBackend implements Backend {
       const { code, said } = result;
       if (code === 0) return port;
       this.#ports.giveBack(port);
-      const cut = NO_CONNECTION.test(said);
+      const cut = isUnreachable(said);
       const fatal = !cut && HOPELESS.test(said);
       const next = !cut && !fatal && PORT_TROUBLE.test(said);
       if (next && attempt < PORT_ATTEMPTS) continue;

@@ -18,7 +18,7 @@ import {
   provideImage,
   type PullPolicy,
 } from "./_podman_image.ts";
-import { LABEL, reap } from "./_podman_reaper.ts";
+import { findContainers, LABEL } from "./_podman_reaper.ts";
 import type { ProgramResult } from "./_program.ts";
 import { Reaping } from "./_reaping.ts";
 import { formatOwner, holdRun, nextNumber, type Run } from "./_run.ts";
@@ -116,7 +116,9 @@ export class PodmanBackend implements Backend {
     const reaping = resources.use(
       new Reaping({
         kind: "podman",
-        systems: (signal) => reap(cli, run, this.#emit, signal),
+        find: (signal) => findContainers(cli, run, signal),
+        onReaped: ({ name, owner = "" }) =>
+          this.#emit({ type: "reaped", kind: "podman", name, owner }),
         onTrouble: (error) => this.#emit({ type: "warning", error }),
       }),
     );

@@ -3,7 +3,6 @@ import type { PodmanCli } from "./_podman_cli.ts";
 import { factsOf, isAbandoned, isMine } from "./_verdict.ts";
 import type { Run } from "./_run.ts";
 import { ageOf, type Candidate } from "./_leftover.ts";
-import type { ProvisionerEvent } from "./events.ts";
 import { ProvisionError } from "./provisioner.ts";
 
 /** Labels of our containers. */
@@ -13,9 +12,6 @@ export const LABEL = {
   kind: "atex.kind",
   until: "atex.until",
 } as const;
-
-/** Most containers removed by one command. */
-const BATCH = 50;
 
 /** A container that has our labels and a name of ours. */
 interface Found {
@@ -28,64 +24,31 @@ interface Found {
   readonly created: number;
 }
 
-/**
- * Removes the containers of scripts that died.
- *
- * @throws {ProvisionError} if that did not work for some
- */
-export async function reap(
-  cli: PodmanCli,
-  run: Run,
-  emit: (event: ProvisionerEvent) => void,
-  signal: AbortSignal,
-): Promise<void> {
-  const dead = (await judgeContainers(cli, run, signal))
-    .filter(({ abandoned }) => abandoned);
-  for (let start = 0; start < dead.length; start += BATCH) {
-    const batch = dead.slice(start, start + BATCH);
-    await removeContainers(cli, batch.map(({ name }) => name), signal);
-    for (const { name, owner = "" } of batch) {
-      emit({ type: "reaped", kind: "podman", name, owner });
-    }
-  }
-}
-
-/** All containers that scripts have made, and whether those are dead. */
-export async function judgeContainers(
-  cli: PodmanCli,
-  run: Run,
-  signal: AbortSignal,
-): Promise<(Found & { abandoned: boolean })[]> {
-  const facts = factsOf(run.directory);
-  const judged = [];
-  for (const found of await findOurs(cli, signal)) {
-    const { owner } = found;
-    const abandoned = owner === undefined
-      ? await facts.runFile(found.run) === "free"
-      : await isAbandoned({ ...found, owner }, run.owner, facts);
-    judged.push({ ...found, abandoned });
-  }
-  return judged;
-}
-
 /** Containers that may have been left behind. */
 export async function findContainers(
   cli: PodmanCli,
   me: Run,
   signal: AbortSignal,
 ): Promise<Candidate[]> {
-  return (await judgeContainers(cli, me, signal)).map(
-    ({ name, run, owner, created, abandoned }) => ({
+  const facts = factsOf(me.directory);
+  const candidates: Candidate[] = [];
+  for (const found of await findOurs(cli, signal)) {
+    const { name, run, owner, created } = found;
+    const isDead = owner === undefined
+      ? await facts.runFile(run) === "free"
+      : await isAbandoned({ ...found, owner }, me.owner, facts);
+    candidates.push({
       kind: "container",
       name,
       run,
       ...(owner !== undefined && { owner }),
       age: ageOf(created * 1000),
-      verdict: abandoned ? "dead" : "alive",
-      mine: !abandoned && owner !== undefined && isMine({ run, owner }, me),
-      remove: (signal) => removeContainers(cli, [name], signal),
-    }),
-  );
+      verdict: isDead ? "dead" : "alive",
+      mine: !isDead && owner !== undefined && isMine({ run, owner }, me),
+      remove: (signal) => removeContainer(cli, name, signal),
+    });
+  }
+  return candidates;
 }
 
 async function findOurs(
@@ -154,20 +117,20 @@ function isText(value: unknown): value is string {
 const RUN_IN_NAME = /^atex-([a-z0-9]{10})-\d+-\d+$/;
 
 /** The first attempt may fail on a mount that is still busy. */
-export async function removeContainers(
+async function removeContainer(
   cli: PodmanCli,
-  names: readonly string[],
+  name: string,
   signal: AbortSignal,
 ): Promise<void> {
   for (let attempt = 1;; attempt++) {
     const { code, said } = await cli.output(
-      ["container", "rm", "-f", "-t", "0", ...names],
+      ["container", "rm", "-f", "-t", "0", name],
       { signal },
     );
     if (code === 0) return;
     if (attempt === 2) {
       throw new ProvisionError(
-        `Cannot remove containers of dead scripts: ${said}`,
+        `Cannot remove the container "${name}": ${said}`,
       );
     }
     await delay(1000, { signal });

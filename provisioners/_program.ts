@@ -9,6 +9,12 @@ export interface ProgramResult {
   readonly said: string;
 }
 
+/** True if a program could not be run because it is not there. */
+export function isMissing(error: unknown): boolean {
+  return error instanceof ProvisionError &&
+    error.cause instanceof Deno.errors.NotFound;
+}
+
 export interface ProgramRunOptions {
   signal?: AbortSignal;
   /** What it reads. */

@@ -2,11 +2,14 @@ import { deadline } from "@std/async/deadline";
 import { delay } from "@std/async/delay";
 import { join } from "@std/path/join";
 import { findDirectories, temporaryDirectories } from "./_directory_reaper.ts";
+import type { Candidate } from "./_leftover.ts";
 import { holdRun, kindsIn, runDirectories } from "./_run.ts";
 import { probeLock } from "./_verdict.ts";
 
 /** Milliseconds that a start waits for the removal of what dead scripts left. */
 const WAIT = 5000;
+/** Things that are removed at the same time. */
+const AT_ONCE = 4;
 /** Nobody takes as many milliseconds to lock a file. */
 const HOUR = 3_600_000;
 
@@ -14,8 +17,10 @@ const HOUR = 3_600_000;
 export interface ReapingOptions {
   /** Of the systems that are made. */
   readonly kind: string;
-  /** Removes systems of dead scripts. */
-  readonly systems?: (signal: AbortSignal) => Promise<void>;
+  /** Systems that scripts may have left behind. */
+  readonly find?: (signal: AbortSignal) => Promise<Candidate[]>;
+  /** Told of each system that was removed. */
+  readonly onReaped?: (system: Candidate) => void;
   /**
    * Milliseconds within which what a script asked for just before it died may
    * still come into being: then there is a second look.
@@ -23,7 +28,7 @@ export interface ReapingOptions {
    * @default {0}
    */
   readonly late?: number;
-  /** Told if something could not be removed. */
+  /** Told of each thing that could not be removed. */
   readonly onTrouble: (error: Error) => void;
 }
 
@@ -56,17 +61,19 @@ export class Reaping implements AsyncDisposable {
   }
 
   async #reap(): Promise<void> {
-    const { kind, systems, late = 0 } = this.#options;
+    const { kind, find, onReaped, late = 0 } = this.#options;
     const { signal } = this.#abort;
     const dead = await deadRuns(kind);
-    await systems?.(signal);
-    await reapDirectories(kind, signal);
+    let isClean = !find || await this.#remove(find, onReaped);
+    isClean = await this.#remove((signal) => ownDirectories(kind, signal)) &&
+      isClean;
     if (dead.length === 0) return;
-    if (late > 0) {
+    if (find && late > 0) {
       this.#looked.resolve();
       await delay(late, { signal, persistent: false });
-      await systems?.(signal);
+      isClean = await this.#remove(find, onReaped) && isClean;
     }
+    if (!isClean) return;
     // Last: they tell of all else that its owner is dead.
     for (const path of dead) {
       if (await probeLock(path) === "free") {
@@ -74,22 +81,53 @@ export class Reaping implements AsyncDisposable {
       }
     }
   }
+
+  /** Removes what dead scripts have of those; gives whether nothing is left of it. */
+  async #remove(
+    find: (signal: AbortSignal) => Promise<Candidate[]>,
+    onReaped?: (found: Candidate) => void,
+  ): Promise<boolean> {
+    const { signal } = this.#abort;
+    let isClean = true;
+    const attempt = async (action: () => Promise<void>) => {
+      try {
+        signal.throwIfAborted();
+        await action();
+      } catch (error) {
+        if (signal.aborted) return;
+        isClean = false;
+        this.#options.onTrouble(error as Error);
+      }
+    };
+    await attempt(async () => {
+      const dead = (await find(signal))
+        .filter(({ verdict }) => verdict === "dead").values();
+      const worker = async () => {
+        for (const found of dead) {
+          await attempt(async () => {
+            await found.remove(signal);
+            onReaped?.(found);
+          });
+        }
+      };
+      await Promise.all(Array.from({ length: AT_ONCE }, worker));
+    });
+    signal.throwIfAborted();
+    return isClean;
+  }
 }
 
-async function reapDirectories(
+async function ownDirectories(
   kind: string,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<Candidate[]> {
   await using me = await holdRun(kind);
-  const found = await findDirectories({
+  return await findDirectories({
     kinds: new Set(["ssh", "directory"]),
     directories: temporaryDirectories(),
     me,
     signal,
   });
-  for (const { verdict, remove } of found) {
-    if (verdict === "dead") await remove(signal);
-  }
 }
 
 /** Run files of dead scripts of this user that made nothing of another kind. */

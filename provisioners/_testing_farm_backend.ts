@@ -14,7 +14,7 @@ import {
 import { requestBody, type Wanted } from "./_testing_farm_body.ts";
 import { pause } from "./_testing_farm_http.ts";
 import { type Guest, GuestFinder, PipelineLog } from "./_testing_farm_log.ts";
-import { reapRequests, TAG, tokenOfUser } from "./_testing_farm_reaper.ts";
+import { judgeRequests, TAG, tokenOfUser } from "./_testing_farm_reaper.ts";
 import { RequestWatch } from "./_testing_farm_watch.ts";
 import type { ProvisionerEvent } from "./events.ts";
 import { ProvisionError } from "./provisioner.ts";
@@ -115,17 +115,9 @@ export class TestingFarmBackend implements Backend {
     const reaping = resources.use(
       new Reaping({
         kind: "testing-farm",
-        systems: (signal) =>
-          reapRequests(api, identity.tokenId, run, {
-            signal,
-            onReaped: ({ id, tags }) =>
-              this.#emit({
-                type: "reaped",
-                kind: "testing-farm",
-                name: id,
-                owner: tags[TAG.owner],
-              }),
-          }),
+        find: (signal) => judgeRequests(api, identity.tokenId, run, signal),
+        onReaped: ({ name, owner = "" }) =>
+          this.#emit({ type: "reaped", kind: "testing-farm", name, owner }),
         late: times.reapInterval,
         onTrouble: (error) => this.#warn(error),
       }),

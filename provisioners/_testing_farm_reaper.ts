@@ -1,6 +1,6 @@
 import { ageOf, type Candidate } from "./_leftover.ts";
 import type { Run } from "./_run.ts";
-import { type FarmRequest, TestingFarmApi } from "./_testing_farm_api.ts";
+import { TestingFarmApi } from "./_testing_farm_api.ts";
 import { factsOf, isAbandoned, isMine, livesHere } from "./_verdict.ts";
 import { ProvisionError } from "./provisioner.ts";
 
@@ -15,45 +15,19 @@ export const TAG = {
   submit: "atex-submit",
 } as const;
 
-export interface ReapOptions {
-  signal?: AbortSignal;
-  /** Told of each that was ended. */
-  onReaped: (request: FarmRequest) => void;
-}
-
-/** Ends the requests of scripts that died. Those of other machines end by their own timeout. */
-export async function reapRequests(
+/** Requests of a token that may have been left behind. Those of other machines end by their own timeout. */
+export async function judgeRequests(
   api: TestingFarmApi,
   tokenId: string,
   me: Run,
-  { signal, onReaped }: ReapOptions,
-): Promise<void> {
-  const options = signal ? { signal } : {};
-  for (const found of await judgeRequests(api, tokenId, me, options)) {
-    if (found.verdict !== "dead") continue;
-    await api.cancel(found.request.id, options);
-    onReaped(found.request);
-  }
-}
-
-/** A request of a script, and whether that is dead. */
-interface Judged {
-  readonly request: FarmRequest;
-  readonly run: string;
-  readonly owner: string;
-  readonly verdict: "dead" | "alive" | "unknown";
-}
-
-async function judgeRequests(
-  api: TestingFarmApi,
-  tokenId: string,
-  me: Run,
-  options: { signal?: AbortSignal },
-): Promise<Judged[]> {
+  signal: AbortSignal,
+): Promise<Candidate[]> {
   const facts = factsOf(me.directory);
-  const judged: Judged[] = [];
-  for (const request of await api.listAlive(tokenId, options)) {
-    const { [TAG.run]: run, [TAG.owner]: owner } = request.tags;
+  const candidates: Candidate[] = [];
+  for (
+    const { id, tags, created } of await api.listAlive(tokenId, { signal })
+  ) {
+    const { [TAG.run]: run, [TAG.owner]: owner } = tags;
     if (run === undefined || owner === undefined) continue;
     const verdict = run === me.id
       ? "alive"
@@ -62,9 +36,18 @@ async function judgeRequests(
       : await livesHere({ run, owner }, me, facts)
       ? "alive"
       : "unknown";
-    judged.push({ request, run, owner, verdict });
+    candidates.push({
+      kind: "request",
+      name: id,
+      run,
+      owner,
+      age: ageOf(created),
+      verdict,
+      mine: verdict === "alive" && isMine({ run, owner }, me),
+      remove: (signal) => api.cancel(id, { signal }),
+    });
   }
-  return judged;
+  return candidates;
 }
 
 /** Where the service is, and who we are to it. */
@@ -92,17 +75,7 @@ export async function findRequests(
   });
   try {
     const { tokenId } = await api.whoami({ signal });
-    const judged = await judgeRequests(api, tokenId, me, { signal });
-    return judged.map(({ request: { id, created }, run, owner, verdict }) => ({
-      kind: "request",
-      name: id,
-      run,
-      owner,
-      age: ageOf(created),
-      verdict,
-      mine: verdict === "alive" && isMine({ run, owner }, me),
-      remove: (signal) => api.cancel(id, { signal }),
-    }));
+    return await judgeRequests(api, tokenId, me, signal);
   } catch (error) {
     signal.throwIfAborted();
     throw new ProvisionError(

@@ -4,8 +4,18 @@ import { ProvisionError } from "./provisioner.ts";
 /** What virsh says of a domain that is not there, or not any more. */
 const UNKNOWN_DOMAIN =
   /failed to get domain|Domain not found|no domain with matching/i;
+/** What it says of a domain that does not have such metadata. */
+const NO_METADATA = /metadata not found/i;
 /** What it says of one that is switched off. */
 const NOT_RUNNING = /domain is not running/i;
+
+/** What it says if there is no libvirt that answers. */
+const NO_CONNECTION = /failed to connect to the hypervisor/i;
+
+/** True if virsh could not reach libvirt at all. */
+export function isUnreachable(said: string): boolean {
+  return NO_CONNECTION.test(said);
+}
 
 /** The `virsh` program, at one libvirt. */
 export class Virsh extends Program {
@@ -61,6 +71,28 @@ export class Virsh extends Program {
     );
     return names.split("\n").map((name) => name.trim())
       .filter((name) => name !== "" && name.startsWith(prefix));
+  }
+
+  /**
+   * The metadata of a domain that are of that namespace; `undefined` if it has none,
+   * or is gone.
+   *
+   * @throws {ProvisionError} if they cannot be read
+   */
+  async metadata(
+    name: string,
+    namespace: string,
+    options?: ProgramRunOptions,
+  ): Promise<string | undefined> {
+    const { code, stdout, said } = await this.output(
+      ["metadata", name, namespace],
+      options,
+    );
+    if (code === 0) return stdout;
+    if (UNKNOWN_DOMAIN.test(said) || NO_METADATA.test(said)) return undefined;
+    throw new ProvisionError(
+      `Cannot find out whose the domain "${name}" is: ${said}`,
+    );
   }
 
   /**

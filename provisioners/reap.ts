@@ -22,8 +22,8 @@
  */
 import type { SignalOptions } from "../connections/connection.ts";
 import type { Candidate, Leftover, LeftoverKind } from "./_leftover.ts";
+import { isMissing } from "./_program.ts";
 import { holdRun, type Run } from "./_run.ts";
-import { ProvisionError } from "./provisioner.ts";
 
 export type { Leftover, LeftoverKind };
 
@@ -180,21 +180,20 @@ async function find(
       const cli = new PodmanCli(podman, PATIENCE);
       found.push(...await findContainers(cli, me, signal));
     } catch (error) {
-      const missing = error instanceof ProvisionError &&
-        error.cause instanceof Deno.errors.NotFound;
-      if (kinds || !missing) throw error;
+      if (kinds || !isMissing(error)) throw error;
     }
   }
   if (wanted.has("domain")) {
     const { findDomains } = await import("./_domain_reaper.ts");
-    const { Virsh } = await import("./_virsh.ts");
+    const { isUnreachable, Virsh } = await import("./_virsh.ts");
     const { uri, virsh = ["virsh"] } = libvirt;
     try {
       const program = new Virsh(virsh, uri, PATIENCE);
       found.push(...await findDomains(program, me, signal));
     } catch (error) {
-      signal.throwIfAborted();
-      if (kinds || options.more?.includes("domain") || uri) throw error;
+      const isWanted = kinds || options.more?.includes("domain") || uri;
+      const { message } = error as Error;
+      if (isWanted || !isMissing(error) && !isUnreachable(message)) throw error;
     }
   }
   if (wanted.has("image")) {

@@ -10,7 +10,7 @@ echo "$*" >>"$here/calls"
 what=$1
 shift
 fail() { echo "error: $1" >&2; exit 1; }
-make() { printf %s "$xml" >"$here/domains/$name"; }
+make() { printf %s "$xml" >"$here/new-$name" && mv "$here/new-$name" "$here/domains/$name"; }
 if [ "$what" = create ]; then
   xml=$(cat)
   name=\${xml#*<name>}

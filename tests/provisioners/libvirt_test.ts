@@ -284,20 +284,35 @@ Deno.test({
   },
 });
 
-Deno.test({
-  name:
-    "reap() says that libvirt does not answer only if domains were asked for",
-  ignore: noVirsh,
-  fn: async () => {
-    const directories: string[] = [];
-    const virsh = ["atex-no-such-virsh"];
-    await reap({ directories, podman: "atex-no-such", libvirt: { virsh } });
-    await rejected(
-      reap({ kinds: ["domain"], libvirt: { virsh } }),
-      ProvisionError,
-      "atex-no-such-virsh",
-    );
-  },
+Deno.test("reap() keeps to itself only that there is no libvirt, and only if domains were not asked for", async () => {
+  await using fake = await FakeLibvirt.make();
+  const usual = { directories: [], podman: "atex-no-such" };
+  const unreachable = "failed to connect to the hypervisor";
+  await fake.fault("list", `fail "${unreachable}"`);
+  for (
+    const [virsh, why] of [
+      [["atex-no-such-virsh"], "atex-no-such-virsh"],
+      [fake.program, unreachable],
+    ] as const
+  ) {
+    const libvirt = { virsh };
+    assert.deepEqual(await reap({ ...usual, libvirt }), []);
+    for (
+      const asked of [
+        { kinds: ["domain"] },
+        { ...usual, more: ["domain"] },
+        { ...usual, libvirt: { virsh, uri: "qemu:///system" } },
+      ] as const
+    ) {
+      await rejected(reap({ libvirt, ...asked }), ProvisionError, why);
+    }
+  }
+  await fake.fault("list", 'fail "out of memory"');
+  await rejected(
+    reap({ ...usual, libvirt: { virsh: fake.program } }),
+    ProvisionError,
+    "Cannot list domains: out of memory",
+  );
 });
 
 /** A provisioner whose domains are files, and whose systems are this machine, at the port of an sshd. */

@@ -557,7 +557,7 @@ Deno.test("start() removes nothing that is not certainly a dead script's", async
   assert.deepEqual(podman.calls.filter((call) => / rm /.test(call)), []);
 });
 
-Deno.test("start() removes what is overdue, in one command", async () => {
+Deno.test("start() removes what is overdue", async () => {
   await using podman = await FakePodman.make();
   const found = [1, 2].map((n) => ({
     Names: [`atex-aaaaaaaaaa-1-${n}`],
@@ -571,11 +571,13 @@ Deno.test("start() removes what is overdue, in one command", async () => {
   const { pool, start, events } = lend(podman);
   await start();
   await pool.stop();
-  assert.deepEqual(podman.calls.filter((call) => / rm /.test(call)), [
-    "container rm -f -t 0 atex-aaaaaaaaaa-1-1 atex-aaaaaaaaaa-1-2",
+  assert.deepEqual(podman.calls.filter((call) => / rm /.test(call)).sort(), [
+    "container rm -f -t 0 atex-aaaaaaaaaa-1-1",
+    "container rm -f -t 0 atex-aaaaaaaaaa-1-2",
   ]);
+  const name = (event: ProvisionerEvent) => "name" in event ? event.name : "";
   assert.deepEqual(
-    events,
+    events.sort((a, b) => name(a) < name(b) ? -1 : 1),
     [1, 2].map((n) => ({
       type: "reaped",
       kind: "podman",

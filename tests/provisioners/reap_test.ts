@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { formatOwner, holdRun } from "../../provisioners/_run.ts";
 import type { Kubectl } from "../../provisioners/_kubernetes_cli.ts";
-import { reapOwners } from "../../provisioners/_kubernetes_reaper.ts";
+import { findOwners } from "../../provisioners/_kubernetes_reaper.ts";
 import type { PodmanCli } from "../../provisioners/_podman_cli.ts";
-import { judgeContainers } from "../../provisioners/_podman_reaper.ts";
+import { findContainers } from "../../provisioners/_podman_reaper.ts";
 import { ProvisionError } from "../../provisioners/provisioner.ts";
 import {
   type Leftover,
@@ -89,7 +89,7 @@ Deno.test("reap() takes nothing for ours that podman lists in another form, and 
   const judge = (stdout: string) => {
     const cli = { list: () => Promise.resolve(stdout) };
     const { signal } = new AbortController();
-    return judgeContainers(cli as unknown as PodmanCli, run, signal);
+    return findContainers(cli as unknown as PodmanCli, run, signal);
   };
   const odd = [
     ours,
@@ -115,7 +115,7 @@ Deno.test("reap() takes nothing for ours that podman lists in another form, and 
   }
 });
 
-Deno.test("reapOwners() removes no owner that kubectl lists in another form, and says when it is no list", async () => {
+Deno.test("findOwners() takes no owner for ours that kubectl lists in another form, and says when it is no list", async () => {
   await using run = await holdRun("test");
   const ours = {
     metadata: {
@@ -139,8 +139,14 @@ Deno.test("reapOwners() removes no owner that kubectl lists in another form, and
       run: (_what: string, [, kind, name]: string[]) =>
         Promise.resolve(names.push(`${kind} ${name}`)),
     };
-    const onReaped = () => {};
-    await reapOwners(kubectl as unknown as Kubectl, run, { onReaped });
+    const { signal } = new AbortController();
+    for (
+      const { verdict, remove } of await findOwners(
+        kubectl as unknown as Kubectl,
+        run,
+        signal,
+      )
+    ) if (verdict === "dead") await remove(signal);
     return names;
   };
   const items = [

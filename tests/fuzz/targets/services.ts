@@ -4,14 +4,14 @@ import fc from "fast-check";
 import { ReportPortalApi } from "../../../aggregators/_report_portal_api.ts";
 import { ReportPortalError } from "../../../aggregators/_report_portal_http.ts";
 import type { Kubectl } from "../../../provisioners/_kubernetes_cli.ts";
-import { reapOwners } from "../../../provisioners/_kubernetes_reaper.ts";
+import { findOwners } from "../../../provisioners/_kubernetes_reaper.ts";
 import {
   judgePod,
   lossOf,
   podSchema,
 } from "../../../provisioners/_kubernetes_pod.ts";
 import type { PodmanCli } from "../../../provisioners/_podman_cli.ts";
-import { judgeContainers } from "../../../provisioners/_podman_reaper.ts";
+import { findContainers } from "../../../provisioners/_podman_reaper.ts";
 import type { Run } from "../../../provisioners/_run.ts";
 import { TestingFarmApi } from "../../../provisioners/_testing_farm_api.ts";
 import { HttpError } from "../../../provisioners/_testing_farm_http.ts";
@@ -341,9 +341,17 @@ export const kubernetesOwners = target({
         return Promise.resolve("");
       },
     };
+    const { signal } = new AbortController();
     await outcomeOf(
-      () =>
-        reapOwners(kubectl as unknown as Kubectl, me, { onReaped: () => {} }),
+      async () => {
+        for (
+          const { verdict, remove } of await findOwners(
+            kubectl as unknown as Kubectl,
+            me,
+            signal,
+          )
+        ) if (verdict === "dead") await remove(signal);
+      },
       (error) => error instanceof ProvisionError,
     );
     for (const name of deleted) ok(name.startsWith("atex-"), name);
@@ -374,16 +382,15 @@ export const podmanContainers = target({
     const cli = { list: () => Promise.resolve(stdout) };
     const { value } = await outcomeOf(
       () =>
-        judgeContainers(
+        findContainers(
           cli as unknown as PodmanCli,
           me,
           new AbortController().signal,
         ),
       (error) => error instanceof ProvisionError,
-    ) as { value?: { name: string; abandoned: boolean }[] };
-    for (const { name, abandoned } of value ?? []) {
+    ) as { value?: { name: string }[] };
+    for (const { name } of value ?? []) {
       ok(/^atex-[a-z0-9]{10}-\d+-\d+$/.test(name), name);
-      ok(typeof abandoned === "boolean");
     }
   },
 });
