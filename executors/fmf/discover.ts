@@ -1,8 +1,8 @@
 /**
  * Finding the tests of a tree of metadata, as a plan asks for them.
  */
-import type { CopyOptions } from "./_copy.ts";
-import { copyTree } from "./_copy.ts";
+import { temporaryPrefix } from "../../connections/owner.ts";
+import { type CopyOptions, copyTree } from "./_copy.ts";
 import {
   defaultSection,
   findPlan,
@@ -204,7 +204,11 @@ class Discovery {
   async run(from: string | URL | Tree | FmfIdentifier): Promise<FmfTests> {
     const { plan, signal } = this.#options;
     signal?.throwIfAborted();
-    await using store = new TreeStore({ ...this.#options.fetch, signal });
+    await using store = new TreeStore({
+      prefix: temporaryPrefix(),
+      ...this.#options.fetch,
+      signal,
+    });
     const tree = await this.#open(from, store);
     if (tree.root === undefined) {
       throw new FmfError(

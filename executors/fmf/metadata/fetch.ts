@@ -51,6 +51,13 @@ export interface FetchOptions {
    * @default the same address
    */
   mirror?: (url: string) => string;
+  /**
+   * How the names of temporary directories begin, so that others can tell whose
+   * they are.
+   *
+   * @default {"atex-"}
+   */
+  prefix?: string;
   /** Ends the call; it then rejects with the reason of the signal. */
   signal?: AbortSignal | undefined;
 }
@@ -80,13 +87,13 @@ export async function checkOut(
   ref: string | undefined,
   options: FetchOptions = {},
 ): Promise<Checkout> {
-  const { signal } = options;
+  const { prefix = "atex-", signal } = options;
   signal?.throwIfAborted();
   const repository = new Repository(url, ref, options);
   try {
     const commit = await repository.update();
     await using resources = new AsyncDisposableStack();
-    const directory = await Deno.makeTempDir({ prefix: "atex-" });
+    const directory = await Deno.makeTempDir({ prefix });
     resources.defer(() => Deno.remove(directory, { recursive: true }));
     const path = join(directory, "tree");
     await Deno.mkdir(path);

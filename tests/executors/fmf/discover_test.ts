@@ -1,6 +1,7 @@
 import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
 import fc from "fast-check";
 import { CONTEXT, SHAPES, writeTree } from "../../../bench/_trees.ts";
+import { parseTemporaryName } from "../../../connections/owner.ts";
 import { discover } from "../../../executors/fmf/discover.ts";
 import { Context } from "../../../executors/fmf/metadata/context.ts";
 import { FmfError } from "../../../executors/fmf/metadata/errors.ts";
@@ -251,6 +252,9 @@ Deno.test("discover() takes the part of a tree that a node is the top of", async
   await using tests = await discover(found.tree);
   deepStrictEqual(names(tests), ["/a/x"]);
   await using same = await discover({ url, name: "/a" });
+  // whoever finds it later can tell whether this process still lives
+  const [, directory] = /([^/]+)\/tree$/.exec(same.root)!;
+  strictEqual(parseTemporaryName(directory!)?.pid, String(Deno.pid));
   deepStrictEqual(names(same), ["/a/x"]);
   strictEqual(await Deno.readTextFile(`${same.root}/run`), "x");
   await same[Symbol.asyncDispose]();
