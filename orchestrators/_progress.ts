@@ -24,16 +24,21 @@ interface Ended {
   place?: string;
 }
 
-const plain = (text: string): Line => ({
-  tone: "plain",
+const line = (tone: Tone) => (text: string): Line => ({
+  tone,
   text: printable(text),
 });
-const notice = (text: string): Line => ({
-  tone: "notice",
-  text: printable(text),
-});
-const bad = (text: string): Line => ({ tone: "bad", text: printable(text) });
-const good = (text: string): Line => ({ tone: "good", text: printable(text) });
+const plain = line("plain");
+const notice = line("notice");
+const bad = line("bad");
+const good = line("good");
+
+/** A message on one line: of several, the first, and the last, which tends to say why. */
+function brief({ message }: Error): string {
+  const [first = "", ...more] = message.trim().split("\n");
+  if (more.length === 0) return first;
+  return `${first.replace(/…$/, "").trimEnd()} … ${more.at(-1)!.trim()}`;
+}
 
 /** What a run looks like to somebody who watches: events in, lines out. */
 export class Progress {
@@ -44,6 +49,8 @@ export class Progress {
   #tests = 0;
   #began = 0;
   #aborting = false;
+  /** Why each provisioner last failed to give a system. */
+  readonly #reasons = new Map<string, string>();
   #summary: RunSummary | undefined;
 
   /** Takes an event; gives the lines that a log of the run has for it. */
@@ -75,26 +82,24 @@ export class Progress {
         const failed = this.#failed.get(event.test);
         if (failed?.attempt === event.attempt) failed.place = event.artifacts;
         yield bad(
-          `results of ${event.test} could not be stored: ${event.error.message} (they are in ${event.artifacts})`,
+          `results of ${event.test} could not be stored: ${
+            brief(event.error)
+          } (they are in ${event.artifacts})`,
         );
         break;
       }
       case "reservation-failed":
-        yield notice(
-          `${event.provisioner}: no system: ${event.error.message}${
-            event.dead ? "; it is not asked again" : ""
-          }`,
-        );
+        yield* this.#withoutSystem(event);
         break;
       case "setup-failed":
         if (this.#aborting || event.cancelled) break;
-        yield notice(`${event.remote}: setup failed: ${event.error.message}`);
+        yield notice(`${event.remote}: setup failed: ${brief(event.error)}`);
         break;
       case "remote-lost":
-        yield notice(`${event.remote}: lost: ${event.error.message}`);
+        yield notice(`${event.remote}: lost: ${brief(event.error)}`);
         break;
       case "release-failed":
-        yield notice(`${event.remote}: not given back: ${event.error.message}`);
+        yield notice(`${event.remote}: not given back: ${brief(event.error)}`);
         break;
       case "stalled":
         yield notice(
@@ -106,7 +111,7 @@ export class Progress {
       case "draining":
         yield bad(
           `no further test is started (${event.kind})${
-            event.error ? `: ${event.error.message}` : ""
+            event.error ? `: ${brief(event.error)}` : ""
           }`,
         );
         break;
@@ -120,11 +125,24 @@ export class Progress {
     }
   }
 
+  /** The same reason again is not worth a line, unless it was the last attempt. */
+  *#withoutSystem(
+    event: RunEvent & { type: "reservation-failed" },
+  ): Generator<Line> {
+    const { provisioner, error, failures, dead } = event;
+    const reason = brief(error);
+    const isNew = this.#reasons.get(provisioner) !== reason;
+    this.#reasons.set(provisioner, reason);
+    const often = failures > 1 ? ` after ${failures} failures` : "";
+    if (isNew) yield notice(`${provisioner}: no system: ${reason}`);
+    if (dead) yield notice(`${provisioner}: not asked again${often}`);
+  }
+
   #ended(event: RunEvent & { type: "test-finished" }): Line {
     this.#running.delete(event.test);
     const { test, attempt, remote } = event;
     const how = event.error
-      ? `${event.error.name}: ${event.error.message}`
+      ? `${event.error.name}: ${brief(event.error)}`
       : `exit code ${event.exitCode}`;
     if (this.#aborting && event.error) {
       return notice(`ended  ${test}  ${span(event.ms)} on ${remote}`);
@@ -160,7 +178,8 @@ export class Progress {
     if (status.reruns > 0) parts.push(count(status.reruns, "rerun"));
     if (status.settingUp > 0) parts.push(`${status.settingUp} setting up`);
     if (status.spares > 0) parts.push(count(status.spares, "spare"));
-    if (status.running + status.settingUp + status.spares === 0) {
+    const busy = status.running + status.settingUp + status.spares;
+    if (busy === 0 && status.done < status.tests) {
       parts.push("waiting for systems");
     }
     parts.push(span(this.#began ? now - this.#began : 0));

@@ -4,7 +4,7 @@ import type { Connection } from "../../connections/connection.ts";
 import { SetupError } from "../executor.ts";
 import type { Emit } from "./_events.ts";
 import { linkFailure } from "./_link.ts";
-import { SetupOutput } from "./_setup_output.ts";
+import { lastLines, SetupOutput } from "./_setup_output.ts";
 import { type Heartbeat, WrapperCommand } from "./_wrapper_command.ts";
 import { ControlParser } from "./control.ts";
 import { listOf } from "./packages.ts";
@@ -174,7 +174,7 @@ class StepExecution {
         const failure = await linkFailure(connection, code, this.output);
         if (failure) throw failure;
       }
-      const last = this.output.trim().slice(-1000);
+      const last = lastLines(this.output);
       throw new SetupError(
         `Cannot ${phase} the system: ${describe(this.#step)} ended with ${
           exitCode ?? code

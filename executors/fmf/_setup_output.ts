@@ -3,6 +3,17 @@
 /** How much of it is kept, in bytes: the end of it. */
 const KEPT = 4 * 1024 * 1024;
 
+/** How much of it an error shows, in characters. */
+const SHOWN = 1000;
+
+/** The end of what was printed, for a message: whole lines, after "…" if there were more. */
+export function lastLines(printed: string): string {
+  const text = printed.trim();
+  if (text.length <= SHOWN) return text;
+  const end = text.slice(-SHOWN);
+  return `…\n${end.slice(end.indexOf("\n") + 1)}`;
+}
+
 /** Takes bytes up to the start mark. */
 export class SetupOutput {
   readonly #mark: Uint8Array;

@@ -10,7 +10,7 @@ import type { Emit } from "./_events.ts";
 import { Launch } from "./_launch.ts";
 import { linkFailure } from "./_link.ts";
 import { endLingering, reconnect } from "./_reconnect.ts";
-import { SetupOutput } from "./_setup_output.ts";
+import { lastLines, SetupOutput } from "./_setup_output.ts";
 import { type Heartbeat, WrapperCommand } from "./_wrapper_command.ts";
 import { DurationLimit } from "./duration.ts";
 import type { Reporter } from "./reporter.ts";
@@ -48,8 +48,6 @@ const RESTART_COUNTS = [
   "RSTRNT_REBOOTCOUNT",
 ];
 
-/** How much of what a failed set-up printed goes into a message, in characters. */
-const NOTED = 1000;
 /** Longer ones overflow. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
@@ -291,7 +289,7 @@ export class TestRun {
       }
       if (!inSetup) return new TestAbortedError(message, "wrapper");
     }
-    const last = said.trim().slice(-NOTED) || `its command ended with ${code}`;
+    const last = lastLines(said) || `its command ended with ${code}`;
     return new TestSetupError(`Cannot set up "${name}": ${last}`, {
       output: said,
     });

@@ -187,6 +187,53 @@ Deno.test("showProgress() tells of setups that fail, but not of those that the e
   );
 });
 
+Deno.test("showProgress() gives each reason for having no system once", async () => {
+  const failed = (message: string, failures: number): RunEventBody => ({
+    type: "reservation-failed",
+    provisioner: "hosts",
+    error: new Error(message),
+    failures,
+    dead: failures === 4,
+  });
+  const text = await shown(runOf(
+    begin,
+    failed("refused", 1),
+    failed("refused", 2),
+    failed("no route", 3),
+    failed("no route", 4),
+    finish,
+  ));
+  match(
+    text,
+    /^3 tests on p\nhosts: no system: refused\nhosts: no system: no route\nhosts: not asked again after 4 failures\n\n/,
+  );
+});
+
+Deno.test("showProgress() shows of a message of several lines the first and the last", async () => {
+  const error = (message: string) =>
+    Object.assign(new Error(message), { name: "TestSetupError" });
+  const text = await shown(runOf(
+    begin,
+    ended("/a", {
+      exitCode: undefined,
+      error: error("Cannot set up: …\na\nb"),
+    }),
+    ended("/b", {
+      exitCode: undefined,
+      error: error("Cannot set up: a\n\n b\n"),
+    }),
+    finish,
+  ));
+  match(
+    text,
+    /^FAIL {3}\/a {2}TestSetupError: Cannot set up: … b, 1\.2 s on /m,
+  );
+  match(
+    text,
+    /^FAIL {3}\/b {2}TestSetupError: Cannot set up: a … b, 1\.2 s on /m,
+  );
+});
+
 Deno.test("showProgress() lets no control character of a test through", async () => {
   const evil = "/a\x1b]0;owned\x07\x1b[2J\r\n\u202e\u0085\ud800end";
   for (const live of [false, true]) {
@@ -257,6 +304,15 @@ Deno.test("showProgress() tells that nothing goes on before there are systems", 
     size: () => ({ columns: 80, rows: 24 }),
   });
   match(text, /2 queued · 1 failed · waiting for systems/);
+  const over = { ...idle, queued: 0, requested: 0, done: 3 };
+  doesNotMatch(
+    await shown({ ...run, status: over }, {
+      live: true,
+      color: false,
+      size: () => ({ columns: 80, rows: 24 }),
+    }),
+    /waiting/,
+  );
 });
 
 Deno.test("showProgress() removes its live block at the end", async () => {
