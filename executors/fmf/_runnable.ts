@@ -78,3 +78,10 @@ export function sourceOf(node: FmfNode): string {
   const end = relative.lastIndexOf("/");
   return end < 0 ? "." : relative.slice(0, end);
 }
+
+/** Whether the key `path`, which is not used, names another directory than `source`. */
+export function isElsewhere(path: unknown, source: string): boolean {
+  if (typeof path !== "string") return false;
+  const parts = path.split("/").filter((part) => part !== "" && part !== ".");
+  return (parts.join("/") || ".") !== source;
+}

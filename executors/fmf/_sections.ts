@@ -48,9 +48,12 @@ export function findPlan(tree: Tree, name: string): FmfNode {
   const node = tree.find(name);
   const { root } = tree;
   if (!node) {
+    const plans = planNames(tree).join(", ");
     throw new FmfError(
       "discover",
-      `there is no such plan in the tree at ${root}`,
+      `there is no such plan in the tree at ${root}: ${
+        plans ? `choose one of ${plans}` : "it has none"
+      }`,
       { node: name },
     );
   }
@@ -72,6 +75,16 @@ export function findPlan(tree: Tree, name: string): FmfNode {
     );
   }
   return node;
+}
+
+/** What looks like plans: leaves that say what to discover or how to execute it. */
+function planNames(tree: Tree): string[] {
+  return Array.from(tree.climb())
+    .filter(({ data, children }) =>
+      children.size === 0 && !data.has("test") &&
+      (data.has("discover") || data.has("execute"))
+    )
+    .map(({ name }) => name);
 }
 
 /** What is used when no plan is given. */

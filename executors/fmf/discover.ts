@@ -10,7 +10,7 @@ import {
   sectionsOf,
 } from "./_sections.ts";
 import { Workspace } from "./_workspace.ts";
-import { isTest, sourceOf } from "./_runnable.ts";
+import { isElsewhere, isTest, sourceOf } from "./_runnable.ts";
 import {
   type LibraryOptions,
   LibraryResolver,
@@ -189,6 +189,8 @@ class Discovery {
   readonly #warnings: FmfWarning[] = [];
   readonly #data = new Map<string, TestData>();
   readonly #sources = new Map<string, string>();
+  /** Tests that tmt would run in another directory. */
+  readonly #elsewhere: string[] = [];
 
   constructor(options: DiscoverOptions) {
     this.#options = options;
@@ -223,6 +225,7 @@ class Discovery {
     await using resources = new AsyncDisposableStack();
     const root = await this.#find(tree, sections, store, resources);
     this.#warnings.unshift(...tree.warnings);
+    this.#warnAboutPaths();
     // What is uploaded may be what was fetched; otherwise it was copied.
     if (root === tree.root) resources.use(store.move());
     const kept = resources.move();
@@ -373,6 +376,7 @@ class Discovery {
 
   #add(node: FmfNode, data: TestData, section: string | undefined): void {
     const source = sourceOf(node);
+    if (isElsewhere(data.path, source)) this.#elsewhere.push(node.name);
     if (section === undefined) {
       this.#data.set(node.name, data);
       this.#sources.set(node.name, source);
@@ -381,6 +385,18 @@ class Discovery {
     const name = `/${section}${node.name}`;
     this.#data.set(name, data);
     this.#sources.set(name, source === "." ? section : `${section}/${source}`);
+  }
+
+  #warnAboutPaths(): void {
+    const [first, ...more] = this.#elsewhere;
+    if (first === undefined) return;
+    const others = more.length > 0 ? ` and ${more.length} more` : "";
+    this.#warnings.push({
+      message:
+        `ignored the key "path" of ${first}${others}: a test runs in the directory of its file`,
+      node: first,
+      key: "path",
+    });
   }
 
   /** The nodes that meet the criteria of the section and of the call. */

@@ -266,6 +266,41 @@ Deno.test("discover() takes the part of a tree that a node is the top of", async
   );
 });
 
+Deno.test("discover() warns of paths of tests that name another directory", async () => {
+  await using tree = await temporaryTree({
+    "main.fmf": "/root: {test: x, path: /}\n/odd: {test: x, path: /sub}\n",
+    "sub/main.fmf":
+      "test: x\npath: sub\n/same: {}\n/up: {path: /}\n/off: {path: /, enabled: false}\n",
+  });
+  await using tests = await discover(tree.path);
+  deepStrictEqual(tests.warnings, [{
+    message:
+      'ignored the key "path" of /odd and 1 more: a test runs in the directory of its file',
+    node: "/odd",
+    key: "path",
+  }]);
+});
+
+Deno.test("discover() names the plans there are when there is not the one that was asked for", async () => {
+  await using tree = await temporaryTree({
+    "main.fmf": "/t: {test: x}\n",
+    "plans.fmf":
+      "discover: {how: fmf}\n/all: {}\n/some: {}\n/none: {discover: , execute: {how: tmt}, test: x}\n",
+  });
+  const { message } = await rejected(
+    discover(tree.path, { plan: "plans/all" }),
+    FmfError,
+    "no such plan",
+  );
+  ok(message.endsWith(": choose one of /plans/all, /plans/some"), message);
+  await using bare = await temporaryTree({ "main.fmf": "/t: {test: x}\n" });
+  await rejected(
+    discover(bare.path, { plan: "/p" }),
+    FmfError,
+    ": it has none",
+  );
+});
+
 Deno.test("discover() adjusts with any comparison of case", async () => {
   await using tree = await temporaryTree({
     "main.fmf": "test: x\nadjust: {when: distro == OAK, enabled: false}\n",
