@@ -17,8 +17,8 @@ Deno.test("results of a test take no memory while they are stored", async () => 
     strictEqual(cost.check, `${count} results, 0 files, 0 bytes`);
     return cost.peak_mib;
   };
-  const more = await run(200_000) - await run(50_000);
-  ok(more <= 32, `${more} MiB more for 150000 results`);
+  const more = await run(400_000) - await run(100_000);
+  ok(more <= 16, `${more} MiB more for 300000 results`);
 });
 
 Deno.test("bench/end_to_end.ts has a line for each test, and leaves nothing", async () => {

@@ -68,7 +68,7 @@ Deno.test("partial results take memory by their names, not by their number", asy
   const few = await measure(directory.path, "partial", 6_000);
   const many = await measure(directory.path, "partial", 60_000);
   const more = many.peak_mib - few.peak_mib;
-  ok(more <= 16, `${more} MiB more`);
+  ok(more <= 8, `${more} MiB more`);
 });
 
 Deno.test("a large file takes no memory", async () => {
