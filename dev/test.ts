@@ -49,11 +49,9 @@ function count(steps: Steps, name: string, run: TestRun): void {
 /** Runs each of the paths in a process of its own, since tests set variables of their process; `lanes` at a time. */
 async function inLanes(
   steps: Steps,
-  title: string,
   paths: string[],
   lanes: number,
 ): Promise<void> {
-  console.log(`\n--- ${title}`);
   const rest = paths.values();
   async function lane() {
     for (const path of rest) {
@@ -126,11 +124,11 @@ async function conformance(steps: Steps): Promise<void> {
 
 async function everything(steps: Steps): Promise<void> {
   await gate(steps);
-  const processors = navigator.hardwareConcurrency;
-  await inLanes(steps, "unit tests", unitTests(), processors);
   await conformance(steps);
+  console.log("\n--- tests");
   // who waits for a container or a connection needs no processor
-  await inLanes(steps, "integration tests", integrationTests(), processors + 1);
+  const lanes = navigator.hardwareConcurrency + 1;
+  await inLanes(steps, [...unitTests(), ...integrationTests()], lanes);
   console.log();
   const publish = ["deno", "publish", "--dry-run", "--allow-dirty"];
   await steps.run("publish (dry run)", publish);
