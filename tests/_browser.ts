@@ -36,6 +36,8 @@ export interface PageOptions {
   colors?: "light" | "dark";
   phone?: boolean;
   javaScript?: boolean;
+  /** Whether its time stands still unless `page.clock` moves it. */
+  frozen?: boolean;
 }
 
 /** A page, and what it did that a report must not do. */
@@ -49,7 +51,8 @@ export interface WatchedPage {
 export async function openPage(
   browser: Browser,
   url: string,
-  { colors = "light", phone = false, javaScript = true }: PageOptions = {},
+  { colors = "light", phone = false, javaScript = true, frozen = false }:
+    PageOptions = {},
 ): Promise<WatchedPage> {
   const page = await browser.newPage({
     colorScheme: colors,
@@ -76,6 +79,10 @@ export async function openPage(
     }
   });
   page.on("popup", (popup) => faults.push(`window: ${popup.url()}`));
+  if (frozen) {
+    await page.clock.install();
+    await page.clock.pauseAt(Date.now() + 1000);
+  }
   await page.goto(url);
   return { page, faults };
 }

@@ -1162,7 +1162,9 @@ Deno.test({
       await end.promise;
     })());
     await until(async () => (await Deno.readTextFile(path)).includes("centos"));
-    const { page, faults } = await openPage(browser, toFileUrl(path).href);
+    const { page, faults } = await openPage(browser, toFileUrl(path).href, {
+      frozen: true,
+    });
     match(await page.title(), /^… 0 of 10 tests done/);
     match(await page.locator(".live").innerText(), /The run goes on/);
     equal(await page.locator("#chart .group").allTextContents(), [
@@ -1185,13 +1187,15 @@ Deno.test({
     await until(async () =>
       (await Deno.readTextFile(path)).includes('"s":"fail"')
     );
-    await page.waitForTimeout(2500);
+    await page.clock.runFor(10_000);
     strictEqual(await page.locator(".row .bad").count(), 0);
     await stay.click();
+    await page.clock.runFor(2000);
     await page.locator(".row .bad").waitFor();
     strictEqual(await page.inputValue("#filter"), "sockets");
     end.resolve();
     await report.stop();
+    await page.clock.runFor(2000);
     await page.locator(".live").waitFor({ state: "detached" });
     match(await page.title(), /^10 of 10 tests failed/);
     equal(faults, []);
