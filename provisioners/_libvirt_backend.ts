@@ -77,6 +77,8 @@ interface Session {
 export class LibvirtBackend implements Backend {
   readonly #options: LibvirtBackendOptions;
   readonly #ports: Ports;
+  /** Ports of domains that there are, or may be. */
+  readonly #portOf = new Map<string, number>();
   readonly #removing = new Semaphore(REMOVING);
   readonly #emit: (event: ProvisionerEvent) => void;
   #session?: Session;
@@ -157,13 +159,7 @@ export class LibvirtBackend implements Backend {
     const attempted = `Cannot clone the domain "${origin}"`;
     const ask = (...args: string[]) =>
       virsh.text(attempted, args, { signal, fatal: true });
-    const state = await ask("domstate", origin);
-    if (state !== "shut off") {
-      throw new ProvisionError(
-        `${attempted}: it is "${state}", it has to be shut off so that its disk does not change`,
-        { fatal: true },
-      );
-    }
+    await this.#checkOrigin(virsh, { signal, fatal: true });
     const xml = await ask("dumpxml", origin, "--inactive");
     const nameOf = ({ pool, volume }: VolumeName) => `${pool}\0${volume}`;
     const paths = new Map<string, string>();
@@ -188,6 +184,25 @@ export class LibvirtBackend implements Backend {
     }
   }
 
+  /**
+   * Clones read its disk for as long as they live.
+   *
+   * @throws {ProvisionError} if the disk may change
+   */
+  async #checkOrigin(
+    virsh: Virsh,
+    options: { signal: AbortSignal; fatal: boolean },
+  ): Promise<void> {
+    const { origin } = this.#options;
+    const attempted = `Cannot clone the domain "${origin}"`;
+    const state = await virsh.text(attempted, ["domstate", origin], options);
+    if (state === "shut off") return;
+    throw new ProvisionError(
+      `${attempted}: it is "${state}", it has to be shut off so that its disk does not change`,
+      { fatal: options.fatal },
+    );
+  }
+
   async reserve({ signal, identify }: Reserving): Promise<System> {
     const session = this.#session!;
     const { origin, domainHost: host = "127.0.0.1" } = this.#options;
@@ -195,10 +210,11 @@ export class LibvirtBackend implements Backend {
     const id = `libvirt:${number}`;
     const name = session.prefix + number;
     identify(id);
+    // Somebody may have switched it on since the start.
+    await this.#checkOrigin(session.virsh, { signal, fatal: false });
     await using undo = new AsyncDisposableStack();
     undo.defer(() => this.#undo(name, session));
     const port = await this.#create(name, session, signal);
-    undo.defer(() => this.#ports.giveBack(port));
     signal.throwIfAborted();
     const lost = session.events.watch(name);
     undo.defer(() => session.events.unwatch(name));
@@ -224,6 +240,7 @@ export class LibvirtBackend implements Backend {
     const address = domainHost === undefined ? "127.0.0.1" : "0.0.0.0";
     for (let attempt = 1;; attempt++) {
       const port = this.#takePort(address, session);
+      this.#portOf.set(name, port);
       const xml = makeClone(session.template, {
         name,
         uuid: crypto.randomUUID(),
@@ -243,13 +260,12 @@ export class LibvirtBackend implements Backend {
           patience: CREATE_PATIENCE,
         });
       } catch (error) {
-        this.#ports.giveBack(port);
         session.uncertain = true;
         throw error;
       }
       const { code, said } = result;
       if (code === 0) return port;
-      this.#ports.giveBack(port);
+      this.#giveBackPort(name);
       const cut = isUnreachable(said);
       const fatal = !cut && HOPELESS.test(said);
       const next = !cut && !fatal && PORT_TROUBLE.test(said);
@@ -275,6 +291,13 @@ export class LibvirtBackend implements Backend {
         );
       }
     }
+  }
+
+  /** No domain of that name needs it any more. */
+  #giveBackPort(name: string): void {
+    const port = this.#portOf.get(name);
+    if (port !== undefined) this.#ports.giveBack(port);
+    this.#portOf.delete(name);
   }
 
   /** Waits until the system has booted, or ended. */
@@ -317,11 +340,10 @@ export class LibvirtBackend implements Backend {
     }
   }
 
-  async dispose({ attributes: { domain, port } }: System): Promise<void> {
+  async dispose({ attributes: { domain } }: System): Promise<void> {
     const session = this.#session!;
     session.events.unwatch(domain);
     await this.#remove(domain, session);
-    this.#ports.giveBack(Number(port));
   }
 
   /** No error if it is gone, however. */
@@ -330,7 +352,8 @@ export class LibvirtBackend implements Backend {
     let failure: unknown;
     for (let attempt = 1; attempt <= 2; attempt++) {
       try {
-        return await virsh.destroy(name);
+        await virsh.destroy(name);
+        return this.#giveBackPort(name);
       } catch (error) {
         failure = error;
       }
@@ -339,6 +362,7 @@ export class LibvirtBackend implements Backend {
     const names = await virsh.domains(name).catch(() => undefined);
     if (names === undefined) throw new ProvisionError(message);
     if (names.includes(name)) throw new StillAliveError(message);
+    this.#giveBackPort(name);
   }
 
   async stop(): Promise<void> {

@@ -18,7 +18,7 @@ import { reap } from "../../provisioners/reap.ts";
 import { missingPrograms } from "../_parts.ts";
 import { cannotRun, Sshd, sshdMissing } from "../_sshd.ts";
 import { rejected } from "../_thrown.ts";
-import { until } from "../_wait.ts";
+import { processesWith, until } from "../_wait.ts";
 import { FakeLibvirt } from "./_fake_libvirt.ts";
 
 const noVirsh = cannotRun("provisioners/libvirt", missingPrograms("virsh"));
@@ -383,6 +383,7 @@ Deno.test({
         "domstate origin",
         "dumpxml origin --inactive",
         "list --all --name",
+        "domstate origin",
         "create /dev/stdin",
         `destroy ${domain}`,
         "list --all --name",
@@ -414,6 +415,57 @@ Deno.test({
     const tries = virsh.calls.filter((call) => call.startsWith("create"));
     assert.equal(tries.length, 3);
     assert.ok(events.every(({ type }) => type !== "reserve-failed"));
+  },
+});
+
+Deno.test({
+  name: "an origin that was switched on is not cloned until it is off again",
+  ignore: noSshd,
+  fn: async () => {
+    await using lending = await lend();
+    const { virsh, pool } = lending;
+    await pool.start();
+    await virsh.fault("domstate", "echo running; exit");
+    pool.provision();
+    const error = await rejected(
+      pool.getRemote(),
+      ProvisionError,
+      'it is "running", it has to be shut off',
+    );
+    assert.equal(error.fatal, false);
+    assert.ok(!virsh.calls.some((call) => call.startsWith("create")));
+    await virsh.repair("domstate");
+    pool.provision();
+    await pool.getRemote();
+  },
+});
+
+Deno.test({
+  name: "the port of a domain that could not be removed is not given out again",
+  ignore: noSshd,
+  fn: async () => {
+    await using lending = await lend({
+      portFrom: 65_535,
+      reserveTimeout: 3000,
+    });
+    const { virsh, pool } = lending;
+    await pool.start();
+    const fails = async (why: string) => {
+      pool.provision();
+      await rejected(pool.getRemote(), ProvisionError, why);
+    };
+    await fails("it is not ready after 3 s");
+    await fails("it is not ready after 3 s"); // the same port, free again
+    await virsh.fault("destroy", 'fail "device or resource busy"');
+    await fails("it is not ready after 3 s");
+    await fails("all ports up to 65535 are in use");
+    await virsh.repair("destroy");
+    await pool.stop();
+    assert.deepEqual(virsh.domains, []);
+    // The watchdog, for which nobody else waits.
+    await until(async () =>
+      (await processesWith(virsh.program[0])).length === 0
+    );
   },
 });
 
