@@ -1,5 +1,6 @@
 import type { Semaphore } from "@std/async/unstable-semaphore";
 import { guard } from "./_guard.ts";
+import { checkMilliseconds } from "./_milliseconds.ts";
 import { PodmanBackend, type Variant } from "./_podman_backend.ts";
 import type { PoolOptions } from "./_pool.ts";
 import type { PullPolicy } from "./_podman_image.ts";
@@ -55,14 +56,12 @@ export function containerPoolOptions(
       `Cannot make ${parallel} containers at a time: "parallel" must be a positive whole number`,
     );
   }
-  const all = { maxLifetime, reserveTimeout, commandTimeout, ...times };
-  for (const [name, ms] of Object.entries(all)) {
-    if (!(ms > 0)) {
-      throw new RangeError(
-        `Cannot use ${ms} as "${name}": it must be a positive number of milliseconds`,
-      );
-    }
-  }
+  checkMilliseconds({
+    maxLifetime,
+    reserveTimeout,
+    commandTimeout,
+    ...times,
+  });
   return {
     name: `${variant.kind}:${image}`,
     maxRemotes,

@@ -53,7 +53,8 @@ export class SharedLibvirtBackend implements Backend {
   #domainHost = "";
   /** One reservation at a time looks for a domain. */
   #seeking: Promise<unknown> = Promise.resolve();
-  #released = Promise.withResolvers<void>();
+  /** Aborted when a domain of ours is free again: whoever waits looks at once. */
+  #released = new AbortController();
   maxRemotes?: number;
 
   constructor(
@@ -141,18 +142,15 @@ export class SharedLibvirtBackend implements Backend {
     const helper = undo.use(await host.open(signal));
     let told = false;
     for (;;) {
-      const released = this.#released.promise;
+      const released = this.#released.signal;
       const name = await this.#reserve(helper, signal);
       if (name === undefined) {
         if (!told) await this.#tellWhoHasThem(helper, signal);
         told = true;
-        const early = new AbortController();
         const wait = reserveDelay * (1 + 0.2 * Math.random());
-        const either = AbortSignal.any([signal, early.signal]);
-        await Promise.race([
-          delay(wait, { signal: either }),
-          abortable(released, signal),
-        ]).finally(() => early.abort());
+        const either = AbortSignal.any([signal, released]);
+        await delay(wait, { signal: either }).catch(() => {});
+        signal.throwIfAborted();
         continue;
       }
       const domain = new VirtDomain(helper, name);
@@ -221,10 +219,12 @@ export class SharedLibvirtBackend implements Backend {
       name.replace(/[^\w]/gu, "\\$&")
     );
     // Flags count for all of an expression, and have to be its beginning.
-    const [, flags = "", rest] = /^(\(\?\w+\))?(.*)$/s.exec(
+    const [, flags, rest] = /^((?:\(\?[a-z]+\))*)(.*)$/is.exec(
       domainFilter ?? ".*",
     )!;
-    return `${flags}(?!(?:${names.join("|")})\\Z)(?:${rest})`;
+    // In a verbose one, the end of the line is that of a comment.
+    const end = flags!.includes("x") ? "\n" : "";
+    return `${flags}(?!(?:${names.join("|")})\\Z)(?:${rest}${end})`;
   }
 
   async #tellWhoHasThem(
@@ -348,8 +348,8 @@ export class SharedLibvirtBackend implements Backend {
   /** The end of the helper frees the domain. */
   async #giveBack({ domain }: Lease): Promise<void> {
     await domain.helper.close();
-    this.#released.resolve();
-    this.#released = Promise.withResolvers();
+    this.#released.abort();
+    this.#released = new AbortController();
   }
 
   #warn({ domain }: Lease, error: Error): void {

@@ -52,6 +52,7 @@ import type { Semaphore } from "@std/async/unstable-semaphore";
 import { guard } from "./_guard.ts";
 import { KubernetesBackend, type PodTemplate } from "./_kubernetes_backend.ts";
 import { DURATION } from "./_kubernetes_owner.ts";
+import { checkMilliseconds } from "./_milliseconds.ts";
 import type { PoolOptions } from "./_pool.ts";
 import type { EventOptions } from "./events.ts";
 import { PooledProvisioner } from "./pooled.ts";
@@ -247,13 +248,7 @@ function poolOptions(options: KubernetesProvisionerOptions): PoolOptions {
     commandTimeout,
     renewInterval,
   };
-  for (const [name, ms] of Object.entries({ ...times, maxLifetime })) {
-    if (!(ms > 0) || ms === Infinity && name === "commandTimeout") {
-      throw new RangeError(
-        `Cannot use ${ms} as "${name}": it must be a positive number of milliseconds`,
-      );
-    }
-  }
+  checkMilliseconds({ ...times, maxLifetime });
   if (renewInterval > LONGEST_RENEWAL) {
     throw new RangeError(
       `Cannot use ${renewInterval} as "renewInterval": it must be at most ${LONGEST_RENEWAL}, or others take the pods for abandoned`,

@@ -45,6 +45,7 @@
 import type { Semaphore } from "@std/async/unstable-semaphore";
 import { guard } from "./_guard.ts";
 import { isLocal, LibvirtBackend } from "./_libvirt_backend.ts";
+import { checkMilliseconds } from "./_milliseconds.ts";
 import type { EventOptions } from "./events.ts";
 import { PooledProvisioner } from "./pooled.ts";
 
@@ -167,14 +168,7 @@ export class LibvirtProvisioner extends PooledProvisioner {
         `Cannot use ${portFrom} as "portFrom": it must be a port`,
       );
     }
-    for (
-      const [name, ms] of Object.entries({ reserveTimeout, commandTimeout })
-    ) {
-      if (ms > 0) continue;
-      throw new RangeError(
-        `Cannot use ${ms} as "${name}": it must be a positive number of milliseconds`,
-      );
-    }
+    checkMilliseconds({ reserveTimeout, commandTimeout });
     super({
       name: `libvirt:${origin}`,
       maxRemotes,

@@ -74,6 +74,7 @@ import type { Semaphore } from "@std/async/unstable-semaphore";
 import type { Connection, SignalOptions } from "../connections/connection.ts";
 import type { SshOptions } from "../connections/ssh.ts";
 import { guard } from "./_guard.ts";
+import { checkMilliseconds } from "./_milliseconds.ts";
 import type { PoolOptions } from "./_pool.ts";
 import { SharedLibvirtBackend } from "./_shared_libvirt_backend.ts";
 import { VirtHost } from "./_virt_host.ts";
@@ -237,6 +238,7 @@ export interface SharedReservation {
  * ) console.log(domain, state, holder);
  * ```
  *
+ * @throws {RangeError} if `commandTimeout` is no positive number
  * @throws {ConnectError} if the host cannot be reached
  * @throws {ProvisionError} if there is no virt helper on it
  * @throws {VirtHelperError} if the domains cannot be listed
@@ -273,19 +275,12 @@ function poolOptions(options: SharedLibvirtProvisionerOptions): PoolOptions {
     reserveName,
     maxRemotes = Infinity,
     reserveTimeout = 900_000,
-    commandTimeout = 120_000,
+    commandTimeout,
     destroyOnRelease = true,
     limit,
     onEvent,
   } = options;
-  const times = { reserveTimeout, commandTimeout };
-  for (const [name, ms] of Object.entries(times)) {
-    if (!(ms > 0)) {
-      throw new RangeError(
-        `Cannot use ${ms} as "${name}": it must be a positive number of milliseconds`,
-      );
-    }
-  }
+  checkMilliseconds({ reserveTimeout });
   if (!(reserveDelay >= 0 && reserveDelay < Infinity)) {
     throw new RangeError(
       `Cannot use ${reserveDelay} as "reserveDelay": it must be a number of milliseconds`,
@@ -336,6 +331,7 @@ function helperOptions(
   helper: readonly string[] = ["atex-virt-helper"],
   commandTimeout: number = 120_000,
 ) {
+  checkMilliseconds({ commandTimeout });
   if (helper.length === 0) {
     throw new TypeError('Cannot use the host: "helper" must name a program');
   }

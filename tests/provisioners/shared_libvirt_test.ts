@@ -248,7 +248,9 @@ Deno.test({
     await using first = await setting.open({ domainFilter: "good" });
     first.provision();
     const good = await first.getRemote();
-    await using pool = await setting.open({ domainFilter: "(?i)[A-Z0-9.-]+" });
+    await using pool = await setting.open({
+      domainFilter: "(?i)(?x) [A-Z0-9.-]+ # in any case",
+    });
     assert.equal(pool.maxRemotes, 4);
     pool.provision();
     await rejected(pool.getRemote(), ProvisionError, "has no volume in pool");
@@ -466,7 +468,7 @@ Deno.test({
   },
 });
 
-Deno.test("options that cannot be used are told at once", () => {
+Deno.test("options that cannot be used are told at once", async () => {
   const host = { local: () => ({ argv: [] }) };
   const make = (options: object) =>
     new SharedLibvirtProvisioner(
@@ -486,6 +488,11 @@ Deno.test("options that cannot be used are told at once", () => {
   thrown(() => make({ commandTimeout: 0 }), RangeError, "commandTimeout");
   thrown(() => make({ reserveTimeout: -1 }), RangeError, "reserveTimeout");
   thrown(() => make({ maxRemotes: 1.5 }), RangeError, "maxRemotes");
+  await rejected(
+    listReservations({ host: "h", commandTimeout: NaN }),
+    RangeError,
+    "commandTimeout",
+  );
 });
 
 Deno.test("the port of a domain is that which leads to its port 22", () => {
