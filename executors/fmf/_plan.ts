@@ -1,4 +1,4 @@
-/** What a plan wants to be done before and after all tests. */
+/** Carries out what a plan wants to be done before and after all tests. */
 import { abortable } from "@std/async/abortable";
 import type { Connection } from "../../connections/connection.ts";
 import { SetupError } from "../executor.ts";
@@ -7,75 +7,12 @@ import { linkFailure } from "./_link.ts";
 import { lastLines, SetupOutput } from "./_setup_output.ts";
 import { type Heartbeat, WrapperCommand } from "./_wrapper_command.ts";
 import { ControlParser } from "./control.ts";
-import { listOf } from "./packages.ts";
+import type { Phase, Step } from "./_steps.ts";
 import {
   installScript,
   planSetupScript,
   type WorkDirectory,
 } from "./scripts.ts";
-
-/** The parts of a plan that are carried out. */
-export type Phase = "prepare" | "finish";
-
-/** One step of a phase. */
-export type Step =
-  | {
-    readonly how: "install";
-    readonly required: readonly string[];
-    readonly recommended?: readonly string[];
-  }
-  | { readonly how: "shell"; readonly script: string };
-
-/**
- * The steps of a phase, in order. What is not carried out is told as a warning.
- *
- * @throws {TypeError} if the plan cannot be understood
- */
-export function stepsOf(
-  plan: Readonly<Record<string, unknown>>,
-  phase: Phase,
-  warn: (message: string) => void,
-): Step[] {
-  return listOf(plan[phase]).flatMap((item): Step[] => {
-    if (typeof item !== "object" || item === null || Array.isArray(item)) {
-      throw wrong(phase, "a mapping or a list of mappings would be right");
-    }
-    const { how, ...rest } = item as Record<string, unknown>;
-    const ignored = ["when", "where", "order"].filter((key) => key in rest);
-    if (ignored.length > 0) {
-      warn(
-        `${phase} of the plan: ${
-          ignored.map((key) => `"${key}"`).join(", ")
-        } has no effect, the step is carried out`,
-      );
-    }
-    if (how === "install" && phase === "prepare") {
-      return [{
-        how,
-        required: texts(rest.package, `"package" of "${phase}"`),
-      }];
-    }
-    if (how === "shell") {
-      return texts(rest.script, `"script" of "${phase}"`)
-        .map((script) => ({ how, script }));
-    }
-    warn(`${phase} of the plan: a step with "how: ${how}" is left out`);
-    return [];
-  });
-}
-
-function texts(value: unknown, what: string): string[] {
-  return listOf(value).map((item) => {
-    if (typeof item === "string") return item;
-    throw new TypeError(
-      `Cannot use ${what} of the plan: text or a list of text would be right`,
-    );
-  });
-}
-
-function wrong(phase: Phase, reason: string): TypeError {
-  return new TypeError(`Cannot use "${phase}" of the plan: ${reason}`);
-}
 
 /** How steps are carried out. Times are in milliseconds. */
 export interface StepOptions {

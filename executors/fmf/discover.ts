@@ -9,6 +9,7 @@ import {
   type Section,
   sectionsOf,
 } from "./_sections.ts";
+import { ignoredSteps } from "./_steps.ts";
 import { Workspace } from "./_workspace.ts";
 import { isElsewhere, isTest, sourceOf } from "./_runnable.ts";
 import {
@@ -222,6 +223,15 @@ class Discovery {
     const sections = node
       ? sectionsOf(node, this.#warnings)
       : [defaultSection()];
+    const planData = node
+      ? node.toObject()
+      : toPlain(DUMMY_PLAN) as FmfTests["plan"];
+    for (const message of ignoredSteps(planData)) {
+      this.#warnings.push({
+        message,
+        ...(plan !== undefined && { node: plan }),
+      });
+    }
     await using resources = new AsyncDisposableStack();
     const root = await this.#find(tree, sections, store, resources);
     this.#warnings.unshift(...tree.warnings);
@@ -230,9 +240,7 @@ class Discovery {
     if (root === tree.root) resources.use(store.move());
     const kept = resources.move();
     return {
-      plan: node
-        ? node.toObject()
-        : toPlain(DUMMY_PLAN) as Record<string, unknown>,
+      plan: planData,
       data: this.#data,
       sources: this.#sources,
       root,

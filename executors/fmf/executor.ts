@@ -14,7 +14,8 @@ import {
 } from "./_environment.ts";
 import type { Emit } from "./_events.ts";
 import { checkOptions, type FmfExecutorOptions } from "./_options.ts";
-import { carryOut, type Phase, type Step, stepsOf } from "./_plan.ts";
+import { carryOut } from "./_plan.ts";
+import { ignoredSteps, type Phase, type Step, stepsOf } from "./_steps.ts";
 import { Workplace } from "./_system.ts";
 import { TestRun } from "./_test_run.ts";
 import { describeTest, reportSetupFailure } from "./_test_setup.ts";
@@ -241,13 +242,13 @@ export class FmfExecutor implements Executor {
 
   #readPlan(): Plan {
     const { plan } = this.#options.tests;
-    const warn = (message: string) => this.#warn({ message });
+    for (const message of ignoredSteps(plan)) this.#warn({ message });
     try {
       return {
         environment: readEnvironment(plan.environment),
         steps: {
-          prepare: stepsOf(plan, "prepare", warn),
-          finish: stepsOf(plan, "finish", warn),
+          prepare: stepsOf(plan, "prepare"),
+          finish: stepsOf(plan, "finish"),
         },
       };
     } catch (cause) {

@@ -160,7 +160,7 @@ Deno.test("discover() leaves nothing behind when it fails half-way", async () =>
 Deno.test("discover() warns about what it does not support in a plan", async () => {
   await using tree = await temporaryTree({
     "main.fmf":
-      "/t: {test: x}\n/p:\n  discover:\n  - {when: 'a == b', ref: main}\n  - {how: shell, script: x}\n",
+      "/t: {test: x}\n/p:\n  discover:\n  - {when: 'a == b', ref: main}\n  - {how: shell, script: x}\n  prepare: {how: ansible}\n",
   });
   await using tests = await discover(tree.path, { plan: "/p" });
   deepStrictEqual(
@@ -176,6 +176,11 @@ Deno.test("discover() warns about what it does not support in a plan", async () 
         'left out a discover section: how: "shell" is not supported',
         "/p",
         "discover",
+      ],
+      [
+        'prepare of the plan: a step with "how: ansible" is left out',
+        "/p",
+        undefined,
       ],
     ],
   );
