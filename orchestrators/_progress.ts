@@ -51,6 +51,8 @@ export class Progress {
   #aborting = false;
   /** Why each provisioner last failed to give a system. */
   readonly #reasons = new Map<string, string>();
+  /** Why a setup last failed. */
+  #setupReason = "";
   #summary: RunSummary | undefined;
 
   /** Takes an event; gives the lines that a log of the run has for it. */
@@ -93,7 +95,7 @@ export class Progress {
         break;
       case "setup-failed":
         if (this.#aborting || event.cancelled) break;
-        yield notice(`${event.remote}: setup failed: ${brief(event.error)}`);
+        yield this.#setupFailed(event.remote, brief(event.error));
         break;
       case "remote-lost":
         yield notice(`${event.remote}: lost: ${brief(event.error)}`);
@@ -136,6 +138,12 @@ export class Progress {
     const often = failures > 1 ? ` after ${failures} failures` : "";
     if (isNew) yield notice(`${provisioner}: no system: ${reason}`);
     if (dead) yield notice(`${provisioner}: not asked again${often}`);
+  }
+
+  #setupFailed(remote: string, reason: string): Line {
+    const shown = reason === this.#setupReason ? "as before" : reason;
+    this.#setupReason = reason;
+    return notice(`${remote}: setup failed: ${shown}`);
   }
 
   #ended(event: RunEvent & { type: "test-finished" }): Line {

@@ -71,8 +71,15 @@ export function plainVariant(init: boolean): Variant {
     command: ["sleep", "inf"],
     options: ["--rm", ...(init ? ["--init"] : []), "--stop-timeout=1"],
     open: (container, podman, _lost, signal) =>
-      PodmanConnection.open({ container, podman, signal }),
+      PlainContainer.open({ container, podman, signal }),
   };
+}
+
+/** Its command does nothing but wait: there is nothing in it to reboot. */
+class PlainContainer extends PodmanConnection {
+  override get canReboot(): boolean {
+    return false;
+  }
 }
 
 /** What there is between start and stop. */

@@ -51,6 +51,7 @@ Deno.test({
       await run(two, ["hostname"]),
     ];
     assert.notEqual(hosts[0], hosts[1]);
+    assert.equal(one.canReboot, false);
     const bytes = Uint8Array.from({ length: 100_000 }, (_, i) => i * 7 % 256);
     const { stdout } = await output(one, ["cat"], { stdin: bytes });
     assert.deepEqual(stdout, bytes);

@@ -177,8 +177,10 @@ Deno.test("showProgress() tells of setups that fail, but not of those that the e
   };
   const tests = ["/a", "/b", "/never"].map((test) => ended(test));
   match(
-    await shown(runOf(begin, failed, ...tests, finish)),
-    /^local:2: setup failed: no bash$/m,
+    await shown(
+      runOf(begin, failed, { ...failed, remote: "local:3" }, ...tests, finish),
+    ),
+    /^local:2: setup failed: no bash\nlocal:3: setup failed: as before$/m,
   );
   const cancelled = { ...failed, cancelled: true };
   doesNotMatch(
