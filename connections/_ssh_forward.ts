@@ -1,5 +1,5 @@
 import { ConnectionError, type SignalOptions } from "./connection.ts";
-import { checkTimeout, within } from "./_time_limit.ts";
+import { checkTimeout, within } from "./time_limit.ts";
 import { CommandError } from "./process.ts";
 
 /** What is to be forwarded where. */

@@ -31,7 +31,7 @@ import {
   type SignalOptions,
 } from "./connection.ts";
 import { remoteCommand } from "./_command.ts";
-import { checkTimeout, connectWithin } from "./_time_limit.ts";
+import { checkTimeout, connectWithin } from "./time_limit.ts";
 import { IN_SHELL, withOptions } from "./_quote.ts";
 import { rsyncBehindPrefix } from "./_rsync.ts";
 import { CommandError, runLocal } from "./process.ts";

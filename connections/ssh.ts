@@ -70,7 +70,7 @@ import {
   type SshConfig,
   withTerminal,
 } from "./_ssh_options.ts";
-import { checkTimeout, connectWithin } from "./_time_limit.ts";
+import { checkTimeout, connectWithin } from "./time_limit.ts";
 import { outputLocal, runLocal } from "./process.ts";
 
 export type { Forward, ForwardOptions, SshConfig };

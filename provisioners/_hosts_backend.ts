@@ -3,12 +3,12 @@ import { delay } from "@std/async/delay";
 import { ConnectError } from "../connections/connection.ts";
 import { run } from "../connections/process.ts";
 import { SshConnection } from "../connections/ssh.ts";
+import { within } from "../connections/time_limit.ts";
 import type { Backend, Reserving, System } from "./_backend.ts";
 import type { HostList } from "./_host_list.ts";
 import { describeHolder, type Lease, LeaseError } from "./_lease.ts";
 import { LeasedConnection } from "./_leased_connection.ts";
 import { Reaping } from "./_reaping.ts";
-import { within } from "./_within.ts";
 import type { ProvisionerEvent } from "./events.ts";
 import type { HostContext, HostEntry, HostHooks } from "./_hosts_types.ts";
 import { ProvisionError, type ReleaseReason } from "./provisioner.ts";
@@ -258,9 +258,7 @@ export class HostsBackend implements Backend {
       new Error(`it did not end within ${probeTimeout / 1000} s`);
     try {
       await within(
-        probeTimeout,
-        signal,
-        late,
+        { ms: probeTimeout, late, signal },
         (signal) => run(connection, probe, { signal }),
       );
     } catch (error) {
@@ -288,9 +286,7 @@ export class HostsBackend implements Backend {
       signal,
       () =>
         within(
-          connectTimeout,
-          signal,
-          late,
+          { ms: connectTimeout, late, signal },
           (signal) => SshConnection.open({ ...options, signal }),
         ),
     );
@@ -367,7 +363,7 @@ export class HostsBackend implements Backend {
     const late = () =>
       new Error(`it did not end within ${hookTimeout / 1000} s`);
     try {
-      await within(hookTimeout, signal, late, (signal) =>
+      await within({ ms: hookTimeout, late, signal }, (signal) =>
         abortable(
           (async () => await call({ host, labels, signal }))(),
           signal,

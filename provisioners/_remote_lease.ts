@@ -2,9 +2,9 @@ import { abortable } from "@std/async/abortable";
 import { delay } from "@std/async/delay";
 import { ConnectError, type LocalCommand } from "../connections/connection.ts";
 import { SshConnection, type SshOptions } from "../connections/ssh.ts";
+import { within } from "../connections/time_limit.ts";
 import { type Holder, type Lease, LeaseError } from "./_lease.ts";
 import { LEASE_SCRIPT } from "./_lease_script.ts";
-import { within } from "./_within.ts";
 
 /** Milliseconds between two attempts to get a lease back. */
 const PAUSE = 500;
@@ -96,15 +96,14 @@ export class RemoteLease implements Lease {
     const { ssh, file, holder, rebootGrace, connectTimeout } = this.#options;
     const seconds = String(Math.ceil(rebootGrace / 1000));
     const argv = ["sh", "-c", LEASE_SCRIPT, "sh", file, holder.lease, seconds];
+    const late = () =>
+      new ConnectError(
+        `Cannot connect to ${ssh.host}: no answer within ${
+          connectTimeout / 1000
+        } s`,
+      );
     return await within(
-      connectTimeout,
-      signal,
-      () =>
-        new ConnectError(
-          `Cannot connect to ${ssh.host}: no answer within ${
-            connectTimeout / 1000
-          } s`,
-        ),
+      { ms: connectTimeout, late, signal },
       async (signal) => {
         const connection = await SshConnection.open({
           ...ssh,
@@ -221,9 +220,7 @@ class LeaseSession {
         } s`,
       );
     const answer = await within(
-      ANSWER,
-      signal,
-      late,
+      { ms: ANSWER, late, signal },
       (signal) => abortable(this.#lines.next(), signal),
     );
     if (answer !== undefined) return answer;

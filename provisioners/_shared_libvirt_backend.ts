@@ -1,6 +1,7 @@
 import { abortable } from "@std/async/abortable";
 import { delay } from "@std/async/delay";
 import type { SshConnection, SshOptions } from "../connections/ssh.ts";
+import { within } from "../connections/time_limit.ts";
 import type { Backend, Reserving, System } from "./_backend.ts";
 import { LeasedConnection } from "./_leased_connection.ts";
 import { nextNumber } from "./_run.ts";
@@ -8,7 +9,6 @@ import { openSsh, waitForSshd } from "./_sshd_wait.ts";
 import { VirtDomain } from "./_virt_domain.ts";
 import { type VirtHelper, VirtHelperError } from "./_virt_helper.ts";
 import type { VirtHost } from "./_virt_host.ts";
-import { within } from "./_within.ts";
 import type { ProvisionerEvent } from "./events.ts";
 import { ProvisionError } from "./provisioner.ts";
 
@@ -338,9 +338,7 @@ export class SharedLibvirtBackend implements Backend {
     if (!destroyOnRelease || lease.gone.aborted) return;
     const late = () => new Error("it takes too long");
     await within(
-      UNDO_PATIENCE,
-      lease.gone,
-      late,
+      { ms: UNDO_PATIENCE, late, signal: lease.gone },
       (signal) => lease.domain.destroy(signal),
     ).catch(() => {});
   }

@@ -6,13 +6,13 @@ import {
   type SignalOptions,
 } from "../connections/connection.ts";
 import { type Process, start } from "../connections/process.ts";
+import { within } from "../connections/time_limit.ts";
 import {
   ConfusedError,
   LONGEST_LINE,
   ReplyParser,
   type VirtHelperReply,
 } from "./_virt_helper_replies.ts";
-import { within } from "./_within.ts";
 
 /** What a helper of the version that is spoken here answers. */
 const PONG = "atex-virt-helper v1 pong";
@@ -321,9 +321,7 @@ export class VirtHelper implements AsyncDisposable {
         "TimeoutError",
       );
     return await within(
-      commandTimeout,
-      options.signal,
-      late,
+      { ms: commandTimeout, late, signal: options.signal },
       (signal) => this.#ask(cmd, args, { signal }),
     );
   }

@@ -31,6 +31,7 @@ const SHARED = new Set([
   "connections/copy.ts",
   "connections/owner.ts",
   "connections/process.ts",
+  "connections/time_limit.ts",
   "provisioners/events.ts",
   "provisioners/pooled.ts",
   "provisioners/provisioner.ts",

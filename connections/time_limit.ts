@@ -26,7 +26,10 @@ export function checkTimeout(name: string, ms: number): void {
   );
 }
 
-/** Calls a function with a signal that is aborted when its time is over, too. */
+/**
+ * Calls a function with a signal that is aborted when its time is over, too. It
+ * then rejects with what `late` gives, whatever the function made of that.
+ */
 export async function within<T>(
   { ms, late, signal }: Limit,
   call: (signal: AbortSignal) => Promise<T>,
@@ -39,6 +42,10 @@ export async function within<T>(
     return await call(
       signal ? AbortSignal.any([signal, over.signal]) : over.signal,
     );
+  } catch (error) {
+    signal?.throwIfAborted();
+    over.signal.throwIfAborted();
+    throw error;
   } finally {
     clearTimeout(timer);
   }
