@@ -24,16 +24,14 @@ export class ReportFile {
    */
   async create(model: ReportModel): Promise<void> {
     await Deno.mkdir(dirname(this.#path), { recursive: true });
-    let file: Deno.FsFile;
     try {
-      file = await Deno.open(this.#path, { write: true, createNew: true });
+      (await Deno.open(this.#path, { write: true, createNew: true })).close();
     } catch (error) {
       if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
       throw occupied("the report", this.#path);
     }
     try {
-      using _file = file;
-      await this.#write(file, model, [], false);
+      await this.replace(model, [], false); // what keeps a later page from being written is told now
     } catch (error) {
       await Deno.remove(this.#path).catch(() => {});
       throw error;
