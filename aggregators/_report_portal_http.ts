@@ -125,7 +125,7 @@ export class HttpClient implements Disposable {
         : reasonOf(thrown);
       return {
         error: new ReportPortalError(name, this.#redact(what)),
-        again: true,
+        again: !(thrown instanceof Deno.errors.NotCapable),
       };
     }
   }

@@ -339,8 +339,12 @@ export class TestingFarmBackend implements Backend {
         });
       } catch (error) {
         signal.throwIfAborted();
-        if (/the program .* is not installed/.test((error as Error).message)) {
-          throw new ProvisionError((error as Error).message, {
+        const { message } = error as Error;
+        if (
+          error instanceof Deno.errors.NotCapable ||
+          /the program .* is not installed/.test(message)
+        ) {
+          throw new ProvisionError(message, {
             cause: error,
             fatal: true,
           });

@@ -107,6 +107,7 @@ export async function exchange<T>(
   } catch (error) {
     if (stop.signal.aborted) throw stop.signal.reason;
     if (error instanceof HttpError) throw error;
+    if (error instanceof Deno.errors.NotCapable) throw error; // it stays so
     throw new HttpError(`${what}: ${reasonOf(error)}`, undefined, {
       cause: error,
     });
