@@ -2,29 +2,53 @@
 
 /** A block, with a script that uses it. */
 export interface Use {
-  /** As it is imported, or an example. */
+  /** As it is imported. */
   readonly block: string;
   /** Permissions, without `--allow-`. */
   readonly flags: readonly string[];
-  /** What the script does; `where` is a directory of its own, `ssh` are options of a connection to a server. */
+  /** What the script does; what a {@linkcode Place} has, it knows by its name. */
   readonly script: string;
   /** What has to be there. */
-  readonly needs?: "podman" | "ssh";
+  readonly needs?: Part;
 }
 
-const results = (name: string, options: string, more = "") => `
-  import { ${name} } from "jsr:@atex/atex/aggregators/${more || "jsonl"}";
-  import { ArtifactsWriter } from "jsr:@atex/atex/executors/results";
-  const artifacts = where + "/artifacts";
-  Deno.mkdirSync(artifacts);
-  {
-    using writer = ArtifactsWriter.open(artifacts);
-    writer.write({ status: "pass" });
-  }
-  await using it = await new ${name}(${options}).start();
+/** What a use may need. */
+export type Part =
+  | "podman"
+  | "systemd"
+  | "ssh"
+  | "kubernetes"
+  | "testing-farm"
+  | "report-portal";
+
+/** What scripts find. */
+export interface Place {
+  /** A directory of its own. */
+  readonly where: string;
+  /** A tree with a test. */
+  readonly suite: string;
+  /** Artifacts of a test. */
+  readonly artifacts: string;
+  /** Options of a connection to a server. */
+  readonly ssh?: unknown;
+  readonly container?: string;
+  readonly image?: string;
+  /** Options of a block that talks to a service. */
+  readonly service?: unknown;
+}
+
+const ingest = (imports: string, aggregator: string) => `
+  ${imports}
+  await using it = await new ${aggregator}.start();
   await it.ingest("p", "/t", artifacts);`;
 
-const run = (name: string, module: string, options = "") => `
+const lend = (name: string, module: string, options: string) => `
+  import { ${name} } from "jsr:@atex/atex/provisioners/${module}";
+  await using pool = await new ${name}(${options}).start();
+  pool.provision();
+  await using remote = await pool.getRemote();`;
+
+const run = (name: string, module: string, pool: string) => `
   import { ${name} } from "jsr:@atex/atex/orchestrators/${module}";
   import { FunctionExecutor } from "jsr:@atex/atex/executors/function";
   import { Tally } from "jsr:@atex/atex/aggregators/tally";
@@ -34,22 +58,12 @@ const run = (name: string, module: string, options = "") => `
   await using run = new ${name}({
     platform: "p",
     tests: ["/t"],
-    provisioners: [pool],
+    ${pool},
     executor: (remote) => new FunctionExecutor(remote, { tests: { "/t": () => {} } }),
     aggregator: results,
     artifacts: where,
-    ${options}
   }).run();
   await run.finished;`;
-
-/** What scripts find: places, systems, and a tree with a test. */
-export interface Place {
-  where: string;
-  suite: string;
-  ssh?: unknown;
-  container?: string;
-  image?: string;
-}
 
 /** The script of a use, with what it finds. */
 export function scriptOf(use: Use, place: Place): string {
@@ -90,13 +104,19 @@ export const USES: readonly Use[] = [
   await run(there, ["true"]);`,
   },
   {
+    block: "connections/kubernetes",
+    flags: ["run=kubectl"],
+    needs: "kubernetes",
+    script: `
+  import { KubernetesConnection } from "jsr:@atex/atex/connections/kubernetes";
+  import { run } from "jsr:@atex/atex/connections/process";
+  await using there = await KubernetesConnection.open(service);
+  await run(there, ["true"]);`,
+  },
+  {
     block: "provisioners/local",
     flags: ["sys=hostname"],
-    script: `
-  import { LocalProvisioner } from "jsr:@atex/atex/provisioners/local";
-  await using pool = await new LocalProvisioner().start();
-  pool.provision();
-  await using remote = await pool.getRemote();`,
+    script: lend("LocalProvisioner", "local", ""),
   },
   {
     block: "provisioners/podman",
@@ -108,11 +128,27 @@ export const USES: readonly Use[] = [
       "write=DIR",
     ],
     needs: "podman",
-    script: `
-  import { PodmanProvisioner } from "jsr:@atex/atex/provisioners/podman";
-  await using pool = await new PodmanProvisioner({ image, runOptions: ["--network=none"] }).start();
-  pool.provision();
-  await using remote = await pool.getRemote();`,
+    script: lend(
+      "PodmanProvisioner",
+      "podman",
+      `{ image, runOptions: ["--network=none"] }`,
+    ),
+  },
+  {
+    block: "provisioners/systemd",
+    flags: [
+      "run=podman,sh",
+      "env=XDG_RUNTIME_DIR",
+      "sys=uid,hostname",
+      "read=DIR",
+      "write=DIR",
+    ],
+    needs: "systemd",
+    script: lend(
+      "SystemdProvisioner",
+      "systemd",
+      `{ image, runOptions: ["--network=none"] }`,
+    ),
   },
   {
     block: "provisioners/hosts",
@@ -124,11 +160,45 @@ export const USES: readonly Use[] = [
       "write=DIR",
     ],
     needs: "ssh",
-    script: `
-  import { HostsProvisioner } from "jsr:@atex/atex/provisioners/hosts";
-  await using pool = await new HostsProvisioner({ hosts: [ssh] }).start();
-  pool.provision();
-  await using remote = await pool.getRemote();`,
+    script: lend("HostsProvisioner", "hosts", "{ hosts: [ssh] }"),
+  },
+  {
+    block: "provisioners/kubernetes",
+    flags: [
+      "run=kubectl,sh",
+      "env=XDG_RUNTIME_DIR",
+      "sys=uid,hostname",
+      "read=DIR",
+      "write=DIR",
+    ],
+    needs: "kubernetes",
+    // without a program it goes on trying, and tells so in events
+    script: lend(
+      "KubernetesProvisioner",
+      "kubernetes",
+      `{
+    image: "fedora:42",
+    kubeconfig: service.kubeconfig,
+    onEvent({ type, error }) {
+      if (type !== "warning" || !error.message.includes("run access")) return;
+      console.error(error.message);
+      Deno.exit(1);
+    },
+  }`,
+    ),
+  },
+  {
+    block: "provisioners/testing-farm",
+    flags: [
+      "run=ssh,/bin/sh",
+      "net=SERVICE",
+      "env",
+      "sys=uid,hostname",
+      "read=DIR",
+      "write=DIR",
+    ],
+    needs: "testing-farm",
+    script: lend("TestingFarmProvisioner", "testing-farm", "service"),
   },
   {
     block: "executors/function",
@@ -175,32 +245,131 @@ export const USES: readonly Use[] = [
   {
     block: "aggregators/jsonl",
     flags: ["read=DIR", "write=DIR"],
-    script: results(
-      "JsonLinesAggregator",
-      "{ results: where + '/r.jsonl', files: where + '/files' }",
+    script: ingest(
+      `import { JsonLinesAggregator } from "jsr:@atex/atex/aggregators/jsonl";`,
+      "JsonLinesAggregator({ results: where + '/r.jsonl', files: where + '/files' })",
+    ),
+  },
+  {
+    block: "aggregators/yaml",
+    flags: ["read=DIR", "write=DIR"],
+    script: ingest(
+      `import { YamlAggregator } from "jsr:@atex/atex/aggregators/yaml";`,
+      "YamlAggregator({ results: where + '/r.yaml', files: where + '/files' })",
     ),
   },
   {
     block: "aggregators/junit",
     flags: ["read=DIR", "write=DIR"],
-    script: results("JUnitAggregator", "{ target: where + '/r.xml' }", "junit"),
+    script: ingest(
+      `import { JUnitAggregator } from "jsr:@atex/atex/aggregators/junit";`,
+      "JUnitAggregator({ target: where + '/r.xml' })",
+    ),
+  },
+  {
+    block: "aggregators/html",
+    flags: ["read=DIR", "write=DIR"],
+    script: ingest(
+      `import { HtmlReportAggregator } from "jsr:@atex/atex/aggregators/html";`,
+      "HtmlReportAggregator({ report: where + '/r.html' })",
+    ),
+  },
+  {
+    block: "aggregators/github",
+    flags: ["env=GITHUB_ACTIONS,GITHUB_STEP_SUMMARY", "read=DIR", "write=DIR"],
+    script: ingest(
+      `import { GitHubAggregator } from "jsr:@atex/atex/aggregators/github";`,
+      "GitHubAggregator()",
+    ),
+  },
+  {
+    block: "aggregators/report-portal",
+    flags: ["net=SERVICE", "read=DIR", "write=DIR"],
+    needs: "report-portal",
+    script: `
+  import { ReportPortalAggregator, ReportPortalApi } from "jsr:@atex/atex/aggregators/report-portal";
+  using api = new ReportPortalApi(service);
+  await using it = await new ReportPortalAggregator({ api, launch: "l" }).start();
+  await it.ingest("p", "/t", artifacts);`,
+  },
+  {
+    block: "aggregators/multi",
+    flags: ["read=DIR"],
+    script: ingest(
+      `import { MultiAggregator } from "jsr:@atex/atex/aggregators/multi";
+  import { Tally } from "jsr:@atex/atex/aggregators/tally";`,
+      "MultiAggregator([new Tally(), new Tally()])",
+    ),
   },
   {
     block: "aggregators/tally",
-    flags: ["read=DIR", "write=DIR"],
-    script: results("Tally", "", "tally"),
+    flags: ["read=DIR"],
+    script: ingest(
+      `import { Tally } from "jsr:@atex/atex/aggregators/tally";`,
+      "Tally()",
+    ),
+  },
+  {
+    block: "aggregators/reader",
+    flags: ["read=DIR"],
+    script: `
+  import { readResults } from "jsr:@atex/atex/aggregators/reader";
+  await Array.fromAsync(readResults(where + "/results.jsonl"));`,
   },
   {
     block: "orchestrators/adhoc",
     flags: ["read=DIR", "write=DIR", "sys=hostname"],
-    script: run("AdHocOrchestrator", "adhoc"),
+    script: run("AdHocOrchestrator", "adhoc", "provisioners: [pool]"),
   },
   {
     block: "orchestrators/simple",
     flags: ["read=DIR", "write=DIR", "sys=hostname"],
-    script: run("SimpleOrchestrator", "simple").replace(
-      "provisioners: [pool]",
-      "provisioner: pool",
-    ),
+    script: run("SimpleOrchestrator", "simple", "provisioner: pool"),
+  },
+  {
+    block: "orchestrators/event-log",
+    flags: ["write=DIR"],
+    script: `
+  import { writeEventLog } from "jsr:@atex/atex/orchestrators/event-log";
+  await writeEventLog([], where + "/events.jsonl");`,
   },
 ];
+
+/** Permissions of the examples: `examples_test.ts` runs them with these. */
+export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
+  "commands.ts": ["run=ssh,/bin/sh", "env", "read=DIR", "write=DIR"],
+  "containers.ts": [
+    "run=podman,sh,/bin/sh",
+    "env=XDG_RUNTIME_DIR",
+    "sys=uid,hostname",
+    "read=DIR",
+    "write=DIR",
+  ],
+  "demo.ts": [
+    "run=/bin/sh,sh,rsync,bash",
+    "sys=hostname",
+    "read=DIR",
+    "write=DIR",
+  ],
+  "functions.ts": [
+    "run=podman,sh",
+    "env=XDG_RUNTIME_DIR",
+    "sys=uid,hostname",
+    "read=DIR",
+    "write=DIR",
+  ],
+  "one_by_one.ts": [
+    "run=/bin/sh,sh,rsync",
+    "sys=hostname",
+    "read=DIR",
+    "write=DIR",
+  ],
+  "one_machine.ts": [
+    "run=ssh,/bin/sh,sh,rsync",
+    "env",
+    "read=DIR",
+    "write=DIR",
+  ],
+  "own_provisioner.ts": ["run=pwd", "write=DIR"],
+  "resume.ts": ["run=sleep", "sys=hostname", "read=DIR", "write=DIR"],
+};

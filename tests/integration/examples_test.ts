@@ -7,6 +7,7 @@ import { Agent } from "../_agent.ts";
 import { readPage } from "../aggregators/_html.ts";
 import { Container, imageName, podmanMissing } from "../_podman.ts";
 import { cannotRun, Sshd, sshdMissing } from "../_sshd.ts";
+import { EXAMPLES as PERMISSIONS } from "./_permissions.ts";
 
 const EXAMPLES = new URL("../../examples/", import.meta.url);
 
@@ -34,11 +35,12 @@ class Workplace implements AsyncDisposable {
     example: string,
     args: string[] = [],
     env: Record<string, string> = {},
+    flags: string[] = this.flagsOf(example),
   ): Promise<Outcome> {
     const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "-qA", `examples/${example}`, ...args],
+      args: ["run", "-q", ...flags, `examples/${example}`, ...args],
       cwd: this.path,
-      env: { NO_COLOR: "1", ...env },
+      env: { ...this.env, ...env },
       stdin: "null",
     }).output();
     const decoder = new TextDecoder();
@@ -47,6 +49,19 @@ class Workplace implements AsyncDisposable {
       stdout: decoder.decode(stdout),
       stderr: decoder.decode(stderr),
     };
+  }
+
+  /** The permissions that docs/security.md names. */
+  flagsOf(example: string): string[] {
+    const flags = PERMISSIONS[example]!.map((flag) =>
+      `--allow-${flag.replace("=DIR", `=${this.path}`)}`
+    );
+    return ["--no-prompt", ...flags];
+  }
+
+  /** What is written beside results is written here, too. */
+  get env(): Record<string, string> {
+    return { NO_COLOR: "1", TMPDIR: this.path, XDG_RUNTIME_DIR: this.path };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -160,7 +175,9 @@ Deno.test({
     const on = `podman:${imageName("tiny")}`;
     await checkDemo(
       workplace,
-      await workplace.run("demo.ts", ["--on", on, "--output", "there"]),
+      await workplace.run("demo.ts", ["--on", on, "--output", "there"], {}, [
+        "-A",
+      ]),
       on,
     );
   },
@@ -177,7 +194,7 @@ Deno.test({
     const on = `ssh:root@127.0.0.1:${one.port},root@127.0.0.1:${two.port}`;
     await checkDemo(
       workplace,
-      await workplace.run("demo.ts", ["--on", on], agent.env),
+      await workplace.run("demo.ts", ["--on", on], agent.env, ["-A"]),
       on,
     );
   },
@@ -238,9 +255,15 @@ Deno.test("examples/resume.ts goes on after it was interrupted or killed", async
   await using workplace = await Workplace.open();
   for (const signal of ["SIGINT", "SIGKILL"] as const) {
     const child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-qA", "examples/resume.ts", "0.3"],
+      args: [
+        "run",
+        "-q",
+        ...workplace.flagsOf("resume.ts"),
+        "examples/resume.ts",
+        "0.3",
+      ],
       cwd: workplace.path,
-      env: { NO_COLOR: "1" },
+      env: workplace.env,
       stdin: "null",
       stdout: "piped",
       stderr: "null",

@@ -1,16 +1,20 @@
 /** Each block works with the permissions that docs/security.md lists, and says clearly which one it lacks. */
-import { deepStrictEqual, ok } from "node:assert/strict";
+import { deepStrictEqual, match, ok } from "node:assert/strict";
 import { Semaphore } from "@std/async/unstable-semaphore";
-import { Container, imageName, podmanMissing } from "../_podman.ts";
-import { cannotRun, Sshd, sshdMissing } from "../_sshd.ts";
-import { type Place, scriptOf, type Use, USES } from "./_permissions.ts";
-
-const noPodman = cannotRun("permissions with podman", podmanMissing());
-const noSshd = cannotRun("permissions with ssh", sshdMissing());
+import { ArtifactsWriter } from "../../executors/results.ts";
+import { MISSING, OPEN, type Parts } from "./_permission_parts.ts";
+import {
+  EXAMPLES,
+  type Place,
+  scriptOf,
+  type Use,
+  USES,
+} from "./_permissions.ts";
 
 interface Outcome {
   code: number;
-  said: string;
+  stdout: string;
+  stderr: string;
 }
 
 const slots = new Semaphore(navigator.hardwareConcurrency);
@@ -19,70 +23,109 @@ const slots = new Semaphore(navigator.hardwareConcurrency);
 async function runWith(
   use: Use,
   flags: readonly string[],
-  place: Omit<Place, "where" | "suite">,
+  { place: found, env, service, key }: Parts,
 ): Promise<Outcome> {
   using _slot = await slots.acquire();
   // below /dev, as in memory, Deno takes no other permission than all
   const where = await Deno.makeTempDir({ prefix: "atex-test-" });
   try {
-    const suite = `${where}/suite`;
-    await Deno.mkdir(`${suite}/.fmf`, { recursive: true });
-    await Deno.writeTextFile(`${suite}/.fmf/version`, "1\n");
-    await Deno.writeTextFile(`${suite}/t.fmf`, "test: 'true'\n");
-    const script = `${where}/script.ts`;
-    await Deno.writeTextFile(script, scriptOf(use, { ...place, where, suite }));
-    const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+    const place = { ...found, ...await layOut(where) };
+    for (const kind of key ? ["", ".pub"] : []) {
+      await Deno.copyFile(`${key}${kind}`, `${where}/key${kind}`);
+    }
+    await Deno.writeTextFile(`${where}/script.ts`, scriptOf(use, place));
+    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
       args: [
         ...["run", "-q", "--no-prompt", "--no-check"],
-        ...flags.map((flag) => `--allow-${flag.replace("=DIR", `=${where}`)}`),
-        script,
+        ...flags.map((flag) =>
+          `--allow-${
+            flag.replace("=DIR", `=${where}`).replace("=SERVICE", `=${service}`)
+          }`
+        ),
+        "script.ts",
       ],
-      env: { NO_COLOR: "1", TMPDIR: where, XDG_RUNTIME_DIR: where },
+      cwd: where,
+      env: {
+        NO_COLOR: "1",
+        TMPDIR: where,
+        XDG_RUNTIME_DIR: where,
+        GITHUB_ACTIONS: "true",
+        GITHUB_STEP_SUMMARY: `${where}/summary.md`,
+        ...env,
+      },
       stdin: "null",
       signal: AbortSignal.timeout(120_000),
     }).output();
-    return { code, said: new TextDecoder().decode(stderr) };
+    return {
+      code,
+      stdout: new TextDecoder().decode(stdout),
+      stderr: new TextDecoder().decode(stderr),
+    };
   } finally {
     await Deno.remove(where, { recursive: true });
   }
 }
 
-const NAMES: Record<string, RegExp> = {
-  run: /[Rr]equires run access/,
-  env: /[Rr]equires env access/,
-  sys: /[Rr]equires sys access/,
-  read: /[Rr]equires read access/,
-  write: /[Rr]equires write access/,
-};
+/** Lays out what a script finds in its directory. */
+async function layOut(where: string): Promise<Place> {
+  const suite = `${where}/suite`;
+  await Deno.mkdir(`${suite}/.fmf`, { recursive: true });
+  await Deno.writeTextFile(`${suite}/.fmf/version`, "1\n");
+  await Deno.writeTextFile(`${suite}/t.fmf`, "test: 'true'\n");
+  const artifacts = `${where}/artifacts`;
+  await Deno.mkdir(artifacts);
+  using writer = ArtifactsWriter.open(artifacts);
+  writer.write({ status: "pass" });
+  await Deno.writeTextFile(`${where}/results.jsonl`, "");
+  return { where, suite, artifacts };
+}
+
+/** The flags without one permission, in all ways: of a list, one value at a time. */
+function withoutOne(
+  flags: readonly string[],
+): [missing: string, flags: string[]][] {
+  return flags.flatMap((flag, index) => {
+    const [kind, list = ""] = flag.split("=");
+    return list.split(",").map((value, _, values): [string, string[]] => {
+      const others = values.filter((one) => one !== value).join(",");
+      const rest = others === "" ? [] : [`${kind}=${others}`];
+      return [`${kind}=${value}`, flags.toSpliced(index, 1, ...rest)];
+    });
+  });
+}
+
+async function checkWorks(use: Use, parts: Parts): Promise<void> {
+  const { code, stdout, stderr } = await runWith(use, use.flags, parts);
+  deepStrictEqual([code, stderr], [0, ""], stdout + stderr);
+}
+
+async function checkLack(
+  use: Use,
+  parts: Parts,
+  [missing, flags]: [string, string[]],
+): Promise<void> {
+  const { code, stdout, stderr } = await runWith(use, flags, parts);
+  ok(code !== 0, `it works without ${missing}`);
+  const kind = missing.split("=")[0];
+  match(
+    stdout + stderr,
+    new RegExp(`[Rr]equires ${kind} access`),
+    `without ${missing}`,
+  );
+}
 
 for (const use of USES) {
+  const flags = use.flags.map((flag) => `--allow-${flag}`).join(" ");
   Deno.test({
-    name: `${use.block} needs ${
-      use.flags.map((flag) => `--allow-${flag}`).join(" ")
-    }, and no more`,
-    ignore: use.needs === "podman" && noPodman || use.needs === "ssh" && noSshd,
+    name: `${use.block} needs ${flags}, and no more`,
+    ignore: use.needs !== undefined && MISSING[use.needs],
     async fn() {
       await using resources = new AsyncDisposableStack();
-      const place: Omit<Place, "where" | "suite"> = {};
-      if (use.needs === "ssh") {
-        place.ssh = resources.use(await Sshd.start()).options;
-      }
-      if (use.needs === "podman") {
-        place.container = resources.use(await Container.start()).name;
-        place.image = imageName("tiny");
-      }
-      const [all, ...without] = await Promise.all([
-        runWith(use, use.flags, place),
-        ...use.flags.map((flag) =>
-          runWith(use, use.flags.filter((one) => one !== flag), place)
-        ),
+      const parts = use.needs ? await OPEN[use.needs](resources) : {};
+      await Promise.all([
+        checkWorks(use, parts),
+        ...withoutOne(use.flags).map((lack) => checkLack(use, parts, lack)),
       ]);
-      deepStrictEqual(all, { code: 0, said: "" });
-      for (const [index, { code, said }] of without.entries()) {
-        const flag = use.flags[index]!;
-        ok(code !== 0, `it works without --allow-${flag}`);
-        ok(NAMES[flag.split("=")[0]!]!.test(said), `${flag}: ${said}`);
-      }
     },
   });
 }
@@ -91,11 +134,17 @@ Deno.test("docs/security.md lists what is proved here", async () => {
   const page = await Deno.readTextFile(
     new URL("../../docs/security.md", import.meta.url),
   );
-  const rows = [...page.matchAll(/^\| `([\w/-]+)` +\| (.*?) +\|$/gm)]
+  const rows = [...page.matchAll(/^\| `([\w/.-]+)` +\| (.*?) +\|$/gm)]
     .map(([, block, flags]) => `${block}: ${flags}`);
+  const proved = [
+    ...USES.map(({ block, flags }) => [block, flags] as const),
+    ...Object.entries(EXAMPLES).map(([name, flags]) =>
+      [`examples/${name}`, flags] as const
+    ),
+  ];
   deepStrictEqual(
     rows.toSorted(),
-    USES.map(({ block, flags }) =>
+    proved.map(([block, flags]) =>
       `${block}: ${flags.map((flag) => `\`--allow-${flag}\``).join(" ")}`
     ).toSorted(),
   );
