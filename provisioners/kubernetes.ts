@@ -117,9 +117,11 @@ export interface KubernetesProvisionerOptions extends EventOptions {
    */
   kubeconfig?: string;
   /**
-   * What keeps the container alive.
+   * What keeps the container alive. As its first process it should reap those
+   * whose parent has ended: otherwise they stay as zombies, and a test that waits
+   * for the end of a daemon waits for ever.
    *
-   * @default {["sleep", "infinity"]}, or that of the template
+   * @default that of the template, or a shell that does just that
    */
   command?: readonly string[];
   /**
@@ -196,6 +198,15 @@ export interface KubernetesProvisionerOptions extends EventOptions {
 
 /** Milliseconds: one renewal may fail. */
 const LONGEST_RENEWAL = DURATION * 1000;
+
+/**
+ * Reaps, as `sleep` alone would not. Without a trap: that way, no signal from inside
+ * ends it.
+ */
+const KEEP_ALIVE: readonly string[] = [
+  ...["sh", "-c", "while :; do sleep infinity & wait $!; done"],
+];
+
 /** Milliseconds of failing renewals after which there is a warning. */
 const RENEW_PATIENCE = 120_000;
 
@@ -306,7 +317,7 @@ function podTemplate(
     );
   }
   const used = {
-    command: ["sleep", "infinity"],
+    command: KEEP_ALIVE,
     ...main,
     name: container,
     image,

@@ -89,7 +89,7 @@ test("a pod is lent, runs fmf tests, and is gone when it is given back", async (
     containers: [{
       name: "main",
       image: "fedora:42",
-      command: ["sleep", "infinity"],
+      command: ["sh", "-c", "while :; do sleep infinity & wait $!; done"],
       resources: { requests: { cpu: "1" } },
     }],
   });
