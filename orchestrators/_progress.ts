@@ -177,7 +177,9 @@ export class Progress {
     now: number,
     { columns, rows }: { columns: number; rows: number },
   ): Generator<Line> {
+    // What grows stands at the end: a narrow terminal cuts it.
     const parts = [
+      span(this.#began ? now - this.#began : 0),
       `${status.done}/${status.tests} done`,
       `${status.running} running`,
       `${status.queued} queued`,
@@ -190,7 +192,6 @@ export class Progress {
     if (busy === 0 && status.done < status.tests) {
       parts.push("waiting for systems");
     }
-    parts.push(span(this.#began ? now - this.#began : 0));
     yield {
       tone: status.failed > 0 ? "bad" : "plain",
       text: fit(parts.join(" · "), columns),

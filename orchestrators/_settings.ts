@@ -175,13 +175,14 @@ export function settingsOf(options: AdHocOptions): Settings {
     concurrency: { setup: 10, ingest: 4, release: 10, ...given(concurrency) },
   };
   platformName(settings.platform);
-  if (settings.journal !== undefined) goesOn(settings);
   functions({
     executor: settings.executor,
+    "aggregator.ingest": settings.aggregator?.ingest,
     destructive: settings.destructive,
     rerun: settings.rerun,
   });
   for (const rule of settings.next) functions({ next: rule });
+  if (settings.journal !== undefined) goesOn(settings);
   const { maxSpares, maxFailedSetups, maxProvisionFailures, stallTimeout } =
     settings;
   checkNumbers({ maxSpares }, whole, "an integer of at least 0");

@@ -614,6 +614,11 @@ Deno.test("AdHocOrchestrator refuses options that make no sense, each with one m
       'the "platform" "../.." makes no directory; a label such as "fedora-42@x86_64" would be right',
     ],
     [
+      { aggregator: undefined as never },
+      "TypeError",
+      '"aggregator.ingest" is undefined, it must be a function',
+    ],
+    [
       { rerun: 2 as never },
       "TypeError",
       '"rerun" is 2, it must be a function',

@@ -288,7 +288,7 @@ Deno.test("showProgress() keeps a live block within the terminal", async () => {
     color: false,
     size: () => ({ columns: 40, rows: 10 }),
   });
-  match(text, /1\/3 done · 1 running · 1 queued/);
+  match(text, /0\.0 s · 1\/3 done · 1 running · 1 queue/);
   match(text, /… and \d+ more/);
   for (const line of text.split("\n")) {
     // deno-lint-ignore no-control-regex
