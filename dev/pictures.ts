@@ -24,9 +24,9 @@ duration: 2m
 test: |
   . ../report.sh
   echo ":: starting the server on port 8080"
-  for n in $(seq 1 40); do echo "request $n: 200 OK, $((n % 7 + 1)) ms"; done
+  for n in $(seq 1 6); do echo "request $n: 200 OK, $((n % 7 + 1)) ms"; done
   report '{"name": "listen", "status": "pass"}'
-  report '{"name": "requests", "status": "pass", "note": "40 in 152 ms"}'
+  report '{"name": "requests", "status": "pass", "note": "6 in 27 ms"}'
   sleep 1
   if [ -e ../broken ]; then
     printf '\\033[31mERROR\\033[0m shutdown: port 8080 is still in use\\n'
