@@ -1,7 +1,7 @@
 import { NAMESPACE, recordIn } from "./_domain_xml.ts";
 import { ageOf, type Candidate } from "./_leftover.ts";
 import type { Run } from "./_run.ts";
-import { factsOf, isAbandoned, isMine, livesHere } from "./_verdict.ts";
+import { factsOf, isMine, judge } from "./_verdict.ts";
 import type { Virsh } from "./_virsh.ts";
 
 const RUN_IN_NAME = /^atex-([a-z0-9]{10})-\d+-\d+$/;
@@ -22,13 +22,7 @@ export async function findDomains(
     if (record?.id !== run || !record.owner) continue; // gone, or not ours
     const { owner } = record;
     const since = Date.parse(record.since ?? "");
-    const verdict = run === me.id
-      ? "alive"
-      : await isAbandoned({ run, owner }, me.owner, facts)
-      ? "dead"
-      : await livesHere({ run, owner }, me, facts)
-      ? "alive"
-      : "unknown";
+    const verdict = await judge({ run, owner }, me, facts);
     candidates.push({
       kind: "domain",
       name,

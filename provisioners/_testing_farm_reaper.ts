@@ -1,7 +1,7 @@
 import { ageOf, type Candidate } from "./_leftover.ts";
 import type { Run } from "./_run.ts";
 import { TestingFarmApi } from "./_testing_farm_api.ts";
-import { factsOf, isAbandoned, isMine, livesHere } from "./_verdict.ts";
+import { factsOf, isMine, judge } from "./_verdict.ts";
 import { ProvisionError } from "./provisioner.ts";
 
 /** The service, if nothing else is said. */
@@ -29,13 +29,7 @@ export async function judgeRequests(
   ) {
     const { [TAG.run]: run, [TAG.owner]: owner } = tags;
     if (run === undefined || owner === undefined) continue;
-    const verdict = run === me.id
-      ? "alive"
-      : await isAbandoned({ run, owner }, me.owner, facts)
-      ? "dead"
-      : await livesHere({ run, owner }, me, facts)
-      ? "alive"
-      : "unknown";
+    const verdict = await judge({ run, owner }, me, facts);
     candidates.push({
       kind: "request",
       name: id,

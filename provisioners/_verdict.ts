@@ -1,4 +1,5 @@
 import { join } from "@std/path/join";
+import type { Leftover } from "./_leftover.ts";
 import {
   type Owner,
   parseOwner,
@@ -82,6 +83,17 @@ export async function isAbandoned(
   ) return overdue;
   if (!ours && !await facts.seesAll()) return overdue;
   return await facts.startTimeOf(owner.pid) !== owner.startTime;
+}
+
+/** What is to be thought of an object, by what can be seen from this machine. */
+export async function judge(
+  claim: Claim,
+  me: Run,
+  facts: Facts,
+): Promise<Leftover["verdict"]> {
+  if (claim.run === me.id) return "alive";
+  if (await isAbandoned(claim, me.owner, facts)) return "dead";
+  return await livesHere(claim, me, facts) ? "alive" : "unknown";
 }
 
 /**
