@@ -1,4 +1,3 @@
-import { delay } from "@std/async/delay";
 import { Semaphore } from "@std/async/unstable-semaphore";
 import type { SshConnection } from "../connections/ssh.ts";
 import {
@@ -16,16 +15,15 @@ import {
   type VolumeName,
   volumesOf,
 } from "./_domain_xml.ts";
-import { EndWatch } from "./_end_watch.ts";
 import { acquire } from "./_permit.ts";
 import { isTaken, Ports } from "./_ports.ts";
 import type { ProgramResult } from "./_program.ts";
-import { Reaping } from "./_reaping.ts";
-import { formatOwner, holdRun, nextNumber, type Run } from "./_run.ts";
+import { formatOwner, nextNumber } from "./_run.ts";
+import { Session } from "./_session.ts";
 import { openSsh, waitForSshd } from "./_sshd_wait.ts";
 import { keyFile } from "./_ssh_key.ts";
 import { isUnreachable, Virsh } from "./_virsh.ts";
-import { DOMAIN_WATCHDOG_SCRIPT, Watchdog } from "./_watchdog.ts";
+import { DOMAIN_WATCHDOG_SCRIPT } from "./_watchdog.ts";
 import type { ProvisionerEvent } from "./events.ts";
 import { ProvisionError } from "./provisioner.ts";
 
@@ -57,20 +55,14 @@ export interface LibvirtBackendOptions {
   commandTimeout: number;
 }
 
-/** What there is between start and stop. */
-interface Session {
+/** What was found out at the start. */
+interface Ground {
   readonly virsh: Virsh;
   /** The origin's XML, as clones have it. */
   readonly template: string;
   readonly key: string;
   readonly isLocal: boolean;
-  readonly prefix: string;
-  readonly run: Run;
-  readonly watchdog: Watchdog;
-  readonly events: EndWatch;
-  readonly resources: AsyncDisposableStack;
-  /** A client was killed: a domain may still come into being. */
-  uncertain: boolean;
+  readonly session: Session;
 }
 
 /** Transient domains, each a clone of the origin for as long as it is lent. */
@@ -81,7 +73,7 @@ export class LibvirtBackend implements Backend {
   readonly #portOf = new Map<string, number>();
   readonly #removing = new Semaphore(REMOVING);
   readonly #emit: (event: ProvisionerEvent) => void;
-  #session?: Session;
+  #ground?: Ground;
 
   constructor(
     options: LibvirtBackendOptions,
@@ -98,38 +90,16 @@ export class LibvirtBackend implements Backend {
     const { uri, isLocal } = await this.#place(signal);
     const virsh = new Virsh(program, uri, commandTimeout);
     const template = await this.#readOrigin(virsh, signal);
-    await using resources = new AsyncDisposableStack();
-    const run = resources.use(await holdRun(`libvirt ${virsh.uri}`));
-    const reaping = resources.use(
-      new Reaping({
-        kind: `libvirt ${virsh.uri}`,
-        find: (signal) => findDomains(virsh, run, signal),
-        onReaped: ({ name, owner = "" }) =>
-          this.#emit({ type: "reaped", kind: "libvirt", name, owner }),
-        late: LATE,
-        onTrouble: (error) => this.#emit({ type: "warning", error }),
-      }),
-    );
-    await reaping.wait(signal);
-    const prefix = `atex-${run.id}-${nextNumber()}-`;
-    const watchdog = resources.use(
-      new Watchdog(DOMAIN_WATCHDOG_SCRIPT, virsh.argv, prefix, run.file),
-    );
-    const events = resources.use(
-      new EndWatch(domainEvents(virsh, prefix), this.#emit),
-    );
-    this.#session = {
-      virsh,
-      template,
-      key,
-      isLocal,
-      prefix,
-      run,
-      watchdog,
-      events,
-      resources: resources.move(),
-      uncertain: false,
-    };
+    const session = await Session.open({
+      kind: "libvirt",
+      place: `${virsh.uri}`,
+      find: (run, signal) => findDomains(virsh, run, signal),
+      late: LATE,
+      watchdog: { script: DOMAIN_WATCHDOG_SCRIPT, argv: virsh.argv },
+      events: (prefix) => domainEvents(virsh, prefix),
+      emit: this.#emit,
+    }, signal);
+    this.#ground = { virsh, template, key, isLocal, session };
   }
 
   /** The libvirt to use, and whether it is that of this machine. */
@@ -204,21 +174,22 @@ export class LibvirtBackend implements Backend {
   }
 
   async reserve({ signal, identify }: Reserving): Promise<System> {
-    const session = this.#session!;
+    const ground = this.#ground!;
+    const { session, virsh } = ground;
     const { origin, domainHost: host = "127.0.0.1" } = this.#options;
     const number = nextNumber();
     const id = `libvirt:${number}`;
     const name = session.prefix + number;
     identify(id);
     // Somebody may have switched it on since the start.
-    await this.#checkOrigin(session.virsh, { signal, fatal: false });
+    await this.#checkOrigin(virsh, { signal, fatal: false });
     await using undo = new AsyncDisposableStack();
-    undo.defer(() => this.#undo(name, session));
-    const port = await this.#create(name, session, signal);
+    undo.defer(() => session.undo(() => this.#remove(name, virsh)));
+    const port = await this.#create(name, ground, signal);
     signal.throwIfAborted();
     const lost = session.events.watch(name);
     undo.defer(() => session.events.unwatch(name));
-    const connection = await this.#connect(port, session, lost, signal);
+    const connection = await this.#connect(port, ground, lost, signal);
     undo.move();
     return {
       id,
@@ -233,15 +204,15 @@ export class LibvirtBackend implements Backend {
   /** Makes the domain, and gives its port; when this rejects there may be one all the same. */
   async #create(
     name: string,
-    session: Session,
+    { virsh, template, isLocal, session }: Ground,
     signal: AbortSignal,
   ): Promise<number> {
     const { domainHost } = this.#options;
     const address = domainHost === undefined ? "127.0.0.1" : "0.0.0.0";
     for (let attempt = 1;; attempt++) {
-      const port = this.#takePort(address, session);
+      const port = this.#takePort(address, isLocal);
       this.#portOf.set(name, port);
-      const xml = makeClone(session.template, {
+      const xml = makeClone(template, {
         name,
         uuid: crypto.randomUUID(),
         port,
@@ -254,7 +225,7 @@ export class LibvirtBackend implements Backend {
       });
       let result: ProgramResult;
       try {
-        result = await session.virsh.output(["create", "/dev/stdin"], {
+        result = await virsh.output(["create", "/dev/stdin"], {
           stdin: xml,
           signal,
           patience: CREATE_PATIENCE,
@@ -280,7 +251,7 @@ export class LibvirtBackend implements Backend {
   }
 
   /** One that nobody on this machine listens at, as far as that can be tried here. */
-  #takePort(address: string, { isLocal }: Session): number {
+  #takePort(address: string, isLocal: boolean): number {
     for (let attempt = 1;; attempt++) {
       const port = this.#ports.take();
       if (!isLocal || !isTaken(address, port)) return port;
@@ -303,7 +274,7 @@ export class LibvirtBackend implements Backend {
   /** Waits until the system has booted, or ended. */
   async #connect(
     port: number,
-    { key, isLocal }: Session,
+    { key, isLocal }: Ground,
     lost: Promise<Error>,
     signal: AbortSignal,
   ): Promise<SshConnection> {
@@ -327,27 +298,14 @@ export class LibvirtBackend implements Backend {
     }, either);
   }
 
-  /** After a reservation that did not come to its end. */
-  async #undo(name: string, session: Session): Promise<void> {
-    try {
-      await this.#remove(name, session);
-      if (!session.uncertain) return;
-      await delay(1000); // what the killed client had begun may take that long
-      await this.#remove(name, session);
-    } catch (error) {
-      session.uncertain = true;
-      this.#emit({ type: "warning", error: error as Error });
-    }
-  }
-
   async dispose({ attributes: { domain } }: System): Promise<void> {
-    const session = this.#session!;
+    const { session, virsh } = this.#ground!;
     session.events.unwatch(domain);
-    await this.#remove(domain, session);
+    await this.#remove(domain, virsh);
   }
 
   /** No error if it is gone, however. */
-  async #remove(name: string, { virsh }: Session): Promise<void> {
+  async #remove(name: string, virsh: Virsh): Promise<void> {
     using _permit = await acquire(this.#removing);
     let failure: unknown;
     for (let attempt = 1; attempt <= 2; attempt++) {
@@ -366,15 +324,24 @@ export class LibvirtBackend implements Backend {
   }
 
   async stop(): Promise<void> {
-    const session = this.#session!;
-    this.#session = undefined;
-    await using _ = session.resources;
-    const { prefix, watchdog, virsh } = session;
-    for (const name of await virsh.domains(prefix)) {
-      await this.#remove(name, session);
-    }
-    // Otherwise it looks some times more, when its input ends.
-    if (!session.uncertain) await watchdog.dismiss();
+    const { session, virsh } = this.#ground!;
+    this.#ground = undefined;
+    await session.close(() => this.#removeAll(session.prefix, virsh));
+  }
+
+  async #removeAll(prefix: string, virsh: Virsh): Promise<void> {
+    const left = await virsh.domains(prefix);
+    const ends = await Promise.allSettled(
+      left.map((name) => this.#remove(name, virsh)),
+    );
+    const failures = ends.flatMap((end) =>
+      end.status === "rejected" ? [end.reason as Error] : []
+    );
+    if (failures.length === 0) return;
+    throw new ProvisionError(
+      failures.map(({ message }) => message).join("; "),
+      { cause: failures[0] },
+    );
   }
 }
 

@@ -1,5 +1,4 @@
 import { deadline } from "@std/async/deadline";
-import { delay } from "@std/async/delay";
 import { Semaphore } from "@std/async/unstable-semaphore";
 import type { Connection } from "../connections/connection.ts";
 import { PodmanConnection } from "../connections/podman.ts";
@@ -11,7 +10,6 @@ import {
 } from "./_backend.ts";
 import { acquire } from "./_permit.ts";
 import { PodmanCli } from "./_podman_cli.ts";
-import { EndWatch } from "./_end_watch.ts";
 import { podmanEvents } from "./_podman_events.ts";
 import {
   imageMissing,
@@ -20,9 +18,9 @@ import {
 } from "./_podman_image.ts";
 import { findContainers, LABEL } from "./_podman_reaper.ts";
 import type { ProgramResult } from "./_program.ts";
-import { Reaping } from "./_reaping.ts";
-import { formatOwner, holdRun, nextNumber, type Run } from "./_run.ts";
-import { Watchdog, WATCHDOG_SCRIPT } from "./_watchdog.ts";
+import { formatOwner, nextNumber } from "./_run.ts";
+import { Session } from "./_session.ts";
+import { WATCHDOG_SCRIPT } from "./_watchdog.ts";
 import type { ProvisionerEvent } from "./events.ts";
 import { ProvisionError } from "./provisioner.ts";
 
@@ -82,17 +80,6 @@ class PlainContainer extends PodmanConnection {
   }
 }
 
-/** What there is between start and stop. */
-interface Session {
-  readonly prefix: string;
-  readonly run: Run;
-  readonly watchdog: Watchdog;
-  readonly events: EndWatch;
-  readonly resources: AsyncDisposableStack;
-  /** A client was killed: a container may still come into being. */
-  uncertain: boolean;
-}
-
 /** Containers, each in the system's podman for as long as it is lent. */
 export class PodmanBackend implements Backend {
   readonly #options: PodmanBackendOptions;
@@ -118,34 +105,14 @@ export class PodmanBackend implements Backend {
     const cli = this.#cli;
     await checkProgram(cli, signal);
     await provideImage(cli, this.#options.image, this.#options.pull, signal);
-    await using resources = new AsyncDisposableStack();
-    const run = resources.use(await holdRun("podman"));
-    const reaping = resources.use(
-      new Reaping({
-        kind: "podman",
-        find: (signal) => findContainers(cli, run, signal),
-        onReaped: ({ name, owner = "" }) =>
-          this.#emit({ type: "reaped", kind: "podman", name, owner }),
-        onTrouble: (error) => this.#emit({ type: "warning", error }),
-      }),
-    );
-    await reaping.wait(signal);
-    const prefix = `atex-${run.id}-${nextNumber()}-`;
-    const watchdog = resources.use(
-      new Watchdog(WATCHDOG_SCRIPT, [cli.program], prefix, run.file),
-    );
     const { revive } = this.#options.variant;
-    const events = resources.use(
-      new EndWatch(podmanEvents(cli, prefix, revive), this.#emit),
-    );
-    this.#session = {
-      prefix,
-      run,
-      watchdog,
-      events,
-      resources: resources.move(),
-      uncertain: false,
-    };
+    this.#session = await Session.open({
+      kind: "podman",
+      find: (run, signal) => findContainers(cli, run, signal),
+      watchdog: { script: WATCHDOG_SCRIPT, argv: [cli.program] },
+      events: (prefix) => podmanEvents(cli, prefix, revive),
+      emit: this.#emit,
+    }, signal);
   }
 
   async reserve({ signal, identify }: Reserving): Promise<System> {
@@ -158,7 +125,7 @@ export class PodmanBackend implements Backend {
     {
       using _permit = await acquire(this.#making, signal);
       identify(id);
-      undo.defer(() => this.#undo(name, session));
+      undo.defer(() => session.undo(() => this.#remove(name)));
       await this.#create(name, session, signal);
     }
     signal.throwIfAborted();
@@ -256,19 +223,6 @@ export class PodmanBackend implements Backend {
     }
   }
 
-  /** After a reservation that did not come to its end. */
-  async #undo(name: string, session: Session): Promise<void> {
-    try {
-      await this.#remove(name);
-      if (!session.uncertain) return;
-      await delay(1000); // what the killed client had begun may take that long
-      await this.#remove(name);
-    } catch (error) {
-      session.uncertain = true;
-      this.#emit({ type: "warning", error: error as Error });
-    }
-  }
-
   async dispose({ attributes: { container } }: System): Promise<void> {
     this.#session!.events.unwatch(container);
     await this.#remove(container);
@@ -306,19 +260,19 @@ export class PodmanBackend implements Backend {
   async stop(): Promise<void> {
     const session = this.#session!;
     this.#session = undefined;
-    await using _ = session.resources;
-    const { prefix, watchdog, uncertain } = session;
+    await session.close(() => this.#removeAll(session.prefix));
+  }
+
+  async #removeAll(prefix: string): Promise<void> {
     const left = await this.#cli.names(prefix);
-    const failure = left.length === 0
-      ? undefined
-      : await this.#attempt(["container", "rm", "-f", "-t", "0", ...left]);
-    if (failure !== undefined) {
-      throw new ProvisionError(
-        `Cannot remove the containers ${left.join(", ")}: ${failure}`,
-      );
-    }
-    // Otherwise it looks three times more, when its input ends.
-    if (!uncertain) await watchdog.dismiss();
+    if (left.length === 0) return;
+    const failure = await this.#attempt(
+      ["container", "rm", "-f", "-t", "0", ...left],
+    );
+    if (failure === undefined) return;
+    throw new ProvisionError(
+      `Cannot remove the containers ${left.join(", ")}: ${failure}`,
+    );
   }
 }
 
