@@ -12,22 +12,27 @@ function script(text: string, ...args: string[]): readonly string[] {
 
 /** The line before what counts: a login shell may have printed something first. */
 const MARK = "atex-copy";
+/** As it is printed. */
+export const MARK_LINE = `\n${MARK}\n`;
 const SAY_MARK = `printf '\\n%s\\n' ${MARK}`;
 const SKIP_TO_MARK =
   `while IFS= read -r line && [ "$line" != ${MARK} ]; do :; done`;
 
 /** What comes after the mark. */
 export function afterMark(stdout: Uint8Array<ArrayBuffer>): {
+  /** Whether there is one. */
+  readonly marked: boolean;
   /** Whether there is something before it. */
   readonly noise: boolean;
   readonly bytes: Uint8Array<ArrayBuffer>;
 } {
-  const mark = `\n${MARK}\n`;
   // One character for each byte: what follows need not be text.
-  const start = new TextDecoder("latin1").decode(stdout).indexOf(mark);
+  const start = new TextDecoder("latin1").decode(stdout).indexOf(MARK_LINE);
+  const end = start < 0 ? stdout.length : start + MARK_LINE.length;
   return {
+    marked: start >= 0,
     noise: start > 0,
-    bytes: stdout.subarray(start < 0 ? stdout.length : start + mark.length),
+    bytes: stdout.subarray(end),
   };
 }
 
@@ -135,6 +140,31 @@ find . ${prune(exclude)} -type d -exec printf '%s/\\0' {} + &&
 find . ${prune(exclude)} ! -type d -print0`,
     path,
   );
+}
+
+/**
+ * Checks what a system under test says that {@linkcode list} printed: all has to
+ * be below the tree, in directories that come before what is in them, or
+ * {@linkcode makeWay} would remove something elsewhere.
+ *
+ * @throws {TypeError} if something is not
+ */
+export function checkList(listed: Uint8Array<ArrayBuffer>): void {
+  const directories = new Set(["."]);
+  // One character for each byte: what follows need not be text.
+  const paths = new TextDecoder("latin1").decode(listed).split("\0");
+  for (const path of paths.slice(0, -1)) {
+    const [, parent, name, slash] = /^([^]*)\/([^/]+)(\/?)$/.exec(path) ?? [];
+    const isTop = path === "./";
+    if (
+      !isTop && (!directories.has(parent!) || name === "." || name === "..")
+    ) {
+      throw new TypeError(
+        `"${path}" is not in a directory that the system told of before`,
+      );
+    }
+    if (slash) directories.add(`${parent}/${name}`);
+  }
 }
 
 /** Removes what is in the way of a tree that {@linkcode list} has listed. */

@@ -6,7 +6,9 @@
  *
  * The copy has the content, permissions, modification times and hard links of the
  * original; symbolic links stay as they are, even dangling ones; names may be
- * anything. Owners, access lists and extended attributes are not copied. What
+ * anything. Owners, access lists and extended attributes are not copied, and by
+ * {@linkcode download}, since systems under test are not trusted, neither are
+ * setuid and setgid bits and device files. What
  * rsync does better: without it, where tar is that of busybox, times are whole
  * seconds; and sockets are left out.
  *
@@ -32,11 +34,13 @@ import type { Connection, LocalCommand, SignalOptions } from "./connection.ts";
 import { pathOf } from "./_command.ts";
 import {
   afterMark,
+  checkList,
   destination,
   type Findings,
   type Format,
   list,
   makeWay,
+  MARK_LINE,
   packFile,
   packTree,
   readFindings,
@@ -44,9 +48,15 @@ import {
   unpackFile,
   unpackTree,
 } from "./_copy_scripts.ts";
+import { harmlessTar } from "./_harmless_tar.ts";
 import { quoteAll } from "./_quote.ts";
 import { linkOf, shareLink } from "./_sessions.ts";
-import { CommandError, type CommandResult, outputLocal } from "./process.ts";
+import {
+  CommandError,
+  type CommandResult,
+  outputLocal,
+  startLocal,
+} from "./process.ts";
 
 /** Options of {@linkcode upload} and {@linkcode download}. */
 export interface CopyOptions extends SignalOptions {
@@ -168,7 +178,7 @@ class Copy {
       );
     }
     const format = {
-      from: there,
+      from: from.here ? there : { ...there, mode: harmlessMode(there.mode) },
       to: await this.#ask(to, destination(to.path, kind)),
     };
     if (format.to.kind === "directory") {
@@ -243,7 +253,9 @@ class Copy {
     // -I: files of the same size and time can differ, tar would replace them.
     const args = kind === "file"
       ? ["-LptI", "--force"]
-      : ["-rlptDHI", "--force", ...this.#exclude.map(exclusion)];
+      : ["-rlptHI", "--specials", "--force", ...this.#exclude.map(exclusion)];
+    if (this.#what === "upload") args.push("--devices");
+    else args.push("--chmod=ug-s"); // neither is let in from a system under test
     if (kind === "directory" && this.#delete) {
       args.push("--delete", "--delete-excluded");
     }
@@ -282,7 +294,9 @@ class Copy {
         from,
         list(from.path, this.#exclude),
       );
-      await this.#output(to, makeWay(to.path), afterMark(stdout).bytes);
+      const listed = afterMark(stdout).bytes;
+      if (!from.here) this.#check(listed);
+      await this.#output(to, makeWay(to.path), listed);
     }
     const into = (empty: boolean) =>
       this.#at(to, unpackTree(to.path, empty, format));
@@ -298,16 +312,64 @@ class Copy {
     await this.#pipe(this.#at(from, again), into(false));
   }
 
+  #check(listed: Uint8Array<ArrayBuffer>): void {
+    try {
+      checkList(listed);
+    } catch (cause) {
+      throw new Error(`${this.#title}: ${(cause as Error).message}`, { cause });
+    }
+  }
+
+  #pipe(from: LocalCommand, to: LocalCommand): Promise<void> {
+    return this.#what === "upload"
+      ? this.#pipeDirectly(from, to)
+      : this.#pipeFiltered(from, to);
+  }
+
+  /** Runs both commands, the output of one into the other, through {@linkcode harmlessTar}. */
+  async #pipeFiltered(from: LocalCommand, to: LocalCommand): Promise<void> {
+    const { signal } = this.#options;
+    using _session = await linkOf(from)?.enter(signal);
+    const piped = { stderr: "piped", ...this.#options } as const;
+    await using reader = startLocal(
+      { ...from }, // without its link: it has its place there
+      { ...piped, stdout: "piped" },
+    );
+    await using writer = startLocal(to, { ...piped, stdin: "piped" });
+    const stderr = Promise.all([
+      new Response(reader.stderr).bytes(),
+      new Response(writer.stderr).bytes(),
+    ]);
+    // A command that fails tells more than the pipe that broke by that.
+    const broken = await ReadableStream.from(archive(reader.stdout))
+      .pipeTo(writer.stdin).then(() => undefined, (error) => error);
+    const [[read, written], start, end] = await Promise.all([
+      stderr,
+      reader.status,
+      writer.status,
+    ]);
+    signal?.throwIfAborted();
+    const stdout = new Uint8Array();
+    if (broken instanceof TypeError) {
+      throw new Error(`${this.#title}: ${broken.message}`, { cause: broken });
+    }
+    if (!end.success) {
+      throw this.#failure(to.argv, { ...end, stdout, stderr: written });
+    }
+    if (!start.success && !onlyVanished(read)) {
+      throw this.#failure(from.argv, { ...start, stdout, stderr: read });
+    }
+  }
+
   /** Runs both commands, the output of one into the other, not through this program. */
-  async #pipe(from: LocalCommand, to: LocalCommand): Promise<void> {
-    const remote = this.#what === "upload" ? to : from;
-    const { env, clearEnv, cwd } = remote;
+  async #pipeDirectly(from: LocalCommand, to: LocalCommand): Promise<void> {
+    const { env, clearEnv, cwd } = to;
     const script = [
       "exec 3>&1 1>&2",
       `{ ${quoteAll(from.argv)} 3>&-; echo "from $?" >&3; } |` +
       `{ ${quoteAll(to.argv)} 3>&-; echo "to $?" >&3; }`,
     ].join("\n");
-    const link = linkOf(remote);
+    const link = linkOf(to);
     const command: LocalCommand = {
       argv: ["/bin/sh", "-c", script],
       ...(env && { env }),
@@ -340,6 +402,40 @@ class Copy {
     return new Error(`${this.#title}: ${how}`, { cause });
   }
 }
+
+/** What a system packed, with the mark before it, and without what is dangerous here. */
+async function* archive(
+  stdout: ReadableStream<Uint8Array<ArrayBuffer>>,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  yield new TextEncoder().encode(MARK_LINE);
+  yield* harmlessTar(behindMark(stdout));
+}
+
+async function* behindMark(
+  stdout: ReadableStream<Uint8Array<ArrayBuffer>>,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  let before: Uint8Array<ArrayBuffer> | undefined = new Uint8Array();
+  for await (const piece of stdout) {
+    if (!before) {
+      yield piece;
+      continue;
+    }
+    before = await new Blob([before, piece]).bytes();
+    const { bytes, marked } = afterMark(before);
+    if (marked) {
+      before = undefined;
+      yield bytes;
+    } else if (before.length > MOST_NOISE) return; // what unpacks tells that there is no archive
+  }
+}
+
+/** Permissions without the setuid and setgid bits. */
+function harmlessMode(mode: string): string {
+  return (parseInt(mode, 8) & 0o1777).toString(8);
+}
+
+/** What a login shell may print. */
+const MOST_NOISE = 1024 * 1024;
 
 /** Exit code of rsync when files vanished before they could be copied. */
 const VANISHED = 24;

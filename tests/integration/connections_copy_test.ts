@@ -110,6 +110,13 @@ function withoutGit(entries: string[]): string[] {
   return entries.filter((entry) => !inside(entry));
 }
 
+/** The same without the bits that {@linkcode download} does not let in. */
+function harmless(entries: string[]): string[] {
+  return entries.map((entry) =>
+    entry.replace(/: file [24-7](\d{3}) /, ": file $1 ")
+  );
+}
+
 /** What is at a place already, and in the way. */
 const OBSTACLES = `
 set -e
@@ -227,7 +234,7 @@ async function checkCopies(
   await t.step("a tree back", async () => {
     const to = `${scratch.path}/back`;
     await download(connection, `${there}/all`, to, options);
-    same(await snapshot(here, to), expected);
+    same(await snapshot(here, to), harmless(expected));
     await run(
       here,
       sh(
@@ -239,7 +246,7 @@ async function checkCopies(
     const extra = (await snapshot(here, to))
       .filter((entry) => /^\.\/(extra|empty\/has|\.git)/.test(entry));
     await download(connection, `${there}/all`, to, options);
-    same(await snapshot(here, to), [...expected, ...extra].sort());
+    same(await snapshot(here, to), [...harmless(expected), ...extra].sort());
     equal(
       await Deno.readTextFile(`${scratch.path}/outside/precious`),
       "precious\n",
@@ -247,7 +254,7 @@ async function checkCopies(
     await download(connection, `${there}/all`, new URL(`file://${to}`), {
       delete: true,
     });
-    same(await snapshot(here, to), all);
+    same(await snapshot(here, to), harmless(all));
   });
 
   await t.step(
@@ -318,7 +325,7 @@ async function checkCopies(
       );
       equal(
         await run(here, [...look, `${scratch.path}/returned`, `./${name}`]),
-        one,
+        one.replace("regular file 6755 ", "regular file 755 "),
       );
     }
   });
@@ -598,7 +605,7 @@ Deno.test({
           );
           const tree = await snapshot(here, `${scratch.path}/tree`);
           same(await snapshot(here, `${scratch.path}/there`), tree);
-          same(await snapshot(here, `${scratch.path}/back`), tree);
+          same(await snapshot(here, `${scratch.path}/back`), harmless(tree));
         },
       );
     }

@@ -1,5 +1,5 @@
 /** What a system that is after its tester cannot do; see docs/security.md. */
-import { deepStrictEqual } from "node:assert/strict";
+import { deepStrictEqual, match } from "node:assert/strict";
 import { download } from "../../connections/copy.ts";
 import { PodmanConnection } from "../../connections/podman.ts";
 import { cannotRun, Container, podmanMissing } from "../_podman.ts";
@@ -73,6 +73,110 @@ Deno.test({
         names(`${directory}/place/target`).includes("good"),
         true,
       );
+    } finally {
+      await Deno.remove(directory, { recursive: true });
+    }
+  },
+});
+
+for (const tool of ["rsync", "tar"] as const) {
+  Deno.test({
+    name:
+      `neither setuid programs nor devices of a system come here, by ${tool}`,
+    ignore: cannotRun("hostile systems", podmanMissing(["debian"])),
+    async fn() {
+      const directory = await Deno.makeTempDir({ prefix: "atex-test-" });
+      try {
+        await using container = await Container.start({
+          image: "debian",
+          args: [
+            "--cap-add=MKNOD",
+            ...(tool === "tar" ? ["--volume=/dev/null:/usr/bin/rsync:ro"] : []),
+          ],
+        });
+        await container.exec(
+          "sh",
+          "-c",
+          `
+mkdir -p /data/dir; cd /data; chmod 2755 . dir
+cp /bin/true setuid; chmod 6755 setuid; echo x >sticky; chmod 1644 sticky
+long=$(printf 'l%.0s' $(seq 150)); cp -p setuid $long; cp /bin/true file
+mknod null c 1 3; mknod dir/$long b 7 0; mknod pipe p`,
+        );
+        await using system = await PodmanConnection.open({
+          container: container.name,
+        });
+        const to = `${directory}/target`;
+        await download(system, "/data", to);
+        const long = "l".repeat(150);
+        const modes = [".", "dir", "file", long, "setuid", "sticky"].map((
+          name,
+        ) => Deno.lstatSync(`${to}/${name}`).mode! & 0o7777);
+        deepStrictEqual(modes, [0o755, 0o755, 0o755, 0o755, 0o755, 0o1644]);
+        deepStrictEqual(
+          [...Deno.readDirSync(to)].map(({ name }) => name).toSorted(),
+          ["dir", "file", long, "pipe", "setuid", "sticky"],
+        );
+        deepStrictEqual([...Deno.readDirSync(`${to}/dir`)], []);
+        await download(system, "/data/setuid", `${directory}/one`);
+        deepStrictEqual(
+          Deno.statSync(`${directory}/one`).mode! & 0o7777,
+          0o755,
+        );
+      } finally {
+        await Deno.remove(directory, { recursive: true });
+      }
+    },
+  });
+}
+
+Deno.test({
+  name: "a system whose find lies has nothing removed outside of the target",
+  ignore: cannotRun("hostile systems", podmanMissing(["debian"])),
+  async fn() {
+    const directory = await Deno.makeTempDir({ prefix: "atex-test-" });
+    try {
+      await Deno.writeTextFile(`${directory}/find`, "");
+      const precious = `${directory}/precious`;
+      await Deno.writeTextFile(precious, "");
+      await Deno.mkdir(`${directory}/target`);
+      await Deno.symlink(directory, `${directory}/target/link`);
+      await using container = await Container.start({
+        image: "debian",
+        args: [
+          "--volume=/dev/null:/usr/bin/rsync:ro",
+          `--volume=${directory}/find:/usr/local/bin/find:ro`,
+        ],
+      });
+      await container.exec("mkdir", "/data");
+      await using system = await PodmanConnection.open({
+        container: container.name,
+      });
+      for (
+        const path of [
+          precious,
+          "./../precious",
+          "../precious",
+          "./link/precious",
+          "./..",
+          "..",
+          ".",
+        ]
+      ) {
+        await Deno.writeTextFile(
+          `${directory}/find`,
+          `#!/bin/sh\nprintf './\\0%s\\0' '${path}'\n`,
+          { mode: 0o755 },
+        );
+        const error = await download(system, "/data", `${directory}/target`)
+          .then(() => undefined, (error) => error);
+        match(
+          `${error?.message}`,
+          /is not in a directory that the system told/,
+        );
+        Deno.statSync(precious);
+        Deno.lstatSync(`${directory}/target/link`);
+      }
     } finally {
       await Deno.remove(directory, { recursive: true });
     }

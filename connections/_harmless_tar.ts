@@ -1,0 +1,154 @@
+/**
+ * A tar archive from a system under test, without what is dangerous where it is
+ * unpacked: the setuid and setgid bits, and device files. `tar` has no option
+ * for that, and what is made first and taken away later was there for a while.
+ */
+
+const BLOCK = 512;
+/** A long name or the like may have so many bytes. */
+const LONGEST_RECORD = 1024 * 1024;
+/** Of the entry after them: a long name, a long target of a link, fields of POSIX. */
+const RECORDS = new Set(["L", "K", "x"]);
+const FILES = new Set(["0", "\0", "7"]);
+/** Links, directories and FIFOs. */
+const WITHOUT_CONTENT = new Set(["1", "2", "5", "6"]);
+const DEVICES = new Set(["3", "4"]);
+
+/**
+ * Gives the archive again, without setuid and setgid bits and devices.
+ *
+ * @throws {TypeError} if there is something in it that cannot be judged
+ */
+export async function* harmlessTar(
+  archive: AsyncIterable<Uint8Array<ArrayBuffer>>,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  const input = new Input(archive);
+  let records: Uint8Array<ArrayBuffer>[] = [];
+  let size: number | undefined; // from a record: it counts more than the header's
+  for (;;) {
+    const header = await input.take(BLOCK);
+    if (!header) return;
+    if (header.every((byte) => byte === 0)) { // the end, or that of a part
+      yield header;
+      continue;
+    }
+    if (numberIn(header, 148, 8) !== sumOf(header)) throw strange("a checksum");
+    const type = String.fromCharCode(header[156]!);
+    size ??= numberIn(header, 124, 12);
+    const padded = Math.ceil(size / BLOCK) * BLOCK;
+    if (RECORDS.has(type)) {
+      if (size > LONGEST_RECORD) throw strange("a record");
+      const body = await input.takeAll(padded);
+      records.push(header, body);
+      size = type === "x" ? sizeIn(body.subarray(0, size)) : undefined;
+      continue;
+    }
+    if (FILES.has(type) || (WITHOUT_CONTENT.has(type) && size === 0)) {
+      dropSpecialBits(header);
+      yield* records;
+      yield header;
+      yield* input.pass(padded);
+    } else if (!DEVICES.has(type) || size !== 0) {
+      throw strange(`an entry of type "${type}"`);
+    }
+    records = [];
+    size = undefined;
+  }
+}
+
+function strange(what: string): TypeError {
+  return new TypeError(
+    `Cannot unpack an archive: there is ${what} in it that is not understood`,
+  );
+}
+
+/** A number in octal digits, or, if it is large, in binary. */
+function numberIn(
+  header: Uint8Array<ArrayBuffer>,
+  start: number,
+  length: number,
+): number {
+  const field = header.subarray(start, start + length);
+  if (field[0] === 0x80) {
+    return field.subarray(1).reduce((sum, byte) => sum * 256 + byte, 0);
+  }
+  const text = new TextDecoder("latin1").decode(field);
+  const digits = /^ *([0-7]*)[ \0]*$/.exec(text)?.[1];
+  if (digits === undefined) throw strange("a number");
+  return digits === "" ? 0 : parseInt(digits, 8);
+}
+
+/** The sum of a header's bytes, in which its checksum counts as blanks. */
+function sumOf(header: Uint8Array<ArrayBuffer>): number {
+  return header.reduce(
+    (sum, byte, index) => sum + (index >= 148 && index < 156 ? 32 : byte),
+    0,
+  );
+}
+
+function dropSpecialBits(header: Uint8Array<ArrayBuffer>): void {
+  const octal = (value: number, start: number, digits: number) => {
+    const text = `${value.toString(8).padStart(digits, "0")}\0`;
+    header.set(new TextEncoder().encode(text), start);
+  };
+  octal(numberIn(header, 100, 8) & 0o1777, 100, 7);
+  octal(sumOf(header), 148, 7);
+}
+
+/** The size of a file in fields of POSIX: lines of a length, a name and a value. */
+function sizeIn(fields: Uint8Array<ArrayBuffer>): number | undefined {
+  const text = new TextDecoder("latin1").decode(fields);
+  let size: number | undefined;
+  for (let start = 0; start < text.length;) {
+    const length = Number(/^\d+(?= )/.exec(text.slice(start, start + 20)));
+    const line = text.slice(start, start + length);
+    if (length === 0 || !line.endsWith("\n")) throw strange("a field");
+    const value = /^\d+ size=(\d+)\n$/.exec(line)?.[1];
+    if (value !== undefined) size = Number(value);
+    else if (/^\d+ (size=|GNU\.sparse\.)/.test(line)) throw strange("a field");
+    start += length;
+  }
+  return size;
+}
+
+/** What comes in pieces, taken in blocks. */
+class Input {
+  readonly #pieces: AsyncIterator<Uint8Array<ArrayBuffer>>;
+  #left: Uint8Array<ArrayBuffer> = new Uint8Array();
+
+  constructor(pieces: AsyncIterable<Uint8Array<ArrayBuffer>>) {
+    this.#pieces = pieces[Symbol.asyncIterator]();
+  }
+
+  /** So many bytes, as they come. */
+  async *pass(count: number): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+    while (count > 0) {
+      if (this.#left.length === 0) {
+        const { done, value } = await this.#pieces.next();
+        if (done) return; // tar tells that the archive ends too early
+        this.#left = value;
+      }
+      const piece = this.#left.subarray(0, count);
+      this.#left = this.#left.subarray(piece.length);
+      count -= piece.length;
+      yield piece;
+    }
+  }
+
+  /** So many bytes in one piece, fewer at the end of the archive. */
+  async takeAll(count: number): Promise<Uint8Array<ArrayBuffer>> {
+    const bytes = new Uint8Array(count);
+    let length = 0;
+    for await (const piece of this.pass(count)) {
+      bytes.set(piece, length);
+      length += piece.length;
+    }
+    return bytes.subarray(0, length);
+  }
+
+  /** The next block, if there is one. */
+  async take(count: number): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    const bytes = await this.takeAll(count);
+    return bytes.length < count ? undefined : bytes;
+  }
+}
