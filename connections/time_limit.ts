@@ -56,11 +56,11 @@ export async function within<T>(
  *
  * @throws {ConnectError} if it takes longer
  */
-export function connectWithin(
+export function connectWithin<T>(
   ms: number,
   { system, signal }: { system: string; signal?: AbortSignal | undefined },
-  connect: (signal: AbortSignal) => Promise<void>,
-): Promise<void> {
+  connect: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   const late = () =>
     new ConnectError(
       `Cannot connect to ${system}: it takes longer than ${ms / 1000} s`,

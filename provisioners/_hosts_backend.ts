@@ -3,12 +3,14 @@ import { delay } from "@std/async/delay";
 import { ConnectError } from "../connections/connection.ts";
 import { run } from "../connections/process.ts";
 import { SshConnection } from "../connections/ssh.ts";
-import { within } from "../connections/time_limit.ts";
+import { connectWithin, within } from "../connections/time_limit.ts";
 import type { Backend, Reserving, System } from "./_backend.ts";
 import type { HostList } from "./_host_list.ts";
 import { describeHolder, type Lease, LeaseError } from "./_lease.ts";
 import { LeasedConnection } from "./_leased_connection.ts";
 import { Reaping } from "./_reaping.ts";
+import { settle } from "./_settle.ts";
+import { waitFor } from "./_wait_for.ts";
 import type { ProvisionerEvent } from "./events.ts";
 import type { HostContext, HostEntry, HostHooks } from "./_hosts_types.ts";
 import { ProvisionError, type ReleaseReason } from "./provisioner.ts";
@@ -145,8 +147,8 @@ export class HostsBackend implements Backend {
   }
 
   async stop(): Promise<void> {
-    for (const host of this.#hosts) await this.#endLease(host);
-    await this.#reaping?.[Symbol.asyncDispose]();
+    await using _ = this.#reaping;
+    await settle(this.#hosts.map((host) => this.#endLease(host)));
   }
 
   /** The next host to try: one that was never found taken comes first. */
@@ -275,21 +277,13 @@ export class HostsBackend implements Backend {
   #reach(host: Host, signal: AbortSignal): Promise<SshConnection> {
     const { connectTimeout } = this.#options;
     const { options } = host;
-    const late = () =>
-      new ConnectError(
-        `Cannot connect to ${options.host}: no answer within ${
-          connectTimeout / 1000
-        } s`,
+    const connect = () =>
+      connectWithin(
+        connectTimeout,
+        { system: options.host, signal },
+        (signal) => SshConnection.open({ ...options, signal }),
       );
-    return this.#retry(
-      host,
-      signal,
-      () =>
-        within(
-          { ms: connectTimeout, late, signal },
-          (signal) => SshConnection.open({ ...options, signal }),
-        ),
-    );
+    return this.#retry(host, signal, connect);
   }
 
   /** A host that was there before may be coming back from a reboot. */
@@ -416,7 +410,7 @@ export class HostsBackend implements Backend {
   /** Nobody waits for hosts that others have. */
   async #letGo(): Promise<void> {
     const waitedFor = this.#hosts.filter(({ taken, lease }) => !taken && lease);
-    await Promise.all(waitedFor.map((host) => {
+    await settle(waitedFor.map((host) => {
       host.holder = undefined;
       return this.#endLease(host);
     }));
@@ -434,17 +428,7 @@ export class HostsBackend implements Backend {
       taken ? [] : [aside?.until ?? busyUntil ?? Infinity]
     );
     const ms = Math.max(0, Math.min(...times) - performance.now());
-    const changed = abortable(this.#changed.promise, signal);
-    if (ms >= 2 ** 31) return await changed;
-    const early = new AbortController();
-    try {
-      await Promise.race([
-        changed,
-        delay(ms, { signal: AbortSignal.any([signal, early.signal]) }),
-      ]);
-    } finally {
-      early.abort();
-    }
+    await waitFor(this.#changed.promise, ms, signal);
   }
 }
 

@@ -1,4 +1,3 @@
-import { abortable } from "@std/async/abortable";
 import { KubernetesConnection } from "../connections/kubernetes.ts";
 import {
   type Backend,
@@ -19,6 +18,7 @@ import { findOwners } from "./_kubernetes_reaper.ts";
 import { PodWatch, type WatchedPod } from "./_kubernetes_watch.ts";
 import { Reaping } from "./_reaping.ts";
 import { holdRun, nextNumber, type Run } from "./_run.ts";
+import { waitFor } from "./_wait_for.ts";
 import type { ProvisionerEvent } from "./events.ts";
 import { ProvisionError } from "./provisioner.ts";
 
@@ -314,21 +314,5 @@ export class KubernetesBackend implements Backend {
 
   #warn(error: Error): void {
     this.#emit({ type: "warning", error });
-  }
-}
-
-/** Waits for a change, but not longer than so many milliseconds. */
-async function waitFor(
-  changed: Promise<void>,
-  ms: number,
-  signal?: AbortSignal,
-): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = ms < 2 ** 31 ? setTimeout(resolve, ms) : undefined;
-  try {
-    const either = Promise.race([changed, promise]);
-    await (signal ? abortable(either, signal) : either);
-  } finally {
-    clearTimeout(timer);
   }
 }

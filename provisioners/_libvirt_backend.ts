@@ -20,6 +20,7 @@ import { isTaken, Ports } from "./_ports.ts";
 import type { ProgramResult } from "./_program.ts";
 import { formatOwner, nextNumber } from "./_run.ts";
 import { Session } from "./_session.ts";
+import { settle } from "./_settle.ts";
 import { openSsh, waitForSshd } from "./_sshd_wait.ts";
 import { keyFile } from "./_ssh_key.ts";
 import { isUnreachable, Virsh } from "./_virsh.ts";
@@ -331,17 +332,7 @@ export class LibvirtBackend implements Backend {
 
   async #removeAll(prefix: string, virsh: Virsh): Promise<void> {
     const left = await virsh.domains(prefix);
-    const ends = await Promise.allSettled(
-      left.map((name) => this.#remove(name, virsh)),
-    );
-    const failures = ends.flatMap((end) =>
-      end.status === "rejected" ? [end.reason as Error] : []
-    );
-    if (failures.length === 0) return;
-    throw new ProvisionError(
-      failures.map(({ message }) => message).join("; "),
-      { cause: failures[0] },
-    );
+    await settle(left.map((name) => this.#remove(name, virsh)));
   }
 }
 

@@ -2,7 +2,7 @@ import { abortable } from "@std/async/abortable";
 import { delay } from "@std/async/delay";
 import { ConnectError, type LocalCommand } from "../connections/connection.ts";
 import { SshConnection, type SshOptions } from "../connections/ssh.ts";
-import { within } from "../connections/time_limit.ts";
+import { connectWithin, within } from "../connections/time_limit.ts";
 import { type Holder, type Lease, LeaseError } from "./_lease.ts";
 import { LEASE_SCRIPT } from "./_lease_script.ts";
 
@@ -96,14 +96,9 @@ export class RemoteLease implements Lease {
     const { ssh, file, holder, rebootGrace, connectTimeout } = this.#options;
     const seconds = String(Math.ceil(rebootGrace / 1000));
     const argv = ["sh", "-c", LEASE_SCRIPT, "sh", file, holder.lease, seconds];
-    const late = () =>
-      new ConnectError(
-        `Cannot connect to ${ssh.host}: no answer within ${
-          connectTimeout / 1000
-        } s`,
-      );
-    return await within(
-      { ms: connectTimeout, late, signal },
+    return await connectWithin(
+      connectTimeout,
+      { system: ssh.host, signal },
       async (signal) => {
         const connection = await SshConnection.open({
           ...ssh,

@@ -3,6 +3,7 @@ import { output } from "../connections/process.ts";
 import { SshConnection } from "../connections/ssh.ts";
 import type { Backend, Reserving, System } from "./_backend.ts";
 import { Reaping } from "./_reaping.ts";
+import { settle } from "./_settle.ts";
 import { formatOwner, holdRun, nextNumber, type Run } from "./_run.ts";
 import { openSshKey, type SshKey } from "./_ssh_key.ts";
 import { ownAddress } from "./_testing_farm_address.ts";
@@ -272,9 +273,8 @@ export class TestingFarmBackend implements Backend {
     const found = await this.#submittedBy(session, submits, {
       giveUp: releaseTime,
     });
-    for (const id of found) {
-      if (!keep.includes(id)) await this.#cancel(session, id);
-    }
+    const unwanted = found.filter((id) => !keep.includes(id));
+    await settle(unwanted.map((id) => this.#cancel(session, id)));
   }
 
   async #cancel({ api }: Session, request: string): Promise<void> {
