@@ -230,10 +230,11 @@ class TimelineChart {
     const y = index * ROW;
     const gutter = this.#gutter();
     const alive = track.alive.reduce((sum, [from, to]) => sum + to - from, 0);
-    const chars = Math.floor((gutter - 48) / 7);
+    const share = innerWidth < 700 ? 0 : 40;
+    const chars = Math.floor((gutter - 8 - share) / 7);
     const label = clean(track.label);
     const nodes = [svg("text", { x: 2, y: y + 15, class: track.heading ? "group" : "" },
-      label.length > chars && !track.heading ? label.slice(0, chars - 1) + "\u2026" : label, svg("title", {}, label))];
+      track.heading ? label : cutMiddle(label, chars), svg("title", {}, label))];
     if (track.heading) return nodes;
     nodes.push(svg("text", { x: gutter - 8, y: y + 15, "text-anchor": "end", class: "share-text" }, percent(track.busy / (alive || 1)),
       svg("title", {}, "ran tests in this part of its time")));

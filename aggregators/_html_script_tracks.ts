@@ -90,6 +90,12 @@ function isBad(bar) {
   return bar[0] === "test" ? bar[5] === "fail" || bar[5] === "error" : bar[3] !== undefined;
 }
 
+/** What tells systems apart is at the end of their names, and what they are at the start. @param {string} text @param {number} chars */
+function cutMiddle(text, chars) {
+  const end = chars >> 1;
+  return text.length > chars ? text.slice(0, chars - end - 1) + "\u2026" + text.slice(-end) : text;
+}
+
 /** @param {number} share */
 function percent(share) {
   return Math.round(100 * Math.min(1, share)) + " %";

@@ -817,6 +817,11 @@ inBrowser(
         (it as { scrollHeight: number }).scrollHeight
       ) > 4000,
     );
+    await page.setViewportSize({ width: 500, height: 900 });
+    // on a phone, too, their names tell them apart
+    await page.waitForFunction(
+      `Array.from(document.querySelectorAll("#chart text"), (it) => it.firstChild.data).includes("podman:0")`,
+    );
   },
   {
     events: [
