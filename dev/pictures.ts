@@ -16,7 +16,7 @@ import { openBrowser, openPage } from "../tests/_browser.ts";
 
 const root = new URL("../", import.meta.url);
 const PLATFORM = "debian-12@x86_64";
-const COLUMNS = 76;
+const COLUMNS = 84;
 
 /** A test that fails with something to look at. */
 const FAULTY = `summary: A server and its clients
