@@ -4,10 +4,20 @@
  */
 import { HostsProvisioner } from "../../provisioners/hosts.ts";
 import { KubernetesProvisioner } from "../../provisioners/kubernetes.ts";
+import {
+  LibvirtProvisioner,
+  type LibvirtProvisionerOptions,
+} from "../../provisioners/libvirt.ts";
 import { LocalProvisioner } from "../../provisioners/local.ts";
 import { PodmanProvisioner } from "../../provisioners/podman.ts";
 import type { EventOptions } from "../../provisioners/events.ts";
 import type { Provisioner, Remote } from "../../provisioners/provisioner.ts";
+import { getRunId } from "../../provisioners/_run.ts";
+import {
+  listReservations,
+  SharedLibvirtProvisioner,
+  type SharedLibvirtProvisionerOptions,
+} from "../../provisioners/shared_libvirt.ts";
 import { SystemdProvisioner } from "../../provisioners/systemd.ts";
 import { TestingFarmProvisioner } from "../../provisioners/testing_farm.ts";
 import {
@@ -15,7 +25,10 @@ import {
   guestLog,
   TOKEN,
 } from "../provisioners/_testing_farm_server.ts";
+import { FakeLibvirt } from "../provisioners/_fake_libvirt.ts";
+import { FakeVirtHost } from "../provisioners/_fake_virsh.ts";
 import { kubectlMissing, KubernetesServer } from "../_kubernetes.ts";
+import { missingPrograms } from "../_parts.ts";
 import { Container, imageName, podman, podmanMissing } from "../_podman.ts";
 import { Sshd, sshdMissing } from "../_sshd.ts";
 
@@ -182,9 +195,7 @@ class FarmGround implements Ground {
   static async open(systems: number): Promise<FarmGround> {
     await using stack = new AsyncDisposableStack();
     const server = stack.use(new FarmServer());
-    const sshd = stack.use(
-      await Sshd.start({ config: ["MaxStartups 200", "MaxSessions 100"] }),
-    );
+    const sshd = stack.use(await Sshd.start({ config: CROWD }));
     server.log = guestLog(sshd.user, `127.0.0.1:${sshd.port}`);
     const options = {
       compose: "x",
@@ -263,14 +274,131 @@ const kubernetes: Kind = {
     new KubernetesProvisioner(options as unknown as { image: string }),
 };
 
-/**
- * All kinds. Those that are quick come first. Virtual machines have their own
- * tests of the same promises, beside the host that they need.
- */
+/** Many who log in at the same time. */
+const CROWD = ["MaxStartups 200", "MaxSessions 100"];
+
+/** Domains of a shared host are the same sshd here, each with a lock of its own. */
+class SharedLibvirtGround implements Ground {
+  private constructor(
+    readonly host: FakeVirtHost,
+    readonly options: Options,
+    private readonly stack: AsyncDisposableStack,
+  ) {}
+
+  static async open(systems: number): Promise<SharedLibvirtGround> {
+    await using stack = new AsyncDisposableStack();
+    const host = stack.use(await FakeVirtHost.make());
+    const sshd = stack.use(await Sshd.start({ config: CROWD }));
+    await Deno.writeTextFile(`${host.directory}/pool/image`, "image");
+    for (let number = 1; number <= systems; number++) {
+      await host.define(`domain-${number}`, sshd.port);
+    }
+    return new SharedLibvirtGround(host, {
+      directory: host.directory,
+      helper: host.helper,
+      image: "image",
+      domainHost: "127.0.0.1",
+      user: sshd.user,
+      sshKey: sshd.options.identityFile,
+      ssh: { options: sshd.options.options },
+      reserveDelay: 50,
+    }, stack.move());
+  }
+
+  async left(run: string): Promise<string[]> {
+    const { connection, helper } = this.host;
+    const all = await listReservations({ host: connection, helper });
+    return all.filter(({ holder }) => holder === run)
+      .map(({ domain }) => domain);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stack.disposeAsync();
+  }
+}
+
+const sharedLibvirt: Kind = {
+  name: "shared-libvirt",
+  missing: () => missingPrograms("python3") ?? sshdMissing(),
+  guarded: true,
+  open: SharedLibvirtGround.open,
+  make: ({ directory, ...options }) =>
+    new SharedLibvirtProvisioner({
+      ...options as unknown as SharedLibvirtProvisionerOptions,
+      host: new FakeVirtHost(directory as string).connection,
+      reserveName: getRunId(),
+    }),
+};
+
+/** Ports beside the first at which the clones of one script are. */
+const MORE_PORTS = 11;
+
+/** Clones are files, and their systems the same sshd, which listens at many ports. */
+class LibvirtGround implements Ground {
+  private constructor(
+    readonly fake: FakeLibvirt,
+    readonly options: Options,
+    private readonly stack: AsyncDisposableStack,
+  ) {}
+
+  static async open(maxRemotes: number): Promise<LibvirtGround> {
+    await using stack = new AsyncDisposableStack();
+    const fake = stack.use(await FakeLibvirt.make());
+    const sshd = stack.use(await startAtManyPorts());
+    return new LibvirtGround(fake, {
+      origin: "origin",
+      user: sshd.user,
+      sshKey: sshd.options.identityFile,
+      uri: "qemu+ssh://somewhere/system",
+      domainHost: "127.0.0.1",
+      portFrom: sshd.port,
+      virsh: fake.program,
+      maxRemotes,
+    }, stack.move());
+  }
+
+  left(run: string): Promise<string[]> {
+    return Promise.resolve(
+      this.fake.domains.filter((name) => name.startsWith(`atex-${run}-`)),
+    );
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stack.disposeAsync();
+  }
+}
+
+async function startAtManyPorts(): Promise<Sshd> {
+  for (let attempt = 1;; attempt++) {
+    const port = 20_000 + Math.floor(Math.random() * 10_000);
+    const more = Array.from(
+      { length: MORE_PORTS },
+      (_, index) => `ListenAddress 127.0.0.1:${port + 1 + index}`,
+    );
+    try {
+      return await Sshd.start({ port, config: [...CROWD, ...more] });
+    } catch (error) { // somebody has one of them
+      if (attempt === 5) throw error;
+    }
+  }
+}
+
+const libvirt: Kind = {
+  name: "libvirt",
+  missing: sshdMissing,
+  guarded: true,
+  open: LibvirtGround.open,
+  make: (options) =>
+    new LibvirtProvisioner(options as unknown as LibvirtProvisionerOptions),
+};
+
+/** All kinds. Those that are quick come first. */
 export const KINDS: readonly Kind[] = [
   local,
   testingFarm,
   kubernetes,
+  sharedLibvirt,
+  libvirt,
   hosts,
   plainPodman,
   systemd,

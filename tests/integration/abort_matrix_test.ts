@@ -27,6 +27,8 @@ const POINTS: Record<string, number> = {
   "local": 30,
   "testing-farm": 8,
   "kubernetes": 5,
+  "shared-libvirt": 4,
+  "libvirt": 4,
   "hosts": 5,
   "podman": 6,
   "systemd": 3,

@@ -40,6 +40,8 @@ const SIZES: Record<string, { kills: number; lanes: number }> = {
   "local": { kills: 4, lanes: 2 },
   "testing-farm": { kills: 4, lanes: 2 },
   "kubernetes": { kills: 4, lanes: 2 },
+  "shared-libvirt": { kills: 4, lanes: 2 },
+  "libvirt": { kills: 4, lanes: 2 },
   "hosts": { kills: 2, lanes: 1 },
   "podman": { kills: 4, lanes: 2 },
   "systemd": { kills: 2, lanes: 1 },

@@ -47,7 +47,8 @@ export function helperCommand(...args: string[]): string[] {
 }
 
 export class FakeVirtHost implements AsyncDisposable {
-  private constructor(readonly directory: string) {}
+  /** One that was made, perhaps by another process. */
+  constructor(readonly directory: string) {}
 
   static async make(): Promise<FakeVirtHost> {
     const directory = await Deno.makeTempDir({ prefix: "atex-test-virt-" });
