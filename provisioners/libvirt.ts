@@ -117,8 +117,9 @@ export interface LibvirtProvisionerOptions extends EventOptions {
 /**
  * Lends clones of a domain of libvirt.
  *
- * `start()` reads the domain, which has to be shut off, and removes what scripts
- * left behind that did not get to it, for which it waits at most 5 s. It rejects with
+ * `start()` reads the domain, which has to be shut off and to stay so (a reservation
+ * that finds it running fails), and removes what scripts left behind that did not
+ * get to it, for which it waits at most 5 s. It rejects with
  * a `fatal` {@linkcode ProvisionError} if the domain cannot be cloned: because of a
  * device of the host, a disk that is neither a file nor a volume of a directory, or
  * a directory of the host that it can write to. Clones have one network interface,
