@@ -11,9 +11,18 @@ const waiting = z.object({
   message: z.string().nullish(),
 });
 
+const terminated = z.object({
+  exitCode: z.number(),
+  reason: z.string().nullish(),
+  message: z.string().nullish(),
+});
+
 const containerStatus = z.object({
   name: z.string(),
-  state: z.object({ waiting: waiting.nullish() }).nullish(),
+  state: z.object({
+    waiting: waiting.nullish(),
+    terminated: terminated.nullish(),
+  }).nullish(),
 });
 
 /** What we look at of a pod. */
@@ -54,14 +63,12 @@ const TROUBLE = new Set([
 
 /** What the status of a pod says. */
 export function judgePod({ metadata, status }: Pod, main: string): PodState {
-  const { phase, conditions, containerStatuses, reason, message } = status ??
-    {};
+  const { phase, conditions, containerStatuses } = status ?? {};
   if (metadata.deletionTimestamp) {
     return { is: "failed", why: "it is being deleted", fatal: false };
   }
   if (phase === "Failed" || phase === "Succeeded") {
-    const why = words(`it is in phase "${phase}"`, reason, message);
-    return { is: "failed", why, fatal: false };
+    return { is: "failed", why: endOf(status!), fatal: false };
   }
   const wait = containerStatuses?.find(({ name }) => name === main)?.state
     ?.waiting;
@@ -86,11 +93,25 @@ export function judgePod({ metadata, status }: Pod, main: string): PodState {
 /** Why a pod that was ready is lost, if it is. */
 export function lossOf({ metadata, status }: Pod): string | undefined {
   const { phase, reason, message } = status ?? {};
-  const more = [reason, message];
-  if (phase && phase !== "Running") {
-    return words(`it is in phase "${phase}"`, ...more);
+  if (phase && phase !== "Running") return endOf(status!);
+  if (metadata.deletionTimestamp) {
+    return words("it is being deleted", reason, message);
   }
-  if (metadata.deletionTimestamp) return words("it is being deleted", ...more);
+}
+
+/** What the cluster says about a pod that is over; if that is nothing, what its containers say. */
+function endOf(
+  { phase, reason, message, containerStatuses }: NonNullable<Pod["status"]>,
+): string {
+  const over = `it is in phase "${phase}"`;
+  if (reason || message) return words(over, reason, message);
+  const ends = (containerStatuses ?? []).flatMap(({ name, state }) => {
+    const { exitCode = 0, reason, message } = state?.terminated ?? {};
+    if (exitCode === 0) return [];
+    const what = `the container "${name}" ended with exit code ${exitCode}`;
+    return [words(what, reason === "Error" ? undefined : reason, message)];
+  });
+  return words(over, ends.join("; "));
 }
 
 function words(...parts: (string | null | undefined)[]): string {

@@ -91,4 +91,21 @@ Deno.test("lossOf() tells why a pod that ran is lost", () => {
     loss({ phase: "Running" }, { deletionTimestamp: "2026-01-01T00:00:00Z" }),
     "it is being deleted",
   );
+  const ended = (...ends: unknown[]) =>
+    loss({
+      phase: "Failed",
+      containerStatuses: ends.map((terminated, index) => ({
+        name: `c${index}`,
+        state: { terminated },
+      })),
+    });
+  assert.equal(
+    ended(
+      { exitCode: 137, reason: "OOMKilled" },
+      { exitCode: 0, reason: "Completed" },
+      { exitCode: 1, reason: "Error", message: "m" },
+    ),
+    'it is in phase "Failed": the container "c0" ended with exit code 137: OOMKilled; the container "c2" ended with exit code 1: m',
+  );
+  assert.equal(ended(undefined), 'it is in phase "Failed"');
 });
