@@ -8,7 +8,7 @@ Deno.test({
   ignore: cannotRun("shellcheck", missingPrograms("shellcheck")),
   async fn() {
     const { code, stdout } = await new Deno.Command("shellcheck", {
-      args: ["dev/setup.sh", ".ci/run"],
+      args: ["dev/kubernetes.sh", "dev/setup.sh", ".ci/run"],
       cwd: root,
     }).output();
     assert.equal(new TextDecoder().decode(stdout), "");
