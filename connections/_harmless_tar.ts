@@ -22,7 +22,7 @@ const DEVICES = new Set(["3", "4"]);
 export async function* harmlessTar(
   archive: AsyncIterable<Uint8Array<ArrayBuffer>>,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  const input = new Input(archive);
+  await using input = new Input(archive);
   let records: Uint8Array<ArrayBuffer>[] = [];
   let size: number | undefined; // from a record: it counts more than the header's
   for (;;) {
@@ -112,12 +112,17 @@ function sizeIn(fields: Uint8Array<ArrayBuffer>): number | undefined {
 }
 
 /** What comes in pieces, taken in blocks. */
-class Input {
+class Input implements AsyncDisposable {
   readonly #pieces: AsyncIterator<Uint8Array<ArrayBuffer>>;
   #left: Uint8Array<ArrayBuffer> = new Uint8Array();
 
   constructor(pieces: AsyncIterable<Uint8Array<ArrayBuffer>>) {
     this.#pieces = pieces[Symbol.asyncIterator]();
+  }
+
+  /** What is left is not wanted. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#pieces.return?.();
   }
 
   /** So many bytes, as they come. */

@@ -40,7 +40,6 @@ import {
   type Format,
   list,
   makeWay,
-  MARK_LINE,
   packFile,
   packTree,
   readFindings,
@@ -48,7 +47,7 @@ import {
   unpackFile,
   unpackTree,
 } from "./_copy_scripts.ts";
-import { harmlessTar } from "./_harmless_tar.ts";
+import { harmlessArchive } from "./_copy_archive.ts";
 import { quoteAll } from "./_quote.ts";
 import { linkOf, shareLink } from "./_sessions.ts";
 import {
@@ -253,9 +252,9 @@ class Copy {
     // -I: files of the same size and time can differ, tar would replace them.
     const args = kind === "file"
       ? ["-LptI", "--force"]
-      : ["-rlptHI", "--specials", "--force", ...this.#exclude.map(exclusion)];
-    if (this.#what === "upload") args.push("--devices");
-    else args.push("--chmod=ug-s"); // neither is let in from a system under test
+      : ["-rlptHI", "--force", ...this.#exclude.map(exclusion)];
+    if (kind === "directory") args.push(from.here ? "-D" : "--specials");
+    if (!from.here) args.push("--chmod=ug-s");
     if (kind === "directory" && this.#delete) {
       args.push("--delete", "--delete-excluded");
     }
@@ -326,7 +325,7 @@ class Copy {
       : this.#pipeFiltered(from, to);
   }
 
-  /** Runs both commands, the output of one into the other, through {@linkcode harmlessTar}. */
+  /** Runs both commands, the output of one into the other, through {@linkcode harmlessArchive}. */
   async #pipeFiltered(from: LocalCommand, to: LocalCommand): Promise<void> {
     const { signal } = this.#options;
     using _session = await linkOf(from)?.enter(signal);
@@ -341,8 +340,9 @@ class Copy {
       new Response(writer.stderr).bytes(),
     ]);
     // A command that fails tells more than the pipe that broke by that.
-    const broken = await ReadableStream.from(archive(reader.stdout))
+    const broken = await ReadableStream.from(harmlessArchive(reader.stdout))
       .pipeTo(writer.stdin).then(() => undefined, (error) => error);
+    if (broken) await reader.terminate({ grace: 1000 }); // nobody reads what it has
     const [[read, written], start, end] = await Promise.all([
       stderr,
       reader.status,
@@ -403,39 +403,10 @@ class Copy {
   }
 }
 
-/** What a system packed, with the mark before it, and without what is dangerous here. */
-async function* archive(
-  stdout: ReadableStream<Uint8Array<ArrayBuffer>>,
-): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  yield new TextEncoder().encode(MARK_LINE);
-  yield* harmlessTar(behindMark(stdout));
-}
-
-async function* behindMark(
-  stdout: ReadableStream<Uint8Array<ArrayBuffer>>,
-): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  let before: Uint8Array<ArrayBuffer> | undefined = new Uint8Array();
-  for await (const piece of stdout) {
-    if (!before) {
-      yield piece;
-      continue;
-    }
-    before = await new Blob([before, piece]).bytes();
-    const { bytes, marked } = afterMark(before);
-    if (marked) {
-      before = undefined;
-      yield bytes;
-    } else if (before.length > MOST_NOISE) return; // what unpacks tells that there is no archive
-  }
-}
-
 /** Permissions without the setuid and setgid bits. */
 function harmlessMode(mode: string): string {
   return (parseInt(mode, 8) & 0o1777).toString(8);
 }
-
-/** What a login shell may print. */
-const MOST_NOISE = 1024 * 1024;
 
 /** Exit code of rsync when files vanished before they could be copied. */
 const VANISHED = 24;

@@ -182,3 +182,38 @@ Deno.test({
     }
   },
 });
+
+Deno.test({
+  name: "a system that packs nonsense without an end is refused at once",
+  ignore: cannotRun("hostile systems", podmanMissing(["debian"])),
+  async fn() {
+    const directory = await Deno.makeTempDir({ prefix: "atex-test-" });
+    try {
+      await Deno.writeTextFile(
+        `${directory}/tar`,
+        `#!/bin/sh\ncase $* in *--version*) echo GNU;; *) exec yes;; esac\n`,
+        { mode: 0o755 },
+      );
+      await using container = await Container.start({
+        image: "debian",
+        args: [
+          "--volume=/dev/null:/usr/bin/rsync:ro",
+          `--volume=${directory}/tar:/usr/local/bin/tar:ro`,
+        ],
+      });
+      await container.exec("mkdir", "/data");
+      await using system = await PodmanConnection.open({
+        container: container.name,
+      });
+      for (const from of ["/data", "/etc/passwd"]) {
+        const to = `${directory}/${from.length}`;
+        const error = await download(system, from, to, {
+          signal: AbortSignal.timeout(30_000),
+        }).then(() => undefined, (error) => error);
+        match(`${error?.message}`, /^Cannot download .* is not understood$/m);
+      }
+    } finally {
+      await Deno.remove(directory, { recursive: true });
+    }
+  },
+});
