@@ -156,9 +156,10 @@ export interface KubernetesProvisionerOptions extends EventOptions {
    */
   reserveTimeout?: number;
   /**
-   * In which a pod has to be gone when it is given back.
+   * In which a pod has to be gone when it is given back. A node that misses the end
+   * of a pod notices it a minute later.
    *
-   * @default {60_000}
+   * @default {120_000}
    */
   deleteTimeout?: number;
   /**
@@ -243,7 +244,7 @@ function poolOptions(options: KubernetesProvisionerOptions): PoolOptions {
     scheduleTimeout = 900_000,
     troubleTimeout = 60_000,
     reserveTimeout = 900_000,
-    deleteTimeout = 60_000,
+    deleteTimeout = 120_000,
     commandTimeout = 30_000,
     renewInterval = 40_000,
     maxLifetime = 86_400_000,
