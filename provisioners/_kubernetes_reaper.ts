@@ -9,7 +9,7 @@ import {
   timeOfCluster,
 } from "./_kubernetes_owner.ts";
 import type { Candidate } from "./_leftover.ts";
-import { parseOwner, type Run } from "./_run.ts";
+import type { Run } from "./_run.ts";
 import { factsOf, isAbandoned, isMine, livesHere } from "./_verdict.ts";
 import { ProvisionError } from "./provisioner.ts";
 
@@ -75,13 +75,10 @@ export async function findOwners(
       const now = await (clock ??= timeOfCluster(kubectl, me, signal)) ?? NaN;
       const silence = now - lastWrite(object);
       const patience = 2000 * (spec?.leaseDurationSeconds ?? DURATION);
-      const isHere = parseOwner(owner)?.machine === me.owner.machine;
-      const isDead = run !== me.id &&
-        (isHere
-          ? await isAbandoned({ run, owner }, me.owner, facts)
-          : silence > patience);
-      const isAlive = run === me.id || silence <= patience ||
-        await livesHere({ run, owner }, me, facts);
+      const lives = run === me.id || await livesHere({ run, owner }, me, facts);
+      const isDead = !lives && (silence > patience ||
+        await isAbandoned({ run, owner }, me.owner, facts));
+      const isAlive = lives || silence <= patience;
       const verdict = isDead ? "dead" : isAlive ? "alive" : "unknown";
       candidates.push({
         kind: "lease",

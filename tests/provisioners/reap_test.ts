@@ -1,7 +1,7 @@
 /** reap(): what is removed, and what is not. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { formatOwner, holdRun } from "../../provisioners/_run.ts";
+import { formatOwner, holdRun, type Owner } from "../../provisioners/_run.ts";
 import type { Kubectl } from "../../provisioners/_kubernetes_cli.ts";
 import { findOwners } from "../../provisioners/_kubernetes_reaper.ts";
 import type { PodmanCli } from "../../provisioners/_podman_cli.ts";
@@ -169,6 +169,55 @@ Deno.test("findOwners() takes no owner for ours that kubectl lists in another fo
       ),
     );
   }
+});
+
+Deno.test("findOwners() tells owners in containers without a machine id by their silence", async () => {
+  await using run = await holdRun("test");
+  const me = { ...run, owner: { ...run.owner, machine: "-" } };
+  const here = { ...me.owner, directory: "d", pid: "1", startTime: "1" };
+  const there = { ...here, hostname: "another", bootId: "b" };
+  const lease = (run: string, owner: Owner, time?: string) => ({
+    metadata: {
+      name: `atex-${run}-1`,
+      labels: { "atex.run": run },
+      annotations: { "atex.owner": formatOwner(owner) },
+      ...(time && { managedFields: [{ time }] }),
+    },
+  });
+  const [fresh, old] = ["2020-01-01T00:08:00Z", "2020-01-01T00:00:00Z"];
+  const items = [
+    lease("renewed", there, fresh),
+    lease("silent", there, old),
+    lease("timeless", there),
+    lease("ended", here, fresh),
+    // Its processes are numbered in another way.
+    lease("beside", { ...here, pidNamespace: "1" }, old),
+    lease("busy", { ...me.owner, directory: "d" }, old),
+    lease(me.id, me.owner, old),
+  ];
+  const now = {
+    metadata: { uid: "u", creationTimestamp: "2020-01-01T00:10:00Z" },
+  };
+  const kubectl = {
+    output: ([verb, kind]: string[]) => {
+      const list = { items: kind === "Lease" ? items : [] };
+      const stdout = JSON.stringify(verb === "create" ? now : list);
+      return Promise.resolve({ code: 0, stdout, said: "" });
+    },
+  } as unknown as Kubectl;
+  const found = await findOwners(kubectl, me, new AbortController().signal);
+  assert.deepEqual(
+    Object.fromEntries(found.map(({ run, verdict }) => [run, verdict])),
+    {
+      renewed: "alive",
+      silent: "dead",
+      timeless: "unknown",
+      ended: "dead",
+      beside: "dead",
+      busy: "alive",
+      [me.id]: "alive",
+    },
+  );
 });
 
 Deno.test("reap() tells which container it could not remove, and goes on", async () => {
