@@ -202,10 +202,13 @@ const LONGEST_RENEWAL = DURATION * 1000;
 
 /**
  * Reaps, as `sleep` alone would not. Without a trap: that way, no signal from inside
- * ends it.
+ * ends it. A `sleep` that was killed is followed by another; where there is none,
+ * the container fails.
  */
 const KEEP_ALIVE: readonly string[] = [
-  ...["sh", "-c", "while :; do sleep infinity & wait $!; done"],
+  "sh",
+  "-c",
+  "while :; do sleep 86400 & wait $! || [ $? -gt 128 ] || exit; done",
 ];
 
 /** Milliseconds of failing renewals after which there is a warning. */

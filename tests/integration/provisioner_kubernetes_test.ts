@@ -89,7 +89,11 @@ test("a pod is lent, runs fmf tests, and is gone when it is given back", async (
     containers: [{
       name: "main",
       image: "fedora:42",
-      command: ["sh", "-c", "while :; do sleep infinity & wait $!; done"],
+      command: [
+        "sh",
+        "-c",
+        "while :; do sleep 86400 & wait $! || [ $? -gt 128 ] || exit; done",
+      ],
       resources: { requests: { cpu: "1" } },
     }],
   });
@@ -121,6 +125,20 @@ test("as many pods as maxRemotes allows, all gone after stop()", async (server) 
   await pool.getRemote();
   await pool.stop();
   assert.ok(server.most <= 3);
+});
+
+test("what keeps a container alive ends where there is no sleep", async (server) => {
+  await using pool = await poolOn(server).start();
+  pool.provision();
+  await using _remote = await pool.getRemote();
+  const [pod] = server.pods.values();
+  const [, ...args] = pod.spec.containers[0].command;
+  const { code } = await new Deno.Command("/bin/sh", {
+    args,
+    env: { PATH: server.directory },
+    signal: AbortSignal.timeout(10_000),
+  }).output();
+  assert.equal(code, 1);
 });
 
 test("a template is used, with what the provisioner adds", async (server) => {
