@@ -38,6 +38,7 @@ export const podSchema = z.object({
     reason: z.string().nullish(),
     message: z.string().nullish(),
     conditions: z.array(condition).nullish(),
+    initContainerStatuses: z.array(containerStatus).nullish(),
     containerStatuses: z.array(containerStatus).nullish(),
   }).nullish(),
 });
@@ -100,12 +101,16 @@ export function lossOf({ metadata, status }: Pod): string | undefined {
 }
 
 /** What the cluster says about a pod that is over; if that is nothing, what its containers say. */
-function endOf(
-  { phase, reason, message, containerStatuses }: NonNullable<Pod["status"]>,
-): string {
+function endOf(status: NonNullable<Pod["status"]>): string {
+  const { phase, reason, message, initContainerStatuses, containerStatuses } =
+    status;
   const over = `it is in phase "${phase}"`;
   if (reason || message) return words(over, reason, message);
-  const ends = (containerStatuses ?? []).flatMap(({ name, state }) => {
+  const containers = [
+    ...initContainerStatuses ?? [],
+    ...containerStatuses ?? [],
+  ];
+  const ends = containers.flatMap(({ name, state }) => {
     const { exitCode = 0, reason, message } = state?.terminated ?? {};
     if (exitCode === 0) return [];
     const what = `the container "${name}" ended with exit code ${exitCode}`;

@@ -108,4 +108,13 @@ Deno.test("lossOf() tells why a pod that ran is lost", () => {
     'it is in phase "Failed": the container "c0" ended with exit code 137: OOMKilled; the container "c2" ended with exit code 1: m',
   );
   assert.equal(ended(undefined), 'it is in phase "Failed"');
+  const terminated = { exitCode: 3, reason: "Error", message: "no disk" };
+  assert.equal(
+    loss({
+      phase: "Failed",
+      initContainerStatuses: [{ name: "init", state: { terminated } }],
+      containerStatuses: waiting("PodInitializing"),
+    }),
+    'it is in phase "Failed": the container "init" ended with exit code 3: no disk',
+  );
 });
