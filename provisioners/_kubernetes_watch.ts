@@ -59,6 +59,11 @@ export class PodWatch implements AsyncDisposable {
   readonly #abort = new AbortController();
   readonly #done: Promise<void>;
 
+  /**
+   * Watches until it is disposed of.
+   *
+   * @throws {Deno.errors.NotCapable} without the permission to run `sh`
+   */
   constructor(
     kubectl: Kubectl,
     selector: string,
@@ -67,7 +72,7 @@ export class PodWatch implements AsyncDisposable {
     this.#kubectl = kubectl;
     this.#selector = selector;
     this.#onTrouble = onTrouble;
-    this.#done = this.#follow();
+    this.#done = this.#follow(this.#spawn());
   }
 
   /** Follows a pod, also one that is still to be made. */
@@ -87,12 +92,22 @@ export class PodWatch implements AsyncDisposable {
     await this.#done;
   }
 
-  async #follow(): Promise<void> {
+  #spawn(): Deno.ChildProcess {
+    return spawnLeashed(EVENTS_SCRIPT, [
+      ...this.#kubectl.argv,
+      ...["get", "pods", `--selector=${this.#selector}`, "--watch"],
+      ...["--output-watch-events", "--output=json"],
+    ], { stdout: "piped" });
+  }
+
+  async #follow(first: Deno.ChildProcess): Promise<void> {
     const { signal } = this.#abort;
+    let child: Deno.ChildProcess | undefined = first;
     let pause = SHORTEST_PAUSE;
     while (!signal.aborted) {
       const begin = performance.now();
-      const said = await this.#listen().catch((error) => error.message);
+      const said = await this.#listen(child).catch((error) => error.message);
+      child = undefined;
       if (signal.aborted) return;
       if (performance.now() - begin > USUAL) pause = SHORTEST_PAUSE;
       else if (said) {
@@ -107,13 +122,8 @@ export class PodWatch implements AsyncDisposable {
   }
 
   /** Until the server ends it. Gives what `kubectl` complained about. */
-  async #listen(): Promise<string> {
+  async #listen(child = this.#spawn()): Promise<string> {
     const { signal } = this.#abort;
-    const child = spawnLeashed(EVENTS_SCRIPT, [
-      ...this.#kubectl.argv,
-      ...["get", "pods", `--selector=${this.#selector}`, "--watch"],
-      ...["--output-watch-events", "--output=json"],
-    ], { stdout: "piped" });
     const letGo = () => {
       child.ref();
       child.stdin.close().catch(() => {});

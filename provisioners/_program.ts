@@ -73,7 +73,8 @@ export abstract class Program {
       throw new ProvisionError((error as Error).message, {
         cause: error,
         fatal: error instanceof Deno.errors.NotFound ||
-          error instanceof Deno.errors.PermissionDenied,
+          error instanceof Deno.errors.PermissionDenied ||
+          error instanceof Deno.errors.NotCapable,
       });
     } finally {
       signal?.removeEventListener("abort", abort);

@@ -172,19 +172,10 @@ export const USES: readonly Use[] = [
       "write=DIR",
     ],
     needs: "kubernetes",
-    // without a program it goes on trying, and tells so in events
     script: lend(
       "KubernetesProvisioner",
       "kubernetes",
-      `{
-    image: "fedora:42",
-    kubeconfig: service.kubeconfig,
-    onEvent({ type, error }) {
-      if (type !== "warning" || !error.message.includes("run access")) return;
-      console.error(error.message);
-      Deno.exit(1);
-    },
-  }`,
+      `{ image: "fedora:42", kubeconfig: service.kubeconfig }`,
     ),
   },
   {
