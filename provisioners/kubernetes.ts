@@ -6,12 +6,12 @@
  * by the script or by a later one that finds it was not renewed, the cluster
  * deletes the pods. In any case they end after `maxLifetime`.
  *
- * Needs `kubectl`, the permissions to run programs, to read the environment,
- * `/proc`, and the directory of run files, and to write there (`--allow-run`,
- * `--allow-env`, `--allow-read`, `--allow-write`, `--allow-sys`), and in the
- * namespace the rights to `create`, `get`, `list`, `watch` and `delete` pods,
- * to `create` `pods/exec`, and to `create`, `get`, `list`, `patch` and `delete`
- * leases.
+ * Needs `kubectl` 1.21 or newer, the permissions to run programs, to read the
+ * environment, `/proc`, and the directory of run files, and to write there
+ * (`--allow-run`, `--allow-env`, `--allow-read`, `--allow-write`,
+ * `--allow-sys`), and in the namespace the rights to `create`, `get`, `list`,
+ * `watch` and `delete` pods, to `create` `pods/exec`, and to `create`, `get`,
+ * `list`, `patch` and `delete` leases.
  *
  * @example Run something in a pod
  * ```ts no-run
