@@ -10,6 +10,7 @@ await runMain(async (signal) => {
   const suite = Deno.args[0] ?? new URL("./suite", import.meta.url);
   await using tests = await discover(suite, {
     excludes: ["^/system", "^/flaky"],
+    signal,
   });
   await using local = await new LocalProvisioner().start();
   await using results = await new JsonLinesAggregator({

@@ -7,7 +7,7 @@ import { runMain } from "jsr:@atex/atex/main";
 await runMain(async (signal) => {
   const [host, name = "/smoke"] = Deno.args;
   const suite = new URL("./suite", import.meta.url);
-  await using tests = await discover(suite, { plan: "/plans/demo" });
+  await using tests = await discover(suite, { plan: "/plans/demo", signal });
   await using machine = await SshConnection.open({ host, signal });
   await using executor = await new FmfExecutor(machine, { tests })
     .start({ signal });
