@@ -119,14 +119,20 @@ async function carryOut(wish: Wish, call: Call): Promise<number> {
 /** Whoever tries something again has the results of the first time in the way. */
 async function opened(
   aggregator: Aggregator,
-  { junit }: Wish,
+  wish: Wish,
 ): Promise<Aggregator> {
   try {
     return await aggregator.start();
   } catch (error) {
     if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-    const option = error.message.includes(`"${junit}"`) ? "junit" : "results";
-    throw new Error(`${error.message}; "--${option} PATH" chooses it`);
+    const { message } = error;
+    const option = (["junit", "html"] as const).find((option) =>
+      message.includes(`"${wish[option]}"`)
+    ) ?? "results";
+    throw new Deno.errors.AlreadyExists(
+      `${message}; "--${option} PATH" chooses it`,
+      { cause: error },
+    );
   }
 }
 

@@ -245,6 +245,8 @@ Deno.test("atex tests needs the permission to read only", async () => {
 Deno.test("atex run runs tests, and its status tells whether they passed", async () => {
   await withDirectory(async (directory) => {
     const results = `${directory}/results.jsonl`;
+    const junit = `${directory}/junit.xml`;
+    const html = `${directory}/pages/report.html`;
     const { code, out, err } = await atex(
       "run",
       SUITE,
@@ -254,14 +256,14 @@ Deno.test("atex run runs tests, and its status tells whether they passed", async
       results,
       "--env",
       "X=1",
-      `--junit=${directory}/junit.xml`,
-      `--html=${directory}/pages/report.html`,
+      `--junit=${junit}`,
+      `--html=${html}`,
     );
     strictEqual(code, 0, out);
     match(out, /\n2 passed, 0 failed in /);
     strictEqual(err, `Results: ${results}\nFiles:   ${results}.files\n`);
-    match(await Deno.readTextFile(`${directory}/junit.xml`), /tests="2"/);
-    const page = await Deno.readTextFile(`${directory}/pages/report.html`);
+    match(await Deno.readTextFile(junit), /tests="2"/);
+    const page = await Deno.readTextFile(html);
     match(page, /"files":"\.\.\/results\.jsonl\.files"/);
     match(page, /"bars":\[\["setup"/); // the timeline
     strictEqual((await Deno.readTextFile(results)).split("\n").length, 3);
@@ -275,12 +277,19 @@ Deno.test("atex run runs tests, and its status tells whether they passed", async
       `${directory}/failing`,
     );
     strictEqual(failing.code, 1);
-    const again = await atex("run", SUITE, "-t", "smoke", "--results", results);
-    strictEqual(again.code, 2);
-    strictEqual(
-      again.err,
-      `Cannot write results to "${results}": it is there already; choose another path or remove it; "--results PATH" chooses it\n`,
-    );
+    const occupied = { results, junit, html };
+    for (const [option, path] of Object.entries(occupied)) {
+      const paths = { results: `${directory}/${option}`, [option]: path };
+      const again = await atex(
+        ...["run", SUITE, "-t", "smoke"],
+        ...Object.entries(paths).map(([name, path]) => `--${name}=${path}`),
+      );
+      strictEqual(again.code, 2);
+      strictEqual(
+        again.err.replace(/^Cannot write [\w ]+ to /, ""),
+        `"${path}": it is there already; choose another path or remove it; "--${option} PATH" chooses it\n`,
+      );
+    }
   });
 });
 
