@@ -49,7 +49,7 @@ export class Progress {
   #tests = 0;
   #began = 0;
   #aborting = false;
-  /** Why each provisioner last failed to give a system. */
+  /** Why each provisioner failed to give a system since it last gave one, without numbers. */
   readonly #reasons = new Map<string, string>();
   /** Why a setup last failed. */
   #setupReason = "";
@@ -90,6 +90,9 @@ export class Progress {
         );
         break;
       }
+      case "remote-ready":
+        this.#reasons.delete(event.provisioner);
+        break;
       case "reservation-failed":
         yield* this.#withoutSystem(event);
         break;
@@ -133,8 +136,9 @@ export class Progress {
   ): Generator<Line> {
     const { provisioner, error, failures, dead } = event;
     const reason = brief(error);
-    const isNew = this.#reasons.get(provisioner) !== reason;
-    this.#reasons.set(provisioner, reason);
+    const kind = reason.replace(/\d+/g, "#"); // systems are numbered
+    const isNew = this.#reasons.get(provisioner) !== kind;
+    this.#reasons.set(provisioner, kind);
     const often = failures > 1 ? ` after ${failures} failures` : "";
     if (isNew) yield notice(`${provisioner}: no system: ${reason}`);
     if (dead) yield notice(`${provisioner}: not asked again${often}`);

@@ -211,6 +211,28 @@ Deno.test("showProgress() gives each reason for having no system once", async ()
   );
 });
 
+Deno.test("showProgress() takes reasons that differ in numbers for one, until a system is delivered", async () => {
+  const failed = (number: number): RunEventBody => ({
+    type: "reservation-failed",
+    provisioner: "podman",
+    error: new Error(`Cannot reserve system "podman:${number}": no image`),
+    failures: number,
+    dead: false,
+  });
+  const ready: RunEventBody = {
+    type: "remote-ready",
+    remote: "podman:3",
+    provisioner: "podman",
+    attributes: {},
+  };
+  const text = await shown(
+    runOf(begin, failed(1), failed(2), ready, failed(4), failed(5), finish),
+  );
+  const line = (number: number) =>
+    `podman: no system: Cannot reserve system "podman:${number}": no image\n`;
+  ok(text.startsWith(`3 tests on p\n${line(1)}${line(4)}\n`), text);
+});
+
 Deno.test("showProgress() shows of a message of several lines the first and the last", async () => {
   const error = (message: string) =>
     Object.assign(new Error(message), { name: "TestSetupError" });
