@@ -196,6 +196,7 @@ end_cluster() {
 }
 
 cluster() {
+  [ $$ = 1 ] || die "only main starts this, in namespaces of its own"
   trap end_cluster TERM
   local directory
   for directory in /run /var/lib /var/log; do mount -t tmpfs -o mode=755 cluster "$directory"; done
