@@ -46,14 +46,19 @@ export function stepsOf(plan: Plan, phase: Phase): Step[] {
 export function* ignoredSteps(plan: Plan): Generator<string> {
   for (const phase of ["prepare", "finish"] as const) {
     for (const item of listOf(plan[phase]).filter(isMapping)) {
+      const { how } = item;
+      const isCarriedOut = how === "shell" ||
+        how === "install" && phase === "prepare";
+      if (!isCarriedOut) {
+        const which = how == null ? 'without "how"' : `with "how: ${how}"`;
+        yield `${phase} of the plan: a step ${which} is left out`;
+        continue;
+      }
       const ignored = ["when", "where", "order"].filter((key) => key in item);
       if (ignored.length > 0) {
         const keys = ignored.map((key) => `"${key}"`).join(", ");
         yield `${phase} of the plan: ${keys} has no effect, the step is carried out`;
       }
-      const { how } = item;
-      if (how === "shell" || how === "install" && phase === "prepare") continue;
-      yield `${phase} of the plan: a step with "how: ${how}" is left out`;
     }
   }
 }

@@ -377,7 +377,8 @@ Deno.test("steps that are not carried out, and conditions that have no effect, a
   await withBench({}, {
     plan: {
       prepare: [
-        { how: "feature", epel: "enabled" },
+        { how: "feature", epel: "enabled", order: 50 },
+        { script: "exit 1" },
         { ...shell("echo carried out"), when: "never", order: 5 },
       ],
       finish: { how: "install", package: "x" },
@@ -388,6 +389,10 @@ Deno.test("steps that are not carried out, and conditions that have no effect, a
       {
         type: "warning",
         message: 'prepare of the plan: a step with "how: feature" is left out',
+      },
+      {
+        type: "warning",
+        message: 'prepare of the plan: a step without "how" is left out',
       },
       {
         type: "warning",
