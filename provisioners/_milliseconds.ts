@@ -7,9 +7,11 @@ export function checkMilliseconds(
   times: Readonly<Record<string, number>>,
 ): void {
   for (const [name, ms] of Object.entries(times)) {
-    if (ms > 0) continue;
+    if (typeof ms === "number" && ms > 0) continue;
     throw new RangeError(
-      `Cannot use ${ms} as "${name}": it must be a positive number of milliseconds`,
+      `Cannot use ${
+        Deno.inspect(ms)
+      } as "${name}": it must be a positive number of milliseconds`,
     );
   }
 }

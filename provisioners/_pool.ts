@@ -123,7 +123,9 @@ export class Pool {
       maxRemotes !== Infinity && !Number.isInteger(maxRemotes) || maxRemotes < 0
     ) {
       throw new RangeError(
-        `Cannot lend at most ${maxRemotes} systems: "maxRemotes" must be a whole number or Infinity`,
+        `Cannot lend at most ${
+          Deno.inspect(maxRemotes)
+        } systems: "maxRemotes" must be a whole number or Infinity`,
       );
     }
   }

@@ -370,7 +370,9 @@ function checkNumbers(
 ): void {
   if (!(Number.isInteger(maxRemotes) && maxRemotes >= 0 && maxRemotes <= 50)) {
     throw new RangeError(
-      `Cannot lend at most ${maxRemotes} systems: "maxRemotes" must be a whole number, at most 50`,
+      `Cannot lend at most ${
+        Deno.inspect(maxRemotes)
+      } systems: "maxRemotes" must be a whole number, at most 50`,
     );
   }
   if (!(retries === Infinity || Number.isInteger(retries) && retries >= 0)) {

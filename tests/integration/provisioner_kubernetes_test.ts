@@ -536,6 +536,10 @@ Deno.test("KubernetesProvisioner refuses options that cannot be used", () => {
       [{ image: "x", maxRemotes: -1 }, /^RangeError: .*"maxRemotes"/],
       [{ image: "x", maxLifetime: 0 }, /^RangeError: .*"maxLifetime"/],
       [
+        { image: "x", deleteTimeout: "1" as unknown as number },
+        /^RangeError: Cannot use "1" as "deleteTimeout": it must be/,
+      ],
+      [
         { image: "x", renewInterval: 120_001 },
         /^RangeError: .*"renewInterval": .* at most 120000/,
       ],

@@ -34,6 +34,13 @@ Deno.test("Pool refuses a number of places that is none", () => {
       RangeError,
     );
   }
+  const maxRemotes = "3" as unknown as number; // of a variable of the environment
+  assert.throws(
+    () => new Pool({ name: "fake", maxRemotes, backend: new FakeBackend() }),
+    new RangeError(
+      'Cannot lend at most "3" systems: "maxRemotes" must be a whole number or Infinity',
+    ),
+  );
 });
 
 Deno.test("provision() refuses a count that is none, and to go on without any end", async () => {
