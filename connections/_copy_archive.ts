@@ -1,21 +1,94 @@
+/** The way of an archive from a system under test to what unpacks it here. */
+import type { LocalCommand, SignalOptions } from "./connection.ts";
 import { afterMark, MARK_LINE } from "./_copy_scripts.ts";
 import { harmlessTar } from "./_harmless_tar.ts";
+import { linkOf } from "./_sessions.ts";
+import { piecesOf, readAll } from "./_streams.ts";
+import { type CommandResult, startLocal } from "./process.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
 
 /** What a login shell may print. */
 const MOST_NOISE = 1024 * 1024;
+/** Milliseconds for what nobody waits for any more. */
+const GRACE = 1000;
+
+/** What came of an archive. */
+export interface PipedArchive {
+  /** How the command ended that packs, and that which unpacks. Nothing is in `stdout`. */
+  readonly packed: CommandResult;
+  readonly unpacked: CommandResult;
+  /** Why it was not passed on to its end. */
+  readonly refused?: TypeError;
+}
+
+/**
+ * Runs both commands; what one packs goes to the other without what is dangerous
+ * where that unpacks it.
+ */
+export async function pipeArchive(
+  from: LocalCommand,
+  to: LocalCommand,
+  options: SignalOptions,
+): Promise<PipedArchive> {
+  const { signal } = options;
+  using _session = await linkOf(from)?.enter(signal);
+  const piped = { stderr: "piped", ...options } as const;
+  await using packing = startLocal(
+    { ...from }, // without its link: it has its place there
+    { ...piped, stdout: "piped" },
+  );
+  await using unpacking = startLocal(to, { ...piped, stdin: "piped" });
+  const archive = packing.stdout.getReader();
+  const errors = [packing, unpacking].map(({ stderr }) => stderr.getReader());
+  const ends = Promise.all([packing.status, unpacking.status]);
+  // What a command leaves running may hold its pipes open.
+  const letGo = () =>
+    Promise.allSettled([archive, ...errors].map((pipe) => pipe.cancel()));
+  const abort = () => void ends.then(letGo);
+  signal?.addEventListener("abort", abort);
+  let late: ReturnType<typeof setTimeout> | undefined;
+  try {
+    const said = Promise.all(errors.map(readAll));
+    // A command that fails tells more than the pipe that broke by that.
+    const broken = await ReadableStream
+      .from(harmlessArchive(piecesOf(archive)))
+      .pipeTo(unpacking.stdin).then(() => undefined, (error) => error);
+    if (broken) {
+      await packing.terminate({ grace: GRACE }); // nobody reads what it has
+      late = setTimeout(letGo, GRACE);
+    }
+    const [statuses, stderr] = await Promise.all([ends, said]);
+    signal?.throwIfAborted();
+    const [packed, unpacked] = statuses.map((status, index) => ({
+      ...status,
+      stdout: new Uint8Array(),
+      stderr: stderr[index]!,
+    }));
+    return {
+      packed: packed!,
+      unpacked: unpacked!,
+      ...(broken instanceof TypeError && { refused: broken }),
+    };
+  } finally {
+    clearTimeout(late);
+    signal?.removeEventListener("abort", abort);
+    await letGo();
+  }
+}
 
 /** What a system packed, with the mark before it, and without what is dangerous here. */
-export async function* harmlessArchive(
-  stdout: ReadableStream<Uint8Array<ArrayBuffer>>,
-): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+async function* harmlessArchive(
+  stdout: AsyncIterable<Bytes>,
+): AsyncGenerator<Bytes> {
   yield new TextEncoder().encode(MARK_LINE);
   yield* harmlessTar(behindMark(stdout));
 }
 
 async function* behindMark(
-  stdout: ReadableStream<Uint8Array<ArrayBuffer>>,
-): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  let before: Uint8Array<ArrayBuffer> | undefined = new Uint8Array();
+  stdout: AsyncIterable<Bytes>,
+): AsyncGenerator<Bytes> {
+  let before: Bytes | undefined = new Uint8Array();
   for await (const piece of stdout) {
     if (!before) {
       yield piece;

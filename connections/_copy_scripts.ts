@@ -153,7 +153,9 @@ export function checkList(listed: Uint8Array<ArrayBuffer>): void {
   const directories = new Set(["."]);
   // One character for each byte: what follows need not be text.
   const paths = new TextDecoder("latin1").decode(listed).split("\0");
-  for (const path of paths.slice(0, -1)) {
+  const rest = paths.pop();
+  if (rest !== "") throw new TypeError(`"${rest}" does not come to its end`);
+  for (const path of paths) {
     const [, parent, name, slash] = /^([^]*)\/([^/]+)(\/?)$/.exec(path) ?? [];
     const isTop = path === "./";
     if (
@@ -276,7 +278,9 @@ export function unpackFile(
   return script(
     `
 directory=$(mktemp -d "$1.XXXXXX") || exit
-${extract(format, '"$directory"')} && mv -f -- "$directory/$2" "$1"
+${extract(format, '"$directory"')} &&
+  if [ -f "$directory/$2" ] && [ ! -L "$directory/$2" ]; then mv -f -- "$directory/$2" "$1"
+  else echo "tar: no file was packed" >&2; false; fi
 code=$?
 rm -rf -- "$directory"
 exit $code`,

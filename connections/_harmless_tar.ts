@@ -2,6 +2,10 @@
  * A tar archive from a system under test, without what is dangerous where it is
  * unpacked: the setuid and setgid bits, and device files. `tar` has no option
  * for that, and what is made first and taken away later was there for a while.
+ *
+ * A hostile archive has headers where we see the content of a file. So whatever
+ * the programs that unpack do not all read as we do is refused; what GNU tar,
+ * that of busybox and bsdtar pack of files is not like that.
  */
 
 const BLOCK = 512;
@@ -23,8 +27,11 @@ export async function* harmlessTar(
   archive: AsyncIterable<Uint8Array<ArrayBuffer>>,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   await using input = new Input(archive);
+  /** What comes before an entry, and what it says. */
   let records: Uint8Array<ArrayBuffer>[] = [];
-  let size: number | undefined; // from a record: it counts more than the header's
+  const seen = new Set<string>();
+  let fields: Fields = {};
+  let long: string | undefined;
   for (;;) {
     const header = await input.take(BLOCK);
     if (!header) return;
@@ -34,15 +41,27 @@ export async function* harmlessTar(
     }
     if (numberIn(header, 148, 8) !== sumOf(header)) throw strange("a checksum");
     const type = String.fromCharCode(header[156]!);
-    size ??= numberIn(header, 124, 12);
-    const padded = Math.ceil(size / BLOCK) * BLOCK;
+    const own = numberIn(header, 124, 12);
     if (RECORDS.has(type)) {
-      if (size > LONGEST_RECORD) throw strange("a record");
-      const body = await input.takeAll(padded);
+      const others = type === "x" ? seen.size > 0 : seen.has("x");
+      if (own > LONGEST_RECORD || seen.has(type) || others) {
+        throw strange("a record");
+      }
+      const body = await input.takeAll(Math.ceil(own / BLOCK) * BLOCK);
       records.push(header, body);
-      size = type === "x" ? sizeIn(body.subarray(0, size)) : undefined;
+      seen.add(type);
+      const text = new TextDecoder("latin1").decode(body.subarray(0, own));
+      if (type === "x") fields = fieldsIn(text);
+      else if (type === "L") long = upToNul(text);
       continue;
     }
+    const { size = own, path } = fields;
+    // To tar, a file of such a name is a directory, and its content the next headers.
+    const names = [path, long, upToNul(textIn(header, 0, 100))];
+    if (size > 0 && names.some((name) => name === "" || name?.endsWith("/"))) {
+      throw strange("a directory with content");
+    }
+    const padded = Math.ceil(size / BLOCK) * BLOCK;
     if (FILES.has(type) || (WITHOUT_CONTENT.has(type) && size === 0)) {
       dropSpecialBits(header);
       yield* records;
@@ -52,7 +71,9 @@ export async function* harmlessTar(
       throw strange(`an entry of type "${type}"`);
     }
     records = [];
-    size = undefined;
+    seen.clear();
+    fields = {};
+    long = undefined;
   }
 }
 
@@ -69,13 +90,14 @@ function numberIn(
   length: number,
 ): number {
   const field = header.subarray(start, start + length);
-  if (field[0] === 0x80) {
-    return field.subarray(1).reduce((sum, byte) => sum * 256 + byte, 0);
-  }
-  const text = new TextDecoder("latin1").decode(field);
-  const digits = /^ *([0-7]*)[ \0]*$/.exec(text)?.[1];
-  if (digits === undefined) throw strange("a number");
-  return digits === "" ? 0 : parseInt(digits, 8);
+  const number = field[0] === 0x80
+    ? field.subarray(1).reduce((sum, byte) => sum * 256 + byte, 0)
+    : parseInt(
+      /^ *([0-7]+)[ \0]*$/.exec(textIn(header, start, length))?.[1] ?? "",
+      8,
+    );
+  if (!Number.isSafeInteger(number)) throw strange("a number");
+  return number;
 }
 
 /** The sum of a header's bytes, in which its checksum counts as blanks. */
@@ -95,20 +117,47 @@ function dropSpecialBits(header: Uint8Array<ArrayBuffer>): void {
   octal(sumOf(header), 148, 7);
 }
 
-/** The size of a file in fields of POSIX: lines of a length, a name and a value. */
-function sizeIn(fields: Uint8Array<ArrayBuffer>): number | undefined {
-  const text = new TextDecoder("latin1").decode(fields);
-  let size: number | undefined;
+function textIn(
+  bytes: Uint8Array<ArrayBuffer>,
+  start: number,
+  length: number,
+): string {
+  return new TextDecoder("latin1").decode(
+    bytes.subarray(start, start + length),
+  );
+}
+
+function upToNul(text: string): string {
+  return text.split("\0", 1)[0]!;
+}
+
+/** What fields of POSIX say of the entry after them. */
+interface Fields {
+  size?: number;
+  path?: string;
+}
+
+/** Fields that have one meaning to all that unpack; others could bring access lists, or capabilities. */
+const KNOWN = /^(path|linkpath|size|[amc]time|[ug]id|[ug]name|comment)$/;
+
+/** Fields of POSIX: lines of a length, a name and a value, in just this form. */
+function fieldsIn(text: string): Fields {
+  const fields: Fields = {};
   for (let start = 0; start < text.length;) {
-    const length = Number(/^\d+(?= )/.exec(text.slice(start, start + 20)));
+    const length = Number(
+      /^[1-9]\d{0,6}(?= )/.exec(text.slice(start, start + 8)),
+    );
     const line = text.slice(start, start + length);
-    if (length === 0 || !line.endsWith("\n")) throw strange("a field");
-    const value = /^\d+ size=(\d+)\n$/.exec(line)?.[1];
-    if (value !== undefined) size = Number(value);
-    else if (/^\d+ (size=|GNU\.sparse\.)/.test(line)) throw strange("a field");
+    const [, name = "", value = ""] = /^\d+ (\w+)=([^\0]*)\n$/.exec(line) ?? [];
+    if (line.length !== length || !KNOWN.test(name)) throw strange("a field");
+    if (name === "path") fields.path = value;
+    if (name === "size") {
+      fields.size = /^\d+$/.test(value) ? Number(value) : NaN;
+      if (!Number.isSafeInteger(fields.size)) throw strange("a field");
+    }
     start += length;
   }
-  return size;
+  return fields;
 }
 
 /** What comes in pieces, taken in blocks. */

@@ -47,15 +47,10 @@ import {
   unpackFile,
   unpackTree,
 } from "./_copy_scripts.ts";
-import { harmlessArchive } from "./_copy_archive.ts";
+import { pipeArchive } from "./_copy_archive.ts";
 import { quoteAll } from "./_quote.ts";
 import { linkOf, shareLink } from "./_sessions.ts";
-import {
-  CommandError,
-  type CommandResult,
-  outputLocal,
-  startLocal,
-} from "./process.ts";
+import { CommandError, type CommandResult, outputLocal } from "./process.ts";
 
 /** Options of {@linkcode upload} and {@linkcode download}. */
 export interface CopyOptions extends SignalOptions {
@@ -325,39 +320,24 @@ class Copy {
       : this.#pipeFiltered(from, to);
   }
 
-  /** Runs both commands, the output of one into the other, through {@linkcode harmlessArchive}. */
+  /** Runs both commands, the output of one into the other, without what is dangerous in it. */
   async #pipeFiltered(from: LocalCommand, to: LocalCommand): Promise<void> {
-    const { signal } = this.#options;
-    using _session = await linkOf(from)?.enter(signal);
-    const piped = { stderr: "piped", ...this.#options } as const;
-    await using reader = startLocal(
-      { ...from }, // without its link: it has its place there
-      { ...piped, stdout: "piped" },
+    const { packed, unpacked, refused } = await pipeArchive(
+      from,
+      to,
+      this.#options,
     );
-    await using writer = startLocal(to, { ...piped, stdin: "piped" });
-    const stderr = Promise.all([
-      new Response(reader.stderr).bytes(),
-      new Response(writer.stderr).bytes(),
-    ]);
-    // A command that fails tells more than the pipe that broke by that.
-    const broken = await ReadableStream.from(harmlessArchive(reader.stdout))
-      .pipeTo(writer.stdin).then(() => undefined, (error) => error);
-    if (broken) await reader.terminate({ grace: 1000 }); // nobody reads what it has
-    const [[read, written], start, end] = await Promise.all([
-      stderr,
-      reader.status,
-      writer.status,
-    ]);
-    signal?.throwIfAborted();
-    const stdout = new Uint8Array();
-    if (broken instanceof TypeError) {
-      throw new Error(`${this.#title}: ${broken.message}`, { cause: broken });
+    if (refused) {
+      throw new Error(`${this.#title}: ${refused.message}`, { cause: refused });
     }
-    if (!end.success) {
-      throw this.#failure(to.argv, { ...end, stdout, stderr: written });
+    if (!unpacked.success) {
+      // of an archive that came to no end, the other side knows why
+      const both = [packed.stderr, unpacked.stderr];
+      const stderr = await new Blob(both).bytes();
+      throw this.#failure(to.argv, { ...unpacked, stderr });
     }
-    if (!start.success && !onlyVanished(read)) {
-      throw this.#failure(from.argv, { ...start, stdout, stderr: read });
+    if (!packed.success && !onlyVanished(packed.stderr)) {
+      throw this.#failure(from.argv, packed);
     }
   }
 

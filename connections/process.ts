@@ -52,6 +52,7 @@ import {
   type TerminateOptions,
 } from "./_child.ts";
 import { linkOf } from "./_sessions.ts";
+import { readAll } from "./_streams.ts";
 
 export type { Process, StartLocalOptions, TerminateOptions };
 
@@ -263,18 +264,6 @@ export function startLocal(
     session?.[Symbol.dispose]();
     throw error;
   }
-}
-
-async function readAll(
-  reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const chunks: Uint8Array<ArrayBuffer>[] = [];
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    chunks.push(value);
-  }
-  return await new Blob(chunks).bytes();
 }
 
 /** Writes all of it; whether a command reads its input is its own affair. */

@@ -97,3 +97,113 @@ Deno.test("harmlessTar() refuses what tar could understand in another way", asyn
     ]
   ) await rejects(filter(archive), TypeError);
 });
+
+/** A header, and what follows it. */
+function entry(
+  type: string,
+  name: string,
+  content: Uint8Array<ArrayBuffer> | string = "",
+  { size, prefix = "" }: { size?: string; prefix?: string } = {},
+): Uint8Array<ArrayBuffer> {
+  const body = typeof content === "string"
+    ? new TextEncoder().encode(content)
+    : content;
+  const bytes = new Uint8Array(512 + Math.ceil(body.length / 512) * 512);
+  const put = (text: string, at: number) =>
+    bytes.set(Uint8Array.from(text, (char) => char.charCodeAt(0)), at);
+  put(name, 0);
+  put("0006755\0", 100);
+  put(size ?? `${body.length.toString(8).padStart(11, "0")}\0`, 124);
+  put(type, 156);
+  put("ustar\x0000", 257);
+  put(prefix, 345);
+  put(" ".repeat(8), 148);
+  const sum = bytes.subarray(0, 512).reduce((sum, byte) => sum + byte, 0);
+  put(`${sum.toString(8).padStart(6, "0")}\0 `, 148);
+  bytes.set(body, 512);
+  return bytes;
+}
+
+/** A line of fields of POSIX. */
+function field(text: string): string {
+  let length = text.length + 3;
+  while (`${length} ${text}\n`.length !== length) length++;
+  return `${length} ${text}\n`;
+}
+
+const EVIL = entry("0", "evil");
+const SIZE = String(EVIL.length);
+
+/** Archives in which programs that unpack may see the header of a setuid program where there is content to others. */
+const HOSTILE: Record<string, Uint8Array<ArrayBuffer>[]> = {
+  "a directory by its name": [entry("0", "dir/", EVIL)],
+  "a directory by its prefix": [entry("0", "", EVIL, { prefix: "dir" })],
+  "a directory by a long name": [
+    entry("L", "l", "dir/\0"),
+    entry("0", "x", EVIL),
+  ],
+  "a directory by a field": [
+    entry("x", "x", field("path=dir/")),
+    entry("0", "x", EVIL),
+  ],
+  "a directory by the beginning of a field": [
+    entry("x", "x", field("path=dir/\0f")),
+    entry("0", "x", EVIL),
+  ],
+  "a size before a long name": [
+    entry("x", "x", field(`size=${512 + EVIL.length}`)),
+    entry("L", "l", "long\0"),
+    EVIL,
+    entry("0", "x"),
+  ],
+  "a size that is too large": [
+    entry("x", "x", field(`size=${"9".repeat(25)}`)),
+    entry("0", "x"),
+    EVIL,
+  ],
+  "a binary size that is too large": [
+    entry("0", "x", "", { size: `\x80\0\0\x01${"\0".repeat(8)}` }),
+    EVIL,
+  ],
+  "a size behind two blanks": [
+    entry("x", "x", field(` size=${SIZE}`)),
+    entry("0", "x", EVIL, { size: "00000000000\0" }),
+  ],
+  "a size behind what is no field": [
+    entry("x", "x", `9 nothing\n${field(`size=${SIZE}`)}`),
+    entry("0", "x", EVIL, { size: "00000000000\0" }),
+  ],
+  "a size in a field only": [
+    entry("x", "x", field(`size=${SIZE}`)),
+    entry("0", "x", EVIL, { size: " ".repeat(11) }),
+  ],
+  "capabilities in a field": [
+    entry("x", "x", field("SCHILY.xattr.security.capability=x")),
+    entry("0", "x"),
+  ],
+};
+
+for (const [name, parts] of Object.entries(HOSTILE)) {
+  Deno.test(`harmlessTar() refuses ${name}`, async () => {
+    const archive = await new Blob([...parts, new Uint8Array(1024)]).bytes();
+    await rejects(filter(archive), TypeError, "is not understood");
+  });
+}
+
+Deno.test("harmlessTar() takes a size in a field, and what is empty", async () => {
+  const content = new Uint8Array(700).fill(1);
+  const archive = await new Blob([
+    entry("5", "dir/"),
+    entry("0", "empty"),
+    entry("x", "x", field("size=700") + field("mtime=1.5")),
+    entry("0", "x", content, { size: "00000000000\0" }),
+    EVIL,
+    new Uint8Array(1024),
+  ]).bytes();
+  const filtered = await filter(archive);
+  deepStrictEqual(filtered.length, archive.length);
+  const modes = [0, 512, 2048, 3584].map((at) =>
+    new TextDecoder().decode(filtered.subarray(at + 100, at + 107))
+  );
+  deepStrictEqual(modes, Array(4).fill("0000755"));
+});

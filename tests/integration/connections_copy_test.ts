@@ -113,7 +113,10 @@ function withoutGit(entries: string[]): string[] {
 /** The same without the bits that {@linkcode download} does not let in. */
 function harmless(entries: string[]): string[] {
   return entries.map((entry) =>
-    entry.replace(/: file [24-7](\d{3}) /, ": file $1 ")
+    entry.replace(
+      /(: \w+ )(\d)(\d{3} )/,
+      (_, kind, special, mode) => kind + (Number(special) & 1 || "") + mode,
+    )
   );
 }
 

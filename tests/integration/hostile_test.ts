@@ -7,6 +7,7 @@ import { cannotRun, Container, podmanMissing } from "../_podman.ts";
 /** In place of the system's own: packs what leads out of the target, in every way that there is. */
 const TAR = `#!/bin/sh
 case " $* " in
+  *" ./link ") cat /link.tar ;;
   *" -c"*|*" c"*|*--create*) cat /evil.tar ;;
   *) exec /usr/bin/tar "$@" ;;
 esac
@@ -34,6 +35,9 @@ async function pack(directory: string, outside: string): Promise<string> {
   await add("./link", "link");
   await add("./link/evil-behind", "evil");
   await add("./good", "evil");
+  await new Deno.Command("tar", {
+    args: ["-c", `--file=${directory}/link.tar`, "-C", from, "./link"],
+  }).output();
   return archive;
 }
 
@@ -54,6 +58,7 @@ Deno.test({
           // without rsync, which would be used
           "--volume=/dev/null:/usr/bin/rsync:ro",
           `--volume=${archive}:/evil.tar:ro`,
+          `--volume=${directory}/link.tar:/link.tar:ro`,
           `--volume=${directory}/tar:/usr/local/bin/tar:ro`,
         ],
       });
@@ -63,6 +68,10 @@ Deno.test({
       });
       // whether it fails is all the same
       await download(system, "/data", `${directory}/place/target`)
+        .catch(() => {});
+      // nor is there a link where a file was asked for
+      await container.exec("touch", "/data/link");
+      await download(system, "/data/link", `${directory}/place/file`)
         .catch(() => {});
       const names = (path: string) =>
         [...Deno.readDirSync(path)].map(({ name }) => name).toSorted();
@@ -161,18 +170,18 @@ Deno.test({
           "./..",
           "..",
           ".",
-        ]
+        ].flatMap((path) => [path, `${path}\\0`])
       ) {
         await Deno.writeTextFile(
           `${directory}/find`,
-          `#!/bin/sh\nprintf './\\0%s\\0' '${path}'\n`,
+          `#!/bin/sh\nprintf './\\0%b' '${path}'\n`,
           { mode: 0o755 },
         );
         const error = await download(system, "/data", `${directory}/target`)
           .then(() => undefined, (error) => error);
         match(
           `${error?.message}`,
-          /is not in a directory that the system told/,
+          /is not in a directory that the system told|does not come to its end/,
         );
         Deno.statSync(precious);
         Deno.lstatSync(`${directory}/target/link`);

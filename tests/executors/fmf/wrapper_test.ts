@@ -382,7 +382,8 @@ Deno.test("a test gets EPIPE when the control channel is closed", async () => {
 
 Deno.test("the wrapper survives a SIGPIPE that a client passes on", async () => {
   await using wrapped = new Wrapped({
-    test: "echo noop running >&8; sleep 0.5; exit 6",
+    test:
+      "echo noop running >&8; until [[ -e done ]]; do sleep 0.1; done; exit 6",
     lifeline: true,
   });
   await wrapped.saw("running");
@@ -390,6 +391,7 @@ Deno.test("the wrapper survives a SIGPIPE that a client passes on", async () => 
     Deno.kill(wrapped.child.pid, "SIGPIPE");
     await new Promise((resolve) => setTimeout(resolve, round % 4));
   }
+  Deno.writeTextFileSync(`${wrapped.directory}/done`, "");
   const { control, code } = await wrapped.end();
   assert.deepEqual([control, code], ["noop running\nexitcode 6\n", 0]);
 });
