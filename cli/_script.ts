@@ -50,8 +50,8 @@ import { showProgress } from "jsr:@atex/atex/orchestrators/progress";
 import { provisionerFromString } from "jsr:@atex/atex/provisioners/from-string";
 
 await runMain(async (signal) => {
-  await using tests = await discover(${literal(directory)}, ${
-    literal({ ...discover })
+  await using tests = await discover(${literal(directory)}, {
+    ${[...entriesOf({ ...discover }), "signal"].join(",\n    ")},
   });
   const provisioner = await provisionerFromString(${literal(on)}${pool});
   await using pool = await provisioner.start({ signal });
@@ -109,10 +109,14 @@ function aggregatorOf(
 function literal(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(literal).join(", ")}]`;
   if (typeof value !== "object" || value === null) return JSON.stringify(value);
-  const entries = Object.entries(value).map(([key, item]) =>
+  const entries = entriesOf(value);
+  return entries.length === 0 ? "{}" : `{ ${entries.join(", ")} }`;
+}
+
+function entriesOf(value: object): string[] {
+  return Object.entries(value).map(([key, item]) =>
     `${/^[A-Za-z_]\w*$/.test(key) ? key : JSON.stringify(key)}: ${
       literal(item)
     }`
   );
-  return entries.length === 0 ? "{}" : `{ ${entries.join(", ")} }`;
 }
