@@ -77,7 +77,10 @@ export async function isAbandoned(
   const file = ours ? await facts.runFile(claim.run) : "missing";
   if (file !== "missing") return file === "free";
   // Somebody cleaned up, or the run files of its user are elsewhere.
-  if (owner.bootId !== me.bootId) return true;
+  if (owner.bootId !== me.bootId) {
+    // Systems without an id may only have the same name.
+    return me.machine === UNKNOWN ? overdue : true;
+  }
   if (
     owner.pidNamespace !== me.pidNamespace || owner.startTime === UNKNOWN
   ) return overdue;

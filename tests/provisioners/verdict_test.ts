@@ -19,11 +19,12 @@ async function verdict(
   owner: Partial<Owner> | string,
   facts: Partial<Facts> = {},
   until?: number,
+  at = me,
 ): Promise<boolean> {
   const label = typeof owner === "string"
     ? owner
-    : formatOwner({ ...me, pid: "77", ...owner });
-  return await isAbandoned({ run: "r", owner: label, until }, me, {
+    : formatOwner({ ...at, pid: "77", ...owner });
+  return await isAbandoned({ run: "r", owner: label, until }, at, {
     now: () => NOW,
     runFile: () => Promise.resolve("missing"),
     startTimeOf: () => Promise.resolve(undefined),
@@ -84,6 +85,13 @@ Deno.test("isAbandoned(): what is another machine's stays until it is overdue", 
     assert.equal(await verdict(owner, facts, NOW - 599), false); // clocks differ
     assert.equal(await verdict(owner, facts, NOW - 601), true);
   }
+});
+
+Deno.test("isAbandoned(): systems without an id that have the same name may be two", async () => {
+  const at = { ...me, machine: "-" };
+  assert.equal(await verdict({}, process(), undefined, at), true);
+  assert.equal(await verdict({ bootId: "x" }, {}, undefined, at), false);
+  assert.equal(await verdict({ bootId: "x" }, {}, NOW - 601, at), true);
 });
 
 Deno.test("isAbandoned(): an owner that cannot be read stays until it is overdue", async () => {
