@@ -44,6 +44,7 @@ class Moments implements Disposable {
   readonly #at: number;
   readonly #action: () => void;
   count = 0;
+  #over = false;
 
   constructor(at = Infinity, action = () => {}) {
     this.#at = at;
@@ -71,10 +72,12 @@ class Moments implements Disposable {
   }
 
   pass(): void {
-    if (++this.count === this.#at) this.#action();
+    // what comes later is told by events, too
+    if (!this.#over && ++this.count === this.#at) this.#action();
   }
 
   [Symbol.dispose](): void {
+    this.#over = true;
     this.#undo.dispose();
   }
 }

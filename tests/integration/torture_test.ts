@@ -81,6 +81,7 @@ function processesOf(first: number): string[] {
       const parent = /.*\) \S (\d+)/s.exec(stat)![1];
       const line = Deno.readTextFileSync(`/proc/${name}/cmdline`)
         .replaceAll("\0", " ");
+      if (line === "") continue; // it has ended, and nobody has asked for its status yet
       if (Number(parent) === first && /sshd|sleep infinity/.test(line)) {
         continue;
       }
