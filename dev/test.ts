@@ -46,12 +46,11 @@ function count(steps: Steps, name: string, run: TestRun): void {
   );
 }
 
-/** Runs each of the paths in a process of its own, since tests set variables of their process; `lanes` at a time. */
-async function inLanes(
-  steps: Steps,
-  paths: string[],
-  lanes: number,
-): Promise<void> {
+/**
+ * Runs each of the paths in a process of its own, since tests set variables of their process; as many at a time as
+ * there are processors.
+ */
+async function inLanes(steps: Steps, paths: string[]): Promise<void> {
   const rest = paths.values();
   async function lane() {
     for (const path of rest) {
@@ -66,7 +65,9 @@ async function inLanes(
       count(steps, path, run);
     }
   }
-  await Promise.all(Array.from({ length: lanes }, lane));
+  await Promise.all(
+    Array.from({ length: navigator.hardwareConcurrency }, lane),
+  );
 }
 
 /** Folders whose files run side by side. */
@@ -126,9 +127,7 @@ async function everything(steps: Steps): Promise<void> {
   await gate(steps);
   await conformance(steps);
   console.log("\n--- tests");
-  // who waits for a container or a connection needs no processor
-  const lanes = navigator.hardwareConcurrency + 1;
-  await inLanes(steps, [...unitTests(), ...integrationTests()], lanes);
+  await inLanes(steps, [...unitTests(), ...integrationTests()]);
   console.log();
   const publish = ["deno", "publish", "--dry-run", "--allow-dirty"];
   await steps.run("publish (dry run)", publish);

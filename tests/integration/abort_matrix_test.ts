@@ -24,14 +24,14 @@ const SYSTEMS = 2;
 const PATIENCE = 60_000;
 /** How many moments there are without a wish. */
 const POINTS: Record<string, number> = {
-  "local": 30,
-  "testing-farm": 8,
-  "kubernetes": 5,
-  "shared-libvirt": 4,
-  "libvirt": 4,
-  "hosts": 5,
-  "podman": 6,
-  "systemd": 3,
+  "local": 20,
+  "testing-farm": 6,
+  "kubernetes": 3,
+  "shared-libvirt": 3,
+  "libvirt": 3,
+  "hosts": 3,
+  "podman": 4,
+  "systemd": 2,
 };
 
 const wanted = Deno.env.get("ATEX_ABORT_KINDS")?.split(",");

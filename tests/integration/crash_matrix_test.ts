@@ -8,10 +8,11 @@
  * clean up.
  *
  * - `ATEX_CRASH_KILLS`: kills of each kind; 25 is the full size, and some
- *   minutes long. Default: a few.
+ *   minutes long. Default: 2.
  * - `ATEX_CRASH_KINDS`: names of kinds, with commas between. Default: all.
  * - `ATEX_CRASH_SEED`: the number in the name of a step, for the same moments.
  */
+import { Semaphore } from "@std/async/unstable-semaphore";
 import assert from "node:assert/strict";
 import type { ProvisionerEvent } from "../../provisioners/events.ts";
 import { HostsProvisioner } from "../../provisioners/hosts.ts";
@@ -32,20 +33,11 @@ const CLEAN_WITHIN = 60_000;
 const DAY_AGO = new Date(Date.now() - 86_400_000);
 
 const wanted = Deno.env.get("ATEX_CRASH_KINDS")?.split(",");
-const kills = Number(Deno.env.get("ATEX_CRASH_KILLS") ?? 0);
+const kills = Number(Deno.env.get("ATEX_CRASH_KILLS") ?? 2);
 const seed = seedOf("ATEX_CRASH_SEED");
 
-/** How many kills there are without a wish, and how many scripts run at once. */
-const SIZES: Record<string, { kills: number; lanes: number }> = {
-  "local": { kills: 4, lanes: 2 },
-  "testing-farm": { kills: 4, lanes: 2 },
-  "kubernetes": { kills: 4, lanes: 2 },
-  "shared-libvirt": { kills: 4, lanes: 2 },
-  "libvirt": { kills: 4, lanes: 2 },
-  "hosts": { kills: 2, lanes: 1 },
-  "podman": { kills: 4, lanes: 2 },
-  "systemd": { kills: 2, lanes: 1 },
-};
+/** Kinds that are tried at once: they wait most of the time. */
+const AT_ONCE = 3;
 
 /** One line that a script printed. */
 interface Told {
@@ -230,30 +222,25 @@ async function killOne(
 
 async function killMany(kind: Kind, scratch: Scratch): Promise<void> {
   const random = randomFrom(seed);
-  const size = SIZES[kind.name];
-  const { lanes } = size;
   const moments = Array.from(
-    { length: kills || size.kills },
+    { length: kills },
     (_, i): Moment => ({
       after: Math.floor(random() * TELLS),
       delay: Math.floor(random() * LONGEST_DELAY),
       all: i % 2 === 1,
     }),
   );
-  await using ground = await kind.open(lanes * SYSTEMS + LIVING);
+  await using ground = await kind.open(SYSTEMS + LIVING);
   await using living = new Script(kind, ground, { scratch, count: LIVING });
   await living.says((told) => told.at(-1)?.type === "all");
-  const rest = moments.values();
-  await Promise.all(Array.from({ length: lanes }, async () => {
-    for (const moment of rest) {
-      await killOne(kind, ground, scratch, moment).catch((error) => {
-        throw new Error(
-          `After ${JSON.stringify(moment)}: ${error.message}`,
-          { cause: error },
-        );
-      });
-    }
-  }));
+  for (const moment of moments) {
+    await killOne(kind, ground, scratch, moment).catch((error) => {
+      throw new Error(
+        `After ${JSON.stringify(moment)}: ${error.message}`,
+        { cause: error },
+      );
+    });
+  }
   await living.tries();
   await living.kill();
   await clean(kind, ground, living, !kind.guarded);
@@ -266,7 +253,7 @@ Deno.test({
     "a script of any kind that is killed at any moment leaves nothing, and disturbs no other",
   fn: async (t) => {
     await using scratch = await Scratch.open();
-    // They wait most of the time: all kinds at once.
+    const slots = new Semaphore(AT_ONCE);
     await Promise.all(kinds.map((kind) =>
       t.step({
         name: `${kind.name}, seed ${seed}`,
@@ -277,7 +264,10 @@ Deno.test({
         sanitizeOps: false,
         sanitizeResources: false,
         sanitizeExit: false,
-        fn: () => killMany(kind, scratch),
+        fn: async () => {
+          using _slot = await slots.acquire();
+          await killMany(kind, scratch);
+        },
       })
     ));
     // One that dies while it makes a directory has not said yet whose it is.
