@@ -4,6 +4,7 @@ import { LocalConnection } from "../connections/local.ts";
 import { run } from "../connections/process.ts";
 import { PooledProvisioner } from "../provisioners/pooled.ts";
 import { ProvisionError } from "../provisioners/provisioner.ts";
+import { randomFrom } from "../tests/_random.ts";
 
 /** What goes wrong. */
 export type Fault =
@@ -25,10 +26,12 @@ const SHARES: Readonly<Record<Fault, number>> = {
   ingest: 1,
 };
 
-/** Decides what goes wrong: the same numbers in the same order for a seed. */
+/** Decides what goes wrong: of each kind the same times for a seed, whatever happens in between. */
 export class Chance {
+  /** A number from 0 up to 1. */
+  readonly next: () => number;
   readonly #percent: number;
-  #state: number;
+  readonly #numbers: Readonly<Record<Fault, () => number>>;
   /** How often each went wrong. */
   readonly counts: Record<Fault, number> = {
     reservation: 0,
@@ -40,23 +43,18 @@ export class Chance {
   };
 
   constructor(seed: number, percent: number) {
-    this.#state = seed;
     this.#percent = percent;
-  }
-
-  /** A number from 0 up to 1. */
-  next(): number {
-    // mulberry32
-    this.#state = this.#state + 0x6d2b79f5 | 0;
-    let x = this.#state;
-    x = Math.imul(x ^ x >>> 15, x | 1);
-    x ^= x + Math.imul(x ^ x >>> 7, x | 61);
-    return ((x ^ x >>> 14) >>> 0) / 2 ** 32;
+    this.next = randomFrom(seed);
+    const faults = Object.keys(this.counts) as Fault[];
+    this.#numbers = Object.fromEntries(
+      faults.map((fault, index) => [fault, randomFrom(seed + index + 1)]),
+    ) as Record<Fault, () => number>;
   }
 
   /** Whether this goes wrong now. */
   strikes(fault: Fault): boolean {
-    const strikes = this.next() * 1000 < SHARES[fault] * this.#percent / 2;
+    const number = this.#numbers[fault]() * 1000;
+    const strikes = number < SHARES[fault] * this.#percent / 2;
     if (strikes) this.counts[fault]++;
     return strikes;
   }

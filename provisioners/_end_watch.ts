@@ -16,6 +16,8 @@ wait "$pid"
 const GRACE = 2000;
 const SHORTEST_PAUSE = 1000;
 const LONGEST_PAUSE = 30_000;
+/** A command that listened for so many milliseconds and ends without a word just begins anew: podman does with its log. */
+const LISTENED = 5000;
 
 /** Where it is learned from that something has ended. */
 export interface EndSource {
@@ -114,23 +116,29 @@ export class EndWatch implements AsyncDisposable {
     const { signal } = this.#abort;
     let pause = SHORTEST_PAUSE;
     while (!signal.aborted) {
+      const began = performance.now();
       const { lines, said } = await this.#listen().catch((error) => (
         { lines: 0, said: (error as Error).message }
       ));
       if (signal.aborted) return;
       if (lines > 0) pause = SHORTEST_PAUSE;
-      this.#emit({
-        type: "warning",
-        error: new Error(
-          `Cannot watch ${this.#source.what}s for ${
-            pause / 1000
-          } s: "${this.#source.told}" ended${said && `: ${said}`}`,
-        ),
-      });
-      await delay(pause, { signal, persistent: false }).catch(() => {});
-      pause = Math.min(pause * 2, LONGEST_PAUSE);
+      if (said !== "" || performance.now() - began < LISTENED) {
+        this.#warn(pause, said);
+        await delay(pause, { signal, persistent: false }).catch(() => {});
+        pause = Math.min(pause * 2, LONGEST_PAUSE);
+      }
       if (!signal.aborted) await this.#compare();
     }
+  }
+
+  #warn(pause: number, said: string): void {
+    const { what, told } = this.#source;
+    const error = new Error(
+      `Cannot watch ${what}s for ${pause / 1000} s: "${told}" ended${
+        said && `: ${said}`
+      }`,
+    );
+    this.#emit({ type: "warning", error });
   }
 
   /** Until the command ends. */

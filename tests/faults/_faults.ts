@@ -26,6 +26,7 @@ import {
   type ReleaseOptions,
   type Remote,
 } from "../../provisioners/provisioner.ts";
+import { randomFrom } from "../_random.ts";
 
 export type Fault = "fail" | "hang" | "slow" | "lie";
 
@@ -56,18 +57,6 @@ export interface FaultPlanOptions {
   sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
 }
 
-/** Numbers from 0 to below 1, by a seed. */
-export function randomOf(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 /** A real sleep. */
 export async function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   if (signal?.aborted) return;
@@ -94,7 +83,7 @@ export class FaultPlan {
 
   constructor(options: FaultPlanOptions) {
     this.#options = options;
-    this.#random = randomOf(options.seed);
+    this.#random = randomFrom(options.seed);
   }
 
   /** What goes wrong with a call, if anything does. */

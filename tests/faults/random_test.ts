@@ -16,6 +16,7 @@ import { reruns } from "../../orchestrators/policies.ts";
 import { SimpleOrchestrator } from "../../orchestrators/simple.ts";
 import { LocalProvisioner } from "../../provisioners/local.ts";
 import type { Remote } from "../../provisioners/provisioner.ts";
+import { randomFrom } from "../_random.ts";
 import {
   checkOutcome,
   follow,
@@ -30,7 +31,6 @@ import {
   FaultyAggregator,
   FaultyExecutor,
   FaultyProvisioner,
-  randomOf,
   sleep,
 } from "./_faults.ts";
 
@@ -160,7 +160,7 @@ function checkStored(
 async function tryAdHoc(seed: number): Promise<void> {
   await using directory = await temporary();
   const { path } = directory;
-  const random = randomOf(seed ^ 0x5eed);
+  const random = randomFrom(seed ^ 0x5eed);
   const abort = new AbortController();
   const abortAt = random() < 0.3 ? random() * 100 : Infinity;
   const rate = [0.03, 0.1, 0.3][Math.floor(random() * 3)];

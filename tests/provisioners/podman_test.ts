@@ -608,3 +608,18 @@ async function childrenEnded(): Promise<void> {
 function tick(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 20));
 }
+
+Deno.test("podman events that begins anew, as with each file of its log, is no trouble", async () => {
+  await using podman = await FakePodman.make();
+  const once = 'if mkdir "$here/once" 2>/dev/null; then sleep 5.2; exit 0; fi';
+  await podman.fault("events", once);
+  const { pool, events, start } = lend(podman);
+  await using _ = await start();
+  pool.provision(1);
+  const remote = await pool.getRemote();
+  const listened = () => podman.calls.filter((c) => /^events /.test(c)).length;
+  while (listened() < 2) await tick();
+  await podman.end(remote.attributes.container);
+  assert.match((await remote.lost).message, /ended by itself/);
+  assert.deepEqual(events.filter(({ type }) => type === "warning"), []);
+});
