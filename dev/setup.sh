@@ -68,7 +68,7 @@ packages() {
   local p missing=()
   if command -v apt-get >/dev/null; then
     # shellcheck disable=SC2086 # a list
-    mapfile -t missing < <(comm -13 <(dpkg-query -W -f '${db:Status-Status} ${Package}\n' $DEBIAN_PACKAGES 2>/dev/null \
+    mapfile -t missing < <(comm -13 <({ dpkg-query -W -f '${db:Status-Status} ${Package}\n' $DEBIAN_PACKAGES 2>/dev/null || true; } \
       | sed -n 's/^installed //p' | sort) <(printf '%s\n' $DEBIAN_PACKAGES | sort))
     line="apt-get install -y --no-install-recommends ${missing[*]}"
   elif command -v dnf >/dev/null; then

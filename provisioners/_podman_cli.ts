@@ -1,4 +1,6 @@
 import { delay } from "@std/async/delay";
+import { outputLocal } from "../connections/process.ts";
+import { CONMON_FUNCTIONS } from "./_conmon.ts";
 import { Program, type ProgramRunOptions } from "./_program.ts";
 import { ProvisionError } from "./provisioner.ts";
 
@@ -53,4 +55,29 @@ export class PodmanCli extends Program {
       await delay(LIST_PAUSE, { signal: options.signal });
     }
   }
+
+  /** Names of the containers of all conmons of this machine, also of those that podman has lost. */
+  async conmons(signal: AbortSignal): Promise<string[]> {
+    const lines = await runConmonFunction("conmons", [], signal);
+    return lines.map((line) => line.split(" ").slice(3).join(" "));
+  }
+
+  /** Ends what is left of a container after podman has removed it. */
+  async endConmon(name: string, signal: AbortSignal): Promise<void> {
+    await runConmonFunction("end_conmons", [name], signal);
+  }
+}
+
+/** Gives the lines that it prints. */
+async function runConmonFunction(
+  name: string,
+  args: readonly string[],
+  signal: AbortSignal,
+): Promise<string[]> {
+  const script = `${CONMON_FUNCTIONS}\n${name} "$@"`;
+  const { stdout } = await outputLocal(
+    { argv: ["sh", "-c", script, "sh", ...args] },
+    { signal },
+  );
+  return new TextDecoder().decode(stdout).split("\n").filter(Boolean);
 }

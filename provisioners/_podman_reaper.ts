@@ -1,6 +1,6 @@
 import { delay } from "@std/async/delay";
 import type { PodmanCli } from "./_podman_cli.ts";
-import { factsOf, isAbandoned, isMine } from "./_verdict.ts";
+import { type Facts, factsOf, isAbandoned, isMine } from "./_verdict.ts";
 import type { Run } from "./_run.ts";
 import { ageOf, type Candidate } from "./_leftover.ts";
 import { ProvisionError } from "./provisioner.ts";
@@ -32,7 +32,8 @@ export async function findContainers(
 ): Promise<Candidate[]> {
   const facts = factsOf(me.directory);
   const candidates: Candidate[] = [];
-  for (const found of await findOurs(cli, signal)) {
+  const ours = await findOurs(cli, signal);
+  for (const found of [...ours, ...await findLost(cli, ours, facts, signal)]) {
     const { name, run, owner, created } = found;
     const isDead = owner === undefined
       ? await facts.runFile(run) === "free"
@@ -75,6 +76,25 @@ async function findOurs(
       ...(until && { until: Number(until) }),
     }];
   });
+}
+
+/** Those that podman does not list, though something of them is there; only of dead scripts, or they may come into being. */
+async function findLost(
+  cli: PodmanCli,
+  ours: readonly Found[],
+  facts: Facts,
+  signal: AbortSignal,
+): Promise<Found[]> {
+  const found: Found[] = [];
+  for (const name of await cli.conmons(signal)) {
+    const [, run] = RUN_IN_NAME.exec(name) ?? [];
+    if (run === undefined || ours.some((known) => known.name === name)) {
+      continue;
+    }
+    if (await facts.runFile(run) !== "free") continue;
+    found.push({ name, run, created: Date.now() / 1000 });
+  }
+  return found;
 }
 
 interface Container {
@@ -127,7 +147,7 @@ async function removeContainer(
       ["container", "rm", "-f", "-t", "0", name],
       { signal },
     );
-    if (code === 0) return;
+    if (code === 0) return await cli.endConmon(name, signal);
     if (attempt === 2) {
       throw new ProvisionError(
         `Cannot remove the container "${name}": ${said}`,

@@ -1,3 +1,4 @@
+import { CONMON_FUNCTIONS } from "./_conmon.ts";
 import { spawnLeashed } from "./_leashed.ts";
 
 /**
@@ -8,8 +9,10 @@ import { spawnLeashed } from "./_leashed.ts";
  *
  * With `--external` podman also lists containers that it makes or removes at the
  * moment, whatever the filter: those of others are left alone by their names.
+ * At last it ends those that podman has lost.
  */
 export const WATCHDOG_SCRIPT = `
+${CONMON_FUNCTIONS}
 trap '' INT HUP TERM
 prefix=$1
 file=$2
@@ -37,6 +40,7 @@ while [ "$quiet" -lt 3 ] && [ "$rounds" -lt 300 ]; do
   fi
   sleep 1
 done
+end_conmons "$prefix*"
 if [ -z "$word" ]; then rm -f -- "$file"; fi
 `;
 

@@ -151,3 +151,28 @@ export async function podman(...args: string[]): Promise<string> {
   if (success) return new TextDecoder().decode(stdout).trim();
   throw new Error(`podman ${args[0]}: ${new TextDecoder().decode(stderr)}`);
 }
+
+/**
+ * Names of the containers that a run made, in any state; also of those that podman
+ * has lost, but not their conmon.
+ */
+export async function containersOfRun(run: string): Promise<string[]> {
+  const prefix = `atex-${run}-`;
+  const list = () =>
+    podman(
+      ...["ps", "-a", "--external", "--format={{.Names}}"],
+      `--filter=name=^${prefix}`,
+    );
+  // It fails also because a container of anybody's is removed at the moment.
+  const names = (await list().catch(list).catch(list)).split("\n");
+  for await (const { name: process } of Deno.readDir("/proc")) {
+    if (!/^\d+$/.test(process)) continue;
+    const text = await Deno.readTextFile(`/proc/${process}/cmdline`)
+      .catch(() => "");
+    const argv = text.split("\0");
+    if (!argv[0]?.endsWith("/conmon")) continue;
+    names.push(argv[argv.indexOf("-n") + 1]!);
+  }
+  // It also lists what is made or removed at the moment, whosever it is.
+  return [...new Set(names.filter((name) => name.startsWith(prefix)))];
+}

@@ -29,7 +29,13 @@ import { FakeLibvirt } from "../provisioners/_fake_libvirt.ts";
 import { FakeVirtHost } from "../provisioners/_fake_virsh.ts";
 import { kubectlMissing, KubernetesServer } from "../_kubernetes.ts";
 import { missingPrograms } from "../_parts.ts";
-import { Container, imageName, podman, podmanMissing } from "../_podman.ts";
+import {
+  Container,
+  containersOfRun,
+  imageName,
+  podman,
+  podmanMissing,
+} from "../_podman.ts";
 import { Sshd, sshdMissing } from "../_sshd.ts";
 
 /** Options of a provisioner, as JSON. */
@@ -56,24 +62,11 @@ export interface Kind {
   };
 }
 
-/** Names of containers that a run made, in any state. */
-async function containersOf(run: string): Promise<string[]> {
-  const list = () =>
-    podman(
-      ...["ps", "-a", "--external", "--format={{.Names}}"],
-      `--filter=name=^atex-${run}-`,
-    );
-  // It fails also because a container of anybody's is removed at the moment.
-  const names = await list().catch(list).catch(list);
-  // It also lists what is made or removed at the moment, whosever it is.
-  return names.split("\n").filter((name) => name.startsWith(`atex-${run}-`));
-}
-
 /** Containers need no place made ready. */
 function containerGround(options: Options): Ground {
   return {
     options,
-    left: containersOf,
+    left: containersOfRun,
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
 }

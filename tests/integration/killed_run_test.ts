@@ -5,8 +5,8 @@ import { cannotRun, imageName, podman, podmanMissing } from "../_podman.ts";
 const ignore = cannotRun("integration/killed_run", podmanMissing());
 const DEMO = new URL("../../examples/demo.ts", import.meta.url).pathname;
 const SYSTEMS = 8;
-/** How long the watchdog may take. */
-const CLEAN_WITHIN_MS = 5000;
+/** Milliseconds that the watchdog may take on a busy machine. */
+const CLEAN_WITHIN_MS = 60_000;
 
 interface Demo {
   child: Deno.ChildProcess;

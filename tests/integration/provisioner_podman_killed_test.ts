@@ -4,12 +4,22 @@ import type { ProvisionerEvent } from "../../provisioners/events.ts";
 import { PodmanProvisioner } from "../../provisioners/podman.ts";
 import { openRunDirectory } from "../../provisioners/_run.ts";
 import { run } from "../../connections/process.ts";
-import { cannotRun, imageName, podman, podmanMissing } from "../_podman.ts";
+import {
+  cannotRun,
+  containersOfRun,
+  imageName,
+  podman,
+  podmanMissing,
+} from "../_podman.ts";
+import { exists } from "../_wait.ts";
 
 const ignore = cannotRun(
   "integration/provisioner_podman_killed",
   podmanMissing(),
 );
+
+/** Milliseconds that a removal may take on a busy machine. */
+const PATIENCE = 60_000;
 
 /** One line that the script printed. */
 interface Told {
@@ -98,18 +108,6 @@ class Script implements AsyncDisposable {
   }
 }
 
-async function containersOf(run: string): Promise<string[]> {
-  const list = () =>
-    podman(
-      ...["ps", "-a", "--external", "--format={{.Names}}"],
-      `--filter=name=^atex-${run}-`,
-    );
-  // It fails also because a container of anybody's is removed at the moment.
-  const names = await list().catch(list).catch(list);
-  // It also lists what is made or removed at the moment, whosever it is.
-  return names.split("\n").filter((name) => name.startsWith(`atex-${run}-`));
-}
-
 /** Processes whose arguments name the run. */
 async function processesOf(run: string): Promise<number[]> {
   const found: number[] = [];
@@ -178,8 +176,8 @@ for (
       await script.kill();
       const { run: name } = script;
       await eventually(
-        async () => (await containersOf(name)).length === 0,
-        5000,
+        async () => (await containersOfRun(name)).length === 0,
+        PATIENCE,
         "containers are left",
       );
       // Nothing comes after that, and what it started ends.
@@ -187,10 +185,10 @@ for (
         async () =>
           (await processesOf(name)).length === 0 &&
           (await alive(children)).length === 0,
-        15_000,
+        PATIENCE,
         "processes are left",
       );
-      assert.deepEqual(await containersOf(name), []);
+      assert.deepEqual(await containersOfRun(name), []);
       const runFile = `${await openRunDirectory()}/${name}`;
       await assert.rejects(Deno.stat(runFile), Deno.errors.NotFound);
 
@@ -217,9 +215,9 @@ Deno.test({
     const { run } = script;
     await eventually(
       async () =>
-        (await containersOf(run)).length === 0 &&
+        (await containersOfRun(run)).length === 0 &&
         (await processesOf(run)).length === 0,
-      10_000,
+      PATIENCE,
       "something is left",
     );
   },
@@ -239,7 +237,7 @@ Deno.test({
 
     await using dead = new Script(4, "wait");
     await dead.tells("taken", 4);
-    const left = await containersOf(dead.run);
+    const left = await containersOfRun(dead.run);
     assert.equal(left.length, 4);
     const watchdogs = (await childrenOf(dead.pid)).filter((pid) =>
       Deno.readTextFileSync(`/proc/${pid}/cmdline`).includes("atex-")
@@ -249,7 +247,7 @@ Deno.test({
     await dead.kill();
     const runFile = `${await openRunDirectory()}/${dead.run}`;
     await Deno.stat(runFile);
-    assert.deepEqual((await containersOf(dead.run)).sort(), left.sort());
+    assert.deepEqual((await containersOfRun(dead.run)).sort(), left.sort());
 
     const events: ProvisionerEvent[] = [];
     await using pool = new PodmanProvisioner({
@@ -257,7 +255,7 @@ Deno.test({
       onEvent: (event) => events.push(event),
     });
     await pool.start();
-    assert.deepEqual(await containersOf(dead.run), []);
+    assert.deepEqual(await containersOfRun(dead.run), []);
     const reaped = events.flatMap((event) =>
       event.type === "reaped" && left.includes(event.name) ? [event] : []
     );
@@ -274,12 +272,82 @@ Deno.test({
     }
     await living.kill();
     await eventually(
-      async () => (await containersOf(living.run)).length === 0,
-      5000,
+      async () => (await containersOfRun(living.run)).length === 0,
+      PATIENCE,
       "containers are left",
     );
   },
 });
+
+/** A runtime that makes containers, and says so only when it may. */
+const SLOW_RUNTIME = `#!/bin/sh
+runc "$@" || exit
+case " $* " in *" create "*)
+  touch "$0.made"
+  until [ -e "$0.go" ]; do sleep 0.1; done
+esac
+`;
+
+/** Kills podman while it makes a container; what podman knows is the name. */
+async function killPodman(name: string, runtime: string): Promise<void> {
+  const child = new Deno.Command("podman", {
+    args: [
+      ...["--runtime", runtime, "run", "--detach", "--pull=never"],
+      ...["--name", name, imageName("tiny"), "sleep", "600"],
+    ],
+    stdin: "null",
+    stderr: "null",
+    stdout: "null",
+  }).spawn();
+  await eventually(
+    () => exists(`${runtime}.made`),
+    PATIENCE,
+    "no container is made",
+  );
+  child.kill("SIGKILL");
+  await child.status;
+  await Deno.writeTextFile(`${runtime}.go`, "");
+}
+
+for (
+  const [whom, forget] of [
+    ["podman has made half", false],
+    ["podman has made half, and has then forgotten", true],
+  ] as const
+) {
+  Deno.test({
+    name: `the next start ends a container that ${whom}`,
+    ignore,
+    fn: async () => {
+      const directory = await Deno.makeTempDir({ prefix: "atex-test-" });
+      const run = crypto.randomUUID().replaceAll("-", "").slice(0, 10);
+      const name = `atex-${run}-1-1`;
+      const runFile = `${await openRunDirectory()}/${run}`;
+      try {
+        await Deno.writeTextFile(`${directory}/runtime`, SLOW_RUNTIME, {
+          mode: 0o700,
+        });
+        await killPodman(name, `${directory}/runtime`);
+        if (forget) await podman("rm", "-f", "-t", "0", name);
+        assert.deepEqual(await containersOfRun(run), [name]);
+
+        await Deno.writeTextFile(runFile, "{}\npodman\n");
+        await using _pool = await new PodmanProvisioner({
+          image: imageName("tiny"),
+        }).start();
+        await eventually(
+          async () => (await containersOfRun(run)).length === 0,
+          PATIENCE,
+          "it is left",
+        );
+        await assert.rejects(Deno.stat(runFile), Deno.errors.NotFound);
+      } finally {
+        await Deno.remove(runFile).catch(() => {});
+        await Deno.remove(directory, { recursive: true });
+      }
+    },
+  });
+}
 
 /** A container that is not ours to remove. */
 async function makeContainer(

@@ -3,6 +3,7 @@ import {
   INSTALL_SCRIPT,
   WRITE_SCRIPT,
 } from "../../provisioners/_image_scripts.ts";
+import { CONMON_FUNCTIONS } from "../../provisioners/_conmon.ts";
 import { LEASE_SCRIPT } from "../../provisioners/_lease_script.ts";
 import { EVENTS_SCRIPT } from "../../provisioners/_end_watch.ts";
 import {
@@ -17,6 +18,7 @@ for (
     INSTALL_SCRIPT,
     WRITE_SCRIPT,
     LEASE_SCRIPT,
+    CONMON_FUNCTIONS,
     WATCHDOG_SCRIPT,
     DOMAIN_WATCHDOG_SCRIPT,
   })

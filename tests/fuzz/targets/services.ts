@@ -379,7 +379,10 @@ export const podmanContainers = target({
     { ...container, Names: ["mine"] },
   ]),
   async check(stdout) {
-    const cli = { list: () => Promise.resolve(stdout) };
+    const cli = {
+      list: () => Promise.resolve(stdout),
+      conmons: () => Promise.resolve([]),
+    };
     const { value } = await outcomeOf(
       () =>
         findContainers(
