@@ -3,16 +3,20 @@
  *
  * The last line is `tests: N passed, N failed, N skipped`, where each step of the gate, each test and each
  * conformance case counts one; the exit status is 1 if any failed. A test that cannot run here, because the machine
- * lacks what it needs, is named at the end; with `CI=true` it counts as failed. A suite that takes longer than
- * `ATEX_TEST_MINUTES` (20) is ended and counts as failed.
+ * lacks what it needs, is named at the end; with `CI=true` it counts as failed. A file that takes longer than
+ * `ATEX_TEST_MINUTES` (20) is ended and counts as failed. A file with real parts that failed beside others is tried
+ * once more with nothing beside it: what counts is that, and its name is told at the end.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { denoTest, type TestRun } from "./_deno_test.ts";
+import { inLanes } from "./_lanes.ts";
 import { secondsSince, Steps } from "./_steps.ts";
 import { gate } from "./check.ts";
 
 const inCi = Deno.env.get("CI") === "true";
 const couldNotRun: string[] = [];
+/** Files that failed beside others and passed alone. */
+const flaky: string[] = [];
 
 /** What `setup.sh` found or made, see there; what the caller has set wins. */
 function readSetup(): Record<string, string> {
@@ -46,32 +50,25 @@ function count(steps: Steps, name: string, run: TestRun): void {
   );
 }
 
-/**
- * Runs each of the paths in a process of its own, since tests set variables of their process; as many at a time as
- * there are processors.
- */
-async function inLanes(steps: Steps, paths: string[]): Promise<void> {
-  const rest = paths.values();
-  async function lane() {
-    for (const path of rest) {
-      const start = performance.now();
-      const run = await denoTest(steps, ["--no-check", path], true);
-      const { passed, failed, skipped } = run;
-      console.log(
-        `${path}: ${passed} passed, ${failed} failed, ${skipped} skipped (${
-          secondsSince(start)
-        } s)`,
-      );
-      count(steps, path, run);
-    }
-  }
-  await Promise.all(
-    Array.from({ length: navigator.hardwareConcurrency }, lane),
+/** Runs one path in a process of its own, since tests set variables of their process. */
+async function runPath(steps: Steps, path: string): Promise<TestRun> {
+  const start = performance.now();
+  const run = await denoTest(steps, ["--no-check", path], true);
+  const { passed, failed, skipped } = run;
+  console.log(
+    `${path}: ${passed} passed, ${failed} failed, ${skipped} skipped (${
+      secondsSince(start)
+    } s)`,
   );
+  return run;
 }
 
 /** Folders whose files run side by side. */
 const WITH_REAL_PARTS = ["integration", "faults"];
+
+function hasRealParts(path: string): boolean {
+  return WITH_REAL_PARTS.some((folder) => path.startsWith(`tests/${folder}/`));
+}
 
 /** The files that take longest, the longest first. */
 const LONG = [
@@ -127,10 +124,24 @@ async function everything(steps: Steps): Promise<void> {
   await gate(steps);
   await conformance(steps);
   console.log("\n--- tests");
-  await inLanes(steps, [...unitTests(), ...integrationTests()]);
+  const results = await inLanes(
+    [...unitTests(), ...integrationTests()],
+    (path) => runPath(steps, path),
+    hasRealParts,
+  );
+  for (const { path, run, isFlaky } of results) {
+    count(steps, path, run);
+    if (isFlaky) flaky.push(path);
+  }
   console.log();
   const publish = ["deno", "publish", "--dry-run", "--allow-dirty"];
   await steps.run("publish (dry run)", publish);
+}
+
+function list(title: string, names: string[]): void {
+  if (names.length === 0) return;
+  console.log(`\n${title}:`);
+  for (const name of names) console.log(`  ${name}`);
 }
 
 Deno.chdir(new URL("..", import.meta.url));
@@ -144,8 +155,6 @@ if (Deno.args.length > 0) {
     steps.count("setup", { passed: 0, failed: +inCi, skipped: +!inCi });
   }
 }
-if (couldNotRun.length > 0) {
-  console.log("\ncould not run here:");
-  for (const name of couldNotRun) console.log(`  ${name}`);
-}
+list("could not run here", couldNotRun);
+list("failed beside others, passed alone", flaky);
 Deno.exitCode = steps.summary();
