@@ -116,23 +116,32 @@ async function carryOut(wish: Wish, call: Call): Promise<number> {
   return (await testing.finished).failed === 0 ? 0 : 1;
 }
 
+/** Options that say where results go. */
+const OUTPUTS = ["results", "junit", "html"] as const;
+
 /** Whoever tries something again has the results of the first time in the way. */
 async function opened(
   aggregator: Aggregator,
   wish: Wish,
 ): Promise<Aggregator> {
-  try {
-    return await aggregator.start();
-  } catch (error) {
-    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-    const { message } = error;
-    const option = (["junit", "html"] as const).find((option) =>
-      message.includes(`"${wish[option]}"`)
-    ) ?? "results";
+  // all of them before any is begun, or there would be more in the way next time
+  for (const option of OUTPUTS) {
+    const path = wish[option];
+    if (path === undefined || !await isThere(path)) continue;
     throw new Deno.errors.AlreadyExists(
-      `${message}; "--${option} PATH" chooses it`,
-      { cause: error },
+      `Cannot write results to "${path}": it is there already; choose another path or remove it; "--${option} PATH" chooses it`,
     );
+  }
+  return await aggregator.start();
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await Deno.lstat(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
   }
 }
 

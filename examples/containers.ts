@@ -14,8 +14,11 @@ const [image = "fedora:42"] = Deno.args;
 const suite = new URL("./suite", import.meta.url);
 
 await using tests = await discover(suite, { plan: "/plans/demo" });
-await using pool = await new PodmanProvisioner({ image, maxRemotes: 4 })
-  .start();
+await using pool = await new PodmanProvisioner({
+  image,
+  pull: "missing",
+  maxRemotes: 4,
+}).start();
 await using results = await new JsonLinesAggregator({
   results: "out/results.jsonl",
   files: "out/files",

@@ -24,6 +24,7 @@ await runMain(async (signal) => {
   await using tests = await discover(suite, { plan: "/plans/demo", signal });
   const provisioner = await provisionerFromString(options.on, {
     maxRemotes: Number(options.systems),
+    podman: { pull: "missing" },
   });
   await using pool = await provisioner.start({ signal });
   const report = new HtmlReportAggregator({

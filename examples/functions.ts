@@ -21,7 +21,8 @@ const tests: TestFunctions = {
 };
 
 const [image = "fedora:42"] = Deno.args;
-await using pool = await new PodmanProvisioner({ image }).start();
+await using pool = await new PodmanProvisioner({ image, pull: "missing" })
+  .start();
 await using results = await new JsonLinesAggregator({
   results: "out/results.jsonl",
   files: "out/files",

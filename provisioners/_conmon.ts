@@ -4,12 +4,14 @@
  * conmon and the process that waits to become the container.
  */
 export const CONMON_FUNCTIONS = `
-# Tells of each conmon: its process, its runtime, and the id and name of its container.
+# Tells of each conmon of this user: its process, its runtime, and the id and name of its container.
+# shellcheck disable=SC3067 # dash and busybox know -O
 conmons() {
   for comm in /proc/[0-9]*/comm; do
     { read -r program <"$comm"; } 2>/dev/null || continue
-    if [ "$program" != conmon ]; then continue; fi
     process=\${comm%/comm}
+    # what it says is carried out: anybody can call a program conmon
+    if [ "$program" != conmon ] || [ ! -O "$process" ]; then continue; fi
     tr '\\0' '\\n' 2>/dev/null <"$process/cmdline" | {
       last='' runtime='' id='' name=''
       while read -r word; do

@@ -64,21 +64,25 @@ const TROUBLE = new Set([
 
 /** What the status of a pod says. */
 export function judgePod({ metadata, status }: Pod, main: string): PodState {
-  const { phase, conditions, containerStatuses } = status ?? {};
+  const { phase, conditions, initContainerStatuses, containerStatuses } =
+    status ?? {};
   if (metadata.deletionTimestamp) {
     return { is: "failed", why: "it is being deleted", fatal: false };
   }
   if (phase === "Failed" || phase === "Succeeded") {
     return { is: "failed", why: endOf(status!), fatal: false };
   }
-  const wait = containerStatuses?.find(({ name }) => name === main)?.state
-    ?.waiting;
-  if (wait?.reason && HOPELESS.has(wait.reason)) {
-    const why = words(wait.reason, wait.message);
-    return { is: "failed", why, fatal: wait.reason === "InvalidImageName" };
-  }
-  if (wait?.reason && TROUBLE.has(wait.reason)) {
-    return { is: "troubled", why: words(wait.reason, wait.message) };
+  const needed = [
+    ...initContainerStatuses ?? [],
+    ...containerStatuses?.filter(({ name }) => name === main) ?? [],
+  ];
+  for (const { reason, message } of needed.flatMap(waitOf)) {
+    if (!reason) continue;
+    const why = words(reason, message);
+    if (HOPELESS.has(reason)) {
+      return { is: "failed", why, fatal: reason === "InvalidImageName" };
+    }
+    if (TROUBLE.has(reason)) return { is: "troubled", why };
   }
   const of = (type: string) =>
     conditions?.find((condition) => condition.type === type);
@@ -89,6 +93,10 @@ export function judgePod({ metadata, status }: Pod, main: string): PodState {
     return { is: "unscheduled", why };
   }
   return { is: "coming" };
+}
+
+function waitOf({ state }: z.infer<typeof containerStatus>) {
+  return state?.waiting ?? [];
 }
 
 /** Why a pod that was ready is lost, if it is. */

@@ -289,6 +289,8 @@ Deno.test("atex run runs tests, and its status tells whether they passed", async
         again.err.replace(/^Cannot write [\w ]+ to /, ""),
         `"${path}": it is there already; choose another path or remove it; "--${option} PATH" chooses it\n`,
       );
+      if (option === "results") continue;
+      await rejects(Deno.stat(paths.results), Deno.errors.NotFound);
     }
   });
 });

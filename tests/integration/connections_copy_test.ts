@@ -77,24 +77,34 @@ touch -d '2001-02-03 04:05:06' hard1 setuid 'with blank/.git' empty dir/deep dir
   );
 }
 
-/** All that a copy has to have in common with its original, an entry a line. */
+/**
+ * All that a copy has to have in common with its original, kind by kind, with few
+ * processes: names, each with a NUL behind it, then a line about each of them.
+ */
 const SNAPSHOT = `
 cd "$1" || exit
-find . -exec sh -c '
-for path; do
-  if [ -L "$path" ]; then what="link to $(readlink "$path")"
-  elif [ -d "$path" ]; then what="directory $(stat -c "%a %Y" "$path")"
-  elif [ -f "$path" ]; then what="file $(stat -c "%a %Y %h" "$path") $(md5sum <"$path")"
-  else what="$(stat -c "%F %a %Y" "$path")"; fi
-  printf "%s: %s\\0" "$path" "$what"
-done' sh {} +`;
+find . -type d -exec printf '%s\\0' {} +; find . -type d -exec stat -c 'directory %a %Y' {} +
+printf '\\1'
+find . -type f -exec printf '%s\\0' {} +; find . -type f -exec stat -c 'file %a %Y %h' {} +
+printf '\\1'
+find . -type f -exec sh -c 'printf "%s\\0" "$@"; for path; do md5sum <"$path"; done' sh {} +
+printf '\\1'
+find . -type l -exec sh -c 'printf "%s\\0" "$@"; for path; do readlink "$path"; done' sh {} +
+printf '\\1'
+find . ! -type d ! -type f ! -type l -exec printf '%s\\0' {} + -exec stat -c '%F %a %Y' {} +
+`;
 
 async function snapshot(
   connection: Connection,
   path: string,
 ): Promise<string[]> {
   const said = await run(connection, sh(SNAPSHOT, path));
-  return said.split("\0").slice(0, -1).sort();
+  return said.split("\x01").flatMap((kind) => {
+    const names = kind.split("\0");
+    const lines = names.pop()!.split("\n").slice(0, -1);
+    equal(lines.length, names.length);
+    return names.map((name, i) => `${name}: ${lines[i]!.split("  ")[0]}`);
+  }).sort();
 }
 
 /** Compares entries, and tells which of them differ. */

@@ -149,3 +149,50 @@ Deno.test("docs/security.md lists what is proved here", async () => {
     ).toSorted(),
   );
 });
+
+/** Rows of the short table in README.md, and the blocks that each is about. */
+const IN_SHORT: Record<string, RegExp> = {
+  "`discover()` of a tree": /^fmf$/,
+  "connections": /^connections\//,
+  "provisioners of containers, hosts, pods":
+    /^provisioners\/(podman|systemd|hosts|kubernetes)$/,
+  "virtual machines, Testing Farm": /^provisioners\/testing-farm$/,
+  "executors": /^executors\//,
+  "aggregators in files; orchestrators":
+    /^(aggregators\/(jsonl|yaml|junit|html)|orchestrators\/)/,
+  "ReportPortal": /^aggregators\/report-portal$/,
+  "GitHub": /^aggregators\/github$/,
+};
+
+Deno.test("README.md names every kind of permission that is proved here", async () => {
+  const page = await Deno.readTextFile(
+    new URL("../../README.md", import.meta.url),
+  );
+  const rows = new Map(
+    [...page.matchAll(/^\| (.*?) +\| (.*?) +\|$/gm)]
+      .map(([, name, text]) => [name!, text!]),
+  );
+  const kindsIn = (text: string) =>
+    new Set(
+      [...text.matchAll(/`(\w+)(?:=[^`]*)?`/g)].map(([, kind]) =>
+        kind!
+      ),
+    );
+  const kindsOf = (use: Use) =>
+    new Set(use.flags.map((flag) => flag.split("=")[0]!));
+  const ofConnections = kindsIn(rows.get("connections")!);
+  for (const [name, blocks] of Object.entries(IN_SHORT)) {
+    const text = rows.get(name);
+    ok(text, `no row "${name}"`);
+    const told = kindsIn(text);
+    if (/those of the connection|the same/.test(text)) {
+      for (const kind of ofConnections) told.add(kind);
+    }
+    const uses = USES.filter(({ block }) => blocks.test(block));
+    ok(uses.length > 0, `no blocks of "${name}"`);
+    for (const use of uses) {
+      const untold = kindsOf(use).difference(told);
+      deepStrictEqual([...untold], [], `${use.block} in the row "${name}"`);
+    }
+  }
+});

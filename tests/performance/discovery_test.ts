@@ -60,10 +60,11 @@ Deno.test("the time and the memory of a discovery grow with the tests, and no fa
     writeTree(root, "adjust", tests);
     return await measureDiscovery(root);
   };
-  const few = await measure(1000);
-  const more = await measure(4000);
-  deepStrictEqual([few.n, more.n], [1000, 4000]);
+  // so many that the room for young objects, which grows by chance, does not count
+  const few = await measure(4000);
+  const more = await measure(16_000);
+  deepStrictEqual([few.n, more.n], [4000, 16_000]);
   ok(more.cpu_ms <= 6 * few.cpu_ms, `${few.cpu_ms}, then ${more.cpu_ms} ms`);
-  const each = (more.peak_mib - few.peak_mib) * 1024 / 3000;
-  ok(each <= 15, `${each} KiB for each test`);
+  const each = (more.peak_mib - few.peak_mib) * 1024 / 12_000;
+  ok(each <= 10, `${each} KiB for each test`);
 });

@@ -52,6 +52,14 @@ Deno.test("judgePod() tells what a pod is up to", () => {
   assert.deepEqual(
     judge({
       conditions: [scheduled],
+      initContainerStatuses: waiting("ErrImagePull", "first"),
+      containerStatuses: waiting("PodInitializing"),
+    }),
+    { is: "troubled", why: "ErrImagePull: m" },
+  );
+  assert.deepEqual(
+    judge({
+      conditions: [scheduled],
       containerStatuses: waiting("ErrImagePull", "side"),
     }),
     { is: "coming" },
