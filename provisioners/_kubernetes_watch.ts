@@ -167,8 +167,8 @@ export class PodWatch implements AsyncDisposable {
 
   /** What changed while nobody watched. */
   async #compare(): Promise<void> {
-    const before = [...this.#pods.values()].filter(({ pod }) => pod);
-    if (before.length === 0) return;
+    const followed = [...this.#pods.values()];
+    if (followed.length === 0) return;
     try {
       const text = await this.#kubectl.run("Cannot list pods", [
         ...["get", "pods", `--selector=${this.#selector}`, "--output=json"],
@@ -179,10 +179,10 @@ export class PodWatch implements AsyncDisposable {
           pod,
         ]),
       );
-      for (const watched of before) {
+      for (const watched of followed) {
         const pod = pods.get(watched.name);
         if (pod) watched.set(pod);
-        else watched.vanish();
+        else if (watched.pod) watched.vanish(); // or it is still to be made
       }
     } catch (error) {
       if (!this.#abort.signal.aborted) this.#onTrouble(error as Error);

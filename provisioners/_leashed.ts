@@ -15,7 +15,6 @@ export function spawnLeashed(
 ): Deno.ChildProcess {
   const child = new Deno.Command("sh", {
     args: ["-c", script, "sh", ...args],
-    cwd: "/",
     stdin: "piped",
     stdout,
     stderr: "null",

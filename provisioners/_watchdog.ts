@@ -22,6 +22,7 @@ if [ "$word" = home ]; then exit 0; fi
 quiet=0
 rounds=0
 while [ "$quiet" -lt 3 ] && [ "$rounds" -lt 300 ]; do
+  cd "$PWD" || cd / # podman wants a directory that is there
   if names=$("$@" ps -a --external --filter "name=^$prefix" --format "{{.Names}}"); then
     ours=
     for name in $names; do

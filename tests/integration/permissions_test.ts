@@ -174,9 +174,7 @@ Deno.test("README.md names every kind of permission that is proved here", async 
   );
   const kindsIn = (text: string) =>
     new Set(
-      [...text.matchAll(/`(\w+)(?:=[^`]*)?`/g)].map(([, kind]) =>
-        kind!
-      ),
+      [...text.matchAll(/`(\w+)(?:=[^`]*)?`/g)].map(([, kind]) => kind!),
     );
   const kindsOf = (use: Use) =>
     new Set(use.flags.map((flag) => flag.split("=")[0]!));

@@ -378,6 +378,30 @@ test("a watch that ends goes on, and nothing is missed", async (server) => {
   assert.equal(server.pods.size, 0);
 });
 
+test("pods are seen although they cannot be watched", async (server) => {
+  const { kubectl } = server.options;
+  const script = 'case " $* " in *" --watch "*) exit 1;; esac; exec "$0" "$@"';
+  await using pool = await poolOn(server, {
+    kubectl: ["sh", "-c", script, ...kubectl],
+    reserveTimeout: 20_000,
+  }).start();
+  pool.provision();
+  const remote = await pool.getRemote();
+  await remote.release();
+});
+
+test("a kubeconfig may be relative to the script's directory", async (server) => {
+  const before = Deno.cwd();
+  Deno.chdir(server.directory);
+  try {
+    await using pool = await poolOn(server, { kubeconfig: "./config" }).start();
+    await until(() => server.watches === 1);
+    await pool.stop();
+  } finally {
+    Deno.chdir(before);
+  }
+});
+
 test("a pod that does not go away keeps its place, and is told", async (server) => {
   const pool = await poolOn(server, { deleteTimeout: 300, maxRemotes: 1 })
     .start();

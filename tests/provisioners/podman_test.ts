@@ -395,6 +395,29 @@ Deno.test("stop() that could not remove a container rejects and leaves it to the
   assert.deepEqual(podman.containers, []);
 });
 
+Deno.test("podman may be relative to the script's directory, also for the watchdog", async () => {
+  await using podman = await FakePodman.make();
+  const before = Deno.cwd();
+  Deno.chdir(podman.directory);
+  try {
+    const { pool, start } = lend(podman, { podman: "./podman" });
+    await start();
+    pool.provision(1);
+    const remote = await pool.getRemote();
+    await podman.end(remote.attributes.container);
+    await remote.lost;
+    pool.provision(1);
+    await pool.getRemote();
+    await podman.fault("rm", 'echo "Error: busy" >&2; exit 1');
+    await assert.rejects(pool.stop(), AggregateError);
+    await podman.repair("rm");
+    await childrenEnded();
+    assert.deepEqual(podman.containers, []);
+  } finally {
+    Deno.chdir(before);
+  }
+});
+
 Deno.test("neither stop() nor the watchdog touches what podman lists of others in spite of the filter", async () => {
   await using podman = await FakePodman.make();
   // What real podman does with --external for whatever is made or removed at the moment.
