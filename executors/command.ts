@@ -22,9 +22,9 @@ import {
   type SignalOptions,
 } from "../connections/connection.ts";
 import { output, start } from "../connections/process.ts";
+import { Activity } from "./_activity.ts";
 import {
   type Executor,
-  ExecutorError,
   type RunTestOptions,
   TestAbortedError,
 } from "./executor.ts";
@@ -107,7 +107,7 @@ export class CommandExecutor implements Executor {
   readonly #connection: Connection;
   readonly #options: CommandExecutorOptions;
   readonly #output: string;
-  #running: string | undefined;
+  readonly #activity = new Activity();
 
   /**
    * Stores the options.
@@ -121,9 +121,10 @@ export class CommandExecutor implements Executor {
   }
 
   /** Does nothing: a command needs no preparation. */
-  start({ signal }: SignalOptions = {}): Promise<this> {
+  // deno-lint-ignore require-await
+  async start({ signal }: SignalOptions = {}): Promise<this> {
     signal?.throwIfAborted();
-    return Promise.resolve(this);
+    return this;
   }
 
   /** Whether there is such a test. */
@@ -137,8 +138,7 @@ export class CommandExecutor implements Executor {
    * Needs `--allow-read` and `--allow-write` for the directory of artifacts, and
    * `--allow-run` as the connection does.
    *
-   * @throws {RangeError} if there is no such test
-   * @throws {ExecutorError} if another test runs
+   * @throws {TypeError} if there is no such test, or another one runs
    * @throws {TestAbortedError} if time was over, `signal` was aborted, or the connection failed
    */
   async runTest(
@@ -150,16 +150,33 @@ export class CommandExecutor implements Executor {
       ? this.#options.tests[name]
       : undefined;
     if (argv === undefined) {
-      throw new RangeError(`Cannot run test "${name}": there is no such test`);
+      throw new TypeError(`Cannot run test "${name}": there is no such test`);
     }
-    if (this.#running !== undefined) {
-      throw new ExecutorError(
-        `Cannot run test "${name}": test "${this.#running}" is running`,
-      );
-    }
+    return await this.#activity.run(
+      `test "${name}"`,
+      options.signal,
+      (signal) => this.#runTest(name, argv, artifacts, { ...options, signal }),
+    );
+  }
+
+  /** Ends a test that runs. */
+  stop(): Promise<void> {
+    return this.#activity.stop();
+  }
+
+  /** The same as {@linkcode CommandExecutor.stop}. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  async #runTest(
+    name: string,
+    argv: readonly string[],
+    artifacts: string | URL,
+    options: RunTestOptions,
+  ): Promise<number> {
     using writer = ArtifactsWriter.open(artifacts);
     const outputPath = writer.pathFor(this.#output);
-    this.#running = name;
     try {
       const exitCode = await this.#run(argv, outputPath, options);
       const status =
@@ -175,19 +192,7 @@ export class CommandExecutor implements Executor {
         ...(exists(outputPath) && { files: [this.#output] }),
       });
       throw error;
-    } finally {
-      this.#running = undefined;
     }
-  }
-
-  /** Does nothing. */
-  stop(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  /** The same as {@linkcode CommandExecutor.stop}. */
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.stop();
   }
 
   async #run(

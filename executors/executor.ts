@@ -68,6 +68,7 @@ export interface Executor extends AsyncDisposable {
    * existing empty directory. A test that fails is data, not an error: the
    * promise resolves with its exit code (0–255; 128 + n for signal n).
    *
+   * @throws {TypeError} if there is no such test, or another one runs
    * @throws {TestSetupError} if the system could not be prepared for this test
    * @throws {TestAbortedError} if the test did not come to its end
    * @throws {BadControlError} if the test broke the rules of the control channel
@@ -78,7 +79,11 @@ export interface Executor extends AsyncDisposable {
     options?: RunTestOptions,
   ): Promise<number>;
 
-  /** Cleans up the system. May be called repeatedly, and without `start()`. */
+  /**
+   * Ends a test that runs and cleans up the system. May be called repeatedly, and
+   * without `start()`. Disposing does the same, but a failure to clean up is not
+   * thrown.
+   */
   stop(): Promise<void>;
 }
 

@@ -31,9 +31,9 @@ import {
   ConnectionError,
   type SignalOptions,
 } from "../connections/connection.ts";
+import { Activity } from "./_activity.ts";
 import {
   type Executor,
-  ExecutorError,
   type RunTestOptions,
   SetupError,
   TestAbortedError,
@@ -110,7 +110,7 @@ export interface FunctionExecutorOptions<R extends Connection = Connection> {
   grace?: number;
   /** Prepares the system, once, before the first test. */
   setup?: (remote: R, options: SignalOptions) => unknown;
-  /** Cleans up the system, once, after a setup that was begun. */
+  /** Cleans up the system, once, after a setup that was begun, even if that failed. */
   cleanup?: (remote: R) => unknown;
 }
 
@@ -124,8 +124,8 @@ export class FunctionExecutor<R extends Connection = Connection>
   implements Executor {
   readonly #remote: R;
   readonly #options: FunctionExecutorOptions<R>;
+  readonly #activity = new Activity();
   #setUp = false;
-  #running: string | undefined;
 
   /** Stores the options. */
   constructor(remote: R, options: FunctionExecutorOptions<R>) {
@@ -136,25 +136,28 @@ export class FunctionExecutor<R extends Connection = Connection>
   /**
    * Runs `setup`.
    *
-   * @throws {SetupError} if that throws
+   * @throws {SetupError} if that throws; `cleanup` was run then
+   * @throws {TypeError} if a test runs
    */
   async start({ signal }: SignalOptions = {}): Promise<this> {
     signal?.throwIfAborted();
+    await this.#activity.run(
+      "the setup",
+      signal,
+      (signal) => this.#start(signal),
+    );
+    return this;
+  }
+
+  async #start(signal: AbortSignal): Promise<void> {
     this.#setUp = true;
     try {
       await this.#options.setup?.(this.#remote, { signal });
-    } catch (cause) {
-      signal?.throwIfAborted();
-      const { message, output } = cause as {
-        message?: string;
-        output?: string;
-      };
-      throw new SetupError(
-        `Cannot prepare the system: ${message ?? cause}`,
-        { cause, ...(typeof output === "string" && { output }) },
-      );
+    } catch (error) {
+      const reason = signal.aborted ? signal.reason : asSetupError(error);
+      await this.#cleanUp().catch(() => {});
+      throw reason;
     }
-    return this;
   }
 
   /** Whether there is such a test. */
@@ -168,8 +171,7 @@ export class FunctionExecutor<R extends Connection = Connection>
    *
    * Needs `--allow-read` and `--allow-write` for the directory of artifacts.
    *
-   * @throws {RangeError} if there is no such test
-   * @throws {ExecutorError} if another test runs
+   * @throws {TypeError} if there is no such test, or another one runs
    * @throws {TestAbortedError} if time was over, `signal` was aborted, or the connection failed
    */
   async runTest(
@@ -181,34 +183,37 @@ export class FunctionExecutor<R extends Connection = Connection>
       ? this.#options.tests[name]
       : undefined;
     if (entry === undefined) {
-      throw new RangeError(`Cannot run test "${name}": there is no such test`);
-    }
-    if (this.#running !== undefined) {
-      throw new ExecutorError(
-        `Cannot run test "${name}": test "${this.#running}" is running`,
-      );
+      throw new TypeError(`Cannot run test "${name}": there is no such test`);
     }
     const { test, timeout = this.#options.timeout ?? 300_000 } =
       typeof entry === "function" ? { test: entry } : entry;
-    using store = FunctionArtifacts.open(artifacts);
-    this.#running = name;
-    try {
-      const returned = await this.#run(test, timeout, store, name, options);
-      return store.finish(returned);
-    } catch (error) {
-      const aborted = asAborted(error);
-      if (aborted) {
-        store.abort(aborted);
-        throw aborted;
-      }
-      return store.fail(error);
-    } finally {
-      this.#running = undefined;
-    }
+    return await this.#activity.run(
+      `test "${name}"`,
+      options.signal,
+      (signal) =>
+        this.#runTest(name, { test, timeout }, artifacts, {
+          ...options,
+          signal,
+        }),
+    );
   }
 
-  /** Runs `cleanup`, if the executor was started. May be called repeatedly. */
-  async stop(): Promise<void> {
+  /**
+   * Ends a setup or a test that is under way, and runs `cleanup`, if the executor
+   * was started. May be called repeatedly.
+   *
+   * @throws what `cleanup` throws, except errors of the connection
+   */
+  stop(): Promise<void> {
+    return this.#activity.stop(() => this.#cleanUp());
+  }
+
+  /** The same as {@linkcode FunctionExecutor.stop}, but what `cleanup` throws is ignored. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop().catch(() => {});
+  }
+
+  async #cleanUp(): Promise<void> {
     if (!this.#setUp) return;
     this.#setUp = false;
     try {
@@ -218,16 +223,30 @@ export class FunctionExecutor<R extends Connection = Connection>
     }
   }
 
-  /** The same as {@linkcode FunctionExecutor.stop}. */
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.stop();
+  async #runTest(
+    name: string,
+    test: TimedTest<R>,
+    artifacts: string | URL,
+    options: RunTestOptions,
+  ): Promise<number> {
+    using store = FunctionArtifacts.open(artifacts);
+    try {
+      const returned = await this.#run(name, test, store, options);
+      return store.finish(returned);
+    } catch (error) {
+      const aborted = asAborted(error);
+      if (aborted) {
+        store.abort(aborted);
+        throw aborted;
+      }
+      return store.fail(error);
+    }
   }
 
   async #run(
-    test: TestFunction<R>,
-    timeout: number,
-    store: FunctionArtifacts,
     name: string,
+    { test, timeout }: TimedTest<R>,
+    store: FunctionArtifacts,
     { signal: outer, env = {}, attempt = 1 }: RunTestOptions,
   ): Promise<unknown> {
     using ending = new Ending(outer, timeout, this.#options.grace ?? 5_000);
@@ -321,6 +340,18 @@ function nothing(thrown: null | undefined): Error {
 
 /** The longest that a timer can wait. */
 const MAX_TIMER_MS = 2 ** 31;
+
+/** What `setup` threw, as an error of the executor. */
+function asSetupError(cause: unknown): SetupError {
+  const { message, output } = (cause ?? {}) as {
+    message?: string;
+    output?: string;
+  };
+  return new SetupError(
+    `Cannot prepare the system: ${message ?? cause}`,
+    { cause, ...(typeof output === "string" && { output }) },
+  );
+}
 
 /** What ended a test without being its fault, if that is what an error tells. */
 function asAborted(error: unknown): TestAbortedError | undefined {

@@ -125,6 +125,37 @@ Deno.test("CommandExecutor is cancelled by the signal", async () => {
   strictEqual(before.error?.reason, "cancelled");
 });
 
+Deno.test("CommandExecutor ends a command that runs when it is disposed of", async () => {
+  await using here = await LocalConnection.open();
+  const directory = await Deno.makeTempDir({ prefix: "atex-test-" });
+  try {
+    let running: Promise<number>;
+    {
+      await using executor = await new CommandExecutor(here, {
+        tests: { "/t": ["sleep", "1000"] },
+      }).start();
+      running = executor.runTest("/t", directory);
+      running.catch(() => {});
+      await rejects(executor.runTest("/t", directory), {
+        name: "TypeError",
+        message: 'Cannot run test "/t": test "/t" is running',
+      });
+    }
+    const results = await Array.fromAsync(readArtifacts(directory));
+    deepStrictEqual(results.map(({ status }) => status), ["infra"]);
+    await rejects(running, { name: "TestAbortedError", reason: "cancelled" });
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
+Deno.test("start() of a CommandExecutor rejects when it is aborted", async () => {
+  await using here = await LocalConnection.open();
+  const starting = new CommandExecutor(here, { tests: {} })
+    .start({ signal: AbortSignal.abort(new Error("enough")) });
+  await rejects(starting, /enough/);
+});
+
 Deno.test("CommandExecutor leaves what a command started on purpose", async () => {
   const { code, printed } = await outcome([
     "sh",
@@ -140,10 +171,10 @@ Deno.test("CommandExecutor leaves what a command started on purpose", async () =
 Deno.test("CommandExecutor refuses unknown tests and bad names of the output", async () => {
   await using here = await LocalConnection.open();
   const executor = new CommandExecutor(here, { tests: { "/t": ["true"] } });
-  await rejects(
-    executor.runTest("/u", "/nowhere"),
-    /Cannot run test "\/u": there is no such test/,
-  );
+  await rejects(executor.runTest("/u", "/nowhere"), {
+    name: "TypeError",
+    message: 'Cannot run test "/u": there is no such test',
+  });
   await rejects(executor.runTest("/t", "/nowhere"), /no such directory/);
   throws(
     () => new CommandExecutor(here, { tests: {}, output: "../x" }),

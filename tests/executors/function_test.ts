@@ -334,13 +334,13 @@ Deno.test("FunctionExecutor refuses unknown tests, used directories and two test
       executor.runTest("/u", directory),
       /Cannot run test "\/u": there is no such test/,
     );
-    await rejects(executor.runTest("toString", directory), RangeError);
+    await rejects(executor.runTest("toString", directory), TypeError);
     deepStrictEqual([...Deno.readDirSync(directory)], []);
     const first = executor.runTest("/t", directory);
-    await rejects(
-      executor.runTest("/t", directory),
-      /Cannot run test "\/t": test "\/t" is running/,
-    );
+    await rejects(executor.runTest("/t", directory), {
+      name: "TypeError",
+      message: 'Cannot run test "/t": test "/t" is running',
+    });
     gate.resolve();
     strictEqual(await first, 0);
     await rejects(executor.runTest("/t", directory), Deno.errors.AlreadyExists);
@@ -369,6 +369,77 @@ Deno.test("FunctionExecutor runs setup and cleanup once, and cleanup after a fai
       error instanceof SetupError &&
       error.message === "Cannot prepare the system: no space",
   );
+  deepStrictEqual(calls, ["setup", "cleanup", "cleanup"]);
   await broken.stop();
   deepStrictEqual(calls, ["setup", "cleanup", "cleanup"]);
+});
+
+Deno.test("FunctionExecutor throws what cleanup throws from stop(), but not over another error", async () => {
+  const cleanup = () => {
+    throw new Error("cannot clean up");
+  };
+  const stopped = await new FunctionExecutor(REMOTE, { tests: {}, cleanup })
+    .start();
+  await rejects(stopped.stop(), /^Error: cannot clean up$/);
+  await rejects(async () => {
+    await using _ = await new FunctionExecutor(REMOTE, { tests: {}, cleanup })
+      .start();
+    throw new Error("mine");
+  }, /^Error: mine$/);
+  await rejects(
+    new FunctionExecutor(REMOTE, {
+      tests: {},
+      cleanup,
+      setup: () => Promise.reject(new Error("no space")),
+    }).start(),
+    /no space/,
+  );
+});
+
+Deno.test("FunctionExecutor ends a test that runs, then cleans up, when it is disposed of", async () => {
+  await withDirectory(async (directory) => {
+    const calls: string[] = [];
+    let running: Promise<number>;
+    {
+      await using executor = await new FunctionExecutor(REMOTE, {
+        tests: {
+          "/t": ({ signal }) =>
+            new Promise<void>((resolve) => {
+              signal.addEventListener("abort", () => {
+                calls.push("end");
+                resolve();
+              });
+            }),
+        },
+        cleanup: () => void calls.push("cleanup"),
+      }).start();
+      running = executor.runTest("/t", directory);
+      running.catch(() => {});
+    }
+    deepStrictEqual(calls, ["end", "cleanup"]);
+    await rejects(running, { name: "TestAbortedError", reason: "cancelled" });
+    const results = await Array.fromAsync(readArtifacts(directory));
+    deepStrictEqual(results, [{
+      status: "infra",
+      note: "TestAbortedError(cancel requested)",
+    }]);
+  });
+});
+
+Deno.test("stop() ends a setup that is under way", async () => {
+  const calls: string[] = [];
+  const executor = new FunctionExecutor(REMOTE, {
+    tests: {},
+    setup: (_, { signal }) =>
+      new Promise((_, reject) => {
+        signal!.addEventListener("abort", () => reject(signal!.reason));
+      }),
+    cleanup: () => void calls.push("cleanup"),
+  });
+  const starting = executor.start();
+  await Promise.all([
+    rejects(starting, { name: "AbortError" }),
+    executor.stop(),
+  ]);
+  deepStrictEqual(calls, ["cleanup"]);
 });
