@@ -13,7 +13,7 @@ import { endLingering, reconnect } from "./_reconnect.ts";
 import { lastLines, SetupOutput } from "./_setup_output.ts";
 import { type Heartbeat, WrapperCommand } from "./_wrapper_command.ts";
 import { DurationLimit } from "./duration.ts";
-import type { Reporter } from "./reporter.ts";
+import type { ControlChannel, Reporter } from "./reporter.ts";
 import type { WorkDirectory } from "./scripts.ts";
 import { CONTROL_CLOSED, NOT_STARTED, SETUP_FAILED } from "./wrapper.ts";
 
@@ -60,6 +60,7 @@ export class TestRun {
   readonly #setupOutput = new SetupOutput(this.#nonce);
   #timer: ReturnType<typeof setTimeout> | undefined;
   #limit: DurationLimit | undefined;
+  #channel: ControlChannel | undefined;
   /** Whether the last start was still there when we reached the system again. */
   #lingers = false;
 
@@ -171,6 +172,7 @@ export class TestRun {
   /** Sets the timer to the end of the duration, which may have moved. */
   #watchDuration(): void {
     clearTimeout(this.#timer);
+    if (this.#channel?.ended) return; // what is left has its exit grace
     if (this.#limit!.remaining <= 0) {
       this.#abort("test duration timeout reached", "timeout");
       return;
@@ -194,7 +196,7 @@ export class TestRun {
       command,
       ...(withSetup && { setup: this.#setupOutput }),
       open: () =>
-        reporter.channel({
+        this.#channel = reporter.channel({
           duration: this.#begin(),
           ...(markers && { nonce: this.#nonce }),
         }),
@@ -242,11 +244,19 @@ export class TestRun {
     if (dropped !== "") {
       emit({ type: "set-up", test: name, output: dropped });
     }
-    if (ended && exitCode !== undefined && status?.code !== 0) {
-      // the test was over before whatever happened to the command
+    if (
+      ended && exitCode !== undefined &&
+      (how === "grace" || status?.code !== 0)
+    ) {
+      // the test was over before whatever came of the command and the channel
       return exitCode;
     }
     const { code } = status!;
+    // over a slow link the wrapper does not see that nobody reads what it writes last
+    if (disconnected && (code !== 0 || exitCode === undefined)) {
+      emit({ type: "reconnecting", test: name, code });
+      return undefined;
+    }
     if (code === 0) {
       const rest = channel.end();
       if (rest !== "") {
@@ -257,10 +267,6 @@ export class TestRun {
       }
       if (exitCode !== undefined) return exitCode;
       throw new TestAbortedError("exitcode not reported", "no-exitcode");
-    }
-    if (disconnected) {
-      emit({ type: "reconnecting", test: name, code });
-      return undefined;
     }
     const message =
       `test wrapper unexpectedly exited with ${code} and disconnect was not sent via test control`;
@@ -276,7 +282,7 @@ export class TestRun {
   /** Why the command ended before the test began. */
   async #startFailure(code: number, inSetup: boolean): Promise<Error> {
     const { connection, reporter, name } = this.#options;
-    const said = this.setupOutput + await Deno.readTextFile(reporter.output);
+    const said = this.setupOutput + await endOf(reporter.output);
     const ours = code === SETUP_FAILED || code === NOT_STARTED;
     if (!ours || !inSetup) {
       const failure = await linkFailure(connection, code, said);
@@ -294,4 +300,15 @@ export class TestRun {
       output: said,
     });
   }
+}
+
+/** How much of a test's output tells why it did not start, in bytes. */
+const OUTPUT_SHOWN = 64 * 1024;
+
+/** The end of a file. */
+async function endOf(path: string): Promise<string> {
+  using file = await Deno.open(path);
+  const { size } = await file.stat();
+  await file.seek(Math.max(0, size - OUTPUT_SHOWN), Deno.SeekMode.Start);
+  return await new Response(file.readable).text();
 }

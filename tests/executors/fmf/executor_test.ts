@@ -197,6 +197,23 @@ Deno.test("what survivors report within the grace counts", async () => {
   assert.deepEqual(results, [{ status: "x" }]);
 });
 
+Deno.test("a test that is over is not ended by its duration any more", async () => {
+  const { exitCode } = await runScripted({
+    launches: ["begin; finish 0; echo duration -60; sleep 60 2>&- & obey"],
+  });
+  assert.equal(exitCode, 0);
+});
+
+Deno.test("a result that a survivor does not complete within the grace is not the test's fault", async () => {
+  const { exitCode, results } = await runScripted({
+    launches: [
+      "begin; finish 0; printf 'result 100\\n{'; sleep 60 2>&- & exit 0",
+    ],
+  });
+  assert.equal(exitCode, 0);
+  assert.deepEqual(results, [{ status: "pass", files: ["output.txt"] }]);
+});
+
 Deno.test("a channel that stays open after a failed command is given up", async () => {
   const outcome = await runScripted({
     launches: ["begin; sleep 60 2>&- & exit 255"],
@@ -253,9 +270,14 @@ Deno.test("an exit code before a restart is forgotten", async () => {
   assertAborted(outcome, "no-exitcode", "exitcode not reported");
 });
 
-Deno.test("a command that ends well after disconnect needs an exit code", async () => {
-  const outcome = await runScripted({ launches: ["begin; echo disconnect"] });
-  assertAborted(outcome, "no-exitcode", "exitcode not reported");
+Deno.test("a test that ends after disconnect is started again, whether or not its wrapper noticed", async () => {
+  for (const code of [0, 3]) {
+    const { exitCode, calls } = await runScripted({
+      launches: [`begin; echo disconnect; exit ${code}`, "begin; finish 4"],
+    });
+    assert.equal(exitCode, 4);
+    assert.deepEqual(calls.filter((call) => call === "launch").length, 2);
+  }
 });
 
 Deno.test("what is written after disconnect is not read", async () => {
@@ -487,6 +509,15 @@ Deno.test("a wrapper that does not start is a failed set-up while commands work"
   });
   assert.ok(outcome.error instanceof TestSetupError);
   assert.match(outcome.error.message, /bash: no such file/);
+});
+
+Deno.test("of a long output the error of a failed set-up has the end", async () => {
+  const { error } = await runScripted({
+    launches: ["printf %0200000d 0 >&2; echo why >&2; exit 2"],
+  });
+  assert.ok(error instanceof TestSetupError);
+  assert.equal(error.output.length, 64 * 1024);
+  assert.match(error.output, /0why\n$/);
 });
 
 Deno.test("a link that is lost before the test starts is its own error", async () => {
