@@ -104,7 +104,7 @@ const FIELDS = {
     interrupted: texts,
     reruns: number,
   },
-  "requested": { provisioner: text, count },
+  "requested": { provisioner: text, count: number },
   "demand-cancelled": { provisioners: texts },
   "reservation-failed": {
     provisioner: text,
@@ -124,7 +124,7 @@ const FIELDS = {
     ...remote,
     ...timed,
     error,
-    left: number,
+    left: count,
     cancelled: flag.optional(),
   },
   "remote-idle": remote,

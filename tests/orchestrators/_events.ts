@@ -65,7 +65,7 @@ const events: {
     interrupted: ["/\ud800\n\u2028"],
     reruns: 1,
   },
-  "requested": { type: "requested", provisioner: "pool", count: Infinity },
+  "requested": { type: "requested", provisioner: "pool", count: 3 },
   "demand-cancelled": { type: "demand-cancelled", provisioners: ["pool"] },
   "reservation-failed": {
     type: "reservation-failed",
@@ -83,7 +83,13 @@ const events: {
   "remote-surplus": { type: "remote-surplus", remote },
   "setup-started": { type: "setup-started", remote },
   "setup-finished": { type: "setup-finished", remote, ms: 1 },
-  "setup-failed": { type: "setup-failed", remote, ms: 1, error, left: 2 },
+  "setup-failed": {
+    type: "setup-failed",
+    remote,
+    ms: 1,
+    error,
+    left: Infinity,
+  },
   "remote-idle": { type: "remote-idle", remote },
   "remote-lost": { type: "remote-lost", remote, error },
   "test-started": {
