@@ -213,19 +213,36 @@ function judge(
   system: System,
   info: FinishedInfo,
 ): { destroyed: boolean; rerun: boolean } {
-  const { mode, rules } = state;
+  const { mode } = state;
   const failed = info.error !== undefined || info.exitCode !== 0;
-  let rule = "destructive";
+  const destroyed = info.error !== undefined || system.lost !== undefined ||
+    ask(state, moves, "destructive", info);
+  const rerun = destroyed !== undefined && mode === "active" && failed &&
+    ask(state, moves, "rerun", info);
+  return destroyed === undefined || rerun === undefined
+    ? { destroyed: true, rerun: false }
+    : { destroyed, rerun };
+}
+
+/** What a rule says; undefined if it fails. */
+function ask(
+  { rules }: State,
+  moves: Moves,
+  rule: "destructive" | "rerun",
+  info: FinishedInfo,
+): boolean | undefined {
+  const fail = (how: string, cause?: unknown) =>
+    moves.fail("PolicyFailed", `the rule "${rule}" ${how}`, cause);
+  let answer: unknown;
   try {
-    const destroyed = info.error !== undefined || system.lost !== undefined ||
-      rules.destructive(info);
-    rule = "rerun";
-    const rerun = mode === "active" && failed && rules.rerun(info);
-    return { destroyed, rerun };
+    answer = rules[rule](info);
   } catch (cause) {
-    moves.fail("PolicyFailed", `the rule "${rule}" threw`, cause);
-    return { destroyed: true, rerun: false };
+    fail("threw", cause);
+    return undefined;
   }
+  if (typeof answer === "boolean") return answer;
+  if (answer instanceof Promise) answer.catch(() => {}); // nobody waits for it
+  fail(`gave ${Deno.inspect(answer)} instead of true or false`);
 }
 
 function lost(state: State, moves: Moves, event: Of<"lost">): void {

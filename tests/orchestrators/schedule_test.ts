@@ -767,6 +767,33 @@ Deno.test("a rule that throws ends the run; the result in question is stored", (
   }
 });
 
+Deno.test("a rule that gives no boolean ends the run instead of running a test for ever", () => {
+  const promise = Promise.reject(new Error("nobody waits for it"));
+  for (const name of ["destructive", "rerun"] as const) {
+    for (const answer of [promise, undefined, "yes"]) {
+      const rules = {
+        destructive: () => false,
+        rerun: () => false,
+        [name]: () => answer,
+      };
+      const desk = begun({ tests: ["/a", "/b"], ...rules }, "p#1");
+      equal(desk.end("p#1", 1), [
+        "clear p",
+        "release p#1 destroyed as it is",
+        "ingest /a#1",
+        "leave",
+      ]);
+      equal(desk.state.end, {
+        kind: "PolicyFailed",
+        why: `the rule "${name}" gave ${
+          Deno.inspect(answer)
+        } instead of true or false`,
+        cause: undefined,
+      });
+    }
+  }
+});
+
 Deno.test("back-pressure: while too many results wait, systems are held and no test starts", () => {
   const desk = begun(
     { tests: ["/a", "/b", "/c"], maxPendingIngests: 2 },
