@@ -20,9 +20,12 @@ class Bucket {
   #tests: (string | undefined)[];
   #head = 0;
   size: number;
+  /** Whether no rule has a say in which of them runs first. */
+  readonly decided: boolean;
 
-  constructor(order: number, tests: string[] = []) {
+  constructor(order: number, tests: string[] = [], decided = false) {
     this.order = order;
+    this.decided = decided;
     this.#tests = tests;
     this.size = tests.length;
   }
@@ -123,7 +126,7 @@ export class TestQueue {
    */
   take(info: SetupInfo): string {
     const bucket = this.#filled.at(-1)!;
-    const test = this.#ranked === this.#rules.length
+    const test = bucket.decided || this.#ranked === this.#rules.length
       ? bucket.shift()
       : this.#choose(bucket, info);
     if (bucket.size === 0) this.#filled.pop();
@@ -160,18 +163,24 @@ function fillBuckets(
     Float64Array.from(tests, (test) => rankOf(rule, index, test))
   );
   const compare = (a: number, b: number) => {
-    for (const column of ranks) {
+    for (let i = 0; i < ranks.length; i++) {
+      const column = ranks[i];
       if (column[a] !== column[b]) return column[a] < column[b] ? -1 : 1;
+      if (rules[i].decides?.(column[a])) return 0;
     }
     return 0;
   };
+  const isDecided = (test: number) =>
+    rules.some((rule, index) => rule.decides?.(ranks[index][test]));
   const order = Uint32Array.from(tests, (_, index) => index);
   if (ranks.length > 0) order.sort((a, b) => compare(a, b) || a - b);
   const buckets: Bucket[] = [];
   let previous = -1;
   for (const index of order) {
     if (previous === -1 || compare(previous, index) !== 0) {
-      buckets.push(new Bucket(buckets.length, [tests[index]]));
+      buckets.push(
+        new Bucket(buckets.length, [tests[index]], isDecided(index)),
+      );
     } else buckets.at(-1)!.push(tests[index]);
     previous = index;
   }

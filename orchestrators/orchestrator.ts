@@ -240,6 +240,13 @@ export interface NextRule {
    * every choice.
    */
   rank?(test: string): number;
+  /**
+   * Whether of the tests with this rank the first one in the order of the queue
+   * runs, whatever the rules after this one say.
+   *
+   * @default never
+   */
+  decides?(rank: number): boolean;
 }
 
 /** Decides whether a system is unusable after a test. */

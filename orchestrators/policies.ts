@@ -6,7 +6,7 @@
  * applied in order, and the first of what is left runs. A rule of your own is a
  * function.
  *
- * @example The highest priority first; among equals what last ran there, then the longest
+ * @example The highest priority first; of those without one what last ran there, then the longest
  * ```ts
  * import { byPriority, destructiveTag, longestFirst, reruns } from "jsr:@atex/atex/orchestrators/policies";
  *
@@ -42,6 +42,17 @@ export interface TestMetadata {
   readonly data: ReadonlyMap<string, Readonly<Record<string, unknown>>>;
 }
 
+/** Options of {@linkcode byRank}. */
+export interface ByRankOptions {
+  /**
+   * Whether of the tests with this number only the first one is left, so that the
+   * rules after this one have no say.
+   *
+   * @default never
+   */
+  decides?: (rank: number) => boolean;
+}
+
 /**
  * Narrows to the tests with the smallest number. The queue is sorted by it once,
  * when the run begins, so that it costs nothing later.
@@ -53,18 +64,24 @@ export interface TestMetadata {
  * const shortNames = byRank((test) => test.length);
  * ```
  */
-export function byRank(rank: (test: string) => number): NextRule {
+export function byRank(
+  rank: (test: string) => number,
+  { decides }: ByRankOptions = {},
+): NextRule {
   const narrow = (candidates: readonly string[]) => {
     const ranks = candidates.map(rank);
     const first = ranks.reduce((a, b) => Math.min(a, b), Infinity);
-    return candidates.filter((_, index) => ranks[index] === first);
+    const left = candidates.filter((_, index) => ranks[index] === first);
+    return decides?.(first) ? left.slice(0, 1) : left;
   };
-  return Object.assign(narrow, { rank });
+  return Object.assign(narrow, { rank, ...(decides && { decides }) });
 }
 
 /**
- * Narrows to the tests of the highest `extra-priority`. Tests without one have
- * priority 0, so that those of a negative one run when nothing else is left.
+ * Puts tests in the order of `extra-priority`, the highest first, and of the same
+ * one in the order of the queue. Tests without one have priority 0: only they are
+ * left to the rules after this one, and those of a negative one run when nothing
+ * else is left.
  *
  * @throws {TypeError} if an `extra-priority` is not a number
  */
@@ -80,12 +97,15 @@ export function byPriority(tests: TestMetadata): NextRule {
     }
     ranks.set(test, -priority);
   }
-  return byRank((test) => ranks.get(test) ?? 0);
+  return byRank((test) => ranks.get(test) ?? 0, {
+    decides: (rank) => rank !== 0,
+  });
 }
 
 /**
- * Narrows to the tests with the longest explicit `duration`; tests without one
- * run last, in the order of the queue.
+ * Puts tests with an explicit `duration` first, the longest before the others, and
+ * of the same one in the order of the queue. Only tests without one are left to
+ * the rules after this one.
  *
  * @throws {TypeError} if a `duration` cannot be understood
  */
@@ -104,7 +124,9 @@ export function longestFirst(tests: TestMetadata): NextRule {
       );
     }
   }
-  return byRank((test) => ranks.get(test) ?? Infinity);
+  return byRank((test) => ranks.get(test) ?? Infinity, {
+    decides: (rank) => rank !== Infinity,
+  });
 }
 
 /**

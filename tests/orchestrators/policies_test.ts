@@ -30,10 +30,20 @@ Deno.test("byRank() narrows to the tests with the smallest number, in the order 
   equal(rule.rank?.("ccc"), 3);
 });
 
-Deno.test("byPriority() narrows to the highest priority present; 0 is the default", () => {
+Deno.test("byRank() leaves only the first test where the number decides", () => {
+  const decides = (rank: number) => rank === 1;
+  const rule = byRank((test) => test.length, { decides });
+  equal(rule(["ccc", "a", "bb", "d"], fresh), ["a"]);
+  equal(rule(["bb", "ccc", "dd"], fresh), ["bb", "dd"]);
+  equal(rule([], fresh), []);
+});
+
+Deno.test("byPriority() leaves only tests of priority 0, which is the default, to the next rule", () => {
   const rule = byPriority(metadata({
     "/low": { "extra-priority": -1 },
     "/high": { "extra-priority": 5 },
+    "/too": { "extra-priority": 5 },
+    "/lower": { "extra-priority": -1 },
     "/zero": { "extra-priority": 0 },
     "/none": {},
   }));
@@ -44,6 +54,8 @@ Deno.test("byPriority() narrows to the highest priority present; 0 is the defaul
     "/not-in-metadata",
   ]);
   equal(rule(["/low"], fresh), ["/low"]);
+  equal(rule(["/too", "/none", "/high"], fresh), ["/too"]);
+  equal(rule(["/lower", "/low"], fresh), ["/lower"]);
   for (const [a, b] of [["/high", "/none"], ["/none", "/low"]]) {
     equal(rule.rank!(a) < rule.rank!(b), true);
   }
@@ -63,7 +75,7 @@ Deno.test("byPriority() refuses what is not a number", () => {
   }
 });
 
-Deno.test("longestFirst() narrows to the longest duration; tests without one come last", () => {
+Deno.test("longestFirst() names the longest; only tests without a duration, which come last, are left to the next rule", () => {
   const rule = longestFirst(metadata({
     "/none": {},
     "/empty": { duration: null },
@@ -71,7 +83,7 @@ Deno.test("longestFirst() narrows to the longest duration; tests without one com
     "/2h": { duration: "2h" },
     "/120m": { duration: "120m" },
   }));
-  equal(rule(["/none", "/90m", "/2h", "/120m"], fresh), ["/2h", "/120m"]);
+  equal(rule(["/none", "/90m", "/2h", "/120m"], fresh), ["/2h"]);
   equal(rule(["/none", "/90m", "/empty"], fresh), ["/90m"]);
   equal(rule(["/empty", "/none"], fresh), ["/empty", "/none"]);
   equal(rule.rank!("/90m") < rule.rank!("/none"), true);

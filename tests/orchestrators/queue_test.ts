@@ -2,7 +2,11 @@ import { deepStrictEqual as equal, throws } from "node:assert/strict";
 import fc from "fast-check";
 import type { NextRule, SetupInfo } from "../../orchestrators/orchestrator.ts";
 import { TestQueue } from "../../orchestrators/_queue.ts";
-import { byRank } from "../../orchestrators/policies.ts";
+import {
+  byPriority,
+  byRank,
+  longestFirst,
+} from "../../orchestrators/policies.ts";
 
 const info = {} as SetupInfo;
 
@@ -121,7 +125,9 @@ Deno.test("TestQueue sorts by ranks exactly as the same rules would narrow, reru
     fc.property(ranks, again, fc.nat(3), (ranks, again, dynamic) => {
       const tests = ranks.map((_, index) => `${index}`);
       const rules = [0, 1, 2].map((column) =>
-        byRank((test) => ranks[Number(test)][column])
+        byRank((test) => ranks[Number(test)][column], {
+          ...(column < 2 && { decides: (rank) => rank === column }),
+        })
       );
       if (dynamic < 3) rules[dynamic] = unranked(rules[dynamic]);
       const sorted = new TestQueue(tests, rules);
@@ -138,4 +144,36 @@ Deno.test("TestQueue sorts by ranks exactly as the same rules would narrow, reru
     }),
     { numRuns: 300 },
   );
+});
+
+Deno.test("byPriority() and longestFirst() leave only what they do not know to each other", () => {
+  const keys = (priority: number, duration?: string) => ({
+    "extra-priority": priority,
+    duration,
+  });
+  const data = new Map(Object.entries({
+    "/low 1m": keys(-1, "1m"),
+    "/low 1h": keys(-1, "1h"),
+    "/none": keys(0),
+    "/1m": keys(0, "1m"),
+    "/1h": keys(0, "1h"),
+    "/high 1m": keys(1, "1m"),
+    "/high 1h": keys(1, "1h"),
+  }));
+  const tests = { data };
+  const order = (...rules: NextRule[]) =>
+    rest(new TestQueue([...data.keys()], rules));
+  const priorityFirst = [
+    ...["/high 1m", "/high 1h", "/1h", "/1m", "/none"],
+    ...["/low 1m", "/low 1h"],
+  ];
+  const durationFirst = [
+    ...["/low 1h", "/1h", "/high 1h", "/low 1m", "/1m", "/high 1m", "/none"],
+  ];
+  for (const wrap of [(rule: NextRule) => rule, unranked]) {
+    const priority = wrap(byPriority(tests));
+    const duration = wrap(longestFirst(tests));
+    equal(order(priority, duration), priorityFirst);
+    equal(order(duration, priority), durationFirst);
+  }
 });
