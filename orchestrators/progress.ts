@@ -180,8 +180,7 @@ function writeToStdout(text: string): void {
     while (bytes.length > 0) {
       bytes = bytes.subarray(Deno.stdout.writeSync(bytes));
     }
-  } catch (error) {
-    // Whoever read has gone, as in `| head`: no reason to end the run.
-    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+  } catch {
+    // Whoever read has gone, the terminal was closed, the disk is full: no reason to end the run.
   }
 }

@@ -359,3 +359,31 @@ Deno.test("showProgress() colours lines when it is asked to", async () => {
   });
   ok(text.includes("\x1b[32mpass   /a"));
 });
+
+Deno.test("showProgress() goes on when nothing can be written", async () => {
+  const events: RunEventBody[] = [begin, ended("/a"), finish];
+  for (const live of [true, false]) {
+    const script = `
+      import { showProgress } from "${
+      import.meta.resolve("../../orchestrators/progress.ts")
+    }";
+      const run = {
+        status: ${JSON.stringify(STATUS)},
+        async *[Symbol.asyncIterator]() {
+          for (const event of ${
+      JSON.stringify(events)
+    }) yield { time: 0, ...event };
+        },
+      };
+      await showProgress(run, { live: ${live}, color: false });
+      console.error("went on");
+    `;
+    const { stderr } = await new Deno.Command("sh", {
+      args: [
+        ...["-c", 'exec "$@" >/dev/full', "sh"],
+        ...[Deno.execPath(), "eval", "--quiet", "--no-check", script],
+      ],
+    }).output();
+    match(new TextDecoder().decode(stderr), /^went on$/m);
+  }
+});
