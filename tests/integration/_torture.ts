@@ -36,6 +36,8 @@ export type Purpose =
 export interface TortureKind {
   /** What the rules of the tests are decided by. */
   context: { transport: string; userland: string; restarts: string };
+  /** Which half of the tests that leave a system as it is are run; absent for all. */
+  half?: 0 | 1;
   open(purpose: Purpose): Promise<TortureSystem>;
 }
 
@@ -55,7 +57,8 @@ export async function torture(kind: TortureKind): Promise<Faults> {
   const faults: Faults = new Map();
   const queue = [...tests.data.keys()];
   const apart = queue.filter((name) => purposeOf(tests, name) !== "shared");
-  const together = queue.filter((name) => purposeOf(tests, name) === "shared");
+  const together = queue.filter((name) => purposeOf(tests, name) === "shared")
+    .filter((_, i) => kind.half === undefined || i % 2 === kind.half);
   // not a test: each run of an executor begins with it
   tests.data.set(FIRST, { test: 'echo "${TMT_TREE%/tests}"' });
   await using shared = await kind.open("shared");

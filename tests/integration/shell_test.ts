@@ -22,9 +22,15 @@ async function tryShell(terminal: Terminal): Promise<void> {
   terminal.type('stty size; echo "TERM is $TERM"\n');
   await terminal.shows(/33 97/);
   await terminal.shows(/TERM is xterm/);
-  await terminal.resize(120, 40);
-  terminal.type('until [ "$(stty size)" = "40 120" ]; do :; done; stty size\n');
-  await terminal.shows(/(?<!")40 120(?!")/);
+  // One after the other: podman may miss the second of two changes at once.
+  for (const [columns, rows] of [[120, 33], [120, 40]] as const) {
+    await terminal.resize(columns, rows);
+    const size = `${rows} ${columns}`;
+    terminal.type(
+      `until [ "$(stty size)" = "${size}" ]; do sleep 0.1; done; stty size\n`,
+    );
+    await terminal.shows(new RegExp(`(?<!")${size}(?!")`));
+  }
   // Ctrl-C ends what runs in the shell, and nothing else.
   terminal.type("sh -c 'echo begi\"\"ns; exec sleep 600'\n");
   await terminal.shows(/begins/);

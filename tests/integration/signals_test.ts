@@ -26,7 +26,8 @@ async function checkClean(script: Script, directory: string): Promise<void> {
     .split("\n");
   for (const name of containers) {
     ok(!there.includes(name), `${name} is left`);
-    deepStrictEqual(await processesWith(name), []);
+    // what removed it may still be about to end
+    await until(async () => (await processesWith(name)).length === 0);
   }
   deepStrictEqual(
     [...Deno.readDirSync(directory)].map(({ name }) => name).toSorted(),

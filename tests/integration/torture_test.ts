@@ -1,4 +1,9 @@
-/** Tests that do what no test should do, by every transport, with the tools of GNU and with those of busybox. */
+/**
+ * Tests that do what no test should do, by every transport, with the tools of GNU and with those of busybox.
+ *
+ * All of them run on the local system. Of those that leave a system as it is, one half runs by podman and the other
+ * over ssh; with `ATEX_TORTURE=all`, all do.
+ */
 import assert from "node:assert/strict";
 import { LocalConnection } from "../../connections/local.ts";
 import { PodmanConnection } from "../../connections/podman.ts";
@@ -111,6 +116,10 @@ function childrenOf(parent: number): string[] {
   return found;
 }
 
+/** A half of the tests, unless all are asked for. */
+const half = (half: 0 | 1): { half?: 0 | 1 } =>
+  Deno.env.get("ATEX_TORTURE") === "all" ? {} : { half };
+
 const ignorePodman = cannotRun(
   "torture: podman",
   podmanMissing(["tiny", "debian", "tiny-ssh"]),
@@ -134,6 +143,7 @@ const KINDS: { name: string; ignore: boolean; kind: TortureKind }[] = [
     ignore: ignorePodman,
     kind: {
       context: { transport: "podman", userland: "busybox", restarts: "yes" },
+      ...half(0),
       open: (purpose) => openContainer("tiny", false, purpose),
     },
   },
@@ -142,6 +152,7 @@ const KINDS: { name: string; ignore: boolean; kind: TortureKind }[] = [
     ignore: ignorePodman || cannotRun("torture: ssh", sshdMissing()),
     kind: {
       context: { transport: "ssh", userland: "gnu", restarts: "yes" },
+      ...half(1),
       open: (purpose) => openContainer("debian", true, purpose),
     },
   },
