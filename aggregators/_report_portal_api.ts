@@ -49,6 +49,8 @@ export interface ReportPortalApiOptions {
   callTimeout?: number;
   /** Ends all calls. */
   signal?: AbortSignal;
+  /** Told when calls begin to fail and are repeated; once until one succeeds. */
+  onWarning?: (message: string) => void;
 }
 
 /** A launch, as ReportPortal tells of it. */
@@ -157,6 +159,7 @@ export class ReportPortalApi implements Disposable {
       retryFor = RETRY_FOR,
       callTimeout = CALL_TIMEOUT,
       signal,
+      onWarning,
     } = this.#options;
     const url = this.#setting("url").replace(/\/+$/, "");
     if (!/^https?:$/.test(URL.parse(url)?.protocol ?? "")) {
@@ -176,6 +179,7 @@ export class ReportPortalApi implements Disposable {
       retryFor,
       callTimeout,
       signal,
+      onWarning,
     });
     return this.#http;
   }

@@ -4,6 +4,8 @@ import { Semaphore } from "@std/async/unstable-semaphore";
 
 /** Statuses after which the same call may succeed. */
 const TEMPORARY = new Set([408, 429, 500, 502, 503, 504]);
+/** What Deno says of one that it does not trust, or that is of another host. */
+const BAD_CERTIFICATE = "invalid peer certificate";
 const AT_ONCE = 10;
 /** Characters of an answer in an error. */
 const MAX_DETAIL = 500;
@@ -37,6 +39,7 @@ export interface HttpOptions {
   retryFor: number;
   callTimeout: number;
   signal: AbortSignal | undefined;
+  onWarning: ((message: string) => void) | undefined;
 }
 
 /** A call. */
@@ -65,6 +68,8 @@ export class HttpClient implements Disposable {
   readonly #options: HttpOptions;
   readonly #slots = new Semaphore(AT_ONCE);
   readonly #client: Deno.HttpClient | undefined;
+  /** Whether somebody knows that calls fail. */
+  #warned = false;
 
   constructor(options: HttpOptions) {
     this.#options = options;
@@ -86,15 +91,28 @@ export class HttpClient implements Disposable {
     for (let attempt = 0;; attempt++) {
       signal?.throwIfAborted();
       const outcome = await this.#attempt(call);
-      if ("answer" in outcome) return outcome.answer;
+      if ("answer" in outcome) {
+        this.#warned = false;
+        return outcome.answer;
+      }
       signal?.throwIfAborted();
       const { error, again, after = 0 } = outcome;
-      if (attempt > 0 && error.status === call.done) return undefined;
+      if (
+        attempt > 0 && call.done !== undefined && error.status === call.done
+      ) return undefined;
       const usual = retryDelays[Math.min(attempt, retryDelays.length - 1)] ?? 0;
       const wait = Math.max(usual, after);
       if (!again || call.once || performance.now() + wait > end) throw error;
+      this.#warn(error);
       await delay(wait, signal && { signal });
     }
+  }
+
+  /** Tells once of each time of trouble. */
+  #warn(error: ReportPortalError): void {
+    if (this.#warned) return;
+    this.#warned = true;
+    this.#options.onWarning?.(`${error.message}; it is tried again`);
   }
 
   async #attempt(call: Call): Promise<{ answer: unknown } | Failure> {
@@ -123,9 +141,11 @@ export class HttpClient implements Disposable {
       const what = timeout.aborted
         ? `there is no answer within ${callTimeout / 1000} s`
         : reasonOf(thrown);
+      const isFinal = thrown instanceof Deno.errors.NotCapable ||
+        what.includes(BAD_CERTIFICATE);
       return {
         error: new ReportPortalError(name, this.#redact(what)),
-        again: !(thrown instanceof Deno.errors.NotCapable),
+        again: !isFinal,
       };
     }
   }

@@ -115,6 +115,7 @@ export class Steps {
     const own = new OwnResult();
     const step = await this.#startTest(reporting);
     for await (const result of readArtifacts(artifacts)) {
+      if (result.status === undefined) continue;
       if (own.take(result) || !this.#wants(reporting, result)) continue;
       await this.#report(
         reporting,
@@ -135,6 +136,7 @@ export class Steps {
     const { artifacts, test } = reporting;
     const own = new OwnResult();
     for await (const result of readArtifacts(artifacts)) {
+      if (result.status === undefined) continue;
       if (own.take(result) || !this.#wants(reporting, result)) continue;
       await this.#report(
         reporting,
@@ -150,7 +152,7 @@ export class Steps {
 
   #wants({ platform, test }: Reporting, result: Result): boolean {
     const { subtest = () => true } = this.#options;
-    return result.status !== undefined && subtest({ platform, test, result });
+    return subtest({ platform, test, result });
   }
 
   /** Starts the step of the test, unless it was promised. */

@@ -133,6 +133,33 @@ Deno.test("ReportPortalAggregator reports platforms, tests, subtests and files",
   ]);
 });
 
+for (const joinSubtest of [undefined, "/"]) {
+  const how = joinSubtest ? "beside" : "within";
+  Deno.test(`results without status are ignored, with subtests ${how} tests`, async () => {
+    await using server = new FakeReportPortal();
+    await using place = workplace();
+    using api = clientOf(server);
+    const options = joinSubtest === undefined ? {} : { joinSubtest };
+    await using aggregator = await open(api, options).start();
+    const artifacts = place.lay(
+      [
+        { note: "n", files: ["a.log"] },
+        { name: "part", note: "n", files: ["a.log"] },
+        { status: "fail" },
+      ],
+      { "a.log": "a\n", "part/a.log": "b\n" },
+    );
+    await aggregator.ingest("p", "/t", artifacts);
+    const test = server.item("/t")!;
+    equal([test.status, test.description, test.logs], [
+      "failed",
+      undefined,
+      [],
+    ]);
+    equal([...server.items.values()].map(({ name }) => name), ["p", "/t"]);
+  });
+}
+
 Deno.test("ReportPortalAggregator removes artifacts that it has reported", async () => {
   await using server = new FakeReportPortal();
   await using place = workplace();
@@ -724,6 +751,64 @@ Deno.test("ReportPortalApi goes on when the server comes back", async () => {
   await server[Symbol.asyncDispose]();
 });
 
+for (const call of ["a log", "a rerun", "a question"] as const) {
+  Deno.test(`${call} is not taken for carried out while the server is away`, async () => {
+    const launchUuid = crypto.randomUUID();
+    const calls = {
+      "a log": (api: ReportPortalApi) =>
+        api.log({
+          launchUuid,
+          itemUuid: launchUuid,
+          time: 0,
+          level: "ERROR",
+          message: "m",
+        }),
+      "a rerun": (api: ReportPortalApi) =>
+        api.startLaunch({ rerunOf: launchUuid }),
+      "a question": (api: ReportPortalApi) => api.readLaunch(launchUuid),
+    };
+    using nobody = clientOf({ url: nowhere() }, {
+      retryDelays: [0, 1],
+      retryFor: 50,
+    });
+    await rejected(calls[call](nobody), ReportPortalError, "refused");
+  });
+}
+
+Deno.test("no log is lost and a rerun has its id when the server was away for several attempts", async () => {
+  let away = 3;
+  await using server = new FakeReportPortal({
+    before: ({ path }) =>
+      /log$|launch$/.test(path) && away-- > 0 ? brokenOff() : undefined,
+  });
+  await using place = workplace();
+  using api = clientOf(server);
+  const { launchUuid: first } = await open(api).start();
+  away = 3;
+  await using aggregator = await open(api, { launch: { rerunOf: first! } })
+    .start();
+  strictEqual(aggregator.launchUuid, first);
+  away = 3;
+  await aggregator.ingest("p", "/t", place.lay(mixed, mixedFiles));
+  equal(server.item("/t")!.logs.map(({ message }) => message), ["all\n"]);
+});
+
+Deno.test("ReportPortalApi tells once that calls fail, until one succeeds", async () => {
+  let bad = 3;
+  await using server = new FakeReportPortal({
+    before: () => bad-- > 0 ? new Response("", { status: 503 }) : undefined,
+  });
+  const warnings: string[] = [];
+  using api = clientOf(server, { onWarning: (it) => warnings.push(it) });
+  await api.startLaunch({ name: "a" });
+  const warning =
+    "Cannot POST /api/v2/proj/launch at ReportPortal: status 503; it is tried again";
+  equal(warnings, [warning]);
+  bad = 2;
+  await api.startLaunch({ name: "b" });
+  equal(warnings, [warning, warning]);
+});
+
 Deno.test("a signal ends calls, and waiting for the next attempt", async () => {
   await using server = new FakeReportPortal({
     before: () => new Response(null, { status: 503 }),
@@ -1007,13 +1092,26 @@ Deno.test({
     const url = `https://localhost:${server.port}`;
     using api = clientOf({ url }, { caCerts: [await read("ca.pem")] });
     ok(server.launches.has(await api.startLaunch({ name: "n" })));
-    using stranger = clientOf({ url }, { retryFor: 0 });
+    const warnings: string[] = [];
+    const onWarning = (it: string) => void warnings.push(it);
+    using stranger = clientOf({ url }, { onWarning });
     const error = await rejected(
       stranger.startLaunch({ name: "n" }),
       ReportPortalError,
       "certificate",
     );
     doesNotMatch(error.message, /SECRET/);
+    using elsewhere = clientOf(
+      { url: `https://127.0.0.1:${server.port}` },
+      { caCerts: [await read("ca.pem")], onWarning },
+    );
+    await rejected(
+      elsewhere.startLaunch({ name: "n" }),
+      ReportPortalError,
+      "certificate",
+    );
+    // it would not be better later
+    equal(warnings, []);
     strictEqual(server.launches.size, 1);
   },
 });
