@@ -12,6 +12,10 @@ const PAUSE = 500;
 const ANSWER = 15_000;
 /** Milliseconds that ssh has to end by itself. */
 const GRACE = 3000;
+/** A line of the script there; login shells may print others before. */
+const REPLY = /^(locked$|free$|taken |error )/;
+/** Characters of the end of what ssh says that are kept. */
+const SAID_KEPT = 64 * 1024;
 
 export interface RemoteLeaseOptions {
   readonly ssh: SshOptions;
@@ -117,6 +121,7 @@ export class RemoteLease implements Lease {
   /** From now on somebody has to notice its end. */
   #hold(session: LeaseSession): void {
     const { rebootGrace } = this.#options;
+    this.#restored = Promise.resolve();
     if (!this.#keepsRunning) session.unref();
     clearInterval(this.#renewal);
     this.#renewal = setInterval(
@@ -202,7 +207,7 @@ class LeaseSession {
     this.#writer = this.#child.stdin.getWriter();
     this.#writer.closed.catch(() => {}); // `ended` tells
     this.#lines = new Lines(this.#child.stdout);
-    this.#said = new Response(this.#child.stderr).text().catch(() => "");
+    this.#said = endOf(this.#child.stderr);
   }
 
   /** Says a line and gets the answer. */
@@ -216,7 +221,7 @@ class LeaseSession {
       );
     const answer = await within(
       { ms: ANSWER, late, signal },
-      (signal) => abortable(this.#lines.next(), signal),
+      (signal) => abortable(this.#reply(), signal),
     );
     if (answer !== undefined) return answer;
     const { code } = await this.ended;
@@ -227,6 +232,14 @@ class LeaseSession {
       }`,
       { code, output },
     );
+  }
+
+  /** `undefined` at the end. */
+  async #reply(): Promise<string | undefined> {
+    for (;;) {
+      const line = await this.#lines.next();
+      if (line === undefined || REPLY.test(line)) return line;
+    }
   }
 
   say(line: string): void {
@@ -273,6 +286,19 @@ function spawn({ argv: [file, ...args], env, clearEnv }: LocalCommand) {
     stderr: "piped",
     detached: true,
   }).spawn();
+}
+
+/** The last that comes: whoever is root on the host can make it say more. */
+async function endOf(stream: ReadableStream<Uint8Array<ArrayBuffer>>) {
+  let text = "";
+  try {
+    for await (const part of stream.pipeThrough(new TextDecoderStream())) {
+      text = (text + part).slice(-SAID_KEPT);
+    }
+  } catch {
+    return "";
+  }
+  return text;
 }
 
 /** The lines of a stream, one after the other. */
