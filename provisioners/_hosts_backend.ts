@@ -10,6 +10,7 @@ import { describeHolder, type Lease, LeaseError } from "./_lease.ts";
 import { LeasedConnection } from "./_leased_connection.ts";
 import { Reaping } from "./_reaping.ts";
 import { settle } from "./_settle.ts";
+import { isDropped } from "./_ssh_drop.ts";
 import { waitFor } from "./_wait_for.ts";
 import type { ProvisionerEvent } from "./events.ts";
 import type { HostContext, HostEntry, HostHooks } from "./_hosts_types.ts";
@@ -17,9 +18,6 @@ import { ProvisionError, type ReleaseReason } from "./provisioner.ts";
 
 /** Milliseconds between two attempts to reach a host that may be rebooting. */
 const REBOOT_PAUSE = 1000;
-
-/** A server that has too many new connections at the moment says this. */
-const DROPPED = /(kex|ssh)_exchange_identification: /;
 
 /** A host, and whether it can be lent. */
 interface Host extends HostEntry {
@@ -37,6 +35,8 @@ interface Host extends HostEntry {
   holder?: string;
   /** When somebody was last seen to have it. */
   heldAt?: number;
+  /** Since when it drops connections, as if it had too many. */
+  droppingSince?: number;
   /** Ready to take it, or holding it. */
   lease?: Lease;
   connection?: SshConnection;
@@ -112,7 +112,8 @@ export class HostsBackend implements Backend {
         signal.throwIfAborted();
         const host = this.#pick();
         if (host) {
-          const isNew = host !== named && host.holder === undefined;
+          const isNew = host !== named && host.holder === undefined &&
+            host.droppingSince === undefined;
           if (isNew) identify((named = host).id);
           const system = await this.#take(host, signal, () => {
             if (host !== named) identify((named = host).id);
@@ -196,6 +197,8 @@ export class HostsBackend implements Backend {
   async #lease(host: Host, signal: AbortSignal): Promise<boolean> {
     const lease = host.lease ??= this.#options.makeLease(host);
     const { pollInterval, rebootTimeout } = this.#options;
+    const { droppingSince = performance.now() } = host;
+    host.droppingSince = undefined;
     let { holder } = host;
     try {
       const answer = holder === undefined
@@ -206,15 +209,17 @@ export class HostsBackend implements Backend {
       holder = describeHolder(answer);
     } catch (error) {
       // Who has it may have rebooted it. Another may become free before it is back.
+      const now = performance.now();
       const isAway = holder !== undefined && isPassing(error) &&
-        performance.now() < (host.heldAt ?? -Infinity) + rebootTimeout;
-      const isDropped = DROPPED.test(outputOf(error));
-      if (signal.aborted || !isAway && !isDropped) throw error;
-      holder ??= "";
+        now < (host.heldAt ?? -Infinity) + rebootTimeout;
+      const drops = isDropped(outputOf(error));
+      const isFull = drops && now < droppingSince + rebootTimeout;
+      if (signal.aborted || !isAway && !isFull) throw error;
+      if (drops) host.droppingSince = droppingSince;
     }
     const wait = pollInterval * (0.8 + 0.4 * Math.random());
     host.busyUntil = performance.now() + wait;
-    if (host.holder !== holder) {
+    if (holder !== undefined && host.holder !== holder) {
       this.#emit({ type: "taken", id: host.id, holder });
     }
     host.holder = holder;
@@ -226,13 +231,14 @@ export class HostsBackend implements Backend {
     const { id, options, labels, attributes } = host;
     const lease = host.lease!;
     const connection = await this.#reach(host, signal);
+    const leased = new LeasedConnection(connection, lease);
     try {
       if (probe) await this.#probe(connection, options.host, probe, signal);
       await this.#hook(
         "prepare",
         host,
         signal,
-        (context) => prepare?.(connection, context),
+        (context) => prepare?.(leased, context),
       );
     } catch (error) {
       await connection.disconnect();
@@ -243,7 +249,7 @@ export class HostsBackend implements Backend {
       id,
       attributes: { ...labels, ...attributes, host: options.host },
       reusable: true,
-      connection: new LeasedConnection(connection, lease),
+      connection: leased,
       ...(lease.lost && { lost: lease.lost }),
       expectLoss: () => lease.keepRunning(),
     };
@@ -307,11 +313,14 @@ export class HostsBackend implements Backend {
 
   /** After its use: whether the host can be lent again. Tells by events what goes wrong. */
   async #bringBack(host: Host, reason: ReleaseReason): Promise<void> {
-    const { recover, clean, quarantine } = this.#options;
+    const { recover, clean, quarantine, maxFailures } = this.#options;
     const never = new AbortController().signal;
     const damaged = reason === "destroyed" || reason === "setup-failed";
-    const connection = host.connection!;
+    const connection = new LeasedConnection(host.connection!, {
+      held: (signal) => this.#regain(host, signal),
+    });
     try {
+      if (clean || damaged && recover) await this.#checkLease(host);
       if (damaged && recover) {
         await this.#hook(
           "recover",
@@ -330,21 +339,60 @@ export class HostsBackend implements Backend {
         );
       }
     } catch (error) {
-      const failure = this.#setAside(host, error);
+      const failure = error instanceof LeaseError
+        ? new ProvisionError(
+          `Cannot clean up the host ${host.options.host}: ${error.message}`,
+          { cause: error },
+        )
+        : this.#setAside(host, error);
       return this.#emit({ type: "warning", error: failure });
     }
-    if (!damaged || recover) {
-      if (!damaged) host.failures = 0;
-      return;
-    }
+    host.failures = reason === "setup-failed" ? host.failures + 1 : 0;
     const why = `The host ${host.options.host} was given back as ${
       reason === "destroyed" ? "destroyed" : "impossible to set up"
     }`;
-    const ms = reason === "setup-failed" && ++host.failures >=
-        this.#options.maxFailures
+    const ms = host.failures >= maxFailures
       ? Infinity
-      : quarantine;
+      : damaged && !recover
+      ? quarantine
+      : 0;
     if (ms > 0) this.#leaveAlone(host, why, ms);
+  }
+
+  /**
+   * Before hooks are called: whether somebody else has got the host meanwhile. One
+   * that cannot be asked may be dead, which is what `recover` is for.
+   *
+   * @throws {LeaseError} if somebody else has it
+   */
+  async #checkLease(host: Host): Promise<void> {
+    const lost = await Promise.race([host.lease!.lost, undefined]);
+    if (!lost) return;
+    await this.#regain(host).catch((error) => {
+      if (!isPassing(error)) throw error;
+    });
+  }
+
+  /**
+   * Waits for the lease while it is got back, and takes it again if it was lost.
+   *
+   * @throws {LeaseError} if somebody else has the host now
+   */
+  async #regain(
+    { lease, options }: Host,
+    signal = new AbortController().signal,
+  ): Promise<void> {
+    const { rebootTimeout } = this.#options;
+    try {
+      await connectWithin(
+        rebootTimeout,
+        { system: options.host, signal },
+        (signal) => lease!.held(signal),
+      );
+    } catch (error) {
+      if (!(error instanceof LeaseError)) throw error;
+      if (await lease!.take(signal) !== true) throw error;
+    }
   }
 
   async #hook(
@@ -412,6 +460,7 @@ export class HostsBackend implements Backend {
     const waitedFor = this.#hosts.filter(({ taken, lease }) => !taken && lease);
     await settle(waitedFor.map((host) => {
       host.holder = undefined;
+      host.droppingSince = undefined;
       return this.#endLease(host);
     }));
   }

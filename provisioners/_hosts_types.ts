@@ -81,7 +81,10 @@ export interface ReleasedHostContext extends HostContext {
   readonly reason: ReleaseReason;
 }
 
-/** What is done to a host beside its use. A hook that throws sets the host aside. */
+/**
+ * What is done to a host beside its use. A hook that throws sets the host aside.
+ * None is called for a host that somebody else got while it was away.
+ */
 export interface HostHooks {
   /**
    * Called before a host is lent, connected.

@@ -4,6 +4,7 @@ import {
   ConnectionLostError,
 } from "../connections/connection.ts";
 import { SshConnection, type SshOptions } from "../connections/ssh.ts";
+import { isDropped } from "./_ssh_drop.ts";
 import { resolveName } from "./_ssh_names.ts";
 import {
   VirtHelper,
@@ -12,9 +13,7 @@ import {
 } from "./_virt_helper.ts";
 import { ProvisionError } from "./provisioner.ts";
 
-/** What ssh says when the server drops a connection because it has too many new ones. */
-const DROPPED = /^(kex|ssh)_exchange_identification: /m;
-/** How often that may be, for one helper. */
+/** How often the server may drop a connection, for one helper. */
 const ATTEMPTS = 8;
 
 /** How a libvirt host is reached: by ssh, or in the user's own way. */
@@ -74,7 +73,7 @@ export class VirtHost implements AsyncDisposable {
       } catch (error) {
         signal?.throwIfAborted();
         const dropped = error instanceof ConnectionLostError &&
-          DROPPED.test(error.output);
+          isDropped(error.output);
         if (!dropped || attempt === ATTEMPTS) throw this.#explain(error);
       }
       // Those who were dropped together do not come back together.

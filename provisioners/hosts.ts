@@ -202,8 +202,9 @@ export interface HostsProvisionerOptions
    */
   connectTimeout?: number;
   /**
-   * Milliseconds for which it is tried to reach a host that was reached before: a
-   * test may have rebooted it.
+   * Milliseconds for which it is tried to reach a host that was reached before, as
+   * a test may have rebooted it, or one that drops connections, as if it had too
+   * many at the moment.
    *
    * @default {120_000}
    */

@@ -281,6 +281,115 @@ Deno.test({
   },
 });
 
+/** Hooks that only tell that they are called. */
+function toldHooks() {
+  const calls: string[] = [];
+  return {
+    calls,
+    recover: () => void calls.push("recover"),
+    clean: () => void calls.push("clean"),
+  };
+}
+
+Deno.test({
+  name: "no hook is called for a host that somebody else got",
+  ignore,
+  fn: async () => {
+    await using sshd = await Sshd.start();
+    const host = hostOf(sshd);
+    const { calls, ...hooks } = toldHooks();
+    const { pool, events } = watched({ hosts: [host], ...hooks });
+    await using _ = await pool.start();
+    pool.provision();
+    const remote = await pool.getRemote();
+    await Deno.remove(host.leaseFile);
+    await Deno.writeTextFile(
+      host.leaseFile,
+      JSON.stringify({
+        keepUntil: Math.floor(Date.now() / 1000) + 3600,
+        lease: "x",
+      }),
+    );
+    const lost = remote.lost;
+    await sshd.cutSessions();
+    await lost;
+    await remote.release({ reason: "destroyed" });
+    assert.deepEqual(calls, []);
+    const warnings = events.flatMap((event) =>
+      event.type === "warning" ? [event.error.message] : []
+    );
+    assert.deepEqual(warnings, [
+      `Cannot clean up the host ${host.host}: Lost the lease of the host ${host.host}: somebody else took it`,
+    ]);
+    await Deno.remove(host.leaseFile); // they are done with it
+    pool.provision();
+    await (await pool.getRemote()).release();
+    assert.deepEqual(calls, ["clean"]);
+  },
+});
+
+Deno.test({
+  name:
+    "a host whose lease was lost because it is dead is recovered, and leased",
+  ignore,
+  fn: async () => {
+    const dead = await Sshd.start();
+    await using files = new AsyncDisposableStack();
+    const directory = await Deno.makeTempDir({ prefix: "atex-test-" });
+    files.defer(() => Deno.remove(directory, { recursive: true }));
+    await Deno.copyFile(`${dead.directory}/key`, `${directory}/key`);
+    await Deno.copyFile(`${dead.directory}/key.pub`, `${directory}/key.pub`);
+    const { calls, clean } = toldHooks();
+    const host = {
+      ...dead.options,
+      identityFile: `${directory}/key`,
+      leaseFile: `${directory}/lease`,
+    };
+    const { pool } = watched({
+      hosts: [host],
+      rebootGrace: 0,
+      clean,
+      recover: async (connection) => {
+        files.use(
+          await Sshd.start({
+            port: dead.port,
+            config: [`AuthorizedKeysFile ${directory}/key.pub`],
+          }),
+        );
+        await connection.connect();
+        assert.match(await Deno.readTextFile(host.leaseFile), /"lease":/);
+        calls.push("recover");
+      },
+    });
+    files.use(await pool.start());
+    pool.provision();
+    const remote = await pool.getRemote();
+    const lost = remote.lost;
+    await dead[Symbol.asyncDispose]();
+    await lost;
+    await Deno.writeTextFile(host.leaseFile, "");
+    await remote.release({ reason: "destroyed" });
+    assert.deepEqual(calls, ["recover", "clean"]);
+  },
+});
+
+Deno.test({
+  name: "a login shell that prints something does not spoil leases",
+  ignore,
+  fn: async () => {
+    await using sshd = await Sshd.start({
+      config: [
+        'ForceCommand echo Welcome; exec /bin/sh -c "$SSH_ORIGINAL_COMMAND"',
+      ],
+    });
+    await using pool = await new HostsProvisioner({ hosts: [hostOf(sshd)] })
+      .start();
+    pool.provision();
+    await pool.getRemote();
+    assert.equal(parseHolder(await holderOf(sshd))?.pid, Deno.pid);
+  },
+});
+
 Deno.test({
   name: "a host on which leases do not work is refused, with what to do",
   ignore,

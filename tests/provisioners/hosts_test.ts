@@ -6,6 +6,7 @@ import {
   HostsProvisioner,
   type HostsProvisionerOptions,
 } from "../../provisioners/hosts.ts";
+import { until } from "../_wait.ts";
 
 const SSH = `#!/bin/sh
 here=$(dirname "$0")
@@ -16,6 +17,13 @@ if [ -e "$here/down-$host" ]; then
   echo "ssh: connect to host $host port 22: Connection refused" >&2
   exit 255
 fi
+if [ -e "$here/drops-$host" ]; then
+  echo "kex_exchange_identification: Connection closed by remote host" >&2
+  exit 255
+fi
+case $command in
+  *flock*) if [ -e "$here/chatters-$host" ]; then head -c 1000000 /dev/zero >&2; echo >&2; echo "at last" >&2; exit 1; fi ;;
+esac
 exec sh -c "$command"
 `;
 
@@ -27,6 +35,7 @@ async function lab(
   const directory = await Deno.makeTempDir({ prefix: "atex-test-" });
   const program = `${directory}/ssh`;
   await Deno.writeTextFile(program, SSH, { mode: 0o755 });
+  await Deno.writeTextFile(`${directory}/calls`, "");
   const events: ProvisionerEvent[] = [];
   const pool = new HostsProvisioner({
     hosts,
@@ -34,6 +43,7 @@ async function lab(
     onEvent: (event) => events.push(event),
     rebootTimeout: 0,
     lease: "none",
+    leaseFile: `${directory}/lease`,
     ...options,
   });
   const flag = (name: string) => `${directory}/${name}`;
@@ -41,9 +51,12 @@ async function lab(
     pool,
     events,
     calls: () => Deno.readTextFileSync(flag("calls")).trim().split("\n"),
-    fail: (host: string, how: "down" | "hangs" = "down") =>
-      Deno.writeTextFile(flag(`${how}-${host}`), ""),
-    repair: (host: string) => Deno.remove(flag(`down-${host}`)),
+    fail: (
+      host: string,
+      how: "down" | "hangs" | "drops" | "chatters" = "down",
+    ) => Deno.writeTextFile(flag(`${how}-${host}`), ""),
+    repair: (host: string, how: "down" | "drops" = "down") =>
+      Deno.remove(flag(`${how}-${host}`)),
     async [Symbol.asyncDispose]() {
       await pool.stop();
       await Deno.remove(directory, { recursive: true });
@@ -202,6 +215,54 @@ Deno.test("a host that was lent before is waited for while it reboots", async ()
   assert.ok(!it.events.some(({ type }) => type === "reserve-failed"));
 });
 
+Deno.test("a host that drops each connection is waited for until rebootTimeout", async () => {
+  await using it = await lab(["a"], {
+    lease: "remote",
+    rebootTimeout: 500,
+    pollInterval: 10,
+  });
+  await it.fail("a", "drops");
+  await it.pool.start();
+  it.pool.provision();
+  await assert.rejects(it.pool.getRemote(), {
+    message:
+      /^Cannot use any host: Cannot connect to a: kex_exchange_identification: /,
+  });
+  assert.deepEqual(it.events.map(({ type }) => type), [
+    "reserving",
+    "reserve-failed",
+  ]);
+});
+
+Deno.test("a host that dropped connections for a moment is lent", async () => {
+  await using it = await lab(["a"], {
+    lease: "remote",
+    rebootTimeout: 30_000,
+    pollInterval: 10,
+  });
+  await it.fail("a", "drops");
+  await it.pool.start();
+  it.pool.provision();
+  const waiting = it.pool.getRemote();
+  await until(() => it.calls().length > 8); // more than a connection tries itself
+  await it.repair("a", "drops");
+  assert.equal((await waiting).id, "ssh:a");
+  assert.ok(!it.events.some(({ type }) => type === "taken"));
+});
+
+Deno.test("of a host that says much only the end is kept", async () => {
+  await using it = await lab(["a"], { lease: "remote" });
+  await it.fail("a", "chatters");
+  await it.pool.start();
+  it.pool.provision();
+  const error = await it.pool.getRemote().catch((error) => error);
+  assert.equal(
+    error.message,
+    "Cannot use any host: Cannot connect to a: at last",
+  );
+  assert.ok(error.cause.output.length <= 64 * 1024);
+});
+
 Deno.test("stop() ends connecting and waiting for a free host", async () => {
   await using it = await lab(["a", "b", "c"]);
   await it.fail("b", "hangs");
@@ -341,6 +402,39 @@ Deno.test("a host that fails maxFailures times in a row is not tried again", asy
     if (error.fatal) break;
   }
   assert.equal(it.calls().length, 3);
+});
+
+Deno.test("a host that was used in between did not fail in a row", async () => {
+  await using it = await lab(["a"], { retryAfter: 0, maxFailures: 2 });
+  await it.pool.start();
+  for (let i = 0; i < 3; i++) {
+    await it.fail("a");
+    it.pool.provision();
+    await assert.rejects(it.pool.getRemote(), { fatal: false });
+    await it.repair("a");
+    it.pool.provision();
+    await (await it.pool.getRemote()).release({ reason: "destroyed" });
+  }
+});
+
+Deno.test("a host that cannot be set up counts as failed, recovered or not", async () => {
+  for (const recover of [undefined, () => {}]) {
+    await using it = await lab(["a"], {
+      maxFailures: 2,
+      ...(recover && { recover }),
+    });
+    await it.pool.start();
+    for (let i = 0; i < 2; i++) {
+      it.pool.provision();
+      await (await it.pool.getRemote()).release({ reason: "setup-failed" });
+    }
+    it.pool.provision();
+    await assert.rejects(it.pool.getRemote(), {
+      fatal: true,
+      message:
+        "Cannot use any host: The host a was given back as impossible to set up",
+    });
+  }
 });
 
 Deno.test('order: "shuffle" does not always begin with the same host', async () => {
