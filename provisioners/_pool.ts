@@ -118,7 +118,7 @@ export class Pool {
       this.#lent.add(place);
       this.#emit({ type: "lent", id: place.system.id });
     });
-    const { maxRemotes } = options;
+    const { maxRemotes, stopConcurrency = 10 } = options;
     if (
       maxRemotes !== Infinity && !Number.isInteger(maxRemotes) || maxRemotes < 0
     ) {
@@ -126,6 +126,16 @@ export class Pool {
         `Cannot lend at most ${
           Deno.inspect(maxRemotes)
         } systems: "maxRemotes" must be a whole number or Infinity`,
+      );
+    }
+    if (
+      stopConcurrency !== Infinity &&
+      !(Number.isInteger(stopConcurrency) && stopConcurrency > 0)
+    ) {
+      throw new RangeError(
+        `Cannot give back ${
+          Deno.inspect(stopConcurrency)
+        } systems at once: "stopConcurrency" must be a positive whole number or Infinity`,
       );
     }
   }
@@ -428,19 +438,21 @@ export class Pool {
     );
     // Those who gave these back get to know themselves how that ends.
     const given = [...this.#releasing].map(({ remote }) => remote.release());
-    const rest = [
+    const kept = [
       ...[...this.#lent].map(({ remote }) => ({ remote, reason: "abort" })),
       ...[...this.#ready.items].map(({ remote }) => (
         { remote, reason: "surplus" }
       )),
-    ].values() as ArrayIterator<{ remote: Remote; reason: ReleaseReason }>;
+    ] as { remote: Remote; reason: ReleaseReason }[];
+    const rest = kept.values();
     const worker = async () => {
       for (const { remote, reason } of rest) {
         await remote.release({ reason }).catch((error) => errors.push(error));
       }
     };
     const { stopConcurrency = 10, name } = this.#options;
-    await Promise.all(Array.from({ length: stopConcurrency }, worker));
+    const length = Math.min(stopConcurrency, kept.length);
+    await Promise.all(Array.from({ length }, worker));
     await Promise.allSettled(given);
     for (const { permit } of this.#stuck) permit?.[Symbol.dispose]();
     this.#stuck.clear();

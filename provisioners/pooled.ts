@@ -61,7 +61,7 @@ export class PooledProvisioner implements Provisioner {
   /**
    * Stores the options.
    *
-   * @throws {RangeError} if `maxRemotes` is neither a whole number nor `Infinity`
+   * @throws {RangeError} if `maxRemotes` is neither a whole number nor `Infinity`, or `stopConcurrency` neither a positive one nor that
    */
   constructor(options: PoolOptions) {
     this.name = options.name;

@@ -615,6 +615,36 @@ Deno.test("stop() releases no more than stopConcurrency systems at once", async 
   await stopping;
 });
 
+Deno.test("stopConcurrency may be Infinity, but nothing that would release none", async () => {
+  const { pool, systems } = await startedPool({
+    maxRemotes: 2,
+    stopConcurrency: Infinity,
+  });
+  pool.provision(2);
+  for (const system of systems) system.succeed();
+  await settle();
+  const stopping = pool.stop();
+  await settle();
+  for (const system of systems) system.finishDispose();
+  await stopping;
+  for (const stopConcurrency of [0, -1, 1.5, NaN]) {
+    assert.throws(
+      () =>
+        new Pool({
+          name: "fake",
+          maxRemotes: 1,
+          stopConcurrency,
+          backend: new FakeBackend(),
+        }),
+      {
+        name: "RangeError",
+        message:
+          `Cannot give back ${stopConcurrency} systems at once: "stopConcurrency" must be a positive whole number or Infinity`,
+      },
+    );
+  }
+});
+
 Deno.test("a listener may use the pool while it is told of an event", async () => {
   const backend = new FakeBackend();
   const order: string[] = [];
