@@ -43,9 +43,9 @@ else
 fi
 `;
 
-/** Writes the text `$2` into the file `$1`. */
+/** Writes what it reads into the file `$1`. */
 export const WRITE_SCRIPT = `
 set -e
 case $1 in */*/*) mkdir -p "\${1%/*}" ;; esac
-printf '%s' "$2" >"$1"
+cat >"$1"
 `;

@@ -22,7 +22,9 @@
  * @module
  */
 import type { SignalOptions } from "../connections/connection.ts";
+import { within } from "../connections/time_limit.ts";
 import { INSTALL_SCRIPT, WRITE_SCRIPT } from "./_image_scripts.ts";
+import { checkMilliseconds } from "./_milliseconds.ts";
 import { PodmanCli } from "./_podman_cli.ts";
 import { imageExists, provideImage } from "./_podman_image.ts";
 import { LABEL } from "./_podman_reaper.ts";
@@ -85,6 +87,7 @@ const FORMAT = 1;
  *
  * @returns its name
  * @throws {ProvisionError} if the origin is missing, or something cannot be installed
+ * @throws {RangeError} if `timeout` is no positive number
  */
 export async function buildImage(
   origin: string,
@@ -97,7 +100,7 @@ export async function buildImage(
     runOptions = [],
     podman = "podman",
     timeout = 1_800_000,
-    signal = new AbortController().signal,
+    signal,
   } = options;
   const wrong = Object.keys(files).find((path) => !path.startsWith("/"));
   if (wrong !== undefined) {
@@ -105,28 +108,24 @@ export async function buildImage(
       `Cannot write "${wrong}" into an image: an absolute path would be right`,
     );
   }
-  const late = AbortSignal.timeout(timeout);
-  const both = AbortSignal.any([signal, late]);
-  const cli = new PodmanCli(podman, timeout);
-  try {
-    await provideImage(cli, origin, pull, both);
-    const { id, changes } = await describe(cli, origin, both);
-    const tag = options.tag ??
-      await deriveTag([FORMAT, id, packages, Object.entries(files)]);
-    if (await imageExists(cli, tag, both)) return tag;
-    const build = { cli, id, tag, changes, packages, files, runOptions };
-    await make(build, both);
-    return tag;
-  } catch (error) {
-    signal.throwIfAborted();
-    if (!late.aborted) throw error;
-    throw new ProvisionError(
+  checkMilliseconds({ timeout });
+  const late = () =>
+    new ProvisionError(
       `Cannot build an image on "${origin}": it is not done after ${
         timeout / 1000
       } s`,
-      { cause: error },
     );
-  }
+  const cli = new PodmanCli(podman, timeout);
+  return await within({ ms: timeout, late, signal }, async (signal) => {
+    await provideImage(cli, origin, pull, signal);
+    const { id, changes } = await describe(cli, origin, signal);
+    const tag = options.tag ??
+      await deriveTag([FORMAT, id, packages, Object.entries(files)]);
+    if (await imageExists(cli, tag, signal)) return tag;
+    const build = { cli, id, tag, changes, packages, files, runOptions };
+    await make(build, signal);
+    return tag;
+  });
 }
 
 /**
@@ -209,8 +208,12 @@ async function deriveTag(ingredients: unknown[]): Promise<string> {
 
 async function make(build: Build, signal: AbortSignal): Promise<void> {
   const { cli, id, tag, changes, packages, files, runOptions } = build;
-  const podman = async (args: string[], what: string) => {
-    const { code, said } = await cli.output(args, { signal, patience: 2000 });
+  const podman = async (args: string[], what: string, stdin?: string) => {
+    const { code, said } = await cli.output(args, {
+      signal,
+      patience: 2000,
+      ...(stdin !== undefined && { stdin }),
+    });
     if (code !== 0) {
       throw new ProvisionError(
         `Cannot build the image "${tag}": ${what}: ${
@@ -242,7 +245,17 @@ async function make(build: Build, signal: AbortSignal): Promise<void> {
     ...["--user=0", "--entrypoint=sleep", ...runOptions, id, "86400"],
   ], "its container cannot be started");
   const exec = (script: string, ...args: string[]) => [
-    ...["exec", "--user=0", name, "sh", "-c", script, "sh", ...args],
+    ...[
+      "exec",
+      "--interactive",
+      "--user=0",
+      name,
+      "sh",
+      "-c",
+      script,
+      "sh",
+      ...args,
+    ],
   ];
   if (packages.length > 0) {
     await podman(
@@ -251,7 +264,7 @@ async function make(build: Build, signal: AbortSignal): Promise<void> {
     );
   }
   for (const [path, text] of Object.entries(files)) {
-    await podman(exec(WRITE_SCRIPT, path, text), `${path} cannot be written`);
+    await podman(exec(WRITE_SCRIPT, path), `${path} cannot be written`, text);
   }
   await podman([
     ...["container", "commit", "-q"],

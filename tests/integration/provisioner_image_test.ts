@@ -36,9 +36,11 @@ Deno.test({
   ignore,
   fn: async () => {
     const text = `it's\n"${crypto.randomUUID()}"\n`;
+    const large = "0123456789abcdef".repeat(16_384);
     const options = {
       packages: [],
-      files: { "/etc/deep/er/file": text, "/top": "" },
+      files: { "/etc/deep/er/file": text, "/top": "", "/large": large },
+      timeout: Infinity,
     };
     const image = await buildImage(imageName("tiny"), options);
     try {
@@ -46,6 +48,7 @@ Deno.test({
       assert.equal(await buildImage(imageName("tiny"), options), image);
       const cat = ["run", "--rm", "--network=none", image, "cat"];
       assert.equal(await podman(...cat, "/etc/deep/er/file"), text.trim());
+      assert.equal(await podman(...cat, "/large"), large);
       const config = async (name: string) =>
         JSON.parse(await podman("image", "inspect", name))[0].Config;
       const [old, built] = [
@@ -73,6 +76,10 @@ Deno.test({
     await assert.rejects(
       buildImage(imageName("tiny"), { files: { "etc/x": "" } }),
       TypeError,
+    );
+    await assert.rejects(
+      buildImage(imageName("tiny"), { timeout: 0 }),
+      RangeError,
     );
     await assert.rejects(
       buildImage(imageName("tiny"), { packages: ["no-such"] }),
