@@ -15,7 +15,6 @@ const optionalText = z.string().nullish();
 
 const whoami = z.object({
   token: z.object({ id: text, ranch: text }),
-  user: z.object({ id: text }),
 });
 
 const tags = z.record(z.string(), z.unknown()).nullish();
@@ -42,7 +41,6 @@ const farmRequests = z.array(farmRequest).nullable();
 export interface Identity {
   readonly ranch: string;
   readonly tokenId: string;
-  readonly userId: string;
 }
 
 /** What is known of a request. */
@@ -122,8 +120,8 @@ export class TestingFarmApi {
 
   /** Whose token it is. */
   async whoami(options: CallOptions = {}): Promise<Identity> {
-    const { token, user } = await this.#call("GET", "whoami", whoami, options);
-    return { ranch: token.ranch, tokenId: token.id, userId: user.id };
+    const { token } = await this.#call("GET", "whoami", whoami, options);
+    return { ranch: token.ranch, tokenId: token.id };
   }
 
   /**
@@ -133,17 +131,14 @@ export class TestingFarmApi {
   async submit(
     body: unknown,
     find: () => Promise<string | undefined>,
-    { signal, giveUp, onUnclear }: CallOptions & {
+    { signal, onUnclear }: Pick<CallOptions, "signal"> & {
       /** Called when more may have come into being than we know of. */
       onUnclear?: () => void;
     } = {},
   ): Promise<string> {
     let unclear = false;
     return await retry(
-      this.#retrying({
-        ...(signal && { signal }),
-        ...(giveUp !== undefined && { giveUp }),
-      }),
+      this.#retrying({ ...(signal && { signal }) }),
       async () => {
         if (unclear) {
           const id = await find();

@@ -8,6 +8,9 @@ const CONNECTIONS = 10;
 /** A caller who stops waiting for something that may not be cut off waits this long, in milliseconds. */
 const PATIENCE = 5000;
 
+/** Timers of more milliseconds would end at once. */
+const LONGEST_TIMER = 2 ** 31 - 1;
+
 /** Statuses after which the same request may succeed. */
 const TEMPORARY = new Set([408, 429, 500, 502, 503, 504]);
 
@@ -92,7 +95,9 @@ export async function exchange<T>(
   using _place = await acquire(placesAt(url.host), signal);
   const stop = new AbortController();
   const late = new HttpError(`${what}: no answer within ${timeout / 1000} s`);
-  const timers = [setTimeout(() => stop.abort(late), timeout)];
+  const timers = timeout > LONGEST_TIMER
+    ? []
+    : [setTimeout(() => stop.abort(late), timeout)];
   const abort = () => {
     const end = () => stop.abort(signal!.reason);
     if (patient) timers.push(setTimeout(end, PATIENCE));
@@ -168,5 +173,5 @@ export async function retry<T>(
 
 /** Waits some milliseconds. */
 export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
-  await delay(Math.min(ms, 2 ** 31 - 1), { ...(signal && { signal }) });
+  await delay(Math.min(ms, LONGEST_TIMER), { ...(signal && { signal }) });
 }

@@ -57,7 +57,6 @@ for (const [name, list] of Object.entries(faults)) {
     assert.deepEqual(await api.whoami(), {
       ranch: "redhat",
       tokenId: TOKEN_ID,
-      userId: "u1",
     });
     assert.equal(server.count("GET /v0.1/whoami"), list.length + 1);
     assert.equal(troubles.length, list.length >= 3 ? 1 : 0);
@@ -93,12 +92,19 @@ Deno.test("TestingFarmApi gives up pages instead of JSON after four", async () =
 
 Deno.test("TestingFarmApi says which part of an answer is wrong", async () => {
   await using server = new FarmServer();
-  const wrong: Fault = () => Response.json({ token: { id: 1 }, user: {} });
+  const wrong: Fault = () => Response.json({ token: { id: 1 } });
   server.fail("GET /v0.1/whoami", ...Array(4).fill(wrong));
   await assert.rejects(
     client(server).whoami(),
     /the answer is not as expected: token\.id: /,
   );
+});
+
+Deno.test("TestingFarmApi takes a callTimeout of Infinity for no limit", async () => {
+  await using server = new FarmServer();
+  const api = client(server, { callTimeout: Infinity });
+  assert.equal((await api.whoami()).tokenId, TOKEN_ID);
+  assert.equal(server.calls.length, 1);
 });
 
 Deno.test("TestingFarmApi waits as long as the service asks", async () => {
