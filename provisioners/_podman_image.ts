@@ -37,13 +37,13 @@ export async function imageExists(
   });
 }
 
-/** Fetches an image, however long that takes; returns its id. */
-export async function pullFrom(
+/** Fetches an image, however long that takes. */
+async function pullFrom(
   cli: PodmanCli,
   image: string,
   signal?: AbortSignal,
-): Promise<string> {
-  const { code, stdout, said } = await cli.output(
+): Promise<void> {
+  const { code, said } = await cli.output(
     ["image", "pull", "-q", image],
     { signal, timeout: Infinity },
   );
@@ -52,7 +52,6 @@ export async function pullFrom(
       fatal: true,
     });
   }
-  return stdout.trim().split("\n").at(-1)!;
 }
 
 /** The error for an image that is not here, with what to do about it. */
