@@ -20,7 +20,7 @@ import {
   partOf,
   reopenPart,
 } from "./_part.ts";
-import { makeParents, occupied, pathOf, placeFor } from "./_paths.ts";
+import { makeParents, occupied, pathOf, placeFor, unmake } from "./_paths.ts";
 import { Spool } from "./_spool.ts";
 import { Target } from "./_target.ts";
 import { PathTurns } from "./_turns.ts";
@@ -64,6 +64,8 @@ interface Started {
   whole?: number | undefined;
   /** The file system that files go to. */
   device: number;
+  /** What the start made, if a later one would not go on with it. */
+  made: readonly string[];
 }
 
 /** What compresses results and files. */
@@ -135,23 +137,26 @@ export class Collector {
     else if (lookAt(this.#results)) throw occupied("results", this.#results);
     if (lookAt(this.#files)) throw occupied("files", this.#files);
     const made: string[] = [];
+    const path = compressing ? partOf(this.#results) : this.#results;
     try {
       makeParents(this.#results, made);
       makeParents(this.#files, made);
       Deno.mkdirSync(this.#files);
       made.push(this.#files);
+      const device = Deno.lstatSync(this.#files).dev;
+      const target = Target.open(path);
+      made.push(path);
       this.#started = {
         intentOf: undefined,
-        target: Target.open(
-          compressing ? partOf(this.#results) : this.#results,
-        ),
+        target,
         names: new Names(this.#allowDuplicate),
         compressing,
-        device: Deno.lstatSync(this.#files).dev,
+        device,
+        made,
       };
       this.#stopped = undefined;
     } catch (error) {
-      for (const path of made.reverse()) Deno.removeSync(path);
+      unmake(made);
       throw error;
     }
   }
@@ -187,10 +192,14 @@ export class Collector {
     this.#started = {
       intentOf: (key) => new Intent(files, key),
       target,
-      names: new Names(this.#allowDuplicate, countNames(keys)),
+      names: new Names(
+        this.#allowDuplicate,
+        countNames(keys, this.#allowDuplicate),
+      ),
       compressing,
       whole: made ? target.length : undefined,
       device: Deno.lstatSync(files).dev,
+      made: [],
     };
     this.#stopped = undefined;
   }
@@ -198,6 +207,16 @@ export class Collector {
   /** How often a test is stored. */
   count(platform: string, test: string): number {
     return this.#started?.names.count(platform, test) ?? 0;
+  }
+
+  /** Stops; if nothing was stored, what the start made is gone. */
+  async undoStart(): Promise<void> {
+    await this.#underWay.ended();
+    const started = this.#started;
+    if (!started?.made.length || started.target.length > 0) return this.stop();
+    this.#started = undefined;
+    await started.target.close();
+    unmake(started.made);
   }
 
   /** Waits for what is under way, and finishes the file. */
@@ -312,7 +331,16 @@ export class Collector {
     const directory = `${this.#files}/${place}`;
     const first = own.map(normalisePath).find((file) => file !== "");
     const output = first && `${directory}/${first}`;
-    return output && lookAt(output) ? { directory, output } : { directory };
+    return output && isThere(output) ? { directory, output } : { directory };
+  }
+}
+
+/** Whether something is at a path, which a test may have made up. */
+function isThere(path: string): boolean {
+  try {
+    return lookAt(path) !== undefined;
+  } catch {
+    return false; // it is none: too long, or below a file
   }
 }
 

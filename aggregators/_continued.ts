@@ -36,11 +36,14 @@ export function misplaced(line: number): Error {
 }
 
 /** How often each platform and test is stored, from the names that they got. */
-export function countNames(keys: Iterable<string>): Map<string, number> {
+export function countNames(
+  keys: Iterable<string>,
+  allowDuplicate: boolean,
+): Map<string, number> {
   const counts = new Map<string, number>();
   for (const key of keys) {
     const [platform, name] = JSON.parse(key);
-    const again = /^(.*) \((\d+)\)$/s.exec(name);
+    const again = allowDuplicate && /^(.*) \((\d+)\)$/s.exec(name);
     const test = again && keyOf(platform, again[1]!);
     const count = test ? counts.get(test) : undefined;
     if (test && count === Number(again[2])) counts.set(test, count + 1);

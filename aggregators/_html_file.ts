@@ -3,7 +3,7 @@ import { dirname } from "@std/path/dirname";
 import { frame } from "./_html_page.ts";
 import type { ReportModel } from "./_html_model.ts";
 import type { Timeline } from "./_html_timeline.ts";
-import { occupied } from "./_paths.ts";
+import { makeParents, occupied, unmake } from "./_paths.ts";
 
 const BLOCK = 256 * 1024;
 
@@ -11,6 +11,8 @@ const BLOCK = 256 * 1024;
 export class ReportFile {
   readonly #path: string;
   readonly #title: string;
+  /** The new file, and new directories on the way. */
+  #made: string[] = [];
 
   constructor(path: string, title: string) {
     this.#path = path;
@@ -23,19 +25,28 @@ export class ReportFile {
    * @throws {Deno.errors.AlreadyExists} if there is one
    */
   async create(model: ReportModel): Promise<void> {
-    await Deno.mkdir(dirname(this.#path), { recursive: true });
+    this.#made = [];
+    makeParents(this.#path, this.#made);
     try {
       (await Deno.open(this.#path, { write: true, createNew: true })).close();
     } catch (error) {
+      this.unmake();
       if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
       throw occupied("the report", this.#path);
     }
+    this.#made.push(this.#path);
     try {
       await this.replace(model, [], false); // what keeps a later page from being written is told now
     } catch (error) {
-      await Deno.remove(this.#path).catch(() => {});
+      this.unmake();
       throw error;
     }
+  }
+
+  /** Removes what was made. */
+  unmake(): void {
+    unmake(this.#made);
+    this.#made = [];
   }
 
   /** Puts a new page in place of the old one, or leaves that. */

@@ -2,7 +2,7 @@ import { join } from "@std/path/join";
 import type { JUnitCase, JUnitOutcome } from "./_junit_case.ts";
 import { outputOf } from "./_junit_output.ts";
 import { headerLine, writeReport } from "./_junit_report.ts";
-import { makeTarget, startPart } from "./_part.ts";
+import { makeTarget, partOf, startPart } from "./_part.ts";
 import { pathOf, placeFor } from "./_paths.ts";
 import { Spool } from "./_spool.ts";
 import type { StoredResult } from "./_stored_result.ts";
@@ -92,7 +92,7 @@ export async function writeJUnit(
   } finally {
     await part.close();
     // It can be made anew at any time, unlike that of a run.
-    if (failed) await Deno.remove(`${target}.part`).catch(() => {});
+    if (failed) await Deno.remove(partOf(target)).catch(() => {});
   }
   await makeTarget(target, { by: "finishJUnit", make: writeReport });
 

@@ -2,7 +2,7 @@
 import { isContinued } from "./_cut_partial.ts";
 import { openBytes } from "./_decompress.ts";
 import { lookAt } from "./_move.ts";
-import { makeParents, occupied } from "./_paths.ts";
+import { makeParents, occupied, unmake } from "./_paths.ts";
 import { writeAll } from "./_spool.ts";
 import { lock, Target } from "./_target.ts";
 
@@ -30,18 +30,25 @@ export function checkVacant(target: string, by: string): void {
 }
 
 /**
- * Makes the part of a target, and directories on the way, or nothing.
+ * Makes the part of a target, and directories on the way, or nothing; adds to `made`
+ * what it made.
  *
  * @throws {Deno.errors.AlreadyExists} if there is a target, or a part of it
  */
-export function startPart(target: string, by: string): Target {
+export function startPart(
+  target: string,
+  by: string,
+  made: string[] = [],
+): Target {
   checkVacant(target, by);
-  const made: string[] = [];
+  const path = partOf(target);
   try {
     makeParents(target, made);
-    return Target.open(partOf(target));
+    const part = Target.open(path);
+    made.push(path);
+    return part;
   } catch (error) {
-    for (const path of made.reverse()) Deno.removeSync(path);
+    unmake(made);
     throw error;
   }
 }

@@ -37,6 +37,11 @@ export function makeParents(path: string, made: string[]): void {
   made.push(parent);
 }
 
+/** Removes what was made, the last first; whatever is not empty stays, with all before it. */
+export function unmake(made: readonly string[]): void {
+  for (const path of made.toReversed()) Deno.removeSync(path);
+}
+
 /** The error for a target that is there already. */
 export function occupied(
   what: string,

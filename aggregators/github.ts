@@ -31,6 +31,7 @@ import { Names } from "./_names.ts";
 import { OwnResult } from "./_own_result.ts";
 import type { StoredResult } from "./_stored_result.ts";
 import { notStarted, UnderWay } from "./_under_way.ts";
+import { undoStartBy } from "./_undo_start.ts";
 
 export type { TestLocation } from "./_github_text.ts";
 
@@ -115,6 +116,8 @@ export class GitHubAggregator implements Aggregator {
   /** Stores the options. */
   constructor(options: GitHubAggregatorOptions = {}) {
     this.#options = options;
+    // there is nothing to tell
+    undoStartBy(this, () => void (this.#started = undefined));
   }
 
   /** Finds out whether this is a job of GitHub. */

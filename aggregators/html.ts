@@ -58,6 +58,7 @@ import { Names } from "./_names.ts";
 import { OwnResult } from "./_own_result.ts";
 import { pathOf } from "./_paths.ts";
 import type { StoredResult } from "./_stored_result.ts";
+import { undoStartBy } from "./_undo_start.ts";
 import { notStarted, UnderWay } from "./_under_way.ts";
 
 export type { HtmlReportOptions } from "./_html_options.ts";
@@ -148,6 +149,7 @@ export class HtmlReportAggregator implements Aggregator {
     this.continues = options.existing === "replace";
     this.#refresh = atLeastZero("refresh", options.refresh ?? REFRESH);
     this.#file = new ReportFile(pathOf(options.report), this.#options.title);
+    undoStartBy(this, () => this.#undoStart());
   }
 
   /**
@@ -282,6 +284,15 @@ export class HtmlReportAggregator implements Aggregator {
     this.#started = undefined;
     if (started) this.#stopped = this.#finish(started.model);
     return this.#stopped ?? Promise.resolve();
+  }
+
+  /** Stops; a page that the start made is gone. */
+  async #undoStart(): Promise<void> {
+    if (this.continues) return this.stop();
+    this.#started = undefined;
+    clearTimeout(this.#timer);
+    await this.#writing;
+    this.#file.unmake();
   }
 
   async #finish(model: ReportModel): Promise<void> {

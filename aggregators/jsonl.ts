@@ -31,6 +31,7 @@ import { readResultBatches, type Result } from "../executors/results.ts";
 import type { Aggregator, IngestInfo, Stored } from "./aggregator.ts";
 import { Collector } from "./_collector.ts";
 import type { Compression } from "./_compression.ts";
+import { undoStartBy } from "./_undo_start.ts";
 
 export type { Compression, CompressionFormat } from "./_compression.ts";
 export { finishResults } from "./_finish_results.ts";
@@ -113,6 +114,7 @@ export class JsonLinesAggregator implements Aggregator {
       ...options,
       loadFinder: async () => (await import("./_continued_lines.ts")).findLines,
     });
+    undoStartBy(this, () => this.#collector.undoStart());
     const { fields } = options;
     if (fields !== undefined && !Array.isArray(fields)) {
       throw new TypeError(

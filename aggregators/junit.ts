@@ -32,9 +32,10 @@ import {
   partOf,
   startPart,
 } from "./_part.ts";
-import { makeParents, pathOf, placeFor } from "./_paths.ts";
+import { makeParents, pathOf, placeFor, unmake } from "./_paths.ts";
 import { Spool } from "./_spool.ts";
 import { Target } from "./_target.ts";
+import { undoStartBy } from "./_undo_start.ts";
 import { notStarted, UnderWay } from "./_under_way.ts";
 
 export type { JUnitOutcome } from "./_junit_case.ts";
@@ -108,6 +109,10 @@ const AT_ONCE = 16;
 interface Started {
   part: Target;
   names: Names;
+  /** What the start made, if a later one would not go on with it. */
+  made: readonly string[];
+  /** Bytes of the part before the first test. */
+  begin: number;
 }
 
 /** A result of a test, or of a part of it. */
@@ -183,6 +188,7 @@ export class JUnitAggregator implements Aggregator {
     this.#attachments = attachments?.replace(/\/+$/, "");
     this.#outputTail = outputTail;
     this.allowDuplicate = allowDuplicate;
+    undoStartBy(this, () => this.#undoStart());
   }
 
   /**
@@ -195,22 +201,41 @@ export class JUnitAggregator implements Aggregator {
     if (this.#started) {
       throw new Error(`Cannot start writing to "${this.#target}" twice`);
     }
-    this.#started = this.continues ? await this.#continue() : {
-      part: startPart(this.#target, "finishJUnit"),
+    const made: string[] = [];
+    const { part, names } = this.continues ? await this.#continue() : {
+      part: startPart(this.#target, "finishJUnit", made),
       names: new Names(this.allowDuplicate),
     };
-    this.#stopped = undefined;
-    const { part } = this.#started;
-    if (part.length === 0) {
-      using text = new Spool();
-      await text.add(headerLine(this.#header));
-      await part.append(text);
+    try {
+      if (part.length === 0) {
+        using text = new Spool();
+        await text.add(headerLine(this.#header));
+        await part.append(text);
+      }
+    } catch (error) {
+      await part.close().catch(() => {});
+      unmake(made);
+      throw error;
     }
+    this.#stopped = undefined;
+    this.#started = { part, names, made, begin: part.length };
     return this;
   }
 
+  /** Stops; if nothing was taken over, what the start made is gone. */
+  async #undoStart(): Promise<void> {
+    await this.#underWay.ended();
+    const started = this.#started;
+    if (!started) return;
+    const { part, made, begin } = started;
+    if (made.length === 0 || part.length > begin) return this.stop();
+    this.#started = undefined;
+    await part.close();
+    unmake(made);
+  }
+
   /** Opens what is there. */
-  async #continue(): Promise<Started> {
+  async #continue(): Promise<Pick<Started, "part" | "names">> {
     const { countNames, keyOf } = await import("./_continued.ts");
     const target = this.#target;
     const path = partOf(target);
@@ -235,7 +260,8 @@ export class JUnitAggregator implements Aggregator {
         throw cannotGoOn(path, cause as Error);
       }
     });
-    return { part, names: new Names(this.allowDuplicate, countNames(keys)) };
+    const counts = countNames(keys, this.allowDuplicate);
+    return { part, names: new Names(this.allowDuplicate, counts) };
   }
 
   /**

@@ -28,6 +28,7 @@ import type { Aggregator, IngestInfo, Stored } from "./aggregator.ts";
 import { copyTree, lookAt } from "./_move.ts";
 import { pathOf } from "./_paths.ts";
 import { notStarted, UnderWay } from "./_under_way.ts";
+import { undoStart, undoStartBy } from "./_undo_start.ts";
 
 /** One of several aggregators did not take a test. */
 export interface ChildFailure {
@@ -114,6 +115,7 @@ export class MultiAggregator implements Aggregator {
       throw new TypeError("Cannot aggregate into nothing: give an aggregator");
     }
     this.#children = [...children];
+    undoStartBy(this, () => this.#undoStart());
     const counting = children.filter(({ count }) => count);
     if (counting.length > 0) {
       this.count = (platform, test) =>
@@ -140,7 +142,10 @@ export class MultiAggregator implements Aggregator {
     );
   }
 
-  /** Starts all in order. If one fails, those before it are stopped again. */
+  /**
+   * Starts all in order. If one fails, those before it are stopped again; of those in
+   * this package, what they made is gone then.
+   */
   async start(): Promise<this> {
     if (this.#started) {
       throw new Error("Cannot start several aggregators twice");
@@ -156,10 +161,17 @@ export class MultiAggregator implements Aggregator {
       }
     } catch (error) {
       this.#started = false;
-      await Promise.allSettled([stopAll(started)]);
+      await undoAll(started);
       throw error;
     }
     return this;
+  }
+
+  async #undoStart(): Promise<void> {
+    await this.#underWay.ended();
+    if (!this.#started) return;
+    this.#started = false;
+    await undoAll(this.#children);
   }
 
   /**
@@ -283,6 +295,12 @@ export class MultiAggregator implements Aggregator {
 }
 
 /** Stops all in reverse order. */
+async function undoAll(aggregators: readonly Aggregator[]): Promise<void> {
+  for (const child of aggregators.toReversed()) {
+    await undoStart(child).catch(() => {}); // the error of the start matters
+  }
+}
+
 async function stopAll(aggregators: readonly Aggregator[]): Promise<void> {
   const errors: unknown[] = [];
   for (const aggregator of aggregators.toReversed()) {

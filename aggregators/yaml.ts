@@ -39,6 +39,7 @@ import { Collector } from "./_collector.ts";
 import type { Compression } from "./_compression.ts";
 import { OwnResult } from "./_own_result.ts";
 import { inLine, inLines } from "./_yaml_text.ts";
+import { undoStartBy } from "./_undo_start.ts";
 
 export type { Compression, CompressionFormat } from "./_compression.ts";
 export { finishResults } from "./_finish_results.ts";
@@ -109,6 +110,7 @@ export class YamlAggregator implements Aggregator {
       loadFinder: async () =>
         (await import("./_continued_yaml.ts")).findDocuments,
     });
+    undoStartBy(this, () => this.#collector.undoStart());
     this.#marks = this.continues ? ["--- \n", "...\n"] : ["---\n", ""];
   }
 

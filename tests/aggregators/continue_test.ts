@@ -5,6 +5,7 @@ import {
   type JsonLinesAggregatorOptions,
   readJsonLines,
 } from "../../aggregators/jsonl.ts";
+import { JUnitAggregator } from "../../aggregators/junit.ts";
 import { MultiAggregator } from "../../aggregators/multi.ts";
 import { Tally } from "../../aggregators/tally.ts";
 import { inMemory } from "../_memory.ts";
@@ -138,6 +139,30 @@ Deno.test("JsonLinesAggregator goes on numbering tests that come again", async (
     await testsIn(path),
     ["/a", "/a (1)", "/a (2)", "/a (3)", "/a (4)", "/a (5)"],
   );
+});
+
+Deno.test("a test whose own name has a number is known after that, beside one without", async () => {
+  await using root = temporary();
+  const tests = ["/t", "/t (1)", "/t (2)"];
+  const forms = [
+    (path: string) => open(path),
+    (path: string) =>
+      new JUnitAggregator({ target: `${path}/junit.xml`, existing: "continue" })
+        .start(),
+  ];
+  for (const [form, start] of forms.entries()) {
+    for (const count of [0, 1]) {
+      await using aggregator = await start(root.path);
+      deepStrictEqual(
+        tests.map((test) => aggregator.count("p", test)),
+        tests.map(() => count),
+      );
+      for (const [n, test] of count === 0 ? tests.entries() : []) {
+        const artifacts = artifactsOf(`${root.path}/${form}${n}`, test);
+        await aggregator.ingest("p", test, artifacts);
+      }
+    }
+  }
 });
 
 Deno.test("JsonLinesAggregator knows tests of earlier processes as its own", async () => {

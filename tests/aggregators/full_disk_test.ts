@@ -7,6 +7,26 @@ import type { Form } from "./_forms.ts";
 const noDisk = smallDiskAvailable ? undefined : "no memory file system";
 const FORMS: Form[] = ["jsonl", "gzip", "zstd", "xz", "yaml", "junit", "multi"];
 
+Deno.test({
+  name: "JUnitAggregator.start() on a full disk leaves nothing behind",
+  ignore: cannotRun("a report on a full disk", noDisk),
+  async fn() {
+    await using disk = temporary();
+    const { error, ...seen } = onSmallDisk(
+      disk.path,
+      "400k",
+      "aggregators/_junit_on_full_disk.ts",
+      [disk.path],
+    ) as { error: string };
+    ok(/No space left/.test(error), error);
+    deepStrictEqual(seen, {
+      left: ["filler"],
+      open: [],
+      later: ["junit.xml"],
+    });
+  },
+});
+
 for (const form of FORMS) {
   const noXz = form === "xz" ? missingPrograms("xz") : undefined;
   const ignore = cannotRun(`${form} on a full disk`, noDisk, noXz);

@@ -166,6 +166,18 @@ Deno.test("JsonLinesAggregator.ingest() tells where the files are", async () => 
   );
 });
 
+Deno.test("JsonLinesAggregator.ingest() succeeds when everything is stored, whatever the first file is called", async () => {
+  await using it = await new Case().start();
+  const { aggregator, files } = it;
+  for (const [n, file] of ["a/b", "x".repeat(300), "a\0"].entries()) {
+    const artifacts = it.artifacts([{ files: [file] }], { a: "" });
+    deepStrictEqual(
+      await aggregator.ingest("p", `/${n}`, artifacts),
+      { directory: `${files}/p/${n}` },
+    );
+  }
+});
+
 Deno.test("JsonLinesAggregator.ingest() leaves an empty directory to the caller", async () => {
   await using it = await new Case().start();
   const merged = it.artifacts([{}], { "a/b/f": "1" });

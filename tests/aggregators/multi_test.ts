@@ -3,6 +3,8 @@ import {
   type Aggregator,
   DuplicateResultError,
 } from "../../aggregators/aggregator.ts";
+import { GitHubAggregator } from "../../aggregators/github.ts";
+import { HtmlReportAggregator } from "../../aggregators/html.ts";
 import { JsonLinesAggregator, readJsonLines } from "../../aggregators/jsonl.ts";
 import { JUnitAggregator } from "../../aggregators/junit.ts";
 import { ChildFailedError, MultiAggregator } from "../../aggregators/multi.ts";
@@ -95,13 +97,84 @@ Deno.test("MultiAggregator.start() that fails stops what was started, and can be
     Error,
     "not started",
   );
-  // the first one was really stopped
-  Deno.removeSync(`${place.root}/1.jsonl`);
-  Deno.removeSync(`${place.root}/files1`);
   broken = false;
   await multi.start();
   await rejected(multi.stop(), Error, "not this one");
   deepStrictEqual(steps, ["stop", "never", "stop"]);
+});
+
+Deno.test("MultiAggregator.start() that fails leaves nothing of what was started, and tells nobody of it", async () => {
+  await using place = new Place();
+  const { root } = place;
+  const summary = `${root}/summary.md`;
+  let written = "";
+  const multi = new MultiAggregator([
+    new JsonLinesAggregator({
+      results: `${root}/a/results.jsonl`,
+      files: `${root}/b/files`,
+    }),
+    new JsonLinesAggregator({
+      results: `${root}/a/results.jsonl.gz`,
+      files: `${root}/b/more`,
+      compression: { format: "gzip" },
+    }),
+    new MultiAggregator([
+      new YamlAggregator({
+        results: `${root}/c/results.yaml`,
+        files: `${root}/c/files`,
+      }),
+      new JUnitAggregator({ target: `${root}/d/junit.xml` }),
+    ]),
+    new HtmlReportAggregator({ report: `${root}/e/report.html` }),
+    new GitHubAggregator({
+      summary,
+      annotations: true,
+      write: (text) => written += text,
+    }),
+    new JUnitAggregator({ target: `${root}/taken` }),
+  ]);
+  Deno.writeTextFileSync(`${root}/taken`, "");
+  for (let n = 0; n < 2; n++) {
+    await rejected(multi.start(), Deno.errors.AlreadyExists, "taken");
+    deepStrictEqual([place.entries(), written], [["taken"], ""]);
+  }
+  Deno.removeSync(`${root}/taken`);
+  await multi.start();
+  await multi.stop();
+  deepStrictEqual(place.entries(), [
+    "a",
+    "b",
+    "c",
+    "d",
+    "e",
+    "summary.md",
+    "taken",
+  ]);
+});
+
+Deno.test("MultiAggregator.start() that fails takes nothing back of results that go on", async () => {
+  await using place = new Place();
+  const goingOn = () => [
+    new JsonLinesAggregator({ ...place.paths(), existing: "continue" }),
+    new JUnitAggregator({
+      target: `${place.root}/junit.xml`,
+      existing: "continue",
+    }),
+  ];
+  const multi = await start(place, ...goingOn());
+  await multi.ingest("p", "/t", place.artifacts());
+  await multi.stop();
+  const next = new MultiAggregator([
+    ...goingOn(),
+    pretend({
+      start() {
+        throw new Error("not now");
+      },
+    }),
+  ]);
+  await rejected(next.start(), Error, "not now");
+  const last = await start(place, ...goingOn());
+  strictEqual(last.count!("p", "/t"), 1);
 });
 
 Deno.test("MultiAggregator.stop() stops all even if some fail", async () => {
