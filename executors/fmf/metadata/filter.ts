@@ -3,7 +3,8 @@
  * and the name of a test.
  */
 import { FmfError, quote } from "./errors.ts";
-import { compilePattern } from "./regex.ts";
+import type { FmfNode } from "./node.ts";
+import { compilePattern, type Pattern } from "./regex.ts";
 import {
   type FmfMap,
   type FmfValue,
@@ -12,7 +13,7 @@ import {
   typeName,
 } from "./value.ts";
 
-/** Options of {@linkcode compileFilter}. */
+/** How filters are read. */
 export interface FilterOptions {
   /**
    * Tell upper from lower case in keys, values and the name.
@@ -35,7 +36,7 @@ export interface MatchOptions extends FilterOptions {
 }
 
 /** Whether data, and the name of what has it, meet a filter. */
-export type Filter = (data: FmfMap, name?: string) => boolean;
+export type Filter = (data: FmfNode["data"], name?: string) => boolean;
 
 /**
  * Compiles a filter for use on many nodes. A part of it that asks for a key
@@ -48,30 +49,44 @@ export function compileFilter(
   expression: string,
   options: FilterOptions = {},
 ): Filter {
-  const clauses = parse(expression, options);
+  const { clauses, patterns } = parse(expression, options);
+  for (const compile of patterns) compile();
   return (data, name) => decide(clauses, expression, data, name) === true;
 }
 
 /**
- * Tells whether data meets a filter.
+ * Tells whether data meets a filter: alternatives with `|` between them, of
+ * parts with `&` between them. A part is a pattern that is found in the name,
+ * or a key, `:`, and patterns with `,` between them, of which one matches a
+ * whole value; one after a `-` must match none of them.
  *
- * @throws {FmfError} of kind `filter` if a pattern is invalid, a name is asked
- * for and not given, the data is no mapping; and if a key is asked for that
- * the data does not have, unless another alternative is met
+ * @throws {FmfError} of kind `filter` if the data is no mapping, a pattern that
+ * is tried is invalid, a name is asked for and not given; and if a key is asked
+ * for that the data does not have, unless another alternative is met or the
+ * name is not
+ *
+ * @example
+ * ```ts
+ * import { matchFilter, Tree } from "jsr:@atex/atex/fmf";
+ *
+ * const { name, data } = Tree.fromData({ "/net": { tag: ["fast", "ip"] } })
+ *   .find("/net")!;
+ * console.log(matchFilter("/net & tag: fast & tag: -slow", data, { name })); // true
+ * ```
  */
 export function matchFilter(
   expression: string,
-  data: FmfMap,
+  data: FmfNode["data"],
   options: MatchOptions = {},
 ): boolean {
-  if (!isMap(data as FmfValue)) {
+  if (!isMap(data as FmfMap)) {
     throw new FmfError(
       "filter",
-      `wants the data of a node, a mapping, not ${typeName(data)}`,
+      `wants the data of a node, a mapping, not ${typeName(data as FmfMap)}`,
       { text: expression },
     );
   }
-  const clauses = parse(expression, options);
+  const { clauses } = parse(expression, options);
   const outcome = decide(clauses, expression, data, options.name);
   if (typeof outcome === "boolean") return outcome;
   throw new FmfError("filter", `the data has no key ${quote(outcome.key)}`, {
@@ -79,12 +94,17 @@ export function matchFilter(
   });
 }
 
-/** An alternative: literals that must all hold. */
-type Clause = readonly Literal[];
+/** An alternative: what must all hold. */
+interface Clause {
+  names: readonly TextTest[];
+  literals: readonly Literal[];
+}
 
-type Literal =
-  | { name: TextTest }
-  | { key: string; isKey: TextTest; atoms: readonly Atom[] };
+interface Literal {
+  key: string;
+  isKey: TextTest;
+  atoms: readonly Atom[];
+}
 
 interface Atom {
   isNegated: boolean;
@@ -98,30 +118,42 @@ interface UnknownKey {
   key: string;
 }
 
-function parse(expression: string, options: FilterOptions): readonly Clause[] {
+interface ParsedFilter {
+  clauses: readonly Clause[];
+  /** Compile a pattern, which is done when it is first tried at the latest. */
+  patterns: readonly (() => Pattern)[];
+}
+
+function parse(expression: string, options: FilterOptions): ParsedFilter {
   const { sensitive = true, regexp = true } = options;
+  const patterns: (() => Pattern)[] = [];
   const plain = (value: string): TextTest => {
     if (sensitive) return (text) => text === value;
     const lower = value.toLowerCase();
     return (text) => text.toLowerCase() === lower;
   };
-  const pattern = (value: string, method: "found" | "matchesWhole") => {
+  const pattern = (
+    value: string,
+    method: "found" | "matchesWhole",
+  ): TextTest => {
     if (!regexp) return plain(value);
-    try {
-      const compiled = compilePattern(value, { ignoreCase: !sensitive });
-      return (text: string) => compiled[method](text);
-    } catch (error) {
-      if (!(error instanceof FmfError)) throw error;
-      throw new FmfError("filter", `${error.reason} in ${quote(value)}`, {
-        text: expression,
-        cause: error,
-      });
-    }
+    let compiled: Pattern | undefined;
+    const compile = () => {
+      try {
+        return compiled ??= compilePattern(value, { ignoreCase: !sensitive });
+      } catch (error) {
+        if (!(error instanceof FmfError)) throw error;
+        throw new FmfError("filter", `${error.reason} in ${quote(value)}`, {
+          text: expression,
+          cause: error,
+        });
+      }
+    };
+    patterns.push(compile);
+    return (text) => compile()[method](text);
   };
-  const parseLiteral = (text: string): Literal[] => {
-    if (text === "") return [];
+  const parseLiteral = (text: string): Literal => {
     const colon = text.indexOf(":");
-    if (colon < 0) return [{ name: pattern(text, "found") }];
     const key = text.slice(0, colon).trim();
     const atoms = split(text.slice(colon + 1), ",").map((value) => {
       const isNegated = value.startsWith("-");
@@ -131,11 +163,17 @@ function parse(expression: string, options: FilterOptions): readonly Clause[] {
       );
       return { isNegated, matches };
     });
-    return [{ key, isKey: plain(key), atoms }];
+    return { key, isKey: plain(key), atoms };
   };
-  return split(expression, "|").map((clause) =>
-    split(clause, "&").flatMap(parseLiteral)
-  );
+  const clauses = split(expression, "|").map((clause) => {
+    const parts = split(clause, "&").filter((part) => part !== "");
+    return {
+      names: parts.filter((part) => !part.includes(":"))
+        .map((part) => pattern(part, "found")),
+      literals: parts.filter((part) => part.includes(":")).map(parseLiteral),
+    };
+  });
+  return { clauses, patterns };
 }
 
 /** Splits at a character and drops white space around; a backslash keeps the character. */
@@ -147,50 +185,48 @@ function split(text: string, separator: "|" | "&" | ","): string[] {
   );
 }
 
+/** Looks at all alternatives, and in them at all parts, so that what is wrong with any is told. */
 function decide(
   clauses: readonly Clause[],
   expression: string,
-  data: FmfMap,
+  data: FmfNode["data"],
   name: string | undefined,
 ): boolean | UnknownKey {
-  let result: boolean | UnknownKey = false;
-  for (const clause of clauses) {
-    const outcome = decideClause(clause, expression, data, name);
-    if (outcome === true) return true;
-    result ||= outcome;
-  }
-  return result;
+  const outcomes = clauses.map((clause) =>
+    decideClause(clause, expression, data, name)
+  );
+  return outcomes.includes(true) || (outcomes.find(Boolean) ?? false);
 }
 
 function decideClause(
-  clause: Clause,
+  { names, literals }: Clause,
   expression: string,
-  data: FmfMap,
+  data: FmfNode["data"],
   name: string | undefined,
 ): boolean | UnknownKey {
-  let result = true;
-  for (const literal of clause) {
-    if ("name" in literal) {
-      if (name === undefined) {
-        throw new FmfError("filter", "asks for a name, and there is none", {
-          text: expression,
-        });
-      }
-      if (!literal.name(name)) return false;
-      continue;
+  for (const isFound of names) {
+    if (name === undefined) {
+      throw new FmfError("filter", "asks for a name, and there is none", {
+        text: expression,
+      });
     }
-    const value = valueOf(data, literal.key, literal.isKey);
-    if (value === undefined) return { key: literal.key };
+    if (!isFound(name)) return false;
+  }
+  let result = true;
+  for (const { key, isKey, atoms } of literals) {
+    const value = valueOf(data, key, isKey);
+    if (value === undefined) return { key };
     const texts = Array.isArray(value) ? value.map(textOf) : [textOf(value)];
-    result &&= literal.atoms.some(({ isNegated, matches }) =>
+    const holds = atoms.some(({ isNegated, matches }) =>
       texts.some(matches) !== isNegated
     );
+    result &&= holds;
   }
   return result;
 }
 
 function valueOf(
-  data: FmfMap,
+  data: FmfNode["data"],
   key: string,
   isKey: TextTest,
 ): FmfValue | undefined {

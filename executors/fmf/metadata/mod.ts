@@ -54,6 +54,11 @@ export * from "./context.ts";
 export { FmfError, type FmfErrorKind, type FmfErrorPlace } from "./errors.ts";
 export type { FetchOptions } from "./fetch.ts";
 export {
+  type FilterOptions,
+  matchFilter,
+  type MatchOptions,
+} from "./filter.ts";
+export {
   type FmfIdentifier,
   type ResolvedIdentifier,
   resolveIdentifier,

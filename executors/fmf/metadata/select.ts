@@ -119,7 +119,7 @@ function testsOf(options: PruneOptions): Test[] {
   }
   for (const filter of listOption("filters", options.filters)) {
     const matches = compileFilter(filter, { sensitive: true, regexp: true });
-    tests.push((node) => matches(node.data as FmfMap, node.name));
+    tests.push((node) => matches(node.data, node.name));
   }
   for (
     const condition of listOption("conditions", options.conditions, isCondition)

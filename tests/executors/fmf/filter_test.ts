@@ -33,6 +33,12 @@ for (
     ["tag: fast &", true],
     ["/suite & tag: fast", true],
     ["/other & nope: x", false],
+    ["nope: x & /other", false],
+    ["/other & tag: [", false],
+    ["tag: [ & /other & (", false],
+    ["tag: fast, [", true],
+    ["empty: [", false],
+    ["empty: -[", true],
     ["^/Net | tag: slow", false],
     ["tag: fast | nope: x", true],
     ["nope: x | tag: fast", true],
@@ -88,6 +94,9 @@ for (
     ["tag: slow | nope: x", 'no key "nope"'],
     ["tag: slow & nope: x", 'no key "nope"'],
     ["tag: [", 'unterminated character set in "["'],
+    ["tag: slow & tag: [", 'unterminated character set in "["'],
+    ["tag: slow, [", 'unterminated character set in "["'],
+    ["/suite & (", 'unterminated subpattern in "("'],
     ["tag: fast | tag: *", 'nothing to repeat in "*"'],
     ["(", 'unterminated subpattern in "("'],
   ]
@@ -101,6 +110,11 @@ for (
 Deno.test("matchFilter() refuses to look for a name where there is none", () => {
   thrown(
     () => matches("/suite", { name: undefined }),
+    FmfError,
+    "asks for a name",
+  );
+  thrown(
+    () => matches("tag: fast | /suite", { name: undefined }),
     FmfError,
     "asks for a name",
   );
