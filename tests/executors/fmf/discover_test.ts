@@ -334,6 +334,26 @@ Deno.test("discover() asks conditions", async () => {
   deepStrictEqual(names(tests), ["/a"]);
 });
 
+Deno.test("discover() refuses identifiers that are not text", async () => {
+  for (
+    const identifier of [
+      { path: 5 },
+      { path: null },
+      { url: 5 },
+      { url: null },
+      { url: "https://example.com/r", ref: 1 },
+      { path: "/", name: ["x"] },
+    ]
+  ) {
+    const error = await rejected(
+      discover(identifier as never),
+      FmfError,
+      "must be text",
+    );
+    strictEqual(error.kind, "reference");
+  }
+});
+
 Deno.test("discover() refuses options of the wrong type", async () => {
   for (const name of ["names", "filters", "excludes", "conditions"]) {
     const error = await rejected(

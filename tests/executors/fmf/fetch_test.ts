@@ -2,6 +2,7 @@ import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
 import { git, temporaryVariable } from "../../_metadata_files.ts";
 import { rejected } from "../../_thrown.ts";
 import { FmfError } from "../../../executors/fmf/metadata/errors.ts";
+import { cloneNames } from "../../../executors/fmf/metadata/address.ts";
 import {
   checkOut,
   type FetchOptions,
@@ -139,6 +140,48 @@ Deno.test("checkOut() keeps repositories apart whose names look the same in the 
   strictEqual(await read(long), "long");
 });
 
+Deno.test("checkOut() does not take the clone that another process made of a repository whose name looks the same", async () => {
+  await using repos = await Repositories.open();
+  const one = await repos.make("a/b", { f: "one" });
+  const two = await repos.make("a_b", { f: "two" });
+  const clone = `${repos.cache}/${one.replaceAll("/", "_")}`;
+  await Deno.mkdir(repos.cache);
+  using lock = await Deno.create(`${clone}.fetch.lock`);
+  await lock.lock(true);
+  const waiting = read(two);
+  await git(repos.cache, "clone", "-q", "--no-checkout", one, clone);
+  await lock.unlock();
+  strictEqual(await waiting, "two");
+});
+
+Deno.test("checkOut() limits also the writing of files, and lets nobody else at the clone meanwhile", async () => {
+  await using repos = await Repositories.open();
+  const url = await repos.make("r", { f: "one" });
+  await read(url);
+  const lock = `${repos.cache}/${url.replaceAll("/", "_")}.fetch.lock`;
+  const bin = `${repos.path}/bin`;
+  const path = Deno.env.get("PATH")!;
+  await Deno.mkdir(bin);
+  await Deno.writeTextFile(
+    `${bin}/git`,
+    `#!/bin/sh
+case "$*" in
+*read-tree*) flock -n '${lock}' touch '${bin}/free'; exec sleep 600 ;;
+esac
+PATH='${path}'
+exec git "$@"
+`,
+    { mode: 0o755 },
+  );
+  using _path = temporaryVariable("PATH", `${bin}:${path}`);
+  await rejected(
+    checkOut(url, undefined, { commandTimeout: 2000 }),
+    FmfError,
+    "git read-tree takes longer than 2 s",
+  );
+  deepStrictEqual(listed(bin), ["git"]);
+});
+
 Deno.test("checkOut() makes a broken clone anew", async () => {
   await using repos = await Repositories.open();
   const url = await repos.make("r", { f: "one" });
@@ -236,14 +279,49 @@ Deno.test("checkOut() refuses addresses and refs that are more than that", async
   strictEqual(await read(url), "one");
 });
 
-Deno.test("checkOut() shows no password", async () => {
+for (
+  const [url, shown] of [
+    ["http://me:s3cret@127.0.0.1:1/r.git", "http://***@127.0.0.1:1/r.git"],
+    ["http://s3cret@127.0.0.1:1/r.git", "http://***@127.0.0.1:1/r.git"],
+    ["http://me:a@s3cret@127.0.0.1:1/r", "http://***@127.0.0.1:1/r"],
+    ["ssh://me:s3cret@127.0.0.1:1/r", "ssh://me:***@127.0.0.1:1/r"],
+  ]
+) {
+  Deno.test(`checkOut() shows no secret of ${url}`, async () => {
+    await using repos = await Repositories.open();
+    const error = await rejected(checkOut(url, undefined), FmfError, shown);
+    ok(!error.message.includes("s3cret"), error.message);
+    const names = listed(repos.cache).join(" ");
+    ok(!names.includes("s3cret"), names);
+  });
+}
+
+Deno.test("checkOut() shows no token in what git says", async () => {
   await using _repos = await Repositories.open();
+  await using server = Deno.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    onListen() {},
+  }, () =>
+    new Response(null, {
+      status: 401,
+      headers: { "WWW-Authenticate": "Basic realm=x" },
+    }));
   const error = await rejected(
-    checkOut("http://me:s3cret@127.0.0.1:1/r.git", undefined),
+    checkOut(`http://s3cret@127.0.0.1:${server.addr.port}/r`, undefined),
     FmfError,
-    "http://me:***@127.0.0.1:1/r.git",
+    "could not read Password for 'http://***@127.0.0.1:",
   );
-  ok(!error.message.includes("s3cret"));
+  ok(!error.message.includes("s3cret"), error.message);
+});
+
+Deno.test("checkOut() keeps apart what is cloned with two tokens", async () => {
+  const [one, two] = await Promise.all([
+    cloneNames("https://one@example.com/r"),
+    cloneNames("https://two@example.com/r"),
+  ]);
+  strictEqual(new Set([...one, ...two]).size, 2);
+  ok(one[0].startsWith("https:__***@example.com_r."));
 });
 
 Deno.test("checkOut() fetches from the mirror, and names the original", async () => {
