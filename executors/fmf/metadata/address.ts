@@ -5,9 +5,20 @@
 /** A name of a file must fit into 255 bytes, with something behind it. */
 const MAX_NAME = 180;
 
-/** An address as messages show it: without password. */
+/**
+ * An address as messages show it: without password and, for HTTP, without the
+ * user, which may be a token.
+ */
 export function shownUrl(url: string): string {
-  return url.replace(/^([\w+.-]+:\/\/[^/@:]*):[^/@]*@/, "$1:***@");
+  return url
+    .replace(/^(https?:\/\/)[^/]*@/i, "$1***@")
+    .replace(/^([\w+.-]+:\/\/[^/@:]*):[^/]*@/, "$1:***@");
+}
+
+/** What was said about an address, with it and what is left of it as messages show them. */
+export function shownText(text: string, url: string): string {
+  return text.replaceAll(url, shownUrl(url))
+    .replace(/\w[\w+.-]*:\/\/\S*/g, (found) => shownUrl(found));
 }
 
 /** Why an address cannot be given to git, if it cannot. */
@@ -43,7 +54,7 @@ export function isLocalPath(url: string): boolean {
 /**
  * Names for the clone of an address, of which the first that is not that of
  * another one is to be used: the address with underscores for slashes, then
- * one that no other address has. Passwords are not in them.
+ * one that no other address has. What messages do not show is in none of them.
  */
 export async function cloneNames(url: string): Promise<string[]> {
   const encoder = new TextEncoder();

@@ -6,11 +6,12 @@ import { resolve } from "@std/path/resolve";
 import {
   cloneNames,
   isLocalPath,
+  shownText,
   shownUrl,
   whyNotRef,
   whyNotUrl,
 } from "./address.ts";
-import { git, type GitOutput } from "./_git.ts";
+import { git, type GitOptions, type GitOutput } from "./_git.ts";
 import { lockFile } from "./_lock.ts";
 import { FmfError, quote } from "./errors.ts";
 import { isThere, pathOf, reasonOf } from "./paths.ts";
@@ -91,13 +92,12 @@ export async function checkOut(
   signal?.throwIfAborted();
   const repository = new Repository(url, ref, options);
   try {
-    const commit = await repository.update();
     await using resources = new AsyncDisposableStack();
     const directory = await Deno.makeTempDir({ prefix });
     resources.defer(() => Deno.remove(directory, { recursive: true }));
     const path = join(directory, "tree");
     await Deno.mkdir(path);
-    await repository.writeTo(path, join(directory, "index"), commit);
+    const commit = await repository.writeTo(path, join(directory, "index"));
     const kept = resources.move();
     return {
       path,
@@ -118,7 +118,7 @@ class Repository {
   readonly #ref: string | undefined;
   readonly #options: FetchOptions;
   readonly #isPath: boolean;
-  /** The address without password, and the ref. */
+  /** The address as messages show it, and the ref. */
   readonly #shown: string;
   #gitDirectory = "";
 
@@ -143,8 +143,8 @@ class Repository {
     });
   }
 
-  /** Makes or updates the clone, and finds the commit. */
-  async update(): Promise<string> {
+  /** Makes or updates the clone, and writes the files of the commit into an empty directory; returns its id. */
+  async writeTo(path: string, index: string): Promise<string> {
     const cache = this.#cacheDirectory();
     try {
       await Deno.mkdir(cache, { recursive: true });
@@ -156,11 +156,18 @@ class Repository {
         error,
       );
     }
-    const directory = join(cache, await this.#nameIn(cache));
-    using _lock = await this.#lock(`${directory}.fetch.lock`);
+    const { directory, lock } = await this.#lockClone(cache);
+    using _lock = lock;
     this.#gitDirectory = join(directory, ".git");
     const fresh = await this.#cloneInto(directory);
-    return fresh ? await this.#find(true) : await this.#refresh();
+    const commit = fresh ? await this.#find(true) : await this.#refresh();
+    const output = await this.#run([
+      `--git-dir=${this.#gitDirectory}`,
+      `--work-tree=${path}`,
+      ...["read-tree", "-m", "-u", commit],
+    ], { cwd: path, env: { GIT_INDEX_FILE: index } });
+    if (!output.success) throw this.#failure(output);
+    return commit;
   }
 
   #cacheDirectory(): string {
@@ -175,14 +182,22 @@ class Repository {
     );
   }
 
-  /** The name of the clone, which is not that of another address. */
-  async #nameIn(cache: string): Promise<string> {
-    const names = await cloneNames(this.#url);
-    for (const name of names.slice(0, -1)) {
-      const origin = await this.#originOf(join(cache, name));
-      if (origin === undefined || origin === this.#url) return name;
+  /** Locks the directory of the clone, which is not that of another address. */
+  async #lockClone(
+    cache: string,
+  ): Promise<{ directory: string; lock: Disposable }> {
+    const [unique, ...others] = (await cloneNames(this.#url)).reverse();
+    for (const name of others) {
+      const directory = join(cache, name);
+      using locks = new DisposableStack();
+      locks.use(await this.#lock(directory));
+      const origin = await this.#originOf(directory);
+      if (origin === undefined || origin === this.#url) {
+        return { directory, lock: locks.move() };
+      }
     }
-    return names.at(-1)!;
+    const directory = join(cache, unique);
+    return { directory, lock: await this.#lock(directory) };
   }
 
   async #originOf(directory: string): Promise<string | undefined> {
@@ -199,7 +214,8 @@ class Repository {
   }
 
   /** Holds the lock that other programs, which use the same clones, respect too. */
-  async #lock(path: string): Promise<Disposable> {
+  async #lock(directory: string): Promise<Disposable> {
+    const path = `${directory}.fetch.lock`;
     const { signal, lockTimeout = LOCK_TIMEOUT } = this.#options;
     const lock = await lockFile(path, lockTimeout, signal);
     if (lock) return lock;
@@ -208,9 +224,12 @@ class Repository {
     );
   }
 
-  #run(args: readonly string[]): Promise<GitOutput> {
+  #run(
+    args: readonly string[],
+    options: Pick<GitOptions, "cwd" | "env"> = {},
+  ): Promise<GitOutput> {
     const { signal, commandTimeout: timeout = COMMAND_TIMEOUT } = this.#options;
-    return git(args, { signal, timeout });
+    return git(args, { ...options, signal, timeout });
   }
 
   /** Runs git in the clone. */
@@ -219,7 +238,7 @@ class Repository {
   }
 
   #failure(output: GitOutput): FmfError {
-    const text = output.stderr.replaceAll(this.#url, shownUrl(this.#url));
+    const text = shownText(output.stderr, this.#url);
     return this.error(text.split("\n").slice(-10).join("\n") || "git failed");
   }
 
@@ -345,23 +364,6 @@ class Repository {
       );
       if (success) return stdout.trim();
     }
-  }
-
-  /** Writes the files of a commit into an empty directory. */
-  async writeTo(path: string, index: string, commit: string): Promise<void> {
-    const output = await git(
-      [
-        `--git-dir=${this.#gitDirectory}`,
-        `--work-tree=${path}`,
-        ...["read-tree", "-m", "-u", commit],
-      ],
-      {
-        cwd: path,
-        env: { GIT_INDEX_FILE: index },
-        signal: this.#options.signal,
-      },
-    );
-    if (!output.success) throw this.#failure(output);
   }
 }
 

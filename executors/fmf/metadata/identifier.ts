@@ -104,7 +104,6 @@ export class TreeStore implements AsyncDisposable {
 
   /** Opens the tree of an identifier, and in it the part that its name says. */
   async find(identifier: FmfIdentifier): Promise<Tree> {
-    checkTexts(identifier);
     const tree = await this.open(identifier);
     const { name = "/" } = identifier;
     const node = tree.find(name);
@@ -119,7 +118,8 @@ export class TreeStore implements AsyncDisposable {
   }
 
   /** Opens the whole tree of an identifier. */
-  open(identifier: FmfIdentifier): Promise<Tree> {
+  async open(identifier: FmfIdentifier): Promise<Tree> {
+    checkTexts(identifier);
     const { url, ref, path } = identifier;
     const key = JSON.stringify([url, ref, path]);
     let tree = this.#trees.get(key);
@@ -129,7 +129,7 @@ export class TreeStore implements AsyncDisposable {
         : this.#openRemote(url, ref, path);
       this.#trees.set(key, tree);
     }
-    return tree;
+    return await tree;
   }
 
   async #openRemote(
