@@ -28,7 +28,7 @@
  *
  * @module
  */
-import { parseDuration } from "../executors/fmf/duration.ts";
+import { durationOf } from "../executors/fmf/duration.ts";
 import type {
   DestructiveRule,
   NextRule,
@@ -114,7 +114,7 @@ export function longestFirst(tests: TestMetadata): NextRule {
   for (const [test, { duration }] of tests.data) {
     if (duration === undefined || duration === null) continue;
     try {
-      ranks.set(test, -parseDuration(duration));
+      ranks.set(test, -durationOf(duration));
     } catch (cause) {
       throw new TypeError(
         `Cannot order tests by duration: "duration" of "${test}" is ${

@@ -5,7 +5,7 @@ import { parseDuration } from "./duration.ts";
 import { FmfError } from "./metadata/errors.ts";
 import { type FmfNode, placeOf } from "./metadata/node.ts";
 import { relativeTo } from "./metadata/paths.ts";
-import { type FmfValue, isMap, textOf, typeName } from "./metadata/value.ts";
+import { isTrue, typeName } from "./metadata/value.ts";
 
 /**
  * Whether a node is a test that is to be run.
@@ -17,7 +17,7 @@ export function isTest(node: FmfNode): boolean {
   const test = data.get("test");
   if (test === undefined) return false;
   if (!flag(node, "enabled", true) || flag(node, "manual", false)) return false;
-  if (isTruthy(data.get("story"))) return false;
+  if (isTrue(data.get("story") ?? null)) return false;
   if (typeof test !== "string") {
     const quoted = typeof test === "boolean" ? `; quote it: "${test}"` : "";
     throw wrong(node, "test", `must be text, not ${typeName(test)}${quoted}`);
@@ -61,13 +61,6 @@ function flag(node: FmfNode, key: string, otherwise: boolean): boolean {
 
 function wrong(node: FmfNode, key: string, reason: string): FmfError {
   return new FmfError("discover", reason, { ...placeOf(node), key });
-}
-
-function isTruthy(value: FmfValue | undefined): boolean {
-  if (value === undefined || value === null || value === false) return false;
-  if (Array.isArray(value)) return value.length > 0;
-  if (isMap(value)) return value.size > 0;
-  return value !== "" && textOf(value) !== "0" && textOf(value) !== "0.0";
 }
 
 /** The directory of the file that had the last word about a node, relative to the tree. */

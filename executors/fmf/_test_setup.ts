@@ -7,7 +7,7 @@ import {
   readEnvironment,
 } from "./_environment.ts";
 import { metadataYaml } from "./_metadata.ts";
-import { parseDuration } from "./duration.ts";
+import { durationOf } from "./duration.ts";
 import { packagesOf } from "./packages.ts";
 import type { Reporter } from "./reporter.ts";
 import { testSetupScript, type WorkDirectory } from "./scripts.ts";
@@ -73,7 +73,7 @@ export async function describeTest(
       environment: entriesOf(environment),
       more: variant.setup?.(work),
     });
-    const duration = parseDuration(data.duration ?? "5m");
+    const duration = durationOf(data.duration);
     return { setup, duration, flags: terminal ? ["pty"] : [] };
   } catch (cause) {
     const { message } = cause as Error;

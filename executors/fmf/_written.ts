@@ -2,6 +2,7 @@
 import type { Result } from "../results.ts";
 import type { Report } from "./control.ts";
 import type { Chain } from "./_partial.ts";
+import { compareText } from "./metadata/value.ts";
 
 /** What is written of a result that was reported as a whole. */
 export function plainResult({ values, files, testout }: Report): Result {
@@ -26,21 +27,6 @@ function listOf(
 ): string[] {
   const names = new Set(files);
   if (testout) names.delete(testout);
-  const sorted = [...names].sort(byCodePoint);
+  const sorted = [...names].sort(compareText);
   return testout ? [testout, ...sorted] : sorted;
-}
-
-function byCodePoint(a: string, b: string): number {
-  const length = Math.min(a.length, b.length);
-  for (let index = 0; index < length; index++) {
-    const difference = rank(a.charCodeAt(index)) - rank(b.charCodeAt(index));
-    if (difference !== 0) return difference;
-  }
-  return a.length - b.length;
-}
-
-/** Orders UTF-16 units as the characters that they begin: surrogates last. */
-function rank(unit: number): number {
-  if (unit < 0xd800) return unit;
-  return unit < 0xe000 ? unit + 0x2000 : unit - 0x800;
 }

@@ -1,11 +1,10 @@
 /**
  * A dry listing of discovered tests: what would run, without running it.
  */
-import { parseDuration } from "./duration.ts";
+import { durationOf } from "./duration.ts";
 import { allPackages, listOf, packagesOf } from "./packages.ts";
 
 /** How long a test may take that does not say so. */
-const DEFAULT_DURATION = "5m";
 
 /** The part of discovered tests that {@linkcode describe} looks at. */
 export interface DescribableTests {
@@ -99,7 +98,7 @@ function describeTest(
     name,
     ...(typeof summary === "string" && { summary }),
     directory,
-    duration: durationOf(name, data.duration),
+    duration: durationIn(name, data.duration),
     priority: typeof priority === "number" ? priority : 0,
     tags: listOf(data.tag).map(String),
     require: packagesOf(data, "require"),
@@ -109,9 +108,9 @@ function describeTest(
   };
 }
 
-function durationOf(test: string, duration: unknown): number {
+function durationIn(test: string, duration: unknown): number {
   try {
-    return parseDuration(duration ?? DEFAULT_DURATION);
+    return durationOf(duration);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new TypeError(`Cannot describe test "${test}": ${reason}`, { cause });

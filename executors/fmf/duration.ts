@@ -2,14 +2,6 @@
  * How long a test may take: durations as metadata writes them, and the limit
  * of a running test, which the test itself can move.
  *
- * @example
- * ```ts
- * import { parseDuration } from "./duration.ts";
- *
- * parseDuration("1h 30m"); // 5_400_000 milliseconds
- * parseDuration("5m *1.5"); // 450_000
- * ```
- *
  * @module
  */
 
@@ -52,8 +44,15 @@ function malformed(value: unknown): TypeError {
  * do not matter, except that they separate a time without unit from the next.
  *
  * @param value text, or a whole number of seconds
- * @param base milliseconds to multiply where there are only factors
+ * @param base milliseconds to multiply where there are only factors, 0 by default
  * @throws {TypeError} if it is no duration, or one beyond all measure
+ *
+ * @example
+ * ```ts
+ * import { parseDuration } from "jsr:@atex/atex/executors/fmf";
+ *
+ * console.log(parseDuration("1h 30m"), parseDuration("*2", 300_000)); // 5400000 600000
+ * ```
  */
 export function parseDuration(value: unknown, base = 0): number {
   const isWhole = typeof value === "bigint" ||
@@ -83,6 +82,21 @@ export function parseDuration(value: unknown, base = 0): number {
   const result = Number((total + divisor - 1n) / divisor) * 1000;
   if (!Number.isSafeInteger(result)) throw malformed(value);
   return result;
+}
+
+/** How long a test may take that says nothing about it, in milliseconds. */
+const DEFAULT = 300_000;
+
+/**
+ * The milliseconds that a test may take whose metadata has this `duration`:
+ * five minutes without one, which factors alone multiply.
+ *
+ * @throws {TypeError} as {@linkcode parseDuration} does
+ */
+export function durationOf(value: unknown): number {
+  return value === undefined || value === null
+    ? DEFAULT
+    : parseDuration(value, DEFAULT);
 }
 
 /** Options of {@linkcode DurationLimit}. */

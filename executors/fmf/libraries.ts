@@ -11,7 +11,7 @@ import {
   targetOf,
 } from "./_library_place.ts";
 import { FmfError, type FmfErrorPlace, quote } from "./metadata/errors.ts";
-import { shownUrl } from "./metadata/address.ts";
+import { shownText, shownUrl } from "./metadata/address.ts";
 import {
   describe,
   type FmfIdentifier,
@@ -101,8 +101,8 @@ export class LibraryResolver {
   readonly #options: LibraryResolverOptions;
   readonly #trees = new Map<string, Promise<Tree>>();
   readonly #place: LibraryPlace;
-  /** Libraries in the old form that do not exist. */
-  readonly #absent = new Set<string>();
+  /** Libraries in the old form, each of which is asked for once; nothing for those that do not exist. */
+  readonly #old = new Map<string, Promise<Library | undefined>>();
 
   constructor(options: LibraryResolverOptions) {
     this.#options = options;
@@ -165,7 +165,12 @@ export class LibraryResolver {
       const parts = OLD_FORM.exec(item);
       if (!parts) return undefined;
       try {
-        return await this.#findOld(item, parts[1], parts[2]);
+        let library = this.#old.get(item);
+        if (!library) {
+          library = this.#findOld(parts[1], parts[2]);
+          this.#old.set(item, library);
+        }
+        return await library;
       } catch (error) {
         throw inLibrary(error, item);
       }
@@ -233,15 +238,11 @@ export class LibraryResolver {
     nick: string | undefined,
     name: string,
   ): Promise<Library> {
-    const { url, ref, path } = identifier;
+    const { url, path } = identifier;
     const inside = url === undefined ? "" : path ?? "";
     const target = targetOf(nick ?? nickOf(url ?? path!), inside, name);
-    const treeId = JSON.stringify([
-      url?.replace(/\/+$/, "").replace(/\.git$/, ""),
-      ref,
-      path,
-    ]);
-    const tree = await this.#open(identifier, treeId);
+    const treeId = treeIdOf(identifier);
+    const tree = await this.#open(identifier);
     const node = tree.find(name);
     if (!node) {
       throw wrong(
@@ -254,7 +255,8 @@ export class LibraryResolver {
     return { id: `${treeId} ${name}`, tree, treeId, node, item };
   }
 
-  #open(identifier: FmfIdentifier, treeId: string): Promise<Tree> {
+  #open(identifier: FmfIdentifier): Promise<Tree> {
+    const treeId = treeIdOf(identifier);
     let tree = this.#trees.get(treeId);
     if (!tree) {
       tree = this.#options.store.open(identifier).then((read) => {
@@ -272,11 +274,9 @@ export class LibraryResolver {
 
   /** A library in the old form, unless there is none of that name. */
   async #findOld(
-    item: string,
     nick: string,
     path: string,
   ): Promise<Library | undefined> {
-    if (this.#absent.has(item)) return undefined;
     const { base = BASE, existsTimeout = 30_000, signal } = this.#options;
     const { exists = reachableWithin(existsTimeout) } = this.#options;
     const url = `${base.replace(/\/+$/, "")}/${nick}`;
@@ -293,8 +293,11 @@ export class LibraryResolver {
       signal?.throwIfAborted();
       throw new FmfError(
         "fetch",
-        `cannot find out whether ${address} exists: ${
-          error instanceof Error ? error.message : error
+        `cannot find out whether ${shownUrl(address)} exists: ${
+          shownText(
+            String(error instanceof Error ? error.message : error),
+            address,
+          )
         }`,
         { key: "require", cause: error },
       );
@@ -305,16 +308,14 @@ export class LibraryResolver {
         ["url", url],
         ["name", name],
       ]);
-      const tree = await this.#open({ url }, JSON.stringify([url]))
-        .catch((error) => {
-          if (error instanceof FmfError && error.kind === "root") return;
-          throw error;
-        });
+      const tree = await this.#open({ url }).catch((error) => {
+        if (error instanceof FmfError && error.kind === "root") return;
+        throw error;
+      });
       if (tree?.find(name)) {
         return await this.#findElsewhere(replacement, { url }, nick, name);
       }
     }
-    this.#absent.add(item);
   }
 }
 
@@ -329,6 +330,12 @@ export function requiresOnlyPackages(node: FmfNode): boolean {
     listed(node, "require").every((item) =>
       typeof item === "string" && !item.startsWith("library(")
     );
+}
+
+/** The same for identifiers of the same tree. */
+function treeIdOf({ url, ref, path }: FmfIdentifier): string {
+  const plain = url?.replace(/\/+$/, "").replace(/\.git$/, "");
+  return JSON.stringify([plain, ref, path]);
 }
 
 function wrong(key: string, reason: string): FmfError {

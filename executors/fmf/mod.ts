@@ -26,6 +26,7 @@ export {
   type FmfExecutorOptions,
   type RunnableTests,
 } from "./executor.ts";
+export { parseDuration } from "./duration.ts";
 export type { FmfExecutorEvent } from "./_events.ts";
 export type { ReportLimits } from "./reporter.ts";
 export {

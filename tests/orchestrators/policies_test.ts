@@ -87,6 +87,11 @@ Deno.test("longestFirst() names the longest; only tests without a duration, whic
   equal(rule(["/none", "/90m", "/empty"], fresh), ["/90m"]);
   equal(rule(["/empty", "/none"], fresh), ["/empty", "/none"]);
   equal(rule.rank!("/90m") < rule.rank!("/none"), true);
+  const factor = metadata({
+    "/9m": { duration: "9m" },
+    "/x2": { duration: "*2" },
+  });
+  equal(longestFirst(factor)(["/9m", "/x2"], fresh), ["/x2"]);
 });
 
 Deno.test("longestFirst() names the test whose duration cannot be understood", () => {

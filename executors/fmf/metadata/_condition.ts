@@ -6,13 +6,18 @@
 import {
   type Comparison,
   COMPARISONS,
-  isTrue,
   itemOf,
   MissingKey,
   OperandError,
 } from "./_condition_values.ts";
 import { FmfError } from "./errors.ts";
-import { type FmfMap, type FmfValue, makeFloat, makeInteger } from "./value.ts";
+import {
+  type FmfMap,
+  type FmfValue,
+  isTrue,
+  makeFloat,
+  makeInteger,
+} from "./value.ts";
 
 /** Whether data meets a condition. */
 export type DataCondition = (data: FmfMap) => boolean;

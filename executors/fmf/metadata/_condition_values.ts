@@ -33,15 +33,6 @@ export const COMPARISONS: Readonly<Record<string, Comparison>> = {
   "not in": (a, b) => !isIn(a, b),
 };
 
-/** Whether a value counts as true: what is empty, zero or nothing does not. */
-export function isTrue(value: FmfValue): boolean {
-  if (isNumeric(value)) return Number(value) !== 0;
-  if (Array.isArray(value) || value instanceof Uint8Array) {
-    return value.length > 0;
-  }
-  return isMap(value) ? value.size > 0 : Boolean(value);
-}
-
 /** An item of a list or mapping, or a character of a text. */
 export function itemOf(container: FmfValue, key: FmfValue): FmfValue {
   if (isMap(container)) {

@@ -106,6 +106,15 @@ export function isNumeric(
     value instanceof Float;
 }
 
+/** Whether a value counts as true: what is empty, zero or nothing does not. */
+export function isTrue(value: FmfValue): boolean {
+  if (isNumeric(value)) return Number(value) !== 0;
+  if (Array.isArray(value) || value instanceof Uint8Array) {
+    return value.length > 0;
+  }
+  return isMap(value) ? value.size > 0 : Boolean(value);
+}
+
 /** What a value is, in words for messages: `text`, `a list`, `an integer`, … */
 export function typeName(value: FmfValue | undefined): string {
   switch (typeof value) {

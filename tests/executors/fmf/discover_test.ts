@@ -231,6 +231,28 @@ Deno.test("discover() says which test cannot be used, and why", async () => {
   await rejected(discover(tree.path), FmfError, "NUL");
 });
 
+Deno.test("discover() leaves out what is a story, by the truth of any value", async () => {
+  for (
+    const [story, found] of [
+      ["'0'", []],
+      ["'0.0'", []],
+      ["text", []],
+      ["[x]", []],
+      ["0", ["/t"]],
+      ["-0.0", ["/t"]],
+      ["''", ["/t"]],
+      ["{}", ["/t"]],
+      ["~", ["/t"]],
+    ] as const
+  ) {
+    await using tree = await temporaryTree({
+      "main.fmf": `/t: {test: x, story: ${story}}\n`,
+    });
+    await using tests = await discover(tree.path);
+    deepStrictEqual([story, names(tests)], [story, found]);
+  }
+});
+
 Deno.test("discover() takes a tree without changing it", async () => {
   await using directory = await temporaryTree({
     "main.fmf": "test: x\nadjust: {when: arch == riscv, level: 1}\n",

@@ -2,6 +2,7 @@ import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import fc from "fast-check";
 import {
   DurationLimit,
+  durationOf,
   parseDuration,
 } from "../../../executors/fmf/duration.ts";
 import { thrown } from "../../_thrown.ts";
@@ -86,6 +87,13 @@ const FACTORS: Record<string, number> = {
   h: 3600,
   d: 86400,
 };
+
+Deno.test("durationOf() takes five minutes where there is no time, and multiplies them where there are only factors", () => {
+  deepStrictEqual(
+    [undefined, null, "*2", "*1.5 *2", "2m", 0].map(durationOf),
+    [300_000, 300_000, 600_000, 900_000, 120_000, 0],
+  );
+});
 
 Deno.test("parseDuration() adds all times and multiplies by all factors, in any order", () => {
   fc.assert(fc.property(

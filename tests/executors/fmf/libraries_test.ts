@@ -271,9 +271,9 @@ Deno.test("a library in the old form is asked for once with HEAD, and fetched if
     "library(kit/f)",
   ]);
   deepStrictEqual(layout, ["libs/kit/a/b/main.fmf", "libs/kit/c/main.fmf"]);
-  strictEqual(
-    server.requests.filter((line) => line.endsWith("/e")).length,
-    1,
+  deepStrictEqual(
+    server.requests.map((line) => line.split("/HEAD/")[1]).sort(),
+    ["a/b", "c", "d", "e", "f"],
   );
   ok(server.requests.every((line) => line.startsWith("HEAD ")));
 });
@@ -306,6 +306,37 @@ Deno.test("warnings about the tree of a library reach the caller", async () => {
     "main.fmf": `/t: {test: x, require: {url: '${url}', name: /a}}\n`,
   });
   await using tests = await discover(tree.path);
+  deepStrictEqual(tests.warnings.map(({ file }) => file), ["out"]);
+});
+
+Deno.test("a library in the old form is asked for once for all tests, and its tree warns once", async () => {
+  await using repos = await Repositories.open();
+  const url = await repos.make("kit", {
+    ...VERSION,
+    "a/main.fmf": "x: 1\n",
+    out: { symlink: "/etc" },
+  });
+  await using tree = await temporaryTree({
+    "main.fmf": "test: x\nrequire: library(kit/a)\n/one:\n/two:\n",
+  });
+  const asked: string[] = [];
+  await using tests = await discover(tree.path, {
+    libraries: {
+      base: "https://example.com",
+      exists(address) {
+        asked.push(address);
+        return Promise.resolve(asked.length === 1);
+      },
+    },
+    fetch: { mirror: () => url },
+  });
+  for (const name of ["/one", "/two"]) {
+    strictEqual(
+      typeof (tests.data.get(name)!.require as unknown[])[0],
+      "object",
+    );
+  }
+  deepStrictEqual(asked, ["https://example.com/kit/tree/HEAD/a"]);
   deepStrictEqual(tests.warnings.map(({ file }) => file), ["out"]);
 });
 
