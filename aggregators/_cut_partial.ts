@@ -1,4 +1,5 @@
 /** Repairing the end of a file that a killed script was writing. */
+import { readPart } from "./_own_file.ts";
 
 const BLOCK = 64 * 1024;
 const NEWLINE = new Uint8Array([10]);
@@ -24,8 +25,8 @@ export function cutPartial(file: Deno.FsFile): void {
   }
   const lines = lastIndexOf(file, NEWLINE, size) + 1;
   if (lines === size) return;
-  const rest = read(file, lines, size);
-  if (read(file, 0, 1)[0] === "-".charCodeAt(0)) {
+  const rest = readPart(file, lines, size - lines);
+  if (readPart(file, 0, 1)[0] === "-".charCodeAt(0)) {
     file.truncateSync(
       // all before it is complete if only a new document begins
       lines > 0 && startsDocument(rest) ? lines : Math.max(
@@ -45,9 +46,8 @@ export function isContinued(file: Deno.FsFile): boolean {
 
 /** What stands at the end of each test, if another process may go on with the results. */
 function endOfTests(file: Deno.FsFile): Uint8Array | undefined {
-  const { size } = file.statSync();
   const found = CONTINUED.find(([begin]) => {
-    const first = read(file, 0, Math.min(size, begin!.length));
+    const first = readPart(file, 0, begin!.length);
     return begin!.every((byte, i) => byte === first[i]);
   });
   return found?.[1];
@@ -63,7 +63,7 @@ function lastIndexOf(
     // blocks overlap, for what lies across their border
     const end = Math.min(size, start + wanted.length - 1);
     start = Math.max(0, start - BLOCK);
-    const block = read(file, start, end);
+    const block = readPart(file, start, end - start);
     for (let at = block.length; at > 0;) {
       at = block.lastIndexOf(wanted[0]!, at - 1);
       if (at === -1) break;
@@ -75,17 +75,6 @@ function lastIndexOf(
 
 function startsDocument(bytes: Uint8Array): boolean {
   return "--- ".startsWith(new TextDecoder().decode(bytes));
-}
-
-function read(file: Deno.FsFile, start: number, end: number): Uint8Array {
-  const bytes = new Uint8Array(end - start);
-  file.seekSync(start, Deno.SeekMode.Start);
-  for (let filled = 0; filled < bytes.length;) {
-    const count = file.readSync(bytes.subarray(filled));
-    if (count === null) return bytes.subarray(0, filled);
-    filled += count;
-  }
-  return bytes;
 }
 
 /** Whether a line is whole: the beginning of a list is no JSON. */

@@ -1,5 +1,6 @@
 /** What a test printed, and where its files are, for a JUnit report. */
 import { normalisePath, placeOf, type Result } from "../executors/results.ts";
+import { isWithin, readPart } from "./_own_file.ts";
 import { clean } from "./_xml_text.ts";
 
 /** The file that holds what a test printed. */
@@ -41,7 +42,7 @@ function readTail(root: string, path: string, most: number): string {
   const { size } = file.statSync();
   // no character takes more
   const start = Math.max(0, size - 4 * most);
-  let bytes = readFrom(file, start, size);
+  let bytes = readPart(file, start, size - start);
   if (start > 0) bytes = bytes.subarray(Math.max(0, bytes.findIndex(begins)));
   const characters = new TextDecoder().decode(bytes);
   const from = startOfLast(most, characters);
@@ -49,28 +50,6 @@ function readTail(root: string, path: string, most: number): string {
     // only we know where files are
     .replaceAll(ATTACHMENT, "[ [ATTACHMENT|");
   return start > 0 || from > 0 ? `[…]\n${text}` : text;
-}
-
-/** Whether it is a regular file of a directory. */
-function isWithin(root: string, path: string): boolean {
-  try {
-    return Deno.realPathSync(path).startsWith(`${Deno.realPathSync(root)}/`) &&
-      Deno.statSync(path).isFile;
-  } catch {
-    // it was listed, but never written, or leads in a circle
-    return false;
-  }
-}
-
-function readFrom(file: Deno.FsFile, start: number, end: number): Uint8Array {
-  const bytes = new Uint8Array(end - start);
-  file.seekSync(start, Deno.SeekMode.Start);
-  for (let filled = 0; filled < bytes.length;) {
-    const count = file.readSync(bytes.subarray(filled));
-    if (count === null) return bytes.subarray(0, filled);
-    filled += count;
-  }
-  return bytes;
 }
 
 /** Whether a byte begins a character. */
