@@ -63,7 +63,8 @@ export interface GitHubAggregatorOptions {
    */
   title?: string;
   /**
-   * URL below which files can be seen, in the places where `JsonLinesAggregator` keeps them.
+   * URL below which files can be seen, in the places where `JsonLinesAggregator` keeps them,
+   * without compression.
    *
    * @default files are not linked to
    */
@@ -182,7 +183,7 @@ export class GitHubAggregator implements Aggregator {
   /**
    * Waits for ingests under way, writes the annotations, and appends the summary.
    *
-   * @throws {Error} if the summary cannot be written
+   * @throws {Error} if one of them cannot be written; the other is all the same
    */
   stop(): Promise<void> {
     const started = this.#started;
@@ -195,9 +196,16 @@ export class GitHubAggregator implements Aggregator {
     { collected, path, annotations }: Started,
   ): Promise<void> {
     await this.#underWay.ended();
-    const { write = writeToStdout, title = TITLE, files } = this.#options;
-    if (annotations) write(this.#annotations(collected));
-    if (path === undefined) return;
+    const { write = writeToStdout } = this.#options;
+    try {
+      if (annotations) write(this.#annotations(collected));
+    } finally {
+      if (path !== undefined) await this.#summarize(collected, path);
+    }
+  }
+
+  async #summarize(collected: Summary, path: string): Promise<void> {
+    const { title = TITLE, files } = this.#options;
     const { size } = await Deno.stat(path).catch(() => ({ size: 0 }));
     const most = MAX_SUMMARY - size;
     await Deno.writeTextFile(

@@ -183,6 +183,20 @@ Deno.test("GitHubAggregator appends to what other parts of the step wrote", asyn
   );
 });
 
+Deno.test("GitHubAggregator appends the summary although nobody reads annotations any more", async () => {
+  await using directory = temporary();
+  const summary = `${directory.path}/summary.md`;
+  const aggregator = await new GitHubAggregator({
+    summary,
+    annotations: true,
+    write() {
+      throw new Deno.errors.BrokenPipe("nobody reads it");
+    },
+  }).start();
+  await rejected(aggregator.stop(), Deno.errors.BrokenPipe, "nobody reads it");
+  match(await Deno.readTextFile(summary), /no results/);
+});
+
 /** Runs a script with an environment; gives what it printed. */
 async function inJob(env: Record<string, string>): Promise<string> {
   const module = import.meta.resolve("../../aggregators/github.ts");
