@@ -1,5 +1,5 @@
 /** All that is known for an HTML report, as pieces of JSON that are ready to be written. */
-import { type EarlierResults, isFailing, NO_RESULT } from "./_html_compare.ts";
+import { type EarlierResults, isFailing, NO_RESULT } from "./_compare.ts";
 import type {
   PageData,
   PageFile,
@@ -190,6 +190,11 @@ export class ReportModel {
   *page(timelines: readonly Timeline[], final: boolean): Generator<string> {
     const { title, files, refresh, earlier } = this.#options;
     const runs = timelines.filter(({ startedAt }) => startedAt > 0);
+    yield '{"tests":[';
+    for (const [index, test] of this.#tests.entries()) {
+      yield index === 0 ? `\n${test}` : `,\n${test}`;
+    }
+    // not before, since tests may be added between the pieces
     const end: Omit<PageData, "tests"> = {
       title,
       madeAt: Date.now(),
@@ -211,10 +216,6 @@ export class ReportModel {
       platforms: this.#platforms.names,
       systems: this.#systems.names,
     };
-    yield '{"tests":[';
-    for (const [index, test] of this.#tests.entries()) {
-      yield index === 0 ? `\n${test}` : `,\n${test}`;
-    }
     yield `\n],\n${encode(end).slice(1)}`;
   }
 

@@ -1,7 +1,7 @@
 /** What is to be in an HTML report, and where its data comes from. */
 import { dirname } from "@std/path/dirname";
 import { join } from "@std/path/join";
-import { EarlierResults } from "./_html_compare.ts";
+import { EarlierResults } from "./_compare.ts";
 import { Excerpts } from "./_html_logs.ts";
 import { ReportModel } from "./_html_model.ts";
 import { readStoredTests } from "./_stored_tests.ts";
@@ -22,7 +22,8 @@ export interface HtmlReportOptions {
   /**
    * Where the files of tests are, as the page is to link to them: the directory
    * of `JsonLinesAggregator`, relative to the page, or the URL to which it is
-   * uploaded. `null` if they cannot be linked to.
+   * uploaded. `null` if they cannot be linked to: during a run those that are compressed
+   * cannot, but `writeHtmlReport()` knows their names afterwards.
    *
    * @default {"files"}
    */

@@ -26,6 +26,8 @@ for (const { status } of rows) counts.set(status, (counts.get(status) ?? 0) + 1)
 const statuses = [...counts.keys()].sort((a, b) => (RANKS.get(a) ?? 9.5) - (RANKS.get(b) ?? 9.5));
 const tests = rows.filter(({ status }) => status !== "gone").length;
 const failed = rows.filter(({ status }) => FAILING.has(status)).length;
+const passed = rows.filter(({ status }) => PASSED.has(status)).length;
+const skipped = counts.get("skip") ?? 0;
 const flaky = rows.filter((it) => it.flaky).length;
 
 /** Statuses in the order of the bar: what still waits comes last. */
@@ -37,11 +39,13 @@ const shares = [
 function makeHead() {
   const going = (counts.get("running") ?? 0) + (counts.get("queued") ?? 0);
   const done = tests - going;
+  const parts = /** @type {[number, string][]} */ ([[passed, "passed"], [skipped, "skipped"], [tests - passed - skipped, "other"]]);
   const verdict = !data.final
     ? (going > 0 ? done + " of " : "") + count(tests, "test") + " done" + (failed > 0 ? ", " + failed + " failed" : "")
     : tests === 0 ? "No results" : failed > 0 ? failed + " of " + count(tests, "test") + " failed"
+    : passed < tests ? parts.filter(([n]) => n > 0).map((part) => part.join(" ")).join(", ")
     : tests === 1 ? "The test passed" : "All " + count(tests, "test") + " passed";
-  const tone = failed > 0 ? "bad" : data.final && tests > 0 ? "good" : "";
+  const tone = failed > 0 ? "bad" : data.final && passed > 0 && passed + skipped === tests ? "good" : "";
   document.title = (data.final ? "" : "\u2026 ") + clean(verdict) + " \u2013 " + clean(data.title);
   const begun = [...rows.map(({ began }) => began), ...data.runs.map(({ startedAt }) => startedAt)].filter((it) => it !== undefined);
   const ended = [...rows.map(({ began, ms }) => began === undefined || ms === undefined ? undefined : began + ms),

@@ -35,6 +35,7 @@ const TONES = new Map([
   ["skip", "off"], ["pass", "good"], ["gone", "off"],
 ]);
 const RANKS = new Map([...TONES.keys()].map((status, rank) => [status, rank]));
+const PASSED = new Set(["pass", "info", "warn"]);
 const FAILING = new Set(["fail", "error", "no result", "infra", "not stored", "not run"]);
 
 /** How each change is called. */

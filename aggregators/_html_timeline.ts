@@ -89,6 +89,8 @@ export class Timeline {
   finishedAt: number | undefined;
   /** All tests of the run. */
   readonly tests = new Map<string, LastAttempt>();
+  /** What is known of those that an earlier process of the run ended. */
+  readonly #ended = new Map<string, LastAttempt>();
   #kind: string | undefined;
   readonly #systems: System[] = [];
   /** The last one of each id. */
@@ -112,9 +114,7 @@ export class Timeline {
       case "run-started":
         return this.#start(it);
       case "run-resumed":
-        // they are among the results of an earlier process
-        for (const test of it.done) this.tests.delete(test);
-        return;
+        return this.#resume(it.done);
       case "remote-ready":
         return this.#add(it.remote, it.provisioner, it.attributes, at);
       case "setup-started":
@@ -173,9 +173,20 @@ export class Timeline {
     this.platform = platform;
     this.finishedAt = undefined;
     for (const test of tests) {
-      const earlier = this.tests.get(test)?.earlier ?? [];
+      const last = this.tests.get(test);
+      if (last?.state === "ended") this.#ended.set(test, last);
+      const earlier = last?.earlier ?? [];
       const attempt = earlier.length + 1;
       this.tests.set(test, { state: "queued", attempt, earlier });
+    }
+  }
+
+  /** Tests that are done are among the results of an earlier process. */
+  #resume(done: readonly string[]): void {
+    for (const test of done) {
+      const ended = this.#ended.get(test);
+      if (ended) this.tests.set(test, ended);
+      else this.tests.delete(test);
     }
   }
 

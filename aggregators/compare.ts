@@ -17,7 +17,7 @@
  *
  * @module
  */
-import { EarlierResults, isFailing, NO_RESULT } from "./_html_compare.ts";
+import { EarlierResults, isFailing, NO_RESULT } from "./_compare.ts";
 import type { StoredResult } from "./_stored_result.ts";
 import { readStoredTests } from "./_stored_tests.ts";
 

@@ -26,6 +26,9 @@ import { onSmallDisk, smallDiskAvailable } from "../_small_disk.ts";
 import { rejected, thrown } from "../_thrown.ts";
 import { until } from "../_wait.ts";
 import { contents, layOut, temporary } from "./_artifacts.ts";
+import { Excerpts } from "../../aggregators/_html_logs.ts";
+import { ReportModel } from "../../aggregators/_html_model.ts";
+import { Timelines } from "../../aggregators/_html_timeline.ts";
 import { dataOf, readPage } from "./_html.ts";
 
 /** Ingests tests into a report of its own; gives the data of the page. */
@@ -773,8 +776,12 @@ Deno.test("the timeline of a run that was killed goes on with the next process",
       { time: 205, type: "run-finished", kind: null },
     ] as never,
   });
-  const { runs: [run], waiting } = await readPage(report);
+  const { runs: [run], waiting, tests: rows, systems } = await readPage(report);
   equal(waiting, []);
+  equal(
+    rows.map(({ t, r, b, d, a = 1 }) => [t, systems[r!], b, d, a]),
+    [["/a", "r", 101, 1, 1], ["/b", "s", 202, 2, 2]],
+  );
   equal([run!.startedAt, run!.finishedAt], [100, 205]);
   equal(run!.systems.map(({ to, bars }) => [to, bars]), [
     [5, [
@@ -783,6 +790,37 @@ Deno.test("the timeline of a run that was killed goes on with the next process",
     ]],
     [undefined, [["test", 102, 2, 1, 2, "pass"]]],
   ]);
+});
+
+Deno.test("a test that is stored while a page is written is in it once", () => {
+  const model = new ReportModel({
+    title: "t",
+    files: null,
+    refresh: 0,
+    maxRows: 10,
+    excerpts: new Excerpts(0),
+    earlier: undefined,
+  });
+  const timelines = new Timelines();
+  const tests = ["/a", "/b", "/c"];
+  const event = { time: 1, type: "run-started", platform: "p", tests };
+  const timeline = timelines.take(event)!;
+  const add = (test: string) =>
+    model.add({
+      platform: "p",
+      test,
+      own: { status: "pass", files: [] },
+      subtests: [],
+    });
+  add("/a");
+  let page = "";
+  for (const piece of model.page([timeline], false)) {
+    page += piece;
+    if (page.includes("/a") && !page.includes("/b")) add("/b");
+  }
+  const data = JSON.parse(page);
+  equal(data.tests.map(({ t }: { t: string }) => t), ["/a", "/b"]);
+  equal(data.waiting.map(([, test]: [number, string]) => test), ["/c"]);
 });
 
 Deno.test("the timeline knows the events of an orchestrator only, in whatever order", async () => {

@@ -363,6 +363,29 @@ inBrowser(
   },
 );
 
+for (
+  const [verdict, tone, statuses] of [
+    ["All 4 tests passed", "good", ["pass", "info", "warn", "pass"]],
+    ["The test passed", "good", ["pass"]],
+    ["2 passed, 1 skipped", "good", ["pass", "skip", "pass"]],
+    ["2 skipped", "", ["skip", "skip"]],
+    ["1 passed, 1 skipped, 2 other", "", ["pass", "skip", "odd", undefined]],
+  ] as const
+) {
+  inBrowser(
+    `a report says "${verdict}"`,
+    statuses.map((status, n) => ({ test: `/${n}`, results: [{ status }] })),
+    async ({ page }) => {
+      strictEqual(await page.textContent("h1"), verdict);
+      const head = page.locator("header.head");
+      strictEqual(
+        (await head.getAttribute("class"))!.trim(),
+        `card head ${tone}`.trim(),
+      );
+    },
+  );
+}
+
 inBrowser("a report without results says so", [], async ({ page }) => {
   strictEqual(await page.textContent("h1"), "No results");
   ok(await page.locator(".table .nothing").first().isVisible());
