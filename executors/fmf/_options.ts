@@ -13,7 +13,7 @@ export interface RunnableTests {
   readonly data: ReadonlyMap<string, Readonly<Record<string, unknown>>>;
   /** The directory in which each test runs, relative to `root`. */
   readonly sources: ReadonlyMap<string, string>;
-  /** Directory to upload, except for any `.git` in it. */
+  /** Directory to upload, except for any directory `.git` in it. */
   readonly root: string | URL;
 }
 

@@ -2,6 +2,7 @@
  * A dry listing of discovered tests: what would run, without running it.
  */
 import { durationOf } from "./duration.ts";
+import { shownUrl } from "./metadata/address.ts";
 import { allPackages, listOf, packagesOf } from "./packages.ts";
 
 /** How long a test may take that does not say so. */
@@ -123,6 +124,7 @@ function libraryName(requirement: unknown): string[] {
   const { type = "library", nick, url, path, name = "/" } =
     requirement as Record<string, unknown>;
   if (type !== "library") return [];
-  const where = nick ?? url ?? path;
+  const address = typeof url === "string" ? shownUrl(url) : url;
+  const where = nick ?? address ?? path;
   return [where === undefined ? String(name) : `${where}${name}`];
 }

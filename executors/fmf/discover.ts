@@ -124,7 +124,7 @@ export interface FmfTests extends AsyncDisposable {
   /** The directory in which each test runs, relative to `root`. */
   readonly sources: Map<string, string>;
   /**
-   * Directory to upload, except for any `.git` in it: the one of the tree itself
+   * Directory to upload, except for any directory `.git` in it: the one of the tree itself
    * if nothing has to be added, otherwise a copy that lasts until the tests are
    * disposed of.
    */
