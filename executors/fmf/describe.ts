@@ -5,8 +5,6 @@ import { durationOf } from "./duration.ts";
 import { shownUrl } from "./metadata/address.ts";
 import { allPackages, listOf, packagesOf } from "./packages.ts";
 
-/** How long a test may take that does not say so. */
-
 /** The part of discovered tests that {@linkcode describe} looks at. */
 export interface DescribableTests {
   /** Data of the plan. */
