@@ -1,7 +1,7 @@
 /** The way of an archive from a system under test to what unpacks it here. */
 import type { LocalCommand, SignalOptions } from "./connection.ts";
 import { afterMark, MARK_LINE } from "./_copy_scripts.ts";
-import { harmlessTar } from "./_harmless_tar.ts";
+import { type Expected, harmlessTar } from "./_harmless_tar.ts";
 import { linkOf } from "./_sessions.ts";
 import { piecesOf, readAll } from "./_streams.ts";
 import { type CommandResult, startLocal } from "./process.ts";
@@ -29,11 +29,11 @@ export interface PipedArchive {
 export async function pipeArchive(
   from: LocalCommand,
   to: LocalCommand,
-  options: SignalOptions,
+  options: SignalOptions & { readonly expected?: Expected },
 ): Promise<PipedArchive> {
-  const { signal } = options;
+  const { signal, expected } = options;
   using _session = await linkOf(from)?.enter(signal);
-  const piped = { stderr: "piped", ...options } as const;
+  const piped = { stderr: "piped", ...(signal && { signal }) } as const;
   await using packing = startLocal(
     { ...from }, // without its link: it has its place there
     { ...piped, stdout: "piped" },
@@ -52,7 +52,7 @@ export async function pipeArchive(
     const said = Promise.all(errors.map(readAll));
     // A command that fails tells more than the pipe that broke by that.
     const broken = await ReadableStream
-      .from(harmlessArchive(piecesOf(archive)))
+      .from(harmlessArchive(piecesOf(archive), expected))
       .pipeTo(unpacking.stdin).then(() => undefined, (error) => error);
     if (broken) {
       await packing.terminate({ grace: GRACE }); // nobody reads what it has
@@ -80,9 +80,10 @@ export async function pipeArchive(
 /** What a system packed, with the mark before it, and without what is dangerous here. */
 async function* harmlessArchive(
   stdout: AsyncIterable<Bytes>,
+  expected?: Expected,
 ): AsyncGenerator<Bytes> {
   yield new TextEncoder().encode(MARK_LINE);
-  yield* harmlessTar(behindMark(stdout));
+  yield* harmlessTar(behindMark(stdout), expected);
 }
 
 async function* behindMark(

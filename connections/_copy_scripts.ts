@@ -185,6 +185,11 @@ done`;
   return script('cd "$1" && xargs -0 sh -c "$2" sh', path, each);
 }
 
+/** Lists the symbolic links in a tree; each ends with NUL. */
+export function listLinks(path: string): readonly string[] {
+  return script('cd "$1" && find . -type l -print0', path);
+}
+
 /** How the two ends understand each other. */
 export interface Format {
   /** What the source said about itself. */

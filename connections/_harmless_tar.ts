@@ -1,7 +1,12 @@
+import { shorten } from "./_child.ts";
+
 /**
  * A tar archive from a system under test, without what is dangerous where it is
  * unpacked: the setuid and setgid bits, and device files. `tar` has no option
  * for that, and what is made first and taken away later was there for a while.
+ *
+ * Nor does anything come out of it that is behind a symbolic link. `tar` sees to
+ * that for the links of the archive itself, but not for those that were there.
  *
  * A hostile archive has headers where we see the content of a file. So whatever
  * the programs that unpack do not all read as we do is refused; what GNU tar,
@@ -17,21 +22,45 @@ const FILES = new Set(["0", "\0", "7"]);
 /** Links, directories and FIFOs. */
 const WITHOUT_CONTENT = new Set(["1", "2", "5", "6"]);
 const DEVICES = new Set(["3", "4"]);
+const HARD_LINK = "1";
+const LINKS = new Set([HARD_LINK, "2"]);
+const DIRECTORY = "5";
+/** The names of all links of an archive may have so many bytes. */
+const MOST_OF_LINKS = 64 * 1024 * 1024;
+
+/** What an archive is to be for the place where it is unpacked. */
+export interface Expected {
+  /**
+   * Symbolic links that are there, as `./a/b`, with one character for each byte.
+   *
+   * @default {[]}
+   */
+  readonly links?: Iterable<string>;
+  /**
+   * Whether it may have nothing but directories.
+   *
+   * @default {false}
+   */
+  readonly onlyDirectories?: boolean;
+}
 
 /**
  * Gives the archive again, without setuid and setgid bits and devices.
  *
- * @throws {TypeError} if there is something in it that cannot be judged
+ * @throws {TypeError} if there is something in it that cannot be judged, or that leads elsewhere
  */
 export async function* harmlessTar(
   archive: AsyncIterable<Uint8Array<ArrayBuffer>>,
+  { links = [], onlyDirectories = false }: Expected = {},
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   await using input = new Input(archive);
+  const paths = new Paths(links);
   /** What comes before an entry, and what it says. */
   let records: Uint8Array<ArrayBuffer>[] = [];
   const seen = new Set<string>();
   let fields: Fields = {};
   let long: string | undefined;
+  let longLink: string | undefined;
   for (;;) {
     const header = await input.take(BLOCK);
     if (!header) return;
@@ -53,13 +82,28 @@ export async function* harmlessTar(
       const text = new TextDecoder("latin1").decode(body.subarray(0, own));
       if (type === "x") fields = fieldsIn(text);
       else if (type === "L") long = upToNul(text);
+      else longLink = upToNul(text);
       continue;
     }
-    const { size = own, path } = fields;
+    if (onlyDirectories && type !== DIRECTORY) {
+      throw strange(`an entry of type "${type}" among directories`);
+    }
+    const { size = own, path, linkpath } = fields;
+    const name = upToNul(textIn(header, 0, 100));
+    const prefix = upToNul(textIn(header, 345, 155));
     // To tar, a file of such a name is a directory, and its content the next headers.
-    const names = [path, long, upToNul(textIn(header, 0, 100))];
+    const names = [path, long, name];
     if (size > 0 && names.some((name) => name === "" || name?.endsWith("/"))) {
       throw strange("a directory with content");
+    }
+    // Programs that unpack do not agree on which of them counts.
+    for (const each of names) paths.check(each ?? "");
+    const whole = path ?? long ?? (prefix ? `${prefix}/${name}` : name);
+    paths.check(type === DIRECTORY ? `${whole}/` : whole);
+    if (LINKS.has(type)) paths.addLink(whole);
+    if (type === HARD_LINK) {
+      const link = upToNul(textIn(header, 157, 100));
+      for (const each of [linkpath, longLink, link]) paths.check(each ?? "");
     }
     const padded = Math.ceil(size / BLOCK) * BLOCK;
     if (FILES.has(type) || (WITHOUT_CONTENT.has(type) && size === 0)) {
@@ -74,7 +118,49 @@ export async function* harmlessTar(
     seen.clear();
     fields = {};
     long = undefined;
+    longLink = undefined;
   }
+}
+
+/** Knows what is a link where an archive is unpacked. */
+class Paths {
+  readonly #links = new Set<string>();
+  #room = MOST_OF_LINKS;
+
+  constructor(links: Iterable<string>) {
+    for (const path of links) this.#links.add(partsOf(path).join("/"));
+  }
+
+  /** Takes a path, which has no link before its last slash. */
+  check(path: string): void {
+    const parts = partsOf(path);
+    if (parts.includes("..")) throw elsewhere(path);
+    if (this.#links.size === 0) return;
+    if (!path.endsWith("/")) parts.pop();
+    while (parts.length > 0) {
+      if (this.#links.has(parts.join("/"))) throw elsewhere(path);
+      parts.pop();
+    }
+  }
+
+  /** From now on it is a link. */
+  addLink(path: string): void {
+    this.#room -= path.length;
+    if (this.#room < 0) throw strange("a number of links");
+    this.#links.add(partsOf(path).join("/"));
+  }
+}
+
+function partsOf(path: string): string[] {
+  return path.split("/").filter((part) => part !== "" && part !== ".");
+}
+
+function elsewhere(path: string): TypeError {
+  return new TypeError(
+    `Cannot unpack an archive: "${
+      shorten(path, 200)
+    }" in it leads elsewhere, by ".." or a link`,
+  );
 }
 
 function strange(what: string): TypeError {
@@ -135,6 +221,7 @@ function upToNul(text: string): string {
 interface Fields {
   size?: number;
   path?: string;
+  linkpath?: string;
 }
 
 /** Fields that have one meaning to all that unpack; others could bring access lists, or capabilities. */
@@ -150,7 +237,7 @@ function fieldsIn(text: string): Fields {
     const line = text.slice(start, start + length);
     const [, name = "", value = ""] = /^\d+ (\w+)=([^\0]*)\n$/.exec(line) ?? [];
     if (line.length !== length || !KNOWN.test(name)) throw strange("a field");
-    if (name === "path") fields.path = value;
+    if (name === "path" || name === "linkpath") fields[name] = value;
     if (name === "size") {
       fields.size = /^\d+$/.test(value) ? Number(value) : NaN;
       if (!Number.isSafeInteger(fields.size)) throw strange("a field");

@@ -39,6 +39,7 @@ import {
   type Findings,
   type Format,
   list,
+  listLinks,
   makeWay,
   packFile,
   packTree,
@@ -48,6 +49,7 @@ import {
   unpackTree,
 } from "./_copy_scripts.ts";
 import { pipeArchive } from "./_copy_archive.ts";
+import type { Expected } from "./_harmless_tar.ts";
 import { quoteAll } from "./_quote.ts";
 import { linkOf, shareLink } from "./_sessions.ts";
 import { CommandError, type CommandResult, outputLocal } from "./process.ts";
@@ -283,7 +285,8 @@ class Copy {
         this.#at(to, unpackFile(to.path, from.path, format)),
       );
     }
-    if (format.to.kind === "full" && !this.#delete) {
+    const full = format.to.kind === "full" && !this.#delete;
+    if (full) {
       const { stdout } = await this.#output(
         from,
         list(from.path, this.#exclude),
@@ -295,7 +298,8 @@ class Copy {
     const into = (empty: boolean) =>
       this.#at(to, unpackTree(to.path, empty, format));
     const tree = packTree(from.path, this.#exclude, format);
-    await this.#pipe(this.#at(from, tree), into(this.#delete));
+    const links = full ? await this.#links(to) : [];
+    await this.#pipe(this.#at(from, tree), into(this.#delete), { links });
     // Some links are made at the very end, which changes the times of directories
     // that are there already; to busybox all are.
     if (
@@ -303,7 +307,17 @@ class Copy {
       (this.#delete || format.to.kind === "empty")
     ) return;
     const again = packTree(from.path, this.#exclude, format, "directories");
-    await this.#pipe(this.#at(from, again), into(false));
+    await this.#pipe(this.#at(from, again), into(false), {
+      links: await this.#links(to),
+      onlyDirectories: true,
+    });
+  }
+
+  /** The symbolic links in what is here. */
+  async #links(to: End): Promise<readonly string[]> {
+    if (!to.here) return [];
+    const { stdout } = await this.#output(to, listLinks(to.path));
+    return new TextDecoder("latin1").decode(stdout).split("\0").slice(0, -1);
   }
 
   #check(listed: Uint8Array<ArrayBuffer>): void {
@@ -314,19 +328,26 @@ class Copy {
     }
   }
 
-  #pipe(from: LocalCommand, to: LocalCommand): Promise<void> {
+  #pipe(
+    from: LocalCommand,
+    to: LocalCommand,
+    expected: Expected = {},
+  ): Promise<void> {
     return this.#what === "upload"
       ? this.#pipeDirectly(from, to)
-      : this.#pipeFiltered(from, to);
+      : this.#pipeFiltered(from, to, expected);
   }
 
   /** Runs both commands, the output of one into the other, without what is dangerous in it. */
-  async #pipeFiltered(from: LocalCommand, to: LocalCommand): Promise<void> {
-    const { packed, unpacked, refused } = await pipeArchive(
-      from,
-      to,
-      this.#options,
-    );
+  async #pipeFiltered(
+    from: LocalCommand,
+    to: LocalCommand,
+    expected: Expected,
+  ): Promise<void> {
+    const { packed, unpacked, refused } = await pipeArchive(from, to, {
+      ...this.#options,
+      expected,
+    });
     if (refused) {
       throw new Error(`${this.#title}: ${refused.message}`, { cause: refused });
     }

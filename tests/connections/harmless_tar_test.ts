@@ -1,6 +1,6 @@
 /** harmlessTar() gives archives again, without what is dangerous, however they come. */
-import { deepStrictEqual, rejects } from "node:assert/strict";
-import { harmlessTar } from "../../connections/_harmless_tar.ts";
+import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
+import { type Expected, harmlessTar } from "../../connections/_harmless_tar.ts";
 
 async function pack(
   directory: string,
@@ -19,9 +19,13 @@ async function* pieces(bytes: Uint8Array<ArrayBuffer>, size: number) {
   }
 }
 
-async function filter(bytes: Uint8Array<ArrayBuffer>, size = bytes.length) {
-  return await new Blob(await Array.fromAsync(harmlessTar(pieces(bytes, size))))
-    .bytes();
+async function filter(
+  bytes: Uint8Array<ArrayBuffer>,
+  size = bytes.length,
+  expected?: Expected,
+) {
+  const filtered = harmlessTar(pieces(bytes, size), expected);
+  return await new Blob(await Array.fromAsync(filtered)).bytes();
 }
 
 Deno.test("harmlessTar() changes nothing else, and does not mind how the archive is cut", async () => {
@@ -103,7 +107,11 @@ function entry(
   type: string,
   name: string,
   content: Uint8Array<ArrayBuffer> | string = "",
-  { size, prefix = "" }: { size?: string; prefix?: string } = {},
+  { size, prefix = "", link = "" }: {
+    size?: string;
+    prefix?: string;
+    link?: string;
+  } = {},
 ): Uint8Array<ArrayBuffer> {
   const body = typeof content === "string"
     ? new TextEncoder().encode(content)
@@ -115,6 +123,7 @@ function entry(
   put("0006755\0", 100);
   put(size ?? `${body.length.toString(8).padStart(11, "0")}\0`, 124);
   put(type, 156);
+  put(link, 157);
   put("ustar\x0000", 257);
   put(prefix, 345);
   put(" ".repeat(8), 148);
@@ -206,4 +215,106 @@ Deno.test("harmlessTar() takes a size in a field, and what is empty", async () =
     new TextDecoder().decode(filtered.subarray(at + 100, at + 107))
   );
   deepStrictEqual(modes, Array(4).fill("0000755"));
+});
+
+const LINK = entry("2", "./a/link", "", { link: ".." });
+const SAME_LINK = entry("1", "./hard", "", { link: "./a/link" });
+
+/** Entries that lead elsewhere if `a/link` is a symbolic link. */
+const ELSEWHERE: Record<string, Uint8Array<ArrayBuffer>[]> = {
+  "a file behind it": [entry("0", "./a/link/x")],
+  "a file far behind it": [entry("0", "a//./link/x/y/z")],
+  "a link behind it": [entry("2", "./a/link/x", "", { link: "x" })],
+  "a directory in its place": [entry("5", "./a/link")],
+  "a directory in its place, by its name": [entry("0", "./a/link/")],
+  "a file behind it by its prefix": [entry("0", "x", "", { prefix: "a/link" })],
+  "a file behind it by a long name": [
+    entry("L", "l", "./a/link/x\0"),
+    entry("0", "x"),
+  ],
+  "a file behind it by a field": [
+    entry("x", "x", field("path=./a/link/x")),
+    entry("0", "x"),
+  ],
+  "a file behind it, if a field does not count": [
+    entry("x", "x", field("path=./x")),
+    entry("0", "./a/link/x"),
+  ],
+  "another name for a file behind it": [
+    entry("1", "./x", "", { link: "./a/link/x" }),
+  ],
+  "another name by a long link": [
+    entry("K", "l", "./a/link/x\0"),
+    entry("1", "./x", "", { link: "x" }),
+  ],
+  "another name by a field": [
+    entry("x", "x", field("linkpath=a/link/x")),
+    entry("1", "./x", "", { link: "x" }),
+  ],
+};
+
+for (const [name, parts] of Object.entries(ELSEWHERE)) {
+  Deno.test(`harmlessTar() refuses ${name}, be the link there or in the archive`, async () => {
+    const archive = await new Blob(parts).bytes();
+    strictEqual((await filter(archive)).length, archive.length);
+    const links = ["./b", "./a/link"];
+    await rejects(filter(archive, 512, { links }), /leads elsewhere/);
+    const both = await new Blob([LINK, ...parts]).bytes();
+    await rejects(filter(both), /leads elsewhere/);
+  });
+}
+
+Deno.test("harmlessTar() refuses dots, and what is behind another name of a link", async () => {
+  for (
+    const parts of [
+      [entry("0", "../x")],
+      [entry("0", "./a/../../x")],
+      [entry("5", "./a/..")],
+      [entry("1", "x", "", { link: "./a/../../x" })],
+      [LINK, SAME_LINK, entry("0", "./hard/x")],
+    ]
+  ) {
+    await rejects(
+      filter(await new Blob(parts).bytes()),
+      /leads elsewhere/,
+    );
+  }
+});
+
+Deno.test("harmlessTar() does not mind links that nothing is behind", async () => {
+  const name = `./${"n".repeat(97)}`;
+  const archive = await new Blob([
+    LINK,
+    SAME_LINK,
+    entry("0", "./a/link2"),
+    entry("2", "./up", "", { link: "../../.." }),
+    // cut to 100 characters, its own name is that of the directory
+    entry("L", "l", `${name}/link\0`),
+    entry("2", `${name}/`, "", { link: "x" }),
+    entry("0", `${name}/y`),
+    entry("5", `${name}/`),
+    entry("5", "./"),
+    new Uint8Array(1024),
+  ]).bytes();
+  const filtered = await filter(archive, 512, { links: ["./a/link", "./b"] });
+  strictEqual(filtered.length, archive.length);
+});
+
+Deno.test("harmlessTar() takes nothing but directories if nothing else is expected", async () => {
+  const directories = await new Blob([
+    entry("L", "l", "./long/\0"),
+    entry("5", "./l"),
+    entry("5", "./"),
+  ]).bytes();
+  const onlyDirectories = true;
+  strictEqual(
+    (await filter(directories, 512, { onlyDirectories })).length,
+    directories.length,
+  );
+  for (const part of [EVIL, entry("0", "dir/"), LINK, SAME_LINK]) {
+    await rejects(
+      filter(part, 512, { onlyDirectories }),
+      /an entry of type "." among directories/,
+    );
+  }
 });

@@ -4,84 +4,156 @@ import { download } from "../../connections/copy.ts";
 import { PodmanConnection } from "../../connections/podman.ts";
 import { cannotRun, Container, podmanMissing } from "../_podman.ts";
 
-/** In place of the system's own: packs what leads out of the target, in every way that there is. */
+/** In place of the system's own: packs what the test wants, in turn. */
 const TAR = `#!/bin/sh
 case " $* " in
-  *" ./link ") cat /link.tar ;;
-  *" -c"*|*" c"*|*--create*) cat /evil.tar ;;
+  *" -c"*|*" c"*|*--create*)
+    archive=$(ls /archives | head -n 1)
+    cat "/archives/$archive"; rm -f "/archives/$archive" ;;
   *) exec /usr/bin/tar "$@" ;;
 esac
 `;
 
-/** Makes the archive: an absolute name, one with dots, a link out of it and a file behind the link. */
-async function pack(directory: string, outside: string): Promise<string> {
-  const from = `${directory}/from`;
-  await Deno.mkdir(from);
-  await Deno.writeTextFile(`${from}/evil`, "evil\n");
-  await Deno.symlink(outside, `${from}/link`);
-  const archive = `${directory}/evil.tar`;
-  const add = async (name: string, member: string) => {
-    const { success } = await new Deno.Command("tar", {
-      args: [
-        ...["--append", "--absolute-names", `--file=${archive}`, "-C", from],
-        // of links, only their own names
-        ...[`--transform=flags=r;s,^${member}$,${name},`, member],
-      ],
-    }).output();
-    deepStrictEqual(success, true);
-  };
-  await add("../evil-dots", "evil");
-  await add(`${outside}/evil-absolute`, "evil");
-  await add("./link", "link");
-  await add("./link/evil-behind", "evil");
-  await add("./good", "evil");
-  await new Deno.Command("tar", {
-    args: ["-c", `--file=${directory}/link.tar`, "-C", from, "./link"],
-  }).output();
-  return archive;
+/** What is in an archive: a file, or a link to somewhere. */
+interface Member {
+  name: string;
+  link?: string;
 }
+
+async function pack(archive: string, members: Member[]): Promise<void> {
+  const from = await Deno.makeTempDir({ prefix: "atex-test-" });
+  try {
+    await Deno.writeTextFile(`${from}/file`, "evil\n");
+    for (const { name, link } of members) {
+      if (link) await Deno.symlink(link, `${from}/link`);
+      const member = link ? "link" : "file";
+      const { success } = await new Deno.Command("tar", {
+        args: [
+          ...["--append", "--absolute-names", `--file=${archive}`, "-C", from],
+          // of links, only their own names
+          ...[`--transform=flags=r;s,^${member}$,${name},`, member],
+        ],
+      }).output();
+      deepStrictEqual(success, true);
+    }
+  } finally {
+    await Deno.remove(from, { recursive: true });
+  }
+}
+
+const OUTSIDE = "/OUTSIDE";
+
+/** What a system packs at each call of tar, `OUTSIDE` being a directory beside the target, and what is said of it. */
+const LIES: Record<
+  string,
+  {
+    from?: string;
+    before?: "a file" | "a link";
+    calls: Member[][];
+    why: RegExp;
+  }
+> = {
+  "a name with dots": {
+    calls: [[{ name: "./good" }, { name: "../evil" }]],
+    why: /"\.\.\/evil" in it leads elsewhere/,
+  },
+  "dots further on": {
+    calls: [[{ name: "./good" }, { name: "./x/../../evil" }]],
+    why: /leads elsewhere/,
+  },
+  "an absolute name": {
+    calls: [[{ name: "./good" }, { name: `${OUTSIDE}/evil` }]],
+    why: /^undefined$/, // it loses its slash
+  },
+  "a link and a file behind it": {
+    calls: [[{ name: "./good" }, { name: "./link", link: OUTSIDE }, {
+      name: "./link/evil",
+    }]],
+    why: /"\.\/link\/evil" in it leads elsewhere/,
+  },
+  "a link, and a file behind it with the second archive": {
+    before: "a file",
+    calls: [
+      [{ name: "./good" }, { name: "./link", link: OUTSIDE }],
+      [{ name: "./link/evil" }],
+    ],
+    why: /an entry of type "0" among directories/,
+  },
+  "a link with the second archive": {
+    before: "a file",
+    calls: [[{ name: "./good" }], [{ name: "./link", link: OUTSIDE }]],
+    why: /an entry of type "2" among directories/,
+  },
+  "a file behind a link that is there": {
+    before: "a link",
+    calls: [[{ name: "./good" }, { name: "./link/evil" }]],
+    why: /"\.\/link\/evil" in it leads elsewhere/,
+  },
+  "a link where a file was asked for": {
+    from: "/file/link",
+    calls: [[{ name: "./link", link: OUTSIDE }]],
+    why: /no file was packed/,
+  },
+};
 
 Deno.test({
   name: "a system whose tar lies writes nothing outside of what is downloaded",
   ignore: cannotRun("hostile systems", podmanMissing(["debian"])),
-  async fn() {
+  async fn(t) {
     const directory = await Deno.makeTempDir({ prefix: "atex-test-" });
     try {
-      const outside = `${directory}/outside`;
-      await Deno.mkdir(outside);
-      await Deno.mkdir(`${directory}/place`);
-      const archive = await pack(directory, outside);
+      const archives = `${directory}/archives`;
+      await Deno.mkdir(archives);
       await Deno.writeTextFile(`${directory}/tar`, TAR, { mode: 0o755 });
       await using container = await Container.start({
         image: "debian",
         args: [
           // without rsync, which would be used
           "--volume=/dev/null:/usr/bin/rsync:ro",
-          `--volume=${archive}:/evil.tar:ro`,
-          `--volume=${directory}/link.tar:/link.tar:ro`,
+          `--volume=${archives}:/archives`,
           `--volume=${directory}/tar:/usr/local/bin/tar:ro`,
         ],
       });
-      await container.exec("mkdir", "/data");
+      await container.exec("mkdir", "/data", "/file");
+      await container.exec("touch", "/file/link");
       await using system = await PodmanConnection.open({
         container: container.name,
       });
-      // whether it fails is all the same
-      await download(system, "/data", `${directory}/place/target`)
-        .catch(() => {});
-      // nor is there a link where a file was asked for
-      await container.exec("touch", "/data/link");
-      await download(system, "/data/link", `${directory}/place/file`)
-        .catch(() => {});
       const names = (path: string) =>
         [...Deno.readDirSync(path)].map(({ name }) => name).toSorted();
-      deepStrictEqual(names(outside), []);
-      deepStrictEqual(names(`${directory}/place`), ["target"]);
-      // it was the lying one that was asked
-      deepStrictEqual(
-        names(`${directory}/place/target`).includes("good"),
-        true,
-      );
+      for (
+        const [lie, { from = "/data", before, calls, why }] of Object.entries(
+          LIES,
+        )
+      ) {
+        await t.step(lie, async () => {
+          const place = `${directory}/${lie}`;
+          const outside = `${place}/outside`;
+          const target = `${place}/target`;
+          await Deno.mkdir(outside, { recursive: true });
+          if (before) await Deno.mkdir(target);
+          if (before === "a file") await Deno.writeTextFile(`${target}/x`, "");
+          if (before === "a link") {
+            await Deno.symlink(outside, `${target}/link`);
+          }
+          for (const [index, members] of calls.entries()) {
+            const placed = members.map(({ name, link }) => ({
+              name: name.replace(OUTSIDE, outside),
+              ...(link && { link: outside }),
+            }));
+            await pack(`${archives}/${index}`, placed);
+          }
+          const error = await download(system, from, target)
+            .then(() => undefined, (error) => error);
+          match(`${error?.message}`, why);
+          deepStrictEqual(names(outside), []);
+          const made = from === "/data" ? ["outside", "target"] : ["outside"];
+          deepStrictEqual(names(place), made);
+          deepStrictEqual(names(archives), []);
+          // it was the lying one that was asked
+          if (from === "/data") Deno.statSync(`${target}/good`);
+        });
+      }
     } finally {
       await Deno.remove(directory, { recursive: true });
     }
