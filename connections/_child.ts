@@ -2,6 +2,7 @@ import { resolve } from "@std/path/resolve";
 import { pathOf } from "./_command.ts";
 import type { LocalCommand, SignalOptions } from "./connection.ts";
 import { quote } from "./_quote.ts";
+import { after } from "./time_limit.ts";
 
 /** Options of {@linkcode startLocal}. */
 export interface StartLocalOptions extends SignalOptions {
@@ -26,7 +27,7 @@ export interface StartLocalOptions extends SignalOptions {
    */
   stderr?: "null" | "piped" | "stdout" | { readonly append: string | URL };
   /**
-   * Milliseconds between SIGTERM and SIGKILL.
+   * Milliseconds between SIGTERM and SIGKILL; `Infinity`: no SIGKILL before it has ended.
    *
    * @default {5000}
    */
@@ -36,7 +37,7 @@ export interface StartLocalOptions extends SignalOptions {
 /** Options of {@linkcode Process.terminate}. */
 export interface TerminateOptions {
   /**
-   * Milliseconds between SIGTERM and SIGKILL.
+   * Milliseconds between SIGTERM and SIGKILL; `Infinity`: no SIGKILL before it has ended.
    *
    * @default the `grace` the process was started with
    */
@@ -171,7 +172,7 @@ class ChildGroup implements Process {
     if (this.#ended) return await this.status;
     this.kill("SIGTERM");
     const late = Promise.withResolvers<void>();
-    const timer = setTimeout(late.resolve, grace);
+    const timer = after(grace, late.resolve);
     await Promise.race([this.status, late.promise]);
     clearTimeout(timer);
     // Also after the end of the process itself: its children may be there.

@@ -97,7 +97,8 @@ export interface RunLocalOptions extends SignalOptions {
    */
   stdin?: string | Uint8Array;
   /**
-   * Milliseconds between SIGTERM and SIGKILL, after an abort.
+   * Milliseconds between SIGTERM and SIGKILL, after an abort; `Infinity`: no
+   * SIGKILL before it has ended.
    *
    * @default {5000}
    */

@@ -377,8 +377,10 @@ export class SshConnection implements Connection {
     signal.throwIfAborted();
     if (this.#link && !this.#link.lost) return;
     await this.#disconnect();
-    this.#link = await this.#open(signal);
-    if (this.#watched) this.#link.master?.keepRunning();
+    const link = await this.#open(signal);
+    this.#link = link;
+    link.master?.ended.then((end) => this.#lose(link, end));
+    if (this.#watched) link.master?.keepRunning();
   }
 
   async #disconnect(): Promise<void> {
@@ -434,7 +436,6 @@ export class SshConnection implements Connection {
     const failure = await this.#probe(link, signal);
     if (failure) return failure;
     undo.move();
-    link.master?.ended.then((end) => this.#lose(link, end));
     return link;
   }
 

@@ -3,6 +3,14 @@ import { ConnectError } from "./connection.ts";
 /** The longest time that a timer of the platform can take. */
 const LONGEST = 2 ** 31 - 1;
 
+/** Calls a function after so many milliseconds; never, if no timer can take them. */
+export function after(
+  ms: number,
+  call: () => void,
+): ReturnType<typeof setTimeout> | undefined {
+  return ms > LONGEST ? undefined : setTimeout(call, ms);
+}
+
 /** How long something may take, and what is so if it takes longer. */
 export interface Limit {
   /** In milliseconds. */
@@ -35,9 +43,7 @@ export async function within<T>(
   call: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const over = new AbortController();
-  const timer = ms > LONGEST
-    ? undefined
-    : setTimeout(() => over.abort(late()), ms);
+  const timer = after(ms, () => over.abort(late()));
   try {
     return await call(
       signal ? AbortSignal.any([signal, over.signal]) : over.signal,

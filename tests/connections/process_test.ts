@@ -408,6 +408,26 @@ Deno.test("terminate() kills after the grace that it is given", async () => {
   });
 });
 
+Deno.test("terminate() does not kill before a grace is over that no timer can take", async () => {
+  for (const grace of [Infinity, 2 ** 31]) {
+    await using process = start(
+      here,
+      sh(
+        "trap 'echo asked; read -r _; exit 3' TERM; echo ready; while :; do sleep 1 & wait; done",
+      ),
+      { stdin: "piped", stdout: "piped", grace },
+    );
+    const said = process.stdout.pipeThrough(new TextDecoderStream())
+      .getReader();
+    equal((await said.read()).value, "ready\n");
+    const ended = process.terminate();
+    equal((await said.read()).value, "asked\n");
+    await process.stdin.close();
+    equal((await ended).code, 3);
+    await said.cancel();
+  }
+});
+
 Deno.test("terminate() ends a process that is stopped", async () => {
   await using process = start(here, ["sleep", "600"], { grace: 20 });
   process.kill("SIGSTOP");

@@ -10,6 +10,7 @@ import {
   output,
   outputLocal,
   run,
+  runLocal,
   start,
 } from "../../connections/process.ts";
 import { SshConnection, type SshOptions } from "../../connections/ssh.ts";
@@ -296,6 +297,29 @@ test("SshConnection.closed stays pending when it is disconnected on purpose", as
   await connection.disconnect();
   const later = new Promise((resolve) => setTimeout(resolve, 50, "pending"));
   equal(await Promise.race([connection.closed, later]), "pending");
+});
+
+Deno.test("a connection that ends as soon as a command has shown that it works is lost", async () => {
+  await using place = await Place.make();
+  // The command ends the master, and waits until it is gone.
+  const ssh = `${place.path}/ssh`;
+  const script = `#!/bin/sh
+case $1 in
+  -N) echo "$PPID $$" >${place.path}/pids; echo atex-connected; exec sleep 600;;
+esac
+read -r guard master <${place.path}/pids
+kill "$master"
+while kill -0 "$guard" 2>/dev/null; do sleep 0.01; done
+`;
+  await runLocal({
+    argv: ["sh", "-c", 'cat >"$0"; chmod 700 "$0"', ssh],
+  }, { stdin: script });
+  const connection = await SshConnection.open({ host: "nowhere", ssh });
+  match((await connection.closed).message, /^Lost the connection to nowhere/);
+  thrown(() => connection.local(["true"]), ConnectionLostError, "was lost");
+  await connection.disconnect();
+  await Deno.remove(ssh);
+  await Deno.remove(`${place.path}/pids`);
 });
 
 Deno.test({
