@@ -3,7 +3,7 @@ import { dirname } from "@std/path/dirname";
 import { relative } from "@std/path/relative";
 import type { ComparedTest } from "../aggregators/compare.ts";
 import type { StoredResult } from "../aggregators/reader.ts";
-import { type Call, type Command, print } from "./_command.ts";
+import { type Call, type Command, print, UsageError } from "./_command.ts";
 import { findResults, readAll, type Stored } from "./_results.ts";
 
 /** Shows stored results, or makes reports of them. */
@@ -14,7 +14,10 @@ export const report: Command = {
   operands: "RESULTS…",
   arity: [1, Infinity],
   options: [
-    { name: "failed", about: "only tests that failed, and subtests of those" },
+    {
+      name: "failed",
+      about: "list only tests that failed, and what failed of them",
+    },
     {
       name: "compare",
       value: "OLD",
@@ -39,20 +42,22 @@ OLD is one, too; with --html the page shows what changed.`,
     "--allow-read; for results compressed with xz --allow-run=xz; for --html and --junit --allow-write",
   example: "atex report out/results.jsonl --failed",
   async run(call) {
+    refuseIncomplete(call);
     const all: Stored[] = [];
     for (const path of call.operands) all.push(await findResults(path));
     const page = call.get("html");
     const junit = call.get("junit");
     const old = call.get("compare");
     const tally: Tally = new Map();
-    const results = () => counted(readAll(all, call.signal), tally);
+    const tests = () => counted(readAll(all, call.signal), tally);
+    const results = () => resultsOf(tests());
     if (page !== undefined) await makePage(call, page, all, results());
     if (junit !== undefined) await makeJUnit(call, junit, all, results());
     if (call.has("summary")) await summarise(call, results());
     const isMade = page !== undefined || junit !== undefined ||
       call.has("summary");
     if (!isMade && old !== undefined) await compare(call, old, results());
-    else if (!isMade) await list(call, results());
+    else if (!isMade) await list(call, tests());
     call.note(summaryOf(tally));
     return call.has("exit-code") && failures(tally) > 0 ? 1 : 0;
   },
@@ -61,14 +66,28 @@ OLD is one, too; with --html the page shows what changed.`,
 /** How many tests ended how, by status. */
 type Tally = Map<string, number>;
 
-const FAILED = new Set(["fail", "error", "infra"]);
+/** The status of a test that has only results of parts, as `compareResults()` calls it. */
+const NO_RESULT = "no result";
 
-const isFailed = (status = "none") => status === "none" || FAILED.has(status);
+const FAILING = new Set(["fail", "error", "infra", NO_RESULT]);
+
+const isFailing = (status = "none") => FAILING.has(status);
 
 function failures(tally: Tally): number {
   let sum = 0;
-  for (const [status, count] of tally) if (isFailed(status)) sum += count;
+  for (const [status, count] of tally) if (isFailing(status)) sum += count;
   return sum;
+}
+
+/** Reports count what passed, too. */
+function refuseIncomplete(call: Call): void {
+  if (!call.has("failed")) return;
+  const made = ["html", "junit"].find((name) => call.get(name) !== undefined) ??
+    (call.has("summary") ? "summary" : undefined);
+  if (made === undefined) return;
+  throw new UsageError(
+    `Cannot use "--failed" with "--${made}", which needs all tests: leave it out`,
+  );
 }
 
 function summaryOf(tally: Tally): string {
@@ -78,35 +97,69 @@ function summaryOf(tally: Tally): string {
   return parts.length > 0 ? parts.join(", ") : "no results";
 }
 
-/** Counts a test by its own result, anew each time, and lets every result pass. */
+/** A test: all that was stored of it, and the status that counts. */
+interface Told {
+  readonly results: readonly StoredResult[];
+  readonly status: string;
+}
+
+/** Puts together what was stored of each test, which is in one place, and counts it, anew each time. */
 async function* counted(
   stored: AsyncIterable<StoredResult>,
   tally: Tally,
-): AsyncGenerator<StoredResult> {
+): AsyncGenerator<Told> {
   tally.clear();
+  let results: StoredResult[] = [];
+  const told = (): Told => {
+    const status = statusOf(results);
+    tally.set(status, (tally.get(status) ?? 0) + 1);
+    return { results, status };
+  };
   for await (const result of stored) {
-    const { subtest, status = "none" } = result;
-    if (subtest === undefined) tally.set(status, (tally.get(status) ?? 0) + 1);
-    yield result;
+    const [first = result] = results;
+    if (first.platform !== result.platform || first.test !== result.test) {
+      yield told();
+      results = [];
+    }
+    results.push(result);
+  }
+  if (results.length > 0) yield told();
+}
+
+function statusOf(results: readonly StoredResult[]): string {
+  const own = results.filter(({ subtest }) => !subtest);
+  if (own.length === 0) return NO_RESULT;
+  return own.findLast(({ status }) => status !== undefined)?.status ?? "none";
+}
+
+async function* resultsOf(
+  tests: AsyncIterable<Told>,
+): AsyncGenerator<StoredResult> {
+  for await (const { results } of tests) yield* results;
+}
+
+async function list(call: Call, tests: AsyncIterable<Told>): Promise<void> {
+  for await (const { results, status } of tests) {
+    if (call.has("failed") && !isFailing(status)) continue;
+    for (const result of results) {
+      if (!call.has("failed") || isFailing(result.status)) show(call, result);
+    }
+    if (status !== NO_RESULT) continue;
+    const { platform, test } = results[0]!;
+    show(call, { platform, test, status, files: [] });
   }
 }
 
-async function list(
-  call: Call,
-  results: AsyncIterable<StoredResult>,
-): Promise<void> {
-  for await (const result of results) {
-    const { platform, test, subtest, status = "none", note } = result;
-    if (call.has("failed") && !isFailed(status)) continue;
-    const name = subtest === undefined ? test : `${test} / ${subtest}`;
-    const more = note ? [`(${note})`] : [];
-    print(
-      call,
-      result,
-      [status.padEnd(5), platform, name, ...more].join("  "),
-      isFailed(status) ? "bad" : undefined,
-    );
-  }
+function show(call: Call, result: StoredResult): void {
+  const { platform, test, subtest, status = "none", note } = result;
+  const name = subtest ? `${test} / ${subtest}` : test;
+  const more = note ? [`(${note})`] : [];
+  print(
+    call,
+    result,
+    [status.padEnd(5), platform, name, ...more].join("  "),
+    isFailing(status) ? "bad" : undefined,
+  );
 }
 
 /** What is worse than before, and what is better. */
@@ -126,7 +179,7 @@ async function compare(
   let changes = 0;
   for await (const found of compareResults(results, earlier)) {
     const { platform, test, change, before = "", status = "" } = found;
-    if (call.has("failed") && !isFailed(status)) continue;
+    if (call.has("failed") && !isFailing(status)) continue;
     changes++;
     const how = before && status && before !== status
       ? `${before} → ${status}`
@@ -161,10 +214,10 @@ async function makePage(
   const old = call.get("compare");
   const known = filesOf(all);
   const files = call.get("files") ??
-    (known && relative(dirname(page), known));
+    (known === undefined ? null : relative(dirname(page), known));
   await writeHtmlReport(results, {
     report: page,
-    ...(files !== undefined && { files }),
+    files,
     ...(old !== undefined && {
       compareWith: readAll([await findResults(old)], call.signal),
     }),

@@ -132,6 +132,12 @@ async function opened(
       `Cannot write results to "${path}": it is there already; choose another path or remove it; "--${option} PATH" chooses it`,
     );
   }
+  const part = `${wish.junit}.part`;
+  if (wish.junit !== undefined && await isThere(part)) {
+    throw new Deno.errors.AlreadyExists(
+      `Cannot write results to "${wish.junit}": "${part}" of an earlier run is there; finish it with finishJUnit(), or remove it`,
+    );
+  }
   return await aggregator.start();
 }
 

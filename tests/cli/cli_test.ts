@@ -292,6 +292,17 @@ Deno.test("atex run runs tests, and its status tells whether they passed", async
       if (option === "results") continue;
       await rejects(Deno.stat(paths.results), Deno.errors.NotFound);
     }
+    await Deno.rename(junit, `${junit}.part`);
+    const killed = `${directory}/killed`;
+    const again = await atex(
+      ...["run", SUITE, "-t", "smoke", `--results=${killed}`],
+      `--junit=${junit}`,
+    );
+    strictEqual(
+      again.err,
+      `Cannot write results to "${junit}": "${junit}.part" of an earlier run is there; finish it with finishJUnit(), or remove it\n`,
+    );
+    await rejects(Deno.stat(killed), Deno.errors.NotFound);
   });
 });
 
@@ -369,6 +380,71 @@ Deno.test("atex report shows results, and its status tells whether tests failed 
     );
     strictEqual(failed.err, "2 fail, 2 pass\n");
     strictEqual((await atex("report", `${directory}/none`)).code, 2);
+  });
+});
+
+Deno.test("atex report takes the last status of a test itself, and one without for failed", async () => {
+  await withDirectory(async (directory) => {
+    const path = `${directory}/results.jsonl`;
+    const lines = [
+      ["p", "fail", "/better", null, [], null],
+      ["p", "fail", "/better", "sub", [], null],
+      ["p", "pass", "/better", "", [], null],
+      ["p", null, "/unknown", null, [], "status unknown"],
+      ["p", "pass", "/silent", "good", [], null],
+      ["p", "fail", "/silent", "bad", [], null],
+    ];
+    await Deno.writeTextFile(
+      path,
+      lines.map((line) => `${JSON.stringify(line)}\n`).join(""),
+    );
+    const all = await printed("report", path, "--exit-code");
+    deepStrictEqual(all, {
+      status: 1,
+      out: [
+        "fail   p  /better",
+        "fail   p  /better / sub",
+        "pass   p  /better",
+        "none   p  /unknown  (status unknown)",
+        "pass   p  /silent / good",
+        "fail   p  /silent / bad",
+        "no result  p  /silent",
+      ],
+      err: ["1 no result, 1 none, 1 pass"],
+    });
+    const failed = await printed("report", path, "--failed");
+    deepStrictEqual(failed.out, [
+      "fail   p  /silent / bad",
+      "no result  p  /silent",
+    ]);
+    await Deno.writeTextFile(
+      `${directory}/old`,
+      `${JSON.stringify(["p", "pass", "/silent", null, [], null])}\n`,
+    );
+    const compared = await printed(
+      ...["report", path, "--failed", "--compare", `${directory}/old`],
+    );
+    deepStrictEqual(compared.out, ["broken   p  /silent  pass → no result"]);
+    for (const made of ["--html=x", "--junit=x", "--summary"]) {
+      await rejects(printed("report", path, "--failed", made), {
+        name: "UsageError",
+        message: `Cannot use "--failed" with "${
+          made.split("=")[0]
+        }", which needs all tests: leave it out`,
+      });
+    }
+  });
+});
+
+Deno.test("atex report --html links to no files where it does not know them", async () => {
+  await withDirectory(async (directory) => {
+    for (const name of ["a", "b"]) {
+      await Deno.mkdir(`${directory}/${name}/files`, { recursive: true });
+      await Deno.writeTextFile(`${directory}/${name}/results.jsonl`, RESULTS);
+    }
+    const page = `${directory}/report.html`;
+    await printed("report", `${directory}/a`, `${directory}/b`, "--html", page);
+    match(await Deno.readTextFile(page), /"files":null/);
   });
 });
 
