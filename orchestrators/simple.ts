@@ -46,10 +46,17 @@ import { type Ending, RefusedError, type Station } from "./_state.ts";
 import { asError, Steps } from "./_steps.ts";
 import { testFinished } from "./_outcome.ts";
 import { type TimeLimits, timeLimits } from "./_time_limits.ts";
+import { untilEnd } from "./_waiting.ts";
 
 export type { TimeLimits } from "./_time_limits.ts";
 
 type Fault = "setup-failed" | "destroyed";
+
+/** A system, and what ends what is done on it. */
+interface Place extends Station {
+  readonly signal: AbortSignal;
+  lost?: Error;
+}
 
 /** Options of {@linkcode SimpleOrchestrator}. All times are in milliseconds. */
 export interface SimpleOptions extends TimeLimits {
@@ -211,14 +218,30 @@ class SimpleRun {
   async #useSystem(): Promise<void> {
     const remote = await this.#take();
     if (!remote) return;
-    const station = { remote, provisioner: this.#options.provisioner };
+    const loss = new AbortController();
+    const place: Place = {
+      remote,
+      provisioner: this.#options.provisioner,
+      signal: AbortSignal.any([this.#run.signal, loss.signal]),
+    };
+    let used = true;
+    const lost = (thrown: unknown) => {
+      if (!used) return;
+      const error = place.lost = asError(thrown);
+      this.#run.tell({ type: "remote-lost", remote: remote.id, error });
+      loss.abort(error);
+    };
+    remote.lost.then(lost, lost);
     let fault: Fault | undefined = "destroyed";
     try {
-      fault = await this.#setUp(station);
-      while (!fault && this.#goesOn) fault = await this.#runNext(station);
+      fault = await this.#setUp(place);
+      while (!fault && this.#goesOn) {
+        fault = place.lost ? "destroyed" : await this.#runNext(place);
+      }
     } finally {
+      used = false;
       const reason = this.#run.signal.aborted ? "abort" : fault ?? "done";
-      await this.#steps.release(station, reason, fault !== "destroyed");
+      await this.#steps.release(place, reason, fault !== "destroyed");
     }
   }
 
@@ -230,7 +253,14 @@ class SimpleRun {
     this.#run.tell({ type: "requested", provisioner: name, count: 1 });
     try {
       provisioner.provision(1);
-      const remote = await provisioner.getRemote({ signal });
+      const call = async () => await provisioner.getRemote({ signal });
+      const remote = await untilEnd(call(), {
+        environment,
+        signal,
+        grace: this.#options.cancelGrace,
+        insisted: this.#run.insisted,
+        late: (remote) => remote.release({ reason: "abort" }).catch(() => {}),
+      });
       this.#steps.arrived(remote, provisioner);
       return remote;
     } catch (thrown) {
@@ -250,18 +280,17 @@ class SimpleRun {
     }
   }
 
-  async #setUp(station: Station): Promise<Fault | undefined> {
-    const { signal } = this.#run;
+  async #setUp(place: Place): Promise<Fault | undefined> {
     const began = environment.now();
     this.#activity.settingUp = 1;
     try {
-      await this.#steps.setUp(station, signal);
+      await this.#steps.setUp(place, place.signal);
     } catch (thrown) {
       const error = asError(thrown);
       if (error instanceof RefusedError) {
         this.#fail(error.kind, error.message, error);
       }
-      const remote = station.remote.id;
+      const remote = place.remote.id;
       const ms = environment.now() - began;
       this.#run.tell({ type: "setup-failed", remote, ms, error, left: 0 });
       const why = `the setup of ${remote} failed`;
@@ -273,9 +302,9 @@ class SimpleRun {
   }
 
   /** Runs the next test and stores its results; tells if the system cannot be used after it. */
-  async #runNext(station: Station): Promise<Fault | undefined> {
+  async #runNext(place: Place): Promise<Fault | undefined> {
     const { aggregator, destructive = false, onError = "stop" } = this.#options;
-    const { signal } = this.#run;
+    const { signal, remote } = place;
     const [test] = this.#waiting;
     let artifacts: string;
     try {
@@ -286,19 +315,20 @@ class SimpleRun {
     }
     this.#activity.running = 1;
     const work = { attempt: 1, artifacts, signal };
-    const outcome = await this.#steps.runTest(station, test, work);
+    const outcome = await this.#steps.runTest(place, test, work);
     this.#activity.running = 0;
     const { error } = outcome;
-    const destroyed = destructive || error !== undefined;
+    const destroyed = destructive || error !== undefined ||
+      place.lost !== undefined;
     this.#run.tell(testFinished(outcome, { destroyed, rerun: false }));
-    if (error && (signal.aborted || onError === "stop")) {
+    if (error && (this.#run.signal.aborted || onError === "stop")) {
       this.#fail("ExecutorFailed", `"${test}" could not be carried out`, error);
       await this.#artifacts.remove(artifacts);
     } else {
       this.#waiting.shift();
       this.#ledger.ended(outcome);
       await this.#steps.ingest({
-        attributes: station.remote.attributes,
+        attributes: remote.attributes,
         outcome,
         artifacts,
         aggregator,

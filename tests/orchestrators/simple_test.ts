@@ -9,6 +9,7 @@ import {
   PretendedAggregator,
   PretendedExecutor,
   PretendedPool,
+  PretendedRemote,
   StoppedPool,
   untilAborted,
 } from "./pretend.ts";
@@ -267,6 +268,66 @@ Deno.test("SimpleOrchestrator drops its demand when it is aborted while it waits
   equal(run.status.requested, 1);
   await run[Symbol.asyncDispose]();
   equal(cleared, 1);
+});
+
+Deno.test("SimpleOrchestrator does not wait for a provisioner that ignores the abort", async () => {
+  const pool = new PretendedPool({ maxRemotes: 0 });
+  const handedOut = Promise.withResolvers<PretendedRemote>();
+  pool.getRemote = () => handedOut.promise;
+  await using run = new SimpleOrchestrator(
+    options({ provisioner: pool, cancelGrace: 1 }),
+  ).run();
+  for await (const { type } of run) {
+    if (type === "requested") break;
+  }
+  await run[Symbol.asyncDispose]();
+  equal((await incomplete(run)).kind, "Aborted");
+  const released = Promise.withResolvers<string>();
+  handedOut.resolve(new PretendedRemote("late", false, released.resolve));
+  equal(await released.promise, "abort");
+});
+
+Deno.test("SimpleOrchestrator ends a test whose system is lost, and goes on with another one if it is to", async () => {
+  for (const onError of ["stop", "continue"] as const) {
+    const pool = new PretendedPool();
+    const run = new SimpleOrchestrator(options({
+      onError,
+      provisioner: pool,
+      work: (test, _artifacts, { signal }) => {
+        if (test !== "/b") return 0;
+        pool.remotes[0].lose(new Error("gone"));
+        return untilAborted(signal);
+      },
+    })).run();
+    const events = Array.fromAsync(run);
+    if (onError === "stop") {
+      const { kind, cause } = await incomplete(run);
+      equal([kind, (cause as Error).message], ["ExecutorFailed", "gone"]);
+      equal(pool.reasons, ["destroyed"]);
+    } else {
+      const { ingested } = await run.finished;
+      equal(ingested.get("/b")?.error?.message, "gone");
+      equal(ingested.get("/c")?.remote, "pool#2");
+      equal(pool.reasons, ["destroyed", "done"]);
+    }
+    equal(types(await events).filter((type) => type === "remote-lost"), [
+      "remote-lost",
+    ]);
+  }
+});
+
+Deno.test("SimpleOrchestrator takes another system if one is lost between two tests", async () => {
+  const pool = new PretendedPool();
+  const run = new SimpleOrchestrator(options({
+    provisioner: pool,
+    aggregator: new PretendedAggregator((test) => {
+      if (test === "/a") pool.remotes[0].lose(new Error("gone"));
+    }),
+  })).run();
+  const { passed, ingested } = await run.finished;
+  equal(passed, 3);
+  equal(ingested.get("/b")?.remote, "pool#2");
+  equal(pool.reasons, ["destroyed", "done"]);
 });
 
 Deno.test("SimpleOrchestrator refuses options that make no sense, and a second run", async () => {
