@@ -149,7 +149,7 @@ async function removeTree(directory: string): Promise<void> {
 }
 
 /** The real one. */
-export const platform: Environment = {
+export const environment: Environment = {
   now: Date.now,
   after(ms, call) {
     const timer = ms > LONGEST ? undefined : setTimeout(call, ms);

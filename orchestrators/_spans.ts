@@ -27,12 +27,12 @@ export interface Span {
   readonly parent?: Span;
 }
 
-/** What listens to {@linkcode followSpans}. */
+/** What listens to {@linkcode Spans}. */
 export interface SpanListener {
   begun?(span: Span): void;
   ended?(span: Span): void;
   /** Gets each event before it begins or ends a span. */
-  event?(event: RunEvent, run: number, system: Span | undefined): void;
+  event?(event: RunEvent, run: number): void;
 }
 
 /** What is open of one run. */
@@ -66,10 +66,7 @@ export class Spans {
       open = { systems: new Map(), work: new Map(), ingests: new Map() };
       this.#runs.set(run, open);
     }
-    const system = "remote" in event
-      ? open.systems.get(event.remote)
-      : undefined;
-    this.#listener.event?.(event, run, system);
+    this.#listener.event?.(event, run);
     this.#spanned(event, run, open);
   }
 

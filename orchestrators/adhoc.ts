@@ -36,7 +36,7 @@
 import type { SignalOptions } from "../connections/connection.ts";
 import type { Orchestrator, Run } from "./orchestrator.ts";
 import { startAdHoc } from "./_adhoc_run.ts";
-import { platform } from "./_environment.ts";
+import { environment } from "./_environment.ts";
 import { type AdHocOptions, type Settings, settingsOf } from "./_settings.ts";
 
 export type { AdHocOptions, Concurrency } from "./_settings.ts";
@@ -117,6 +117,6 @@ export class AdHocOrchestrator implements Orchestrator {
       throw new TypeError("Cannot run tests: run() was called before");
     }
     this.#ran = true;
-    return startAdHoc(this.#settings, options, platform);
+    return startAdHoc(this.#settings, options, environment);
   }
 }

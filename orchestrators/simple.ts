@@ -37,7 +37,7 @@ import type {
   OrchestratorErrorKind,
   Run,
 } from "./orchestrator.ts";
-import { type Artifacts, platform as environment } from "./_environment.ts";
+import { type Artifacts, environment } from "./_environment.ts";
 import { Ledger } from "./_ledger.ts";
 import { type Activity, OpenRun } from "./_run.ts";
 import { platformName, testNames } from "./_settings.ts";
