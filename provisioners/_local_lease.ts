@@ -1,3 +1,4 @@
+import { open } from "node:fs/promises";
 import { join } from "@std/path/join";
 import { type Holder, type Lease, LeaseError } from "./_lease.ts";
 
@@ -17,40 +18,37 @@ export class LocalLease implements Lease {
 
   async look(signal: AbortSignal): Promise<string | undefined> {
     signal.throwIfAborted();
-    const path = join(this.#directory, `${await digest(this.#name)}.lock`);
+    const path = await this.#path();
     try {
-      using file = await Deno.open(path);
+      using file = await openLock(path, { write: false });
       // Shared: whoever else looks at the same time does not take us for the holder.
-      if (await file.tryLock(false)) return undefined;
-      return (await Deno.readTextFile(path)).trim();
+      return await file.tryLock(false) ? undefined : await read(file);
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return undefined;
-      throw error;
+      throw cannotOpen(path, error);
     }
   }
 
   async take(signal: AbortSignal): Promise<true | string> {
     signal.throwIfAborted();
-    const path = join(this.#directory, `${await digest(this.#name)}.lock`);
+    const path = await this.#path();
     await provideDirectory(this.#directory);
-    await using undo = new AsyncDisposableStack();
-    const file = await openLock(path);
-    undo.defer(() => file.close());
-    if (!await file.tryLock(true)) {
-      return (await Deno.readTextFile(path).catch(() => "")).trim();
-    }
-    this.#file = file;
-    // The file may be another user's: then it says nothing of the holder.
-    await this.#tell(path, JSON.stringify(this.#holder) + "\n");
+    await provideLock(path);
+    using undo = new DisposableStack();
+    const file = undo.use(
+      await openLock(path, { write: true }).catch((error) => {
+        throw cannotOpen(path, error);
+      }),
+    );
+    if (!await file.tryLock(true)) return await read(file).catch(() => "");
+    await write(file, JSON.stringify(this.#holder) + "\n");
     undo.move();
-    this.#path = path;
+    this.#file = file;
     return true;
   }
 
-  #path = "";
-
-  async #tell(path: string, text: string): Promise<void> {
-    await Deno.writeTextFile(path, text, { create: false }).catch(() => {});
+  async #path(): Promise<string> {
+    return join(this.#directory, `${await digest(this.#name)}.lock`);
   }
 
   held(): Promise<void> {
@@ -65,7 +63,7 @@ export class LocalLease implements Lease {
     const file = this.#file;
     this.#file = undefined;
     if (!file) return;
-    await this.#tell(this.#path, "");
+    await write(file, "");
     file.close();
   }
 }
@@ -81,7 +79,10 @@ async function provideDirectory(path: string): Promise<void> {
     await Deno.mkdir(path);
     await Deno.chmod(path, 0o1777);
   } catch (error) {
-    if (error instanceof Deno.errors.AlreadyExists) return;
+    if (
+      error instanceof Deno.errors.AlreadyExists &&
+      (await Deno.lstat(path)).isDirectory
+    ) return;
     throw new LeaseError(
       `Cannot make the directory for leases "${path}": ${
         (error as Error).message
@@ -91,21 +92,62 @@ async function provideDirectory(path: string): Promise<void> {
   }
 }
 
-/** Another user's file can be locked, but neither made nor written. */
-async function openLock(path: string): Promise<Deno.FsFile> {
+/** Makes the file, for all users, if it is not there. */
+async function provideLock(path: string): Promise<void> {
   try {
-    await Deno.open(path, { createNew: true, write: true, mode: 0o666 })
-      .then((file) => file.close());
-    await Deno.chmod(path, 0o666);
+    await using file = await open(path, "wx");
+    await file.chmod(0o666); // of what was made, whatever is at the path by now
   } catch {
     // It is there already, or opening it tells what is wrong.
   }
-  try {
-    return await Deno.open(path);
-  } catch (error) {
-    throw new LeaseError(
-      `Cannot open the lease "${path}": ${(error as Error).message}`,
-      { cause: error },
+}
+
+/**
+ * Opens what is there. Another user's file may be impossible to write, and can be
+ * locked all the same; a link of theirs is not followed.
+ */
+async function openLock(
+  path: string,
+  { write }: { write: boolean },
+): Promise<Deno.FsFile> {
+  const { isFile, dev, ino } = await Deno.lstat(path);
+  if (isFile) {
+    using undo = new DisposableStack();
+    const file = undo.use(
+      await Deno.open(path, { read: true, write }).catch(() => Deno.open(path)),
     );
+    const opened = await file.stat();
+    if (opened.dev === dev && opened.ino === ino && opened.nlink === 1) {
+      undo.move();
+      return file;
+    }
+  }
+  throw new Error(
+    'it is a link, or no file; remove it, or set the option "leaseDirectory" to another directory',
+  );
+}
+
+function cannotOpen(path: string, error: unknown): LeaseError {
+  return new LeaseError(
+    `Cannot open the lease "${path}": ${(error as Error).message}`,
+    { cause: error },
+  );
+}
+
+/** The beginning, in which a holder has place. */
+async function read(file: Deno.FsFile): Promise<string> {
+  const bytes = new Uint8Array(4096);
+  const size = await file.read(bytes) ?? 0;
+  return new TextDecoder().decode(bytes.subarray(0, size)).trim();
+}
+
+/** A file of another user then says nothing of the holder. */
+async function write(file: Deno.FsFile, text: string): Promise<void> {
+  try {
+    await file.truncate();
+    await file.seek(0, Deno.SeekMode.Start);
+    await file.write(new TextEncoder().encode(text));
+  } catch {
+    // The lock is what counts.
   }
 }
