@@ -3,7 +3,8 @@ import { dirname } from "@std/path/dirname";
 import { frame } from "./_html_page.ts";
 import type { ReportModel } from "./_html_model.ts";
 import type { Timeline } from "./_html_timeline.ts";
-import { makeParents, occupied, unmake } from "./_paths.ts";
+import { lookAt } from "./_move.ts";
+import { occupied, unmake } from "./_paths.ts";
 
 const BLOCK = 256 * 1024;
 
@@ -11,7 +12,7 @@ const BLOCK = 256 * 1024;
 export class ReportFile {
   readonly #path: string;
   readonly #title: string;
-  /** The new file, and new directories on the way. */
+  /** The new file, and before it its directory if that is new. */
   #made: string[] = [];
 
   constructor(path: string, title: string) {
@@ -25,8 +26,10 @@ export class ReportFile {
    * @throws {Deno.errors.AlreadyExists} if there is one
    */
   async create(model: ReportModel): Promise<void> {
-    this.#made = [];
-    makeParents(this.#path, this.#made);
+    const directory = dirname(this.#path);
+    // nobody may have to look at what is around it
+    this.#made = lookAt(directory) ? [] : [directory];
+    await Deno.mkdir(directory, { recursive: true });
     try {
       (await Deno.open(this.#path, { write: true, createNew: true })).close();
     } catch (error) {
