@@ -43,12 +43,12 @@ export class EndWatch implements AsyncDisposable {
   readonly #source: EndSource;
   readonly #emit: (event: ProvisionerEvent) => void;
   /** Of those that ended and may be started again. */
-  readonly #reviving = new Map<string, Promise<void>>();
+  readonly #reviving = new Map<string, Revival>();
   readonly #watched = new Map<string, (error: Error) => void>();
   /** Names of those for whose end this process has to live. */
   readonly #expected = new Set<string>();
-  /** Names of those that ended before they were watched, or after. */
-  readonly #ended = new Map<string, string>();
+  /** How those ended that are still to be watched, if they did. */
+  readonly #coming = new Map<string, string | undefined>();
   readonly #abort = new AbortController();
   readonly #done: Promise<void>;
   #child?: Deno.ChildProcess;
@@ -68,11 +68,17 @@ export class EndWatch implements AsyncDisposable {
     }
   }
 
-  /** Resolves when that one, which was there a moment ago, has ended. */
+  /** Before that one is made: its end shall be known when it is watched. */
+  prepare(name: string): void {
+    this.#coming.set(name, undefined);
+  }
+
+  /** Resolves when that one, which was prepared for and then made, has ended. */
   watch(name: string): Promise<Error> {
     const { promise, resolve } = Promise.withResolvers<Error>();
     this.#watched.set(name, resolve);
-    const how = this.#ended.get(name);
+    const how = this.#coming.get(name);
+    this.#coming.delete(name);
     if (how !== undefined) this.#end(name, how);
     return promise;
   }
@@ -85,6 +91,7 @@ export class EndWatch implements AsyncDisposable {
 
   /** From now on its end is none by itself. */
   unwatch(name: string): void {
+    this.#coming.delete(name);
     this.#watched.delete(name);
     this.#expected.delete(name);
     this.#hold();
@@ -109,7 +116,7 @@ export class EndWatch implements AsyncDisposable {
     await this.#done;
     clearTimeout(timer);
     await this.#comparing;
-    await Promise.all(this.#reviving.values());
+    await Promise.all([...this.#reviving.values()].map(({ done }) => done));
   }
 
   async #follow(): Promise<void> {
@@ -192,28 +199,47 @@ export class EndWatch implements AsyncDisposable {
   }
 
   #end(name: string, how: string): void {
-    const { promise, resolve } = Promise.withResolvers<void>();
     if (!this.#source.revive || !this.#watched.has(name)) {
       return this.#over(name, how);
     }
-    if (this.#reviving.has(name)) return;
-    this.#reviving.set(name, promise);
-    this.#source.revive(name, () => this.#watched.has(name)).catch(
-      (error) => `it cannot be looked at: ${error.message}`,
-    ).then((why) => {
-      this.#reviving.delete(name);
-      if (why !== undefined) this.#over(name, `ended: ${why}`);
-      resolve();
-    });
+    const current = this.#reviving.get(name);
+    if (current) {
+      current.endedAgain = true;
+      return;
+    }
+    const revival = { endedAgain: false, done: Promise.resolve() };
+    this.#reviving.set(name, revival);
+    revival.done = this.#revive(name, revival);
+  }
+
+  async #revive(name: string, revival: Revival): Promise<void> {
+    const isWanted = () => this.#watched.has(name);
+    let why: string | undefined;
+    do {
+      revival.endedAgain = false;
+      why = await this.#source.revive!(name, isWanted).catch(
+        (error) => `it cannot be looked at: ${error.message}`,
+      );
+    } while (why === undefined && revival.endedAgain && isWanted());
+    this.#reviving.delete(name);
+    if (why !== undefined) this.#over(name, `ended: ${why}`);
   }
 
   #over(name: string, how: string): void {
-    this.#ended.set(name, how);
-    this.#watched.get(name)?.(
-      new Error(`The ${this.#source.what} "${name}" ${how}`),
-    );
+    if (this.#coming.has(name)) this.#coming.set(name, how);
+    const tell = this.#watched.get(name);
+    if (!tell) return;
+    tell(new Error(`The ${this.#source.what} "${name}" ${how}`));
     this.unwatch(name);
   }
+}
+
+/** The attempts to start one again. */
+interface Revival {
+  /** While it was being started. */
+  endedAgain: boolean;
+  /** Never rejects. */
+  done: Promise<void>;
 }
 
 async function* linesOf(

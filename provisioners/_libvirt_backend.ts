@@ -185,11 +185,12 @@ export class LibvirtBackend implements Backend {
     // Somebody may have switched it on since the start.
     await this.#checkOrigin(virsh, { signal, fatal: false });
     await using undo = new AsyncDisposableStack();
+    undo.defer(() => session.events.unwatch(name));
     undo.defer(() => session.undo(() => this.#remove(name, virsh)));
+    session.events.prepare(name);
     const port = await this.#create(name, ground, signal);
     signal.throwIfAborted();
     const lost = session.events.watch(name);
-    undo.defer(() => session.events.unwatch(name));
     const connection = await this.#connect(port, ground, lost, signal);
     undo.move();
     return {

@@ -122,15 +122,16 @@ export class PodmanBackend implements Backend {
     const id = `${variant.kind}:${number}`;
     const name = session.prefix + number;
     await using undo = new AsyncDisposableStack();
+    undo.defer(() => session.events.unwatch(name));
     {
       using _permit = await acquire(this.#making, signal);
       identify(id);
       undo.defer(() => session.undo(() => this.#remove(name)));
+      session.events.prepare(name);
       await this.#create(name, session, signal);
     }
     signal.throwIfAborted();
     const lost = session.events.watch(name);
-    undo.defer(() => session.events.unwatch(name));
     const connection = await this.#connect(name, lost, signal);
     undo.move();
     return {
