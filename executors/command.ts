@@ -29,6 +29,7 @@ import {
   TestAbortedError,
 } from "./executor.ts";
 import { ArtifactsWriter, normaliseFileName } from "./results.ts";
+import { armTimer } from "./timer.ts";
 
 /** How a command ended, for {@linkcode CommandExecutorOptions.evaluate}. */
 export interface CommandOutcome {
@@ -89,8 +90,6 @@ exec 7<&-
 exec "$@"`;
 
 const HOUR = 3_600_000;
-/** The longest time that a timer of the platform can take. */
-const LONGEST_TIMER = 2 ** 31 - 1;
 
 /** Clients use this code for failures of their own, and so may a command. */
 const AMBIGUOUS_CODE = 255;
@@ -263,9 +262,7 @@ class TimeLimit implements Disposable {
   readonly #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(ms: number) {
-    if (ms <= LONGEST_TIMER) {
-      this.#timer = setTimeout(() => this.#controller.abort(), ms);
-    }
+    this.#timer = armTimer(ms, () => this.#controller.abort());
   }
 
   get signal(): AbortSignal {

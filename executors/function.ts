@@ -39,6 +39,7 @@ import {
   TestAbortedError,
 } from "./executor.ts";
 import { FunctionArtifacts, type Report } from "./_function_artifacts.ts";
+import { armTimer } from "./timer.ts";
 
 export type { Report } from "./_function_artifacts.ts";
 
@@ -289,12 +290,10 @@ class Ending implements Disposable {
     this.#outer = outer;
     this.#grace = grace;
     this.#over.promise.catch(() => {});
-    if (timeout < MAX_TIMER_MS) {
-      this.#timer = setTimeout(
-        () => this.#end("timeout", "test duration timeout reached"),
-        timeout,
-      );
-    }
+    this.#timer = armTimer(
+      timeout,
+      () => this.#end("timeout", "test duration timeout reached"),
+    );
     if (outer?.aborted) this.#cancel();
     outer?.addEventListener("abort", this.#cancel);
   }
@@ -320,9 +319,9 @@ class Ending implements Disposable {
     if (this.reason) return;
     clearTimeout(this.#timer);
     this.reason = new TestAbortedError(message, reason, { cause });
-    this.#timer = setTimeout(
-      () => this.#over.reject(this.reason),
+    this.#timer = armTimer(
       this.#grace,
+      () => this.#over.reject(this.reason),
     );
     this.#controller.abort(this.reason);
   }
@@ -337,9 +336,6 @@ class Ending implements Disposable {
 function nothing(thrown: null | undefined): Error {
   return new Error(`the test threw ${thrown}`);
 }
-
-/** The longest that a timer can wait. */
-const MAX_TIMER_MS = 2 ** 31;
 
 /** What `setup` threw, as an error of the executor. */
 function asSetupError(cause: unknown): SetupError {

@@ -37,6 +37,7 @@ const SHARED = new Set([
   "provisioners/provisioner.ts",
   "executors/executor.ts",
   "executors/results.ts",
+  "executors/timer.ts",
   "aggregators/aggregator.ts",
   "orchestrators/orchestrator.ts",
 ]);

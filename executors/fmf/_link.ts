@@ -5,11 +5,10 @@ import {
   ConnectionLostError,
 } from "../../connections/connection.ts";
 import { run } from "../../connections/process.ts";
+import { armTimer } from "../timer.ts";
 
 /** How long a command may take that only looks around. */
 const PROBE_TIMEOUT = 15_000;
-/** The longest time that a timer of the platform can take. */
-const LONGEST_TIMER = 2 ** 31 - 1;
 
 /**
  * The error of the link, if the link is why a command ended with this code; it
@@ -59,13 +58,10 @@ export async function within<T>(
   call: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const timeout = new AbortController();
-  const timer = setTimeout(
-    () =>
-      timeout.abort(
-        new DOMException(`not done within ${ms} ms`, "TimeoutError"),
-      ),
-    Math.min(ms, LONGEST_TIMER),
-  );
+  const timer = armTimer(ms, () =>
+    timeout.abort(
+      new DOMException(`not done within ${ms} ms`, "TimeoutError"),
+    ));
   try {
     return await call(
       signal ? AbortSignal.any([signal, timeout.signal]) : timeout.signal,

@@ -43,8 +43,8 @@ export interface FmfExecutorOptions {
    */
   exitGrace?: number;
   /**
-   * How often the system is told that this program is still there; `false`:
-   * never. It matters where a link can die without either side noticing.
+   * How often the system is told that this program is still there; `false` or
+   * `Infinity`: never. It matters where a link can die without either side noticing.
    *
    * @default {15_000} except on systems that share the kernel of this one
    */

@@ -2,6 +2,7 @@
 import { abortable } from "@std/async/abortable";
 import type { Connection } from "../../connections/connection.ts";
 import { SetupError } from "../executor.ts";
+import { armTimer } from "../timer.ts";
 import type { Emit } from "./_events.ts";
 import { linkFailure } from "./_link.ts";
 import { lastLines, SetupOutput } from "./_setup_output.ts";
@@ -43,12 +44,12 @@ export async function carryOut(
   const ending = new AbortController();
   const cancel = () => ending.abort(signal!.reason);
   const execution = new StepExecution(step, options);
-  const timer = setTimeout(() => {
+  const timer = armTimer(timeout, () => {
     const message = `Cannot ${phase} the system: ${
       describe(step)
     } did not end within ${timeout} ms`;
     ending.abort(new SetupError(message, { output: execution.output }));
-  }, Math.min(timeout, 2 ** 31 - 1));
+  });
   signal?.addEventListener("abort", cancel);
   try {
     await execution.run(ending.signal);
@@ -137,9 +138,9 @@ class StepExecution {
       }
       for (const _ of this.#control.feed(bytes));
       if (this.#control.ended) {
-        this.#timer ??= setTimeout(
-          () => this.#grace.resolve(undefined),
+        this.#timer ??= armTimer(
           this.#options.exitGrace,
+          () => this.#grace.resolve(undefined),
         );
       }
     }

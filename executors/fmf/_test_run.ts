@@ -6,6 +6,7 @@ import {
   TestAbortedError,
   TestSetupError,
 } from "../executor.ts";
+import { armTimer, LONGEST_TIMER } from "../timer.ts";
 import type { Emit } from "./_events.ts";
 import { Launch } from "./_launch.ts";
 import { linkFailure } from "./_link.ts";
@@ -47,9 +48,6 @@ const RESTART_COUNTS = [
   "REBOOTCOUNT",
   "RSTRNT_REBOOTCOUNT",
 ];
-
-/** Longer ones overflow. */
-const LONGEST_TIMER = 2 ** 31 - 1;
 
 /** Runs a test once. */
 export class TestRun {
@@ -95,9 +93,9 @@ export class TestRun {
     signal?.addEventListener("abort", cancel);
     if (signal?.aborted) cancel();
     try {
-      this.#timer = setTimeout(
+      this.#timer = armTimer(
+        setupTimeout,
         () => this.#abort("setup timeout reached", "timeout"),
-        Math.min(setupTimeout, LONGEST_TIMER),
       );
       if (!markers) await this.#setUp();
       for (let restarts = 0;; restarts++) {

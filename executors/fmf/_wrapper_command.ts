@@ -79,7 +79,7 @@ export class WrapperCommand implements AsyncDisposable {
     options: WrapperOptions,
   ): WrapperCommand {
     const { state, cwd, setup, flags, heartbeat, stderr } = options;
-    const lifeline = heartbeat
+    const lifeline = heartbeat && heartbeat.limit < Infinity
       ? `lifeline=${Math.ceil(heartbeat.limit / 1000)}`
       : "lifeline";
     const argv = ["bash", work.wrapper, state, cwd, lifeline];

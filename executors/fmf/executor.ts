@@ -5,6 +5,7 @@ import {
   type SignalOptions,
 } from "../../connections/connection.ts";
 import { type Executor, type RunTestOptions, SetupError } from "../executor.ts";
+import { LONGEST_TIMER } from "../timer.ts";
 import { debugSwitches } from "./_debug.ts";
 import {
   entriesOf,
@@ -263,7 +264,9 @@ export class FmfExecutor implements Executor {
     await place.make(limits);
     const { heartbeat: interval = place.sharesKernel ? false : 15_000 } =
       this.#options;
-    this.#heartbeat = interval === false ? undefined : { interval, limit };
+    this.#heartbeat = interval === false || interval > LONGEST_TIMER
+      ? undefined
+      : { interval, limit };
     await place.upload(tests.root, limits);
     await this.#carryOut("prepare", signal);
     const { packages } = this.#variant;

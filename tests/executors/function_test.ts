@@ -272,6 +272,17 @@ Deno.test("FunctionExecutor does not wait for ever for a test that ignores its e
   strictEqual(results.length, 1);
 });
 
+Deno.test("FunctionExecutor waits without limit for a test to end when told to", async () => {
+  let ended = false;
+  const { error } = await outcome(async ({ signal }) => {
+    await new Promise((resolve) => signal.addEventListener("abort", resolve));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    ended = true;
+  }, { timeout: 1, grace: Infinity });
+  strictEqual(ended, true);
+  strictEqual((error as { reason?: string }).reason, "timeout");
+});
+
 Deno.test("FunctionExecutor cancels a test through the signal", async () => {
   const controller = new AbortController();
   const { error, results } = await outcome(

@@ -187,14 +187,17 @@ Deno.test("a process that survived the test holds it up for no longer than the g
 });
 
 Deno.test("what survivors report within the grace counts", async () => {
-  const { exitCode, results } = await runScripted({
-    launches: [
-      `begin; finish 2
-      (sleep 0.1; printf 'result 14\\n{"status":"x"}') &`,
-    ],
-  });
-  assert.equal(exitCode, 2);
-  assert.deepEqual(results, [{ status: "x" }]);
+  for (const exitGrace of [10_000, Infinity]) {
+    const { exitCode, results } = await runScripted({
+      executor: { exitGrace },
+      launches: [
+        `begin; finish 2
+        (sleep 0.1; printf 'result 14\\n{"status":"x"}') &`,
+      ],
+    });
+    assert.equal(exitCode, 2);
+    assert.deepEqual(results, [{ status: "x" }]);
+  }
 });
 
 Deno.test("a test that is over is not ended by its duration any more", async () => {
@@ -597,6 +600,27 @@ Deno.test("heartbeats are sent as often as the option says", async () => {
   });
   assert.equal(exitCode, 0);
   assert.equal(heard, "lifeline=7\n[]\n[]\n[]\n");
+});
+
+Deno.test("a time without limit for heartbeats is none", async () => {
+  const { heard } = await runScripted({
+    executor: { heartbeat: 100, heartbeatLimit: Infinity },
+    launches: [
+      `begin
+      for argument; do [[ $argument != lifeline* ]] || echo "$argument" >>"$HEARD"; done
+      read -r line; echo "[$line]" >>"$HEARD"; finish 0`,
+    ],
+  });
+  assert.equal(heard, "lifeline\n[]\n");
+  const never = await runScripted({
+    executor: { heartbeat: Infinity },
+    launches: [
+      `begin
+      for argument; do [[ $argument != lifeline* ]] || echo "$argument" >>"$HEARD"; done
+      ! read -r -t 0.2 || echo beat >>"$HEARD"; finish 0`,
+    ],
+  });
+  assert.equal(never.heard, "lifeline\n");
 });
 
 Deno.test("no heartbeats are sent to the system of this program", async () => {
