@@ -1,5 +1,10 @@
 import type { TestAbortedError } from "./executor.ts";
-import { ArtifactsWriter, normaliseFileName, type Result } from "./results.ts";
+import {
+  ArtifactsWriter,
+  normaliseFileName,
+  normalisePath,
+  type Result,
+} from "./results.ts";
 
 /** A result that a test function reports. */
 export interface Report {
@@ -35,8 +40,20 @@ export class FunctionArtifacts implements Disposable {
 
   /** Makes the artifacts in an existing empty directory. */
   static open(directory: string | URL): FunctionArtifacts {
-    const artifacts = new FunctionArtifacts(ArtifactsWriter.open(directory));
-    Deno.mkdirSync(artifacts.scratch);
+    const writer = ArtifactsWriter.open(directory);
+    const artifacts = new FunctionArtifacts(writer);
+    try {
+      Deno.mkdirSync(artifacts.scratch);
+    } catch (cause) {
+      writer.close();
+      Deno.removeSync(`${writer.directory}/results`);
+      Deno.removeSync(writer.files);
+      if (!(cause instanceof Deno.errors.AlreadyExists)) throw cause;
+      throw new Deno.errors.AlreadyExists(
+        `Cannot write artifacts to "${writer.directory}": "scratch" is there already`,
+        { cause },
+      );
+    }
     return artifacts;
   }
 
@@ -108,7 +125,9 @@ export class FunctionArtifacts implements Disposable {
   #writeOwn(result: Result): void {
     this.#ended = true;
     const left = filesBelow(this.scratch)
-      .map((name) => this.#move(name, this.#unusedName(name), {}));
+      .map((name) =>
+        this.#move(name, this.#unusedName(normalisePath(name)), {})
+      );
     const files = [
       ...(this.#output ? [OUTPUT] : []),
       ...this.#own.files,
@@ -164,8 +183,11 @@ export class FunctionArtifacts implements Disposable {
 
   /** A name for a file that was left, next to those that were reported. */
   #unusedName(name: string): string {
+    const [first, ...rest] = name.split("/");
     for (let number = 0;; number++) {
-      const candidate = number === 0 ? name : `${name}.${number}`;
+      const candidate = number === 0
+        ? name
+        : [`${first}.${number}`, ...rest].join("/");
       if (
         candidate !== OUTPUT && !exists(`${this.#writer.files}/${candidate}`)
       ) {
@@ -179,21 +201,27 @@ export class FunctionArtifacts implements Disposable {
     this.#ended = true;
     this.#output?.close();
     this.#writer.close();
-    Deno.removeSync(this.scratch, { recursive: true });
+    if (exists(this.scratch)) {
+      Deno.removeSync(this.scratch, { recursive: true });
+    }
   }
 }
 
+/** Whether a path is taken, perhaps by a file in place of a directory on the way. */
 function exists(path: string): boolean {
   try {
     Deno.lstatSync(path);
     return true;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
+    if (error instanceof Deno.errors.NotADirectory) return true;
     throw error;
   }
 }
 
+/** Paths below a directory; none if the test has removed it. */
 function filesBelow(directory: string): string[] {
+  if (!exists(directory)) return [];
   return [...Deno.readDirSync(directory)]
     .flatMap(({ name, isDirectory }) =>
       isDirectory

@@ -169,7 +169,7 @@ function at<T>(directory: string, entry: string, make: () => T): T {
  * const artifacts = await Deno.makeTempDir();
  * await ensureOwnResult(artifacts, new Error("the system is gone"));
  * for await (const { status, note } of readArtifacts(artifacts)) {
- *   console.log(status, note); // infra Error: the system is gone
+ *   console.log(status, note); // infra Error(the system is gone)
  * }
  * ```
  */
@@ -183,7 +183,7 @@ export async function ensureOwnResult(
   await Deno.writeTextFile(results, "", { append: true });
   for await (const { name } of readArtifacts(path)) if (!name) return;
   const note = error instanceof Error
-    ? `${error.name}: ${error.message}`
+    ? `${error.name}(${error.message})`
     : String(error);
   const line = `${JSON.stringify({ status: "infra", note })}\n`;
   await Deno.writeTextFile(

@@ -2,7 +2,7 @@
  * What an executor tells beside results.
  *
  * - `output`: a line that a script of the plan printed, or the installation of
- *   the plan's packages.
+ *   the plan's packages. A line of more than 64 KiB comes in pieces.
  * - `set-up`: what the set-up of a test printed before it started.
  * - `reconnecting`: a test announced that the system goes down, and the command
  *   that ran it here ended with `code`.

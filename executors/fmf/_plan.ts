@@ -76,7 +76,7 @@ class StepExecution {
 
   /** What was printed. */
   get output(): string {
-    return this.#setup.text + this.#printed;
+    return this.#setup.text + this.#printed.slice(-KEPT);
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -157,11 +157,19 @@ class StepExecution {
       const text = done
         ? decoder.decode()
         : decoder.decode(value, { stream: true });
-      this.#printed = (this.#printed + text).slice(-KEPT);
-      rest += text;
-      const end = rest.lastIndexOf("\n") + 1;
-      if (end > 0) this.#printLines(rest.slice(0, end));
-      rest = rest.slice(end);
+      this.#printed += text;
+      if (this.#printed.length > 2 * KEPT) {
+        this.#printed = this.#printed.slice(-KEPT);
+      }
+      const newline = text.lastIndexOf("\n");
+      if (newline !== -1) {
+        this.#printLines(rest + text.slice(0, newline + 1));
+        rest = text.slice(newline + 1);
+      } else rest += text;
+      if (rest.length > LONGEST_LINE) {
+        this.#printLines(rest);
+        rest = "";
+      }
       if (done) break;
     }
     this.#printLines(rest);
@@ -178,6 +186,8 @@ class StepExecution {
 
 /** How much of what a step prints is kept, in characters. */
 const KEPT = 4 * 1024 * 1024;
+/** Longer lines are given out in pieces, in characters. */
+const LONGEST_LINE = 64 * 1024;
 
 function describe(step: Step): string {
   if (step.how === "install") return `installing ${step.required.join(", ")}`;

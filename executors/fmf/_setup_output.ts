@@ -1,5 +1,7 @@
 /** What arrives on the control channel before the test starts: the output of its set-up. */
 
+import { find, startMark } from "./_mark.ts";
+
 /** How much of it is kept, in bytes: the end of it. */
 const KEPT = 4 * 1024 * 1024;
 
@@ -23,7 +25,7 @@ export class SetupOutput {
 
   /** Creates it for a start mark with this nonce. */
   constructor(nonce: string) {
-    this.#mark = new TextEncoder().encode(`noop atex-start ${nonce}\n`);
+    this.#mark = startMark(nonce);
   }
 
   /** What came before the start mark. */
@@ -69,16 +71,5 @@ export class SetupOutput {
     }
     this.#buffer.set(bytes, this.#length);
     this.#length = length;
-  }
-}
-
-function find(part: Uint8Array, bytes: Uint8Array, from: number): number {
-  for (;;) {
-    const start = bytes.indexOf(part[0]!, from);
-    if (start === -1 || start + part.length > bytes.length) return -1;
-    if (part.every((byte, index) => bytes[start + index] === byte)) {
-      return start;
-    }
-    from = start + 1;
   }
 }

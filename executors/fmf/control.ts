@@ -8,6 +8,7 @@
  */
 import { BadControlError, TestAbortedError } from "../executor.ts";
 import { badLine, type DurationChange, readLine } from "./_line.ts";
+import { find, startMark } from "./_mark.ts";
 import { readReport, type Report, type Upload } from "./_report.ts";
 
 export type { DurationChange, Report, Upload };
@@ -73,7 +74,7 @@ export class ControlParser {
     const { nonce } = options;
     this.#started = nonce === undefined;
     if (nonce !== undefined) {
-      this.#startMark = new TextEncoder().encode(`noop atex-start ${nonce}\n`);
+      this.#startMark = startMark(nonce);
       this.#endMark = `noop atex-end ${nonce}`;
       this.#state = "mark";
     }
@@ -324,16 +325,4 @@ export class ControlParser {
 function textOf(bytes: Uint8Array): string {
   // several times faster than to spread them
   return String.fromCharCode.apply(null, bytes as unknown as number[]);
-}
-
-/** The place of `part` in `bytes`, not before `from`; -1 if there is none. */
-function find(part: Uint8Array, bytes: Uint8Array, from: number): number {
-  for (;;) {
-    const start = bytes.indexOf(part[0]!, from);
-    if (start === -1 || start + part.length > bytes.length) return -1;
-    if (part.every((byte, index) => bytes[start + index] === byte)) {
-      return start;
-    }
-    from = start + 1;
-  }
 }

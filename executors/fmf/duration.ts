@@ -130,19 +130,9 @@ export class DurationLimit {
     this.#end = this.#now() + duration;
   }
 
-  /** When the time is over, on the clock. */
-  get end(): number {
-    return this.#end;
-  }
-
   /** How much time is left; negative when it is over. */
   get remaining(): number {
     return this.#end - this.#now();
-  }
-
-  /** Whether the time is over. */
-  get expired(): boolean {
-    return this.remaining < 0;
   }
 
   /** Starts again with this time. */

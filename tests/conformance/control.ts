@@ -122,7 +122,7 @@ async function play(
       error: kindOf(error),
       disconnect,
       remainingMs: duration.remaining,
-      expired: duration.expired,
+      expired: duration.remaining < 0,
     };
   } finally {
     await Deno.remove(directory, { recursive: true });

@@ -12,6 +12,7 @@ import {
 import { SetupError } from "../../executors/executor.ts";
 import {
   FunctionExecutor,
+  type TestContext,
   type TestFunctions,
 } from "../../executors/function.ts";
 import { readArtifacts } from "../../executors/results.ts";
@@ -223,6 +224,65 @@ Deno.test("a file left under the name of the output does not replace it", async 
     files: ["output.txt", "output.txt.1"],
   }]);
   deepStrictEqual(files, { "output.txt": "said\n", "output.txt.1": "left" });
+});
+
+Deno.test("a test may remove its directory", async () => {
+  const remove = ({ artifacts }: TestContext) => Deno.removeSync(artifacts);
+  deepStrictEqual(await outcome(remove), {
+    code: 0,
+    results: [{ status: "pass" }],
+    files: {},
+  });
+  const { code, results } = await outcome((context) => {
+    remove(context);
+    throw new Error("mine");
+  });
+  strictEqual(code, 1);
+  deepStrictEqual(results, [
+    { status: "fail", note: "mine", files: ["output.txt"] },
+  ]);
+});
+
+Deno.test("files that are left have the names that the result tells", async () => {
+  const { results, files } = await outcome(({ artifacts, report }) => {
+    report({ files: { log: "reported", "dir/x": "in a directory" } });
+    Deno.mkdirSync(`${artifacts}/log`);
+    for (const name of ["a\tb", "a_b", "log/x", "dir"]) {
+      Deno.writeTextFileSync(`${artifacts}/${name}`, name);
+    }
+  });
+  deepStrictEqual(files, {
+    log: "reported",
+    "dir/x": "in a directory",
+    "a_b": "a\tb",
+    "a_b.1": "a_b",
+    "log.1/x": "log/x",
+    "dir.1": "dir",
+  });
+  deepStrictEqual(
+    (results as { files: string[] }[])[0]!.files.toSorted(),
+    Object.keys(files).sort(),
+  );
+});
+
+Deno.test("a directory that is not empty is refused, and nothing is left in it", async () => {
+  for (const name of ["results", "files", "scratch"]) {
+    await withDirectory(async (directory) => {
+      await Deno.mkdir(`${directory}/${name}`);
+      const executor = new FunctionExecutor(REMOTE, {
+        tests: { "/t": () => {} },
+      });
+      await rejects(executor.runTest("/t", directory), {
+        name: "AlreadyExists",
+        message:
+          `Cannot write artifacts to "${directory}": "${name}" is there already`,
+      });
+      deepStrictEqual(
+        [...Deno.readDirSync(directory)].map(({ name }) => name),
+        [name],
+      );
+    });
+  }
 });
 
 Deno.test("FunctionExecutor ends a test whose time is over", async () => {

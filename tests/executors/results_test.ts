@@ -235,7 +235,7 @@ Deno.test("ArtifactsWriter can be closed twice", async () => {
 });
 
 Deno.test("ensureOwnResult() adds an infra result only if the test has none of its own", async () => {
-  const note = "Error: no route";
+  const note = "Error(no route)";
   const infra = { status: "infra", note };
   const cases: [string | undefined, Result[]][] = [
     [undefined, [infra]],

@@ -432,7 +432,7 @@ Deno.test("an executor that fails without a result gets one that says so", async
   equal(summary.failed, 1);
   equal(summary.ingested.get("/a")?.error?.message, "connection lost");
   equal(results.map((text) => JSON.parse(text)), [
-    { status: "infra", note: "TypeError: connection lost" },
+    { status: "infra", note: "TypeError(connection lost)" },
   ]);
 });
 

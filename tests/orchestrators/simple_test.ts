@@ -133,7 +133,7 @@ Deno.test("SimpleOrchestrator can go on after an error, on a new system", async 
   equal([passed, failed], [2, 1]);
   equal(ingested.get("/b")?.error?.message, "connection lost");
   equal(results.map((text) => JSON.parse(text)), [
-    { status: "infra", note: "Error: connection lost" },
+    { status: "infra", note: "Error(connection lost)" },
   ]);
   equal(pool.reasons, ["destroyed", "done"]);
 });

@@ -147,9 +147,9 @@ Deno.test("DurationLimit expires when its time is over, not before", () => {
   const { limit, pass } = start(100);
   strictEqual(limit.remaining, 100);
   pass(100);
-  strictEqual(limit.expired, false);
+  strictEqual(limit.remaining, 0);
   pass(1);
-  strictEqual(limit.expired, true);
+  ok(limit.remaining < 0);
   strictEqual(limit.remaining, -1);
 });
 
@@ -157,11 +157,11 @@ Deno.test("DurationLimit.set() starts again, increment() and decrement() move th
   const { limit, seen, pass } = start(100);
   pass(60);
   limit.set(100);
-  strictEqual(limit.end, 1160);
+  strictEqual(limit.remaining, 100);
   limit.increment(50);
   strictEqual(limit.remaining, 150);
   limit.decrement(200);
-  strictEqual(limit.expired, true);
+  ok(limit.remaining < 0);
   deepStrictEqual(seen, [100, 150, -50]);
 });
 
@@ -193,7 +193,7 @@ Deno.test("DurationLimit.save() does not stop the clock", () => {
   const { limit, pass } = start(100);
   limit.save();
   pass(101);
-  strictEqual(limit.expired, true);
+  ok(limit.remaining < 0);
 });
 
 Deno.test("DurationLimit measures real time by itself", () => {

@@ -257,6 +257,19 @@ Deno.test("a failing prepare is an error with its output, and is undone", async 
   });
 });
 
+Deno.test("what a step of the plan prints without a newline is not held back", async () => {
+  const script = "printf %0500000d 0; printf '\\nlast'";
+  await withBench({}, { plan: { prepare: shell(script) } }, async (bench) => {
+    await bench.start();
+    const lines = bench.events.flatMap((event) =>
+      event.type === "output" ? [event.line] : []
+    );
+    assert.ok(lines.length > 3, `${lines.length} lines`);
+    assert.equal(lines.join(""), `${"0".repeat(500_000)}last`);
+    assert.equal(lines.at(-1), "last");
+  });
+});
+
 Deno.test("a prepare that takes too long is ended", async () => {
   await withBench({}, {
     plan: { prepare: shell("echo waiting; timeout 60 sleep 66 & sleep 67") },
