@@ -3,19 +3,24 @@ import type { LocalCommand, SignalOptions } from "./connection.ts";
 import { afterMark, MARK_LINE } from "./_copy_scripts.ts";
 import { type Expected, harmlessTar } from "./_harmless_tar.ts";
 import { linkOf } from "./_sessions.ts";
-import { piecesOf, readAll } from "./_streams.ts";
+import { piecesOf, readLast } from "./_streams.ts";
 import { type CommandResult, startLocal } from "./process.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
 /** What a login shell may print. */
 const MOST_NOISE = 1024 * 1024;
+/** How much is kept of what a command says, in bytes. */
+export const MOST_SAID = 1024 * 1024;
 /** Milliseconds for what nobody waits for any more. */
 const GRACE = 1000;
 
 /** What came of an archive. */
 export interface PipedArchive {
-  /** How the command ended that packs, and that which unpacks. Nothing is in `stdout`. */
+  /**
+   * How the command ended that packs, and that which unpacks. Nothing is in
+   * `stdout`, the last of it in `stderr`.
+   */
   readonly packed: CommandResult;
   readonly unpacked: CommandResult;
   /** Why it was not passed on to its end. */
@@ -49,7 +54,7 @@ export async function pipeArchive(
   signal?.addEventListener("abort", abort);
   let late: ReturnType<typeof setTimeout> | undefined;
   try {
-    const said = Promise.all(errors.map(readAll));
+    const said = Promise.all(errors.map((pipe) => readLast(pipe, MOST_SAID)));
     // A command that fails tells more than the pipe that broke by that.
     const broken = await ReadableStream
       .from(harmlessArchive(piecesOf(archive), expected))

@@ -19,3 +19,18 @@ export async function readAll(
 ): Promise<Bytes> {
   return await new Blob(await Array.fromAsync(piecesOf(reader))).bytes();
 }
+
+/** The last bytes that come, at most so many. */
+export async function readLast(
+  reader: ReadableStreamDefaultReader<Bytes>,
+  most: number,
+): Promise<Bytes> {
+  const pieces: Bytes[] = [];
+  let length = 0;
+  for await (const piece of piecesOf(reader)) {
+    pieces.push(piece);
+    length += piece.length;
+    while (length - pieces[0]!.length >= most) length -= pieces.shift()!.length;
+  }
+  return (await new Blob(pieces).bytes()).subarray(-most);
+}

@@ -52,3 +52,13 @@ Deno.test("pipeArchive() tells why it does not pass on an archive, though more o
   );
   match(refused!.message, /^Cannot unpack an archive: /);
 });
+
+Deno.test("pipeArchive() keeps the last of what is said", async () => {
+  const { packed } = await pipeArchive(
+    { argv: ["sh", "-c", "yes x | head -c 3000000 >&2; echo end >&2; exit 3"] },
+    { argv: ["cat"] },
+    {},
+  );
+  strictEqual(packed.stderr.length, 1024 * 1024);
+  match(new TextDecoder().decode(packed.stderr), /x\nend\n$/);
+});
