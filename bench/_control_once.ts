@@ -8,7 +8,7 @@
  */
 import { discover } from "../executors/fmf/discover.ts";
 import { FmfExecutor } from "../executors/fmf/executor.ts";
-import { io, measure, sizeOf } from "./_once.ts";
+import { countIo, measure, sizeOf } from "./_once.ts";
 import { openConnection, type Way } from "./_systems.ts";
 
 const [way, system, tree, artifacts] = Deno.args as [Way, ...string[]];
@@ -17,19 +17,19 @@ await using connection = await openConnection(way, system);
 await using executor = await new FmfExecutor(connection, { tests }).start();
 
 const [test] = tests.data.keys();
-const before = io();
+const ioSince = countIo();
 const cost = measure();
 await executor.runTest(test, artifacts);
 const measured = cost();
-const after = io();
+const io = ioSince();
 
 const results = Deno.readTextFileSync(`${artifacts}/results`)
   .split("\n").length - 1;
 const { files, bytes } = sizeOf(`${artifacts}/files`);
 console.log(JSON.stringify({
   ...measured,
-  reads: after.syscr - before.syscr,
-  writes: after.syscw - before.syscw,
-  read_bytes: after.rchar - before.rchar,
+  reads: io.syscr,
+  writes: io.syscw,
+  read_bytes: io.rchar,
   check: `${results} results, ${files} files, ${bytes} bytes`,
 }));

@@ -58,16 +58,39 @@ export function statusOf(pid: string, field: string): number {
   return Number(new RegExp(`^${field}:\\s*(\\d+)`, "m").exec(status)?.[1]);
 }
 
-/** Calls and bytes of reads and writes of this process; `/proc/self/io` would count those of its children, too. */
-export function io(): Record<string, number> {
-  const sum: Record<string, number> = {};
-  for (const { name } of Deno.readDirSync("/proc/self/task")) {
-    const text = Deno.readTextFileSync(`/proc/self/task/${name}/io`);
-    for (const [, field, count] of text.matchAll(/^(\w+): (\d+)$/gm)) {
-      sum[field] = (sum[field] ?? 0) + Number(count);
+/**
+ * Calls and bytes of reads and writes of this process from now on; `/proc/self/io`
+ * would count those of its children, too. What a thread did that has ended by then
+ * does not count.
+ */
+export function countIo(): () => Record<string, number> {
+  const before = ioOfThreads();
+  return () => {
+    const sum: Record<string, number> = {};
+    for (const [thread, counts] of ioOfThreads()) {
+      for (const [field, count] of Object.entries(counts)) {
+        const since = before.get(thread)?.[field] ?? 0;
+        sum[field] = (sum[field] ?? 0) + count - since;
+      }
     }
+    return sum;
+  };
+}
+
+function ioOfThreads(): Map<string, Record<string, number>> {
+  const threads = new Map<string, Record<string, number>>();
+  for (const { name } of Deno.readDirSync("/proc/self/task")) {
+    let text: string;
+    try {
+      text = Deno.readTextFileSync(`/proc/self/task/${name}/io`);
+    } catch {
+      continue; // it has ended
+    }
+    const counts = [...text.matchAll(/^(\w+): (\d+)$/gm)]
+      .map(([, field, count]) => [field, Number(count)]);
+    threads.set(name, Object.fromEntries(counts));
   }
-  return sum;
+  return threads;
 }
 
 /** How often threads of this process gave up the processor to wait for something. */
