@@ -97,7 +97,11 @@ function ioOfThreads(): Map<string, Record<string, number>> {
 export function switches(): number {
   let sum = 0;
   for (const { name } of Deno.readDirSync("/proc/self/task")) {
-    sum += statusOf(`self/task/${name}`, "voluntary_ctxt_switches");
+    try {
+      sum += statusOf(`self/task/${name}`, "voluntary_ctxt_switches");
+    } catch {
+      // it has ended
+    }
   }
   return sum;
 }
