@@ -201,8 +201,11 @@ export class FunctionArtifacts implements Disposable {
     this.#ended = true;
     this.#output?.close();
     this.#writer.close();
-    if (exists(this.scratch)) {
+    try {
       Deno.removeSync(this.scratch, { recursive: true });
+    } catch (error) {
+      // The test may have removed it.
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
   }
 }
