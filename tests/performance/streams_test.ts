@@ -84,7 +84,8 @@ Deno.test("what a test prints does not pass through this program", async () => {
   const small = await measure(directory.path, "output", 16);
   const large = await measure(directory.path, "output", 2048);
   const read = Number(large.read_bytes) - Number(small.read_bytes);
-  ok(read < 65536, `${read} bytes more were read`);
+  // of 127 MiB; Deno itself reads certificates at some moment
+  ok(read < 2 ** 20, `${read} bytes more were read`);
 });
 
 Deno.test("many streams at once take little memory each", async () => {
