@@ -176,9 +176,11 @@ export function readStart(name: string, text: string): StartFindings {
 
 /** The command that removes the work directory, wherever it was made. */
 export function removeCommand(name: string, work?: string): string[] {
-  if (work !== undefined) return ["rm", "-rf", "--", work];
-  const script = 'rm -rf "/var/$1" "/var/tmp/$1" "${TMPDIR:-/tmp}/$1"';
-  return ["sh", "-c", script, "atex", name];
+  const script = work !== undefined
+    ? 'rm -rf -- "$2"'
+    : 'rm -rf "/var/$1" "/var/tmp/$1" "${TMPDIR:-/tmp}/$1"';
+  // by sh, as it was made: locally, that takes no further permission
+  return ["sh", "-c", script, "atex", name, ...(work ? [work] : [])];
 }
 
 /** What became of the last start of a test. */

@@ -223,7 +223,10 @@ export const USES: readonly Use[] = [
   import { LocalConnection } from "jsr:@atex/atex/connections/local";
   await using tests = await discover(suite);
   await using here = await LocalConnection.open();
-  await using executor = await new FmfExecutor(here, { tests }).start();
+  await using executor = await new FmfExecutor(here, {
+    tests,
+    onEvent: (event) => console.error(event), // it warns of what it cannot remove
+  }).start();
   await executor.runTest("/t", where);`,
   },
   {
