@@ -108,6 +108,7 @@ class Desk implements AsyncDisposable {
       env: {
         ...this.systems.agent.env,
         NO_COLOR: "1",
+        TMPDIR: this.path, // what it leaves there goes with the rest
         PATH: `${this.path}/.bin:${Deno.env.get("PATH")}`,
       },
       stdin: "null",

@@ -201,6 +201,7 @@ Deno.test({
     }
     assertAborted(await running, "connection");
     await bench.gone();
+    await connection.connect(); // the work directory is still there
   },
 });
 
@@ -226,6 +227,7 @@ Deno.test({
     Deno.kill(client, "SIGCONT");
     // the wrapper was told to stop by its own watcher
     assertAborted(await running, "connection");
+    await connection.connect(); // the work directory is still there
   },
 });
 

@@ -239,6 +239,8 @@ Deno.test({
       const reaped = events.find(({ type }) => type === "reaped");
       assert.ok(reaped?.type === "reaped" && reaped.name === domain);
       assert.deepEqual(await ofRun(name), []);
+      const runFile = `${await openRunDirectory()}/${name}`;
+      await eventually(() => Deno.stat(runFile).then(() => false, () => true));
     });
 
     assert.deepEqual(
