@@ -118,12 +118,18 @@ export class KubernetesBackend implements Backend {
       onTrouble: (error) => this.#warn(error),
     }, background.signal);
     resources.defer(() => (background.abort(), renewing));
+    const strays = new Map<string, Promise<void>>();
+    resources.defer(() => Promise.all(strays.values()).then(() => {}));
     const watch = resources.use(
-      new PodWatch(
-        kubectl,
-        `${LABEL.owner}=${owner.name}`,
-        (error) => this.#warn(error),
-      ),
+      new PodWatch(kubectl, {
+        selector: `${LABEL.owner}=${owner.name}`,
+        onStray: (name) => {
+          if (strays.has(name)) return;
+          const done = this.#tryDelete(name);
+          strays.set(name, done.finally(() => strays.delete(name)));
+        },
+        onTrouble: (error) => this.#warn(error),
+      }),
     );
     this.#session = {
       run,
@@ -143,8 +149,9 @@ export class KubernetesBackend implements Backend {
     identify(id);
     await using undo = new AsyncDisposableStack();
     const watched = session.watch.follow(name);
+    undo.defer(() => this.#tryDelete(name));
+    // From then on it is a stray: a create that was killed may still be at work.
     undo.defer(() => session.watch.forget(name));
-    undo.defer(() => this.#delete(name).catch((error) => this.#warn(error)));
     await this.#create(name, session, signal);
     signal.throwIfAborted();
     await this.#untilReady(watched, signal);
@@ -304,6 +311,11 @@ export class KubernetesBackend implements Backend {
     const what = `Cannot delete the pod "${name}"`;
     await this.#kubectl.run(what, args)
       .catch(() => this.#kubectl.run(what, args));
+  }
+
+  /** Deletes a pod that was not lent. */
+  async #tryDelete(name: string): Promise<void> {
+    await this.#delete(name).catch((error) => this.#warn(error));
   }
 
   async stop(): Promise<void> {

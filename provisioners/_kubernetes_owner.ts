@@ -21,6 +21,9 @@ export const ANNOTATION = {
 /** Seconds after which an owner that was not renewed may be taken for dead, twice over. */
 export const DURATION = 120;
 
+/** Milliseconds within which an owner may come into being whose maker was killed. */
+const LATE = 1000;
+
 /** What is tried for an owner, in this order: leases may be forbidden. */
 export const OWNER_KINDS = ["Lease", "ConfigMap"] as const;
 
@@ -90,27 +93,55 @@ export async function createOwner(
 ): Promise<PodOwner> {
   const name = `atex-${run.id}-${nextNumber()}`;
   for (const kind of OWNER_KINDS) {
-    const { code, stdout, said } = await kubectl.output(
-      ["create", "--filename=-", "--output=json"],
-      {
-        signal,
-        stdin: JSON.stringify(manifest(kind, name, run)),
-        patience: 5000,
-      },
-    );
-    if (code === 0) {
-      const { uid } = readCreated(stdout);
-      const reference = { apiVersion: API[kind], kind, name, uid };
-      return { kind, name, reference };
-    }
-    if (kind === "ConfigMap" || !isForbidden(said)) {
-      throw new ProvisionError(
-        `Cannot make an owner for pods: ${said || `exit code ${code}`}`,
-        { fatal: true },
-      );
+    try {
+      const owner = await tryToCreate(kubectl, { kind, name }, run, signal);
+      if (owner) return owner;
+    } catch (error) {
+      await deleteUnclear(kubectl, { kind, name });
+      throw error;
     }
   }
   throw new Error("unreachable");
+}
+
+/** `undefined` if it is forbidden, and something else may be tried. */
+async function tryToCreate(
+  kubectl: Kubectl,
+  { kind, name }: Pick<PodOwner, "kind" | "name">,
+  run: Run,
+  signal: AbortSignal,
+): Promise<PodOwner | undefined> {
+  const { code, stdout, said } = await kubectl.output(
+    ["create", "--filename=-", "--output=json"],
+    {
+      signal,
+      stdin: JSON.stringify(manifest(kind, name, run)),
+      patience: 5000,
+    },
+  );
+  if (code === 0) {
+    const { uid } = readCreated(stdout);
+    const reference = { apiVersion: API[kind], kind, name, uid };
+    return { kind, name, reference };
+  }
+  if (kind !== OWNER_KINDS.at(-1) && isForbidden(said)) return undefined;
+  throw new ProvisionError(
+    `Cannot make an owner for pods: ${said || `exit code ${code}`}`,
+    { fatal: true },
+  );
+}
+
+/**
+ * Removes an owner that there may be, or may be in a moment: the cluster goes on
+ * when its client was killed. If that fails, others find out that nobody renews it.
+ */
+async function deleteUnclear(
+  kubectl: Kubectl,
+  owner: Pick<PodOwner, "kind" | "name">,
+): Promise<void> {
+  await deleteOwner(kubectl, owner).catch(() => {});
+  await delay(LATE);
+  await deleteOwner(kubectl, owner).catch(() => {});
 }
 
 /**

@@ -50,11 +50,19 @@ export class WatchedPod {
   }
 }
 
+/** What a {@linkcode PodWatch} needs to know. */
+export interface PodWatchOptions {
+  /** Which pods are ours. */
+  readonly selector: string;
+  /** Told about a pod of ours that nobody follows, unless it is being deleted. */
+  readonly onStray: (name: string) => void;
+  readonly onTrouble: (error: Error) => void;
+}
+
 /** Follows all pods with a label, by one process. */
 export class PodWatch implements AsyncDisposable {
   readonly #kubectl: Kubectl;
-  readonly #selector: string;
-  readonly #onTrouble: (error: Error) => void;
+  readonly #options: PodWatchOptions;
   readonly #pods = new Map<string, WatchedPod>();
   readonly #abort = new AbortController();
   readonly #done: Promise<void>;
@@ -64,14 +72,9 @@ export class PodWatch implements AsyncDisposable {
    *
    * @throws {Deno.errors.NotCapable} without the permission to run `sh`
    */
-  constructor(
-    kubectl: Kubectl,
-    selector: string,
-    onTrouble: (error: Error) => void,
-  ) {
+  constructor(kubectl: Kubectl, options: PodWatchOptions) {
     this.#kubectl = kubectl;
-    this.#selector = selector;
-    this.#onTrouble = onTrouble;
+    this.#options = options;
     this.#done = this.#follow(this.#spawn());
   }
 
@@ -95,7 +98,7 @@ export class PodWatch implements AsyncDisposable {
   #spawn(): Deno.ChildProcess {
     return spawnLeashed(EVENTS_SCRIPT, [
       ...this.#kubectl.argv,
-      ...["get", "pods", `--selector=${this.#selector}`, "--watch"],
+      ...["get", "pods", `--selector=${this.#options.selector}`, "--watch"],
       ...["--output-watch-events", "--output=json"],
     ], { stdout: "piped" });
   }
@@ -111,7 +114,7 @@ export class PodWatch implements AsyncDisposable {
       if (signal.aborted) return;
       if (performance.now() - begin > USUAL) pause = SHORTEST_PAUSE;
       else if (said) {
-        this.#onTrouble(
+        this.#options.onTrouble(
           new Error(`Cannot watch pods for ${pause / 1000} s: ${said}`),
         );
       }
@@ -159,10 +162,17 @@ export class PodWatch implements AsyncDisposable {
     if (!change.success) return false;
     const pod = podSchema.safeParse(change.data.object);
     if (!pod.success) return true; // a bookmark, or an error that ends the watch
-    const watched = this.#pods.get(pod.data.metadata.name);
-    if (change.data.type === "DELETED") watched?.vanish();
-    else watched?.set(pod.data);
+    if (change.data.type === "DELETED") {
+      this.#pods.get(pod.data.metadata.name)?.vanish();
+    } else this.#see(pod.data);
     return true;
+  }
+
+  #see(pod: Pod): void {
+    const { name, deletionTimestamp } = pod.metadata;
+    const watched = this.#pods.get(name);
+    if (watched) watched.set(pod);
+    else if (!deletionTimestamp) this.#options.onStray(name);
   }
 
   /** What changed while nobody watched. */
@@ -171,21 +181,22 @@ export class PodWatch implements AsyncDisposable {
     if (followed.length === 0) return;
     try {
       const text = await this.#kubectl.run("Cannot list pods", [
-        ...["get", "pods", `--selector=${this.#selector}`, "--output=json"],
+        ...[
+          "get",
+          "pods",
+          `--selector=${this.#options.selector}`,
+          "--output=json",
+        ],
       ], { signal: this.#abort.signal });
-      const pods = new Map(
-        list.parse(JSON.parse(text)).items.map((pod) => [
-          pod.metadata.name,
-          pod,
-        ]),
-      );
+      const { items } = list.parse(JSON.parse(text));
+      for (const pod of items) this.#see(pod);
+      const names = new Set(items.map(({ metadata }) => metadata.name));
       for (const watched of followed) {
-        const pod = pods.get(watched.name);
-        if (pod) watched.set(pod);
-        else if (watched.pod) watched.vanish(); // or it is still to be made
+        const isToBeMade = watched.pod === undefined;
+        if (!names.has(watched.name) && !isToBeMade) watched.vanish();
       }
     } catch (error) {
-      if (!this.#abort.signal.aborted) this.#onTrouble(error as Error);
+      if (!this.#abort.signal.aborted) this.#options.onTrouble(error as Error);
     }
   }
 }

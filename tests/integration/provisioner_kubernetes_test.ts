@@ -528,6 +528,53 @@ test("what owners elsewhere have is judged by the clock of the cluster only", as
   for (const name of [...server.leases.keys()]) server.remove("leases", name);
 });
 
+/** The `kubectl create` that is under way. */
+async function creating(server: KubernetesServer): Promise<number> {
+  const ours = await processesWith(`--kubeconfig=${server.kubeconfig}`);
+  const [pid] = (await processesWith("create"))
+    .filter((pid) => ours.includes(pid));
+  return pid;
+}
+
+test("a pod that comes after its kubectl create was killed is deleted", async (server) => {
+  const late = Promise.withResolvers<void>();
+  server.fail("POST", "/pods", async (request) => {
+    const pod = await request.json();
+    Deno.kill(await creating(server), "SIGKILL");
+    await late.promise;
+    return Response.json(server.add("pods", pod), { status: 201 });
+  });
+  await using pool = await poolOn(server).start();
+  pool.provision();
+  await rejected(pool.getRemote(), Error, "Cannot make the pod");
+  assert.equal(server.pods.size, 0);
+  late.resolve(); // nothing was there to be deleted
+  await until(() => server.most === 1);
+  await until(() => server.pods.size === 0);
+  assert.equal(server.leases.size, 1);
+  pool.provision();
+  await pool.getRemote();
+  await pool.stop();
+});
+
+test("an owner that comes after its kubectl create was killed is deleted", async (server) => {
+  let made = false;
+  server.fail("POST", "/leases", async (request) => {
+    const lease = await request.json();
+    server.fail("DELETE", "/leases/", (request) => {
+      server.later(50, () => made = server.add("leases", lease));
+      return refuse(404, "NotFound", "it is not there yet")(request);
+    });
+    Deno.kill(await creating(server), "SIGKILL");
+    return new Response();
+  });
+  await assert.rejects(poolOn(server).start(), {
+    message: "Cannot make an owner for pods: exit code 137",
+  });
+  assert.ok(made);
+  assert.equal(server.leases.size, 0);
+});
+
 test("stop() at any moment leaves nothing", async (server) => {
   for (let round = 0; round < 12; round++) {
     const pool = poolOn(server, { maxRemotes: 3 });
