@@ -1,17 +1,14 @@
 import { deadline } from "@std/async/deadline";
 import { delay } from "@std/async/delay";
-import { join } from "@std/path/join";
+import { findDeadRuns, signOff } from "./_dead_runs.ts";
 import { findDirectories, temporaryDirectories } from "./_directory_reaper.ts";
 import type { Candidate } from "./_leftover.ts";
-import { holdRun, kindsIn, runDirectories } from "./_run.ts";
-import { probeLock } from "./_verdict.ts";
+import { holdRun, type Run } from "./_run.ts";
 
 /** Milliseconds that a start waits for the removal of what dead scripts left. */
 const WAIT = 5000;
 /** Things that are removed at the same time. */
 const AT_ONCE = 4;
-/** Nobody takes as many milliseconds to lock a file. */
-const HOUR = 3_600_000;
 
 /** What a reaping has to know. */
 export interface ReapingOptions {
@@ -63,23 +60,19 @@ export class Reaping implements AsyncDisposable {
   async #reap(): Promise<void> {
     const { kind, find, onReaped, late = 0 } = this.#options;
     const { signal } = this.#abort;
-    const dead = await deadRuns(kind);
+    await using me = await holdRun(kind);
+    const dead = await findDeadRuns(me);
     let isClean = !find || await this.#remove(find, onReaped);
-    isClean = await this.#remove((signal) => ownDirectories(kind, signal)) &&
+    isClean = await this.#remove((signal) => ownDirectories(me, signal)) &&
       isClean;
-    if (dead.length === 0) return;
-    if (find && late > 0) {
+    const isLate = late > 0 && dead.some(({ kinds }) => kinds.includes(kind));
+    if (find && isLate) {
       this.#looked.resolve();
       await delay(late, { signal, persistent: false });
       isClean = await this.#remove(find, onReaped) && isClean;
     }
     if (!isClean) return;
-    // Last: they tell of all else that its owner is dead.
-    for (const path of dead) {
-      if (await probeLock(path) === "free") {
-        await Deno.remove(path).catch(() => {}); // somebody else was faster
-      }
-    }
+    for (const run of dead) await signOff(run, (cleaned) => cleaned === kind);
   }
 
   /** Removes what dead scripts have of those; gives whether nothing is left of it. */
@@ -117,40 +110,11 @@ export class Reaping implements AsyncDisposable {
   }
 }
 
-async function ownDirectories(
-  kind: string,
-  signal: AbortSignal,
-): Promise<Candidate[]> {
-  await using me = await holdRun(kind);
-  return await findDirectories({
+function ownDirectories(me: Run, signal: AbortSignal): Promise<Candidate[]> {
+  return findDirectories({
     kinds: new Set(["ssh", "directory"]),
     directories: temporaryDirectories(),
     me,
     signal,
   });
-}
-
-/** Run files of dead scripts of this user that made nothing of another kind. */
-async function deadRuns(kind: string): Promise<string[]> {
-  const found: string[] = [];
-  for (const directory of runDirectories()) {
-    const names = await Array.fromAsync(Deno.readDir(directory)).catch(
-      () => [],
-    );
-    for (const { name } of names) {
-      const path = join(directory, name);
-      try {
-        if (await probeLock(path) !== "free") continue;
-        if (name.startsWith(".")) { // of one that died while it made it
-          const { mtime } = await Deno.stat(path);
-          if (Date.now() - (mtime?.getTime() ?? Date.now()) < HOUR) continue;
-        }
-        const kinds = kindsIn(await Deno.readTextFile(path));
-        if (kinds.every((other) => other === kind)) found.push(path);
-      } catch {
-        // Gone meanwhile, or not ours.
-      }
-    }
-  }
-  return found;
 }

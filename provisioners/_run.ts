@@ -1,5 +1,11 @@
 import { join } from "@std/path/join";
-import { type Owner, shortHash, thisProcess } from "../connections/owner.ts";
+import {
+  formatOwner,
+  type Owner,
+  parseOwner,
+  shortHash,
+  thisProcess,
+} from "../connections/owner.ts";
 import { ProvisionError } from "./provisioner.ts";
 
 export {
@@ -136,9 +142,25 @@ export async function holdRun(kind: string): Promise<Run> {
   }
 }
 
-/** Kinds of what the owner of a run file made, from the text of the file. */
+/**
+ * Kinds of what the owner of a run file made, from the text of the file, without
+ * those of which somebody has found that nothing is left: there is a line with "-".
+ */
 export function kindsIn(text: string): string[] {
-  return text.split("\n").slice(1).filter((line) => line !== "");
+  const lines = text.split("\n").slice(1).filter((line) => line !== "");
+  return lines.filter((line) =>
+    !line.startsWith("-") && !lines.includes(`-${line}`)
+  );
+}
+
+/** The owner of a run file as the text of a label, from the text of the file. */
+export function ownerIn(text: string): string | undefined {
+  try {
+    const owner = formatOwner(JSON.parse(text.split("\n")[0]));
+    return parseOwner(owner) && owner;
+  } catch {
+    return undefined; // its script died while it wrote it
+  }
 }
 
 class RunFile {

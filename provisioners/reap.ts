@@ -22,6 +22,7 @@
  */
 import type { SignalOptions } from "../connections/connection.ts";
 import type { Candidate, Leftover, LeftoverKind } from "./_leftover.ts";
+import { type DeadRun, findDeadRuns, signOff } from "./_dead_runs.ts";
 import { isMissing } from "./_program.ts";
 import { holdRun, type Run } from "./_run.ts";
 
@@ -132,6 +133,7 @@ export async function reap(options: ReapOptions = {}): Promise<Leftover[]> {
   signal.throwIfAborted();
   const isTaken = typeof living === "function" ? living : () => living;
   await using me = await holdRun("reap");
+  const dead = await findDeadRuns(me);
   const leftovers: Leftover[] = [];
   for (
     const { remove, mine = false, ...found } of await find(options, me, signal)
@@ -155,7 +157,30 @@ export async function reap(options: ReapOptions = {}): Promise<Leftover[]> {
       ...(error && { error }),
     });
   }
+  if (!dryRun) await forgetRuns(dead, leftovers, options);
   return leftovers;
+}
+
+/** Removes the run files of scripts of which nothing is left. */
+async function forgetRuns(
+  dead: readonly DeadRun[],
+  leftovers: readonly Leftover[],
+  options: ReapOptions,
+): Promise<void> {
+  const wanted = wantedKinds(options);
+  // All that may need a run file to be found dead.
+  if (!wanted.has("container") || !wanted.has("directory")) return;
+  for (const run of dead) {
+    if (options.run !== undefined && options.run !== run.id) continue;
+    if (leftovers.some((left) => left.run === run.id && !left.removed)) {
+      continue;
+    }
+    await signOff(run, (kind) => kind === "podman" || run.isKnownDead);
+  }
+}
+
+function wantedKinds({ kinds, more = [] }: ReapOptions): Set<LeftoverKind> {
+  return new Set(kinds ?? [...USUAL, ...more]);
 }
 
 /** Each kind loads only what it needs. */
@@ -171,7 +196,7 @@ async function find(
     testingFarm = {},
     kubernetes = {},
   } = options;
-  const wanted = new Set(kinds ?? [...USUAL, ...options.more ?? []]);
+  const wanted = wantedKinds(options);
   const found: Candidate[] = [];
   if (wanted.has("container")) {
     const { findContainers } = await import("./_podman_reaper.ts");

@@ -246,6 +246,47 @@ Deno.test("reap() tells which container it could not remove, and goes on", async
   assert.equal(b.removed, true);
 });
 
+Deno.test("reap() forgets dead scripts of which nothing is left", async () => {
+  await using podman = await FakePodman.make();
+  await using me = await holdRun("test");
+  const options: ReapOptions = {
+    kinds: ["container", "directory"],
+    podman: podman.program,
+    directories: [],
+  };
+  const dead = { ...me.owner, pid: "1", startTime: "1" };
+  const leave = async (run: string, owner: Owner) => {
+    const path = join(me.directory, run);
+    const text = JSON.stringify({ run, ...owner });
+    await Deno.writeTextFile(path, `${text}\npodman\nlibvirt x\n`);
+    return path;
+  };
+  const path = await leave("aaaaaaaaa1", dead);
+  const foreign = await leave("aaaaaaaaa2", { ...dead, pidNamespace: "7" });
+  await podman.list([{
+    Names: ["atex-aaaaaaaaa1-1-2"],
+    Labels: { "atex.run": "aaaaaaaaa1", "atex.owner": formatOwner(dead) },
+    Created: 1,
+  }]);
+  try {
+    await podman.fault("rm", "echo 'Error: it is busy' >&2; exit 1");
+    await reap(options);
+    assert.ok(await exists(path));
+    await podman.repair("rm");
+    await reap({ ...options, dryRun: true });
+    await reap({ ...options, run: "other" });
+    await reap({ ...options, kinds: ["container"] });
+    await reap({ ...options, kinds: ["directory"] });
+    assert.ok(await exists(path));
+    await reap(options);
+    assert.ok(!await exists(path));
+    // Without it nobody here could tell that its domains are a dead script's.
+    assert.ok(await exists(foreign));
+  } finally {
+    await Deno.remove(foreign);
+  }
+});
+
 Deno.test("reap() without podman has no containers to tell of, unless asked for them", async () => {
   const podman = "no-such-podman";
   assert.deepEqual(await reap({ podman, directories: [] }), []);

@@ -3,7 +3,11 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { Candidate } from "../../provisioners/_leftover.ts";
 import { Reaping } from "../../provisioners/_reaping.ts";
-import { openRunDirectory } from "../../provisioners/_run.ts";
+import {
+  holdRun,
+  openRunDirectory,
+  type Owner,
+} from "../../provisioners/_run.ts";
 import { exists } from "../_wait.ts";
 
 /** A temporary directory for all that looks for one. */
@@ -106,4 +110,69 @@ Deno.test("Reaping that is disposed of removes no more, and tells of no trouble"
   await reaping[Symbol.asyncDispose]();
   assert.ok(count < 9);
   assert.deepEqual(told, []);
+});
+
+/** Writes the run file of a script that is dead; gives its path. */
+async function leaveRunFile(
+  kinds: readonly string[],
+  owner: Partial<Owner> = {},
+): Promise<string> {
+  await using me = await holdRun("test");
+  const run = crypto.randomUUID().replaceAll("-", "").slice(0, 10);
+  const path = join(me.directory, run);
+  const dead = { ...me.owner, pid: "1", startTime: "1", ...owner };
+  const text = [JSON.stringify({ run, ...dead }), ...kinds, ""].join("\n");
+  await Deno.writeTextFile(path, text);
+  return path;
+}
+
+const finding = () => Promise.resolve([]);
+
+Deno.test("Reaping forgets a dead script of several kinds when the last of them has found nothing", async () => {
+  await using _ = await temporary();
+  const [a, b] = [`a-${crypto.randomUUID()}`, `b ${crypto.randomUUID()}`];
+  const path = await leaveRunFile([a, "hosts", b]);
+  await reap(a, finding);
+  assert.ok(await exists(path));
+  await reap(a, finding);
+  assert.ok(await exists(path));
+  await reap(b, () => Promise.reject(new Error("no answer")));
+  assert.ok(await exists(path));
+  await reap(b, finding);
+  assert.ok(!await exists(path));
+
+  const other = await leaveRunFile([a, b]);
+  await Promise.all([reap(a, finding), reap(b, finding)]);
+  assert.ok(!await exists(other));
+});
+
+Deno.test("Reaping signs off nothing of a script that lives", async () => {
+  await using _ = await temporary();
+  const kind = `test-${crypto.randomUUID()}`;
+  const path = await leaveRunFile([kind, "other"]);
+  const text = await Deno.readTextFile(path);
+  using file = await Deno.open(path);
+  assert.ok(await file.tryLock(true));
+  await reap(kind, finding);
+  assert.equal(await Deno.readTextFile(path), text);
+  await Deno.remove(path);
+});
+
+Deno.test("Reaping forgets a script that is long dead, whatever it made, unless only the file says so", async () => {
+  await using _ = await temporary();
+  const kind = `test-${crypto.randomUUID()}`;
+  const gone = async (...args: Parameters<typeof leaveRunFile>) => {
+    const path = await leaveRunFile(...args);
+    const old = new Date(Date.now() - 7_200_000);
+    await Deno.utime(path, old, old);
+    await reap(kind, finding);
+    const isGone = !await exists(path);
+    if (!isGone) await Deno.remove(path);
+    return isGone;
+  };
+  const foreign = { pidNamespace: "7" };
+  assert.ok(await gone(["testing-farm", "kubernetes"]));
+  assert.ok(!await gone(["testing-farm", "kubernetes"], foreign));
+  assert.ok(!await gone(["testing-farm", "podman"]));
+  assert.ok(await gone(["hosts", "reap"], foreign));
 });
