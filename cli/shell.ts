@@ -35,7 +35,11 @@ export const shell: Command = {
       );
     }
     const provisioner = await provisionerFromString(operands[0]!, {
-      onEvent: (event) => call.detail(1, describeEvent(event)),
+      onEvent: (event) => {
+        // Or it would look as if nothing happened.
+        if (event.type === "waiting") call.note(event.reason);
+        else call.detail(1, describeEvent(event));
+      },
     });
     await using pool = await provisioner.start({ signal });
     pool.provision(1);

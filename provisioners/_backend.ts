@@ -23,6 +23,11 @@ export interface Reserving {
   readonly signal: AbortSignal;
   /** Names the system in events, and begins to count its time: the work begins. */
   identify(id: string): void;
+  /**
+   * Says why it takes long, for an event, when others decide about that; without a
+   * reason, that it goes on. To say the same again is harmless.
+   */
+  waits(reason?: string): void;
 }
 
 /** One kind of systems: makes or finds them, and takes them back. */

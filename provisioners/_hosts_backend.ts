@@ -104,7 +104,7 @@ export class HostsBackend implements Backend {
     reaping.move();
   }
 
-  async reserve({ signal, identify }: Reserving): Promise<System> {
+  async reserve({ signal, identify, waits }: Reserving): Promise<System> {
     let named: Host | undefined;
     this.#looking++;
     try {
@@ -122,6 +122,7 @@ export class HostsBackend implements Backend {
           continue;
         }
         if (this.#hosts.every(({ aside }) => aside)) throw this.#noneError();
+        waits(this.#whoHasThem());
         await this.#change(signal);
       }
     } finally {
@@ -165,6 +166,16 @@ export class HostsBackend implements Backend {
       !taken && !aside && busyUntil === undefined
     );
     return free.find(({ holder }) => holder === undefined) ?? free[0];
+  }
+
+  /** Of hosts that others have; nothing if there are none. */
+  #whoHasThem(): string | undefined {
+    const had = this.#hosts.flatMap(({ options: { host }, holder, aside }) =>
+      holder === undefined || aside
+        ? []
+        : [holder ? `${host}: ${holder}` : host]
+    );
+    return had.length > 0 ? `others have ${had.join("; ")}` : undefined;
   }
 
   /** Gives nothing if somebody else has it. */
@@ -219,9 +230,6 @@ export class HostsBackend implements Backend {
     }
     const wait = pollInterval * (0.8 + 0.4 * Math.random());
     host.busyUntil = performance.now() + wait;
-    if (holder !== undefined && host.holder !== holder) {
-      this.#emit({ type: "taken", id: host.id, holder });
-    }
     host.holder = holder;
     return false;
   }

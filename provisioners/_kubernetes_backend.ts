@@ -141,7 +141,7 @@ export class KubernetesBackend implements Backend {
     };
   }
 
-  async reserve({ signal, identify }: Reserving): Promise<System> {
+  async reserve({ signal, identify, waits }: Reserving): Promise<System> {
     const session = this.#session!;
     const number = nextNumber();
     const id = `kubernetes:${number}`;
@@ -154,7 +154,7 @@ export class KubernetesBackend implements Backend {
     undo.defer(() => session.watch.forget(name));
     await this.#create(name, session, signal);
     signal.throwIfAborted();
-    await this.#untilReady(watched, signal);
+    await this.#untilReady(watched, signal, waits);
     const { kubectl, namespace, context, kubeconfig, container, image } =
       this.#options;
     const connection = await KubernetesConnection.open({
@@ -226,7 +226,11 @@ export class KubernetesBackend implements Backend {
   }
 
   /** Follows a pod until it is ready, or it is clear that it will not be. */
-  async #untilReady(watched: WatchedPod, signal: AbortSignal): Promise<void> {
+  async #untilReady(
+    watched: WatchedPod,
+    signal: AbortSignal,
+    waits: Reserving["waits"],
+  ): Promise<void> {
     const { container, reserveTimeout, scheduleTimeout, troubleTimeout } =
       this.#options;
     const begin = performance.now();
@@ -249,16 +253,12 @@ export class KubernetesBackend implements Backend {
       );
       if (state.is === "failed" || now >= end) {
         const late = `it is not ready after ${(now - begin) / 1000 | 0} s`;
-        const why = "why" in state ? state.why : late;
         throw new ProvisionError(
-          `Cannot use the pod "${watched.name}": ${
-            state.is === "unscheduled"
-              ? `${late}, it was not scheduled: ${why}`
-              : why
-          }`,
+          `Cannot use the pod "${watched.name}": ${describe(state, late)}`,
           { fatal: state.is === "failed" && state.fatal },
         );
       }
+      waits(reasonOf(state));
       await waitFor(changed, end - now, signal);
     }
   }
@@ -327,4 +327,20 @@ export class KubernetesBackend implements Backend {
   #warn(error: Error): void {
     this.#emit({ type: "warning", error });
   }
+}
+
+/** Why a pod is not ready. */
+function describe(state: PodState, late: string): string {
+  const reason = reasonOf(state);
+  if (state.is === "unscheduled") {
+    return `${late}, ${reason ?? "it was not scheduled"}`;
+  }
+  return state.is === "failed" ? state.why : reason ?? late;
+}
+
+/** Why it takes long, if the cluster says so. */
+function reasonOf(state: PodState): string | undefined {
+  if (state.is === "troubled") return state.why;
+  if (state.is !== "unscheduled" || state.why === undefined) return undefined;
+  return `it was not scheduled: ${state.why}`;
 }

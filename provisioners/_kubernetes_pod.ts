@@ -52,7 +52,8 @@ export type PodState =
   | { readonly is: "failed"; readonly why: string; readonly fatal: boolean }
   /** It will not be if this goes on. */
   | { readonly is: "troubled"; readonly why: string }
-  | { readonly is: "unscheduled"; readonly why: string }
+  /** The cluster has no place for it, or has not looked yet: then it says nothing. */
+  | { readonly is: "unscheduled"; readonly why?: string }
   | { readonly is: "coming" };
 
 const HOPELESS = new Set(["InvalidImageName", "CreateContainerConfigError"]);
@@ -89,8 +90,8 @@ export function judgePod({ metadata, status }: Pod, main: string): PodState {
   if (of("Ready")?.status === "True") return { is: "ready" };
   const scheduled = of("PodScheduled");
   if (scheduled?.status !== "True") {
-    const why = scheduled?.message ?? "nothing is said about it";
-    return { is: "unscheduled", why };
+    const { message: why } = scheduled ?? {};
+    return { is: "unscheduled", ...(why && { why }) };
   }
   return { is: "coming" };
 }

@@ -70,6 +70,8 @@ export interface PoolOptions extends EventOptions {
 interface Reservation {
   id: string;
   startedAt: number;
+  /** Why it takes long, if others decide about that. */
+  waitsFor?: string;
   readonly permit?: Disposable;
   readonly abort: AbortController;
   /** Never rejects. Gives the error of a system that came too late and could not be given back. */
@@ -287,15 +289,22 @@ export class Pool {
       });
       this.#emit({ type: "reserving", id });
     };
+    const waits = (reason?: string) => {
+      if (reason === reservation.waitsFor) return;
+      reservation.waitsFor = reason;
+      if (reason === undefined) return;
+      this.#emit({ type: "waiting", id: reservation.id, reason });
+    };
+    const { signal } = abort;
     let system: System;
     try {
-      system = await this.#backend.reserve({ signal: abort.signal, identify });
+      system = await this.#backend.reserve({ signal, identify, waits });
     } catch (error) {
       this.#reserving.delete(reservation);
       reservation.permit?.[Symbol.dispose]();
       this.#reserveFailed(
         reservation,
-        abort.signal.aborted ? abort.signal.reason : error,
+        signal.aborted ? signal.reason : error,
       );
       return;
     } finally {

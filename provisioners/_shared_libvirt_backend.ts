@@ -92,8 +92,11 @@ export class SharedLibvirtBackend implements Backend {
     await this.#options.host[Symbol.asyncDispose]();
   }
 
-  async reserve({ signal, identify }: Reserving): Promise<System> {
-    const lease = await this.#inTurn(signal, () => this.#lease(signal));
+  async reserve({ signal, identify, waits }: Reserving): Promise<System> {
+    const lease = await this.#inTurn(
+      signal,
+      () => this.#lease(signal, waits),
+    );
     const { domain, gone } = lease;
     let started = false;
     try {
@@ -136,17 +139,18 @@ export class SharedLibvirtBackend implements Backend {
   }
 
   /** Waits until a domain is free, without end. */
-  async #lease(signal: AbortSignal): Promise<Lease> {
+  async #lease(
+    signal: AbortSignal,
+    waits: Reserving["waits"],
+  ): Promise<Lease> {
     const { host, reserveDelay } = this.#options;
     await using undo = new AsyncDisposableStack();
     const helper = undo.use(await host.open(signal));
-    let told = false;
     for (;;) {
       const released = this.#released.signal;
       const name = await this.#reserve(helper, signal);
       if (name === undefined) {
-        if (!told) await this.#tellWhoHasThem(helper, signal);
-        told = true;
+        waits(await whoHasThem(helper, signal));
         const wait = reserveDelay * (1 + 0.2 * Math.random());
         const either = AbortSignal.any([signal, released]);
         await delay(wait, { signal: either }).catch(() => {});
@@ -225,19 +229,6 @@ export class SharedLibvirtBackend implements Backend {
     // In a verbose one, the end of the line is that of a comment.
     const end = flags!.includes("x") ? "\n" : "";
     return `${flags}(?!(?:${names.join("|")})\\Z)(?:${rest}${end})`;
-  }
-
-  async #tellWhoHasThem(
-    helper: VirtHelper,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const all = await helper.reservations({ signal });
-    const holder = Object.entries(all)
-      .filter(([, holder]) => holder !== "(free)")
-      .map(([name, holder]) => `${name}: ${holder}`)
-      .sort().join(", ");
-    const id = `shared-libvirt:${this.#options.name}`;
-    this.#emit({ type: "taken", id, holder });
   }
 
   #leaseOf(domain: VirtDomain, port: number): Lease {
@@ -377,4 +368,14 @@ export class SharedLibvirtBackend implements Backend {
 /** Whether `virsh` takes the name for that of a domain, not for an id, a UUID or an option. */
 function isUnmistakable(name: string): boolean {
   return !/^(-|\d+$|[\da-f]{8}(-?[\da-f]{4}){3}-?[\da-f]{12}$)/i.test(name);
+}
+
+async function whoHasThem(
+  helper: VirtHelper,
+  signal: AbortSignal,
+): Promise<string> {
+  const had = Object.entries(await helper.reservations({ signal }))
+    .filter(([, holder]) => holder !== "(free)")
+    .map(([name, holder]) => `${name}: ${holder}`);
+  return `others have ${had.sort().join("; ")}`;
 }

@@ -136,7 +136,7 @@ export class TestingFarmBackend implements Backend {
     };
   }
 
-  async reserve({ signal, identify }: Reserving): Promise<System> {
+  async reserve({ signal, identify, waits }: Reserving): Promise<System> {
     const session = this.#session!;
     const id = `testing-farm:${nextNumber()}`;
     identify(id);
@@ -150,6 +150,7 @@ export class TestingFarmBackend implements Backend {
     const watch = undo.use(
       new RequestWatch(session.api, request, {
         ...this.#options.times,
+        waits,
         onTrouble: (error) => this.#warn(error),
       }),
     );

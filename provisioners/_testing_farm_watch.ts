@@ -10,6 +10,8 @@ export interface RequestWatchOptions {
   pollInterval: number;
   /** Milliseconds between two looks afterwards. */
   lostInterval: number;
+  /** Told why there is no system yet, if the service decides about that. */
+  waits: (reason?: string) => void;
   /** Told when a look failed while the system is lent. */
   onTrouble: (error: Error) => void;
 }
@@ -79,6 +81,7 @@ export class RequestWatch implements AsyncDisposable {
           const why = summary ? `: ${this.#api.hide(summary)}` : "";
           return this.#end(new Error(`it is in state "${state}"${why}`));
         }
+        if (!this.#lent) this.#options.waits(this.#reasonOf(state));
         if (state === "running" && artifacts) {
           this.#artifacts.resolve(artifacts);
         }
@@ -94,6 +97,11 @@ export class RequestWatch implements AsyncDisposable {
         : pollInterval;
       await delay(ms, { signal, persistent: !this.#lent }).catch(() => {});
     }
+  }
+
+  #reasonOf(state: string): string | undefined {
+    if (state === "running") return undefined;
+    return `the request ${this.#id} is in state "${state}"`;
   }
 
   #end(error: Error): void {

@@ -21,8 +21,9 @@ import type { ReleaseReason } from "./provisioner.ts";
  * that of the system.
  *
  * - `reserving`: a system is being made or looked for.
- * - `taken`: another script has it, and it is waited for; `holder` tells who, if
- *   that is known.
+ * - `waiting`: somebody else decides how long it takes: others have all hosts, a
+ *   service has put it into a queue, a cluster has no place for it. Told when the
+ *   `reason` begins or changes.
  * - `ready`: it is connected and waits to be lent; `ms` after `reserving`.
  * - `reserve-failed`: it could not be had. With `willRetry` the provisioner tries
  *   again by itself, otherwise a caller of `getRemote()` gets the error.
@@ -36,7 +37,7 @@ import type { ReleaseReason } from "./provisioner.ts";
  */
 export type ProvisionerEvent =
   | { readonly type: "reserving"; readonly id: string }
-  | { readonly type: "taken"; readonly id: string; readonly holder: string }
+  | { readonly type: "waiting"; readonly id: string; readonly reason: string }
   | {
     readonly type: "ready";
     readonly id: string;

@@ -62,7 +62,7 @@
  *     await fetch(`https://lab.example.org/reinstall/${host}`, { method: "POST" });
  *   },
  *   onEvent: (event) => {
- *     if (event.type === "taken") console.error(event.id, event.holder);
+ *     if (event.type === "waiting") console.error(event.reason);
  *   },
  * });
  * ```
@@ -222,8 +222,8 @@ export interface HostsProvisionerOptions
  *
  * A host that cannot be reached is reported by a `reserve-failed` event and set
  * aside; another is tried, or waited for, in its place. Requests fail only when
- * all hosts are set aside. One that somebody else has is reported by a `taken`
- * event, and waited for.
+ * all hosts are set aside. That others have those that are left is reported by a
+ * `waiting` event.
  *
  * `start()` reads the file of hosts, if there is one: it rejects with a
  * {@linkcode ProvisionError} if there is no host to lend, and with a `TypeError` if

@@ -193,10 +193,9 @@ export interface SharedLibvirtProvisionerOptions
  * Lends domains of a libvirt host, which many scripts may do at once.
  *
  * The attributes of a system are `host`, `domain`, `image` and `address` (that of
- * its ssh port). That others have all domains is told by a `taken` event, and
- * waited out. A domain that cannot be used, because no port leads to it or its
- * disk is not in the pool, is told by a `warning` event, and left alone from then
- * on.
+ * its ssh port). That others have all domains is told by a `waiting` event. A
+ * domain that cannot be used, because no port leads to it or its disk is not in
+ * the pool, is told by a `warning` event, and left alone from then on.
  *
  * `start()` rejects with a {@linkcode ProvisionError} if the host cannot be
  * reached, has no helper of the right version or not this image. `getRemote()`

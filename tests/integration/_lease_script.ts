@@ -14,7 +14,7 @@ const times = Number(Deno.args[1]);
 await using pool = await new HostsProvisioner({
   ...options,
   onEvent: (event) => {
-    if (event.type === "taken") console.log("taken", event.id, event.holder);
+    if (event.type === "waiting") console.log("waiting", event.reason);
     if (event.type === "reserve-failed") {
       console.log("failed", event.error.message);
     }

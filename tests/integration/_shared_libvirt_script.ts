@@ -19,7 +19,7 @@ const ALONE = 'mkdir "$1" || exit; sleep 0.1; rmdir "$1"';
 await using pool = await new SharedLibvirtProvisioner({
   ...options,
   onEvent: (event) => {
-    if (event.type === "taken") console.log("taken", event.holder);
+    if (event.type === "waiting") console.log("waiting", event.reason);
     if (event.type === "reserve-failed") {
       console.log("failed", event.error.message);
     }

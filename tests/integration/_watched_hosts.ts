@@ -12,7 +12,7 @@ export function watched(options: HostsProvisionerOptions) {
     onEvent: (event) => events.push(event),
     ...options,
   });
-  const taken = () =>
-    events.flatMap((event) => event.type === "taken" ? [event.holder] : []);
-  return { pool, events, taken };
+  const reasons = () =>
+    events.flatMap((event) => event.type === "waiting" ? [event.reason] : []);
+  return { pool, events, reasons };
 }

@@ -251,6 +251,40 @@ for (const [name, status, message, fatal] of failures) {
   });
 }
 
+test("why a pod is not there yet is told when it begins or changes", async (server) => {
+  const unscheduled = (message?: string) => ({
+    phase: "Pending",
+    conditions: [{ type: "PodScheduled", status: "False", message }],
+  });
+  const statuses = [
+    unscheduled(),
+    unscheduled("0/3 nodes"),
+    unscheduled("0/3 nodes"),
+    unscheduled("0/4 nodes"),
+    waiting("ErrImagePull", "denied"),
+  ];
+  server.onCreate = (pod) => {
+    statuses.forEach((status, index) =>
+      server.later(50 * index, () => server.update(pod, status))
+    );
+    server.later(50 * statuses.length, () => server.ready(pod));
+  };
+  const events: ProvisionerEvent[] = [];
+  await using pool = await poolOn(server, {
+    onEvent: (event) => events.push(event),
+  }).start();
+  pool.provision();
+  const { id } = await pool.getRemote();
+  assert.deepEqual(
+    events.filter(({ type }) => type === "waiting"),
+    [
+      "it was not scheduled: 0/3 nodes",
+      "it was not scheduled: 0/4 nodes",
+      "ErrImagePull: denied",
+    ].map((reason) => ({ type: "waiting", id, reason })),
+  );
+});
+
 test("trouble that passes is no failure", async (server) => {
   server.onCreate = (pod) => {
     const steps = ["ErrImagePull", "ImagePullBackOff", "ErrImagePull"];

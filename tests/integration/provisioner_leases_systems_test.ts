@@ -40,8 +40,8 @@ Deno.test({
       ) {
         next.pool.provision();
         const waiting = next.pool.getRemote();
-        await until(() => next.taken().length > 0);
-        assert.match(next.taken()[0], new RegExp(`, for ${holder}$`));
+        await until(() => next.reasons().length > 0);
+        assert.match(next.reasons()[0], new RegExp(`, for ${holder}$`));
         await remote.release();
         remote = await waiting;
         assert.equal(await run(remote, ["id", "-un"]), `${user}\n`);
@@ -87,7 +87,7 @@ Deno.test({
       const waiting = waiter.pool.getRemote();
       const state = { got: false };
       waiting.then(() => state.got = true, () => {});
-      await until(() => waiter.taken().length > 0);
+      await until(() => waiter.reasons().length > 0);
       return { user, holder, remote, waiter, waiting, state };
     };
     const leases = await Promise.all(["root", "tester"].map(lend));
@@ -108,8 +108,8 @@ Deno.test({
       await remote.connect();
       assert.equal(await run(remote, ["id", "-un"]), `${user}\n`);
       const newcomer = await poolOf(user, "is late");
-      await until(() => newcomer.taken().length > 0);
-      assert.match(newcomer.taken()[0], /, for reboots$/);
+      await until(() => newcomer.reasons().length > 0);
+      assert.match(newcomer.reasons()[0], /, for reboots$/);
       assert.equal(state.got, false);
       await newcomer.pool.stop();
       for (const { type } of [...holder.events, ...waiter.events]) {

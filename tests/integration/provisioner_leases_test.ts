@@ -48,23 +48,23 @@ for (const lease of ["remote", "local"] as const) {
         ...options,
         purpose: "nightly",
       }).start();
-      const { pool: second, taken } = watched(options);
+      const { pool: second, reasons } = watched(options);
       await using _ = await second.start();
       first.provision();
       const remote = await first.getRemote();
       assert.equal(await run(remote, ["echo", "mine"]), "mine\n");
       second.provision();
       const waiting = second.getRemote();
-      await until(() => taken().length > 0);
+      await until(() => reasons().length > 0);
       assert.match(
-        taken()[0],
+        reasons()[0],
         new RegExp(
           `@${Deno.hostname()}, process ${Deno.pid}, since 2.*, for nightly$`,
         ),
       );
       // Many looks later nothing has changed.
       await new Promise((resolve) => setTimeout(resolve, 300));
-      assert.equal(taken().length, 1);
+      assert.equal(reasons().length, 1);
       await remote.release();
       const next = await waiting;
       assert.equal(await run(next, ["echo", "mine"]), "mine\n");
@@ -85,11 +85,12 @@ Deno.test({
     first.provision(2);
     await first.getRemote();
     const b = await first.getRemote();
-    const { pool: second, taken } = watched({ hosts });
+    const { pool: second, reasons } = watched({ hosts });
     await using _ = await second.start();
     second.provision();
     const waiting = second.getRemote();
-    await until(() => taken().length === 2);
+    await until(() => reasons().length > 0);
+    assert.match(reasons()[0], /^others have .*; .*$/);
     await b.release();
     assert.equal((await waiting).id, b.id);
   },
@@ -126,12 +127,12 @@ for (const lease of ["remote", "local"] as const) {
       await t.step("for who waits", async () => {
         await using script = scriptOn(hosts, 0, options);
         await until(script.has("got"));
-        const { pool, taken } = watched(options);
+        const { pool, reasons } = watched(options);
         await using _ = await pool.start();
         pool.provision();
         const waiting = pool.getRemote();
-        await until(() => taken().length > 0);
-        assert.match(taken()[0], new RegExp(`process ${script.child.pid},`));
+        await until(() => reasons().length > 0);
+        assert.match(reasons()[0], new RegExp(`process ${script.child.pid},`));
         script.child.kill("SIGKILL");
         const isOurs = async () =>
           parseHolder(await Deno.readTextFile(lockFile()))?.pid === Deno.pid;
@@ -162,7 +163,7 @@ Deno.test({
       assert.ok(!script.has("failed")(), script.lines.join("\n"));
     }
     // They did contend.
-    assert.ok(scripts.some((script) => script.has("taken")()));
+    assert.ok(scripts.some((script) => script.has("waiting")()));
   },
 });
 
@@ -177,7 +178,7 @@ Deno.test({
     const remote = await pool.getRemote();
     const before = await run(remote, ["cat", hosts[0].leaseFile]);
     const script = scriptOn(hosts, 1);
-    await until(script.has("taken"));
+    await until(script.has("waiting"));
     script.child.kill("SIGKILL");
     await script.end();
     assert.equal(await run(remote, ["cat", hosts[0].leaseFile]), before);
@@ -205,11 +206,11 @@ Deno.test({
     const { keepUntil, ...after } = JSON.parse(await holderOf(sshd));
     assert.deepEqual({ ...after, keepUntil: before.keepUntil }, before);
     assert.ok(keepUntil >= before.keepUntil);
-    const { pool: other, taken } = watched({ hosts });
+    const { pool: other, reasons } = watched({ hosts });
     await using _other = await other.start();
     other.provision();
     const waiting = other.getRemote();
-    await until(() => taken().length > 0);
+    await until(() => reasons().length > 0);
     await remote.release();
     await waiting;
     assert.ok(!events.some(({ type }) => type === "lost"));
@@ -227,11 +228,13 @@ Deno.test({
     const line = (until: number) =>
       `{"keepUntil":${until},"lease":"x","user":"jane","host":"far","pid":7,"since":"2026"}\n`;
     await Deno.writeTextFile(host.leaseFile, line(now + 2));
-    const { pool, taken } = watched({ hosts: [host] });
+    const { pool, reasons } = watched({ hosts: [host] });
     await using _ = await pool.start();
     pool.provision();
     const remote = await pool.getRemote();
-    assert.deepEqual(taken(), ["jane@far, process 7, since 2026"]);
+    assert.deepEqual(reasons(), [
+      `others have ${host.host}: jane@far, process 7, since 2026`,
+    ]);
     assert.ok(Date.now() / 1000 >= now + 2);
     await remote.release();
     for (
@@ -247,7 +250,7 @@ Deno.test({
       pool.provision();
       await (await pool.getRemote()).release();
     }
-    assert.equal(taken().length, 1);
+    assert.equal(reasons().length, 1);
   },
 });
 
@@ -508,12 +511,12 @@ Deno.test({
     first.provision();
     const remote = await first.getRemote();
     assert.equal(await run(remote, ["cat", "/lease/lock"]), "");
-    const { pool: second, taken } = watched(options);
+    const { pool: second, reasons } = watched(options);
     await using _ = await second.start();
     second.provision();
     const waiting = second.getRemote();
-    await until(() => taken().length > 0);
-    assert.deepEqual(taken(), [""]);
+    await until(() => reasons().length > 0);
+    assert.deepEqual(reasons(), [`others have ${host.ssh().host}`]);
     await remote.release();
     assert.equal((await waiting).id, remote.id);
   },
@@ -544,7 +547,7 @@ for (const [name, days] of [["ahead", 3], ["behind", -3]] as const) {
         const { keepUntil } = JSON.parse(await holderOf(sshd));
         const there = Date.now() / 1000 + days * 86_400;
         assert.ok(Math.abs(keepUntil - there - 600) < 300);
-        const { pool: second, taken } = watched({ hosts });
+        const { pool: second, reasons } = watched({ hosts });
         await using _ = await second.start();
         second.provision();
         let got = false;
@@ -552,7 +555,7 @@ for (const [name, days] of [["ahead", 3], ["behind", -3]] as const) {
           got = true;
           return remote;
         });
-        await until(() => taken().length > 0);
+        await until(() => reasons().length > 0);
         await Deno.writeTextFile(skew, "0");
         // Many looks later nothing has changed.
         await new Promise((resolve) => setTimeout(resolve, 500));

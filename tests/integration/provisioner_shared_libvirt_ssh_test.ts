@@ -108,7 +108,7 @@ Deno.test({
       assert.ok(!script.has("failed")(), script.lines.join("\n"));
     }
     // They did contend.
-    assert.ok(scripts.some((script) => script.has("taken")()));
+    assert.ok(scripts.some((script) => script.has("waiting")()));
     assert.deepEqual(await setting.reserved(), []);
   },
 });

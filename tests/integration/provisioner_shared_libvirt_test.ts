@@ -198,9 +198,9 @@ Deno.test({
 
       await t.step("another waits, until that is killed", async () => {
         pool.provision(2);
-        await until(() => events.some(({ type }) => type === "taken"));
-        const taken = events.find((event) => event.type === "taken");
-        assert.equal(taken?.holder, "one: first, two: first");
+        await until(() => events.some(({ type }) => type === "waiting"));
+        const waiting = events.find((event) => event.type === "waiting");
+        assert.equal(waiting?.reason, "others have one: first; two: first");
         assert.ok(!events.some(({ type }) => type === "reserving"));
         await script.kill();
         const killed = performance.now();

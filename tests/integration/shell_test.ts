@@ -1,5 +1,6 @@
 /** `atex shell` on real terminals: containers, a host, this machine. */
 import assert from "node:assert/strict";
+import { HostsProvisioner } from "../../provisioners/hosts.ts";
 import { cannotRun, imageName, podmanMissing } from "../_podman.ts";
 import { Sshd, sshdMissing } from "../_sshd.ts";
 import { Terminal, terminalMissing } from "../_terminal.ts";
@@ -72,7 +73,7 @@ Deno.test({
 
 Deno.test({
   name:
-    "atex shell gives a terminal on a host, also after the connection was cut",
+    "atex shell gives a terminal on a host, waits for it, and has it after the connection was cut",
   ignore,
   fn: () =>
     surrounded(async (env, directory) => {
@@ -88,10 +89,15 @@ Deno.test({
           options: { IdentitiesOnly: "yes" },
         }]),
       );
+      await using other = await new HostsProvisioner({ hosts }).start();
+      other.provision();
+      const remote = await other.getRemote();
       await using terminal = Terminal.open(
         atex("shell", `hosts:${hosts}`),
         env,
       );
+      await terminal.shows(/^others have .*: .* process \d+, since /m);
+      await remote.release();
       await terminal.shows(/^on ssh:/m);
       await tryShell(terminal);
       await sshd.cutSessions();

@@ -247,7 +247,7 @@ Deno.test("a host that dropped connections for a moment is lent", async () => {
   await until(() => it.calls().length > 8); // more than a connection tries itself
   await it.repair("a", "drops");
   assert.equal((await waiting).id, "ssh:a");
-  assert.ok(!it.events.some(({ type }) => type === "taken"));
+  assert.ok(!it.events.some(({ type }) => type === "waiting"));
 });
 
 Deno.test("of a host that says much only the end is kept", async () => {

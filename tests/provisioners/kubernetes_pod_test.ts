@@ -16,7 +16,7 @@ Deno.test("judgePod() tells what a pod is up to", () => {
     const pod = podSchema.parse({ metadata: { ...metadata, ...more }, status });
     return judgePod(pod, "main");
   };
-  const unsaid = { is: "unscheduled", why: "nothing is said about it" };
+  const unsaid = { is: "unscheduled" };
   assert.deepEqual(judge(undefined), unsaid);
   assert.deepEqual(judge({ phase: "Pending", conditions: null }), unsaid);
   assert.deepEqual(

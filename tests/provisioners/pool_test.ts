@@ -88,6 +88,27 @@ Deno.test("provision() begins no more reservations than there are places", async
   await pool.stop();
 });
 
+Deno.test("waits() is told when a reason begins or changes", async () => {
+  const { pool, backend, events, systems } = await startedPool();
+  pool.provision();
+  const [{ reserving, id }] = systems;
+  for (const reason of ["a", "a", "b", undefined, undefined, "b"]) {
+    reserving.waits(reason);
+  }
+  systems[0].succeed();
+  await settle();
+  assert.deepEqual(
+    events.map((event) => event.type === "waiting" ? event : event.type),
+    [
+      "reserving",
+      ...["a", "b", "b"].map((reason) => ({ type: "waiting", id, reason })),
+      "ready",
+    ],
+  );
+  backend.obedient = true;
+  await pool.stop();
+});
+
 Deno.test("getRemote() serves those who wait in the order of their calls", async () => {
   const { pool, backend, systems } = await startedPool({ maxRemotes: 3 });
   const callers = [1, 2, 3].map(() => watch(pool.getRemote())); // before provision()

@@ -168,11 +168,11 @@ Deno.test({
     await using second = await setting.open();
     second.provision();
     const waiting = second.getRemote();
-    await until(() => setting.events.some(({ type }) => type === "taken"));
-    assert.deepEqual(setting.events.find(({ type }) => type === "taken"), {
-      type: "taken",
-      id: "shared-libvirt:127.0.0.1",
-      holder: "one: first, two: first",
+    await until(() => setting.events.some(({ type }) => type === "waiting"));
+    assert.deepEqual(setting.events.find(({ type }) => type === "waiting"), {
+      type: "waiting",
+      id: "shared-libvirt:127.0.0.1:#1",
+      reason: "others have one: first; two: first",
     });
     await remotes[0].release();
     const remote = await waiting;
@@ -256,7 +256,7 @@ Deno.test({
     await rejected(pool.getRemote(), ProvisionError, "has no volume in pool");
     pool.provision();
     const waiting = pool.getRemote();
-    await until(() => setting.events.some(({ type }) => type === "taken"));
+    await until(() => setting.events.some(({ type }) => type === "waiting"));
     await good.release();
     const remote = await waiting;
     assert.equal(remote.attributes.domain, "good");

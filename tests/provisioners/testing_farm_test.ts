@@ -315,6 +315,25 @@ Deno.test("states may go backwards as long as the request is alive", async () =>
   await failing;
 });
 
+Deno.test("that a request is in the queue is told once", async () => {
+  await using server = new FarmServer();
+  server.states = ["new", "queued", "queued", "queued", "running", "error"];
+  const events: ProvisionerEvent[] = [];
+  await using pool = await poolOn(server, {
+    retries: 0,
+    onEvent: (event) => events.push(event),
+  }).start();
+  pool.provision(1);
+  await rejected(pool.getRemote(), Error, 'in state "error"');
+  const [request] = server.requests.keys();
+  assert.deepEqual(
+    events.flatMap((event) => event.type === "waiting" ? [event.reason] : []),
+    ["new", "queued"].map((state) =>
+      `the request ${request} is in state "${state}"`
+    ),
+  );
+});
+
 Deno.test("a request that the service forgets is gone, but not at the first sign", async () => {
   await using server = new FarmServer();
   await using pool = await poolOn(server, { retries: 0 }).start();
