@@ -285,6 +285,19 @@ test("why a pod is not there yet is told when it begins or changes", async (serv
   );
 });
 
+test("a pod that is deleted before it is ready is a failure", async (server) => {
+  server.onCreate = (pod) =>
+    server.later(5, () => server.remove("pods", pod.metadata.name));
+  await using pool = await poolOn(server).start();
+  pool.provision();
+  const error = await rejected(pool.getRemote(), Error);
+  assert.match(
+    error.message,
+    /^Cannot use the pod "atex-[a-z0-9]{10}-\d+": it was deleted$/,
+  );
+  assert.equal((error as ProvisionError).fatal, false);
+});
+
 test("trouble that passes is no failure", async (server) => {
   server.onCreate = (pod) => {
     const steps = ["ErrImagePull", "ImagePullBackOff", "ErrImagePull"];
@@ -331,6 +344,11 @@ test("start() says what is wrong with kubectl or the cluster", async (server) =>
       message: /^Cannot use Kubernetes: .*context .*other/,
     },
   );
+  await assert.rejects(
+    poolOn(server, { namespace: "elsewhere" }).start(),
+    { fatal: true, message: /^Cannot make an owner for pods: .*NotFound/ },
+  );
+  assert.ok(server.calls.some((call) => call.includes("/elsewhere/leases")));
   server.fail("POST", "/leases", refuse(500, "InternalError", "broken"));
   await assert.rejects(
     poolOn(server).start(),
@@ -351,6 +369,21 @@ test("a ConfigMap owns the pods where leases are forbidden", async (server) => {
   await until(() => map.metadata.annotations["atex.renewed"] !== first);
   await pool.stop();
   assert.equal(server.configMaps.size, 0);
+});
+
+test("the lease is renewed every 40 seconds if nothing else is said", async (server) => {
+  const { setTimeout } = globalThis;
+  const times: unknown[] = [];
+  globalThis.setTimeout = ((callback: () => void, ms?: number) => {
+    times.push(ms);
+    return setTimeout(callback, ms);
+  }) as typeof setTimeout;
+  try {
+    await using _pool = await poolOn(server).start();
+    assert.ok(times.includes(40_000), `${times}`);
+  } finally {
+    globalThis.setTimeout = setTimeout;
+  }
 });
 
 test("the lease is renewed", async (server) => {
@@ -458,17 +491,20 @@ function addOwner(
   run: string,
   owner: string,
   age: number,
+  kind: "leases" | "configmaps" = "leases",
 ): Json {
-  const lease = server.add("leases", {
+  const lease = server.add(kind, {
     metadata: {
       name: `atex-${run}-1`,
       labels: { "app.kubernetes.io/managed-by": "atex", "atex.run": run },
       annotations: { "atex.owner": owner },
     },
-    spec: {
-      leaseDurationSeconds: 120,
-      renewTime: new Date(Date.now() - age * 1000).toISOString(),
-    },
+    ...(kind === "leases" && {
+      spec: {
+        leaseDurationSeconds: 120,
+        renewTime: new Date(Date.now() - age * 1000).toISOString(),
+      },
+    }),
   });
   lease.metadata.managedFields[0].time = server.time(age * 1000);
   server.add("pods", {
@@ -502,12 +538,16 @@ test("start() removes what dead scripts own, and no more", async (server) => {
   addOwner(server, "deadhere00", dead, 0);
   addOwner(server, "deadthere0", elsewhere, 250);
   addOwner(server, "alivethere", elsewhere, 200);
+  addOwner(server, "deadmap000", elsewhere, 250, "configmaps");
+  addOwner(server, "alivemap00", elsewhere, 200, "configmaps");
   addOwner(server, me.id, formatOwner(me.owner), 9999);
   server.add("leases", { metadata: { name: "somebody-elses" }, spec: {} });
   assert.deepEqual(await verdicts(server), {
     deadhere00: "dead",
     deadthere0: "dead",
     alivethere: "alive",
+    deadmap000: "dead",
+    alivemap00: "alive",
     [me.id]: "alive",
   });
   assert.equal(server.leases.size, 5);
@@ -529,9 +569,11 @@ test("start() removes what dead scripts own, and no more", async (server) => {
   );
   assert.deepEqual(
     events.map((event) => event.type === "reaped" && event.name).sort(),
-    ["atex-deadhere00-1", "atex-deadthere0-1"],
+    ["atex-deadhere00-1", "atex-deadmap000-1", "atex-deadthere0-1"],
   );
-  assert.equal(server.pods.size, 2);
+  assert.deepEqual([...server.configMaps.keys()], ["atex-alivemap00-1"]);
+  assert.equal(server.pods.size, 3);
+  server.remove("configmaps", "atex-alivemap00-1");
   for (const name of [...server.leases.keys()]) server.remove("leases", name);
 });
 
