@@ -48,11 +48,12 @@ export interface PodmanOptions {
    */
   direct?: boolean;
   /**
-   * The podman program.
+   * The podman program, and arguments that come before all others, as in
+   * `["podman", "--remote"]`.
    *
-   * @default {"podman"}
+   * @default {["podman"]}
    */
-  podman?: string;
+  podman?: readonly string[];
   /**
    * Longest time, in milliseconds, in which the connection is made; `Infinity`: no
    * limit.
@@ -116,14 +117,14 @@ export class PodmanConnection implements Connection {
   }
 
   async #connect(signal: AbortSignal): Promise<void> {
-    const { podman = "podman", direct } = this.#options;
+    const { podman = ["podman"], direct } = this.#options;
     const { id, runtime } = await this.#inspect(signal);
     const said: string[] = [];
     for (const directly of direct === undefined ? [true, false] : [direct]) {
       const prefix = directly
         // Runtimes end with 255 for a missing program, as if there were no container.
         ? [...enterCgroup(), runtime, "exec", id, ...IN_SHELL]
-        : [podman, "exec", "-i", id];
+        : [...podman, "exec", "-i", id];
       const failure = await tryToRun([...prefix, "true"], signal);
       if (failure === undefined) {
         this.#direct = directly;
@@ -162,10 +163,10 @@ export class PodmanConnection implements Connection {
         }" in the container "${this.#options.container}": not connected`,
       );
     }
-    const { podman = "podman" } = this.#options;
+    const { podman = ["podman"] } = this.#options;
     const prefix = options.terminal
       // It follows the size of the window, which runtimes leave to it.
-      ? [podman, "exec", "-it", this.#id]
+      ? [...podman, "exec", "-it", this.#id]
       : this.#prefix;
     return { argv: [...prefix, ...withOptions(argv, options)] };
   }
@@ -200,10 +201,10 @@ export class PodmanConnection implements Connection {
   async #inspect(
     signal?: AbortSignal,
   ): Promise<{ id: string; runtime: string }> {
-    const { podman = "podman", container } = this.#options;
+    const { podman = ["podman"], container } = this.#options;
     const format = "{{.Id}} {{.State.Status}} {{.OCIRuntime}}";
     const argv = [
-      podman,
+      ...podman,
       "container",
       "inspect",
       "-f",

@@ -75,7 +75,7 @@ async function readDeadRun(
     const text = await Deno.readTextFile(path);
     const isKnownDead = await isDeadWithoutFile(directory, id, me, text);
     const kinds = needsIn(text).filter((kind) =>
-      // Of a container there may be no more than a name.
+      // Of a container here there may be no more than a name.
       kind === "podman" || !isKnownDead || !isOld
     );
     return { id, path, kinds, isKnownDead };

@@ -93,7 +93,7 @@ export class LibvirtBackend implements Backend {
     const template = await this.#readOrigin(virsh, signal);
     const session = await Session.open({
       kind: "libvirt",
-      place: `${virsh.uri}`,
+      runKind: `libvirt ${virsh.uri}`,
       find: (run, signal) => findDomains(virsh, run, signal),
       late: LATE,
       watchdog: { script: DOMAIN_WATCHDOG_SCRIPT, argv: virsh.argv },

@@ -33,7 +33,7 @@ export interface PodmanBackendOptions {
   command: readonly string[];
   pull: PullPolicy;
   maxLifetime: number;
-  podman: string;
+  podman: readonly string[];
   parallel: number;
   commandTimeout: number;
   variant: Variant;
@@ -50,7 +50,7 @@ export interface Variant {
   /** Connects when the container can be used. */
   open(
     container: string,
-    podman: string,
+    podman: readonly string[],
     lost: Promise<Error>,
     signal: AbortSignal,
   ): Promise<Connection>;
@@ -108,8 +108,9 @@ export class PodmanBackend implements Backend {
     const { revive } = this.#options.variant;
     this.#session = await Session.open({
       kind: "podman",
+      runKind: cli.runKind,
       find: (run, signal) => findContainers(cli, run, signal),
-      watchdog: { script: WATCHDOG_SCRIPT, argv: [cli.program] },
+      watchdog: { script: WATCHDOG_SCRIPT, argv: cli.argv },
       events: (prefix) => podmanEvents(cli, prefix, revive),
       emit: this.#emit,
     }, signal);
@@ -292,12 +293,7 @@ async function checkProgram(
       fatal: true,
     });
   }
-  let version: unknown;
-  try {
-    version = JSON.parse(stdout)?.Client?.Version;
-  } catch {
-    // not podman
-  }
+  const version = versionIn(stdout);
   const [major] = String(version).split(".").map(Number);
   if (!(major >= 4)) {
     throw new ProvisionError(
@@ -306,5 +302,17 @@ async function checkProgram(
         : `${attempted}: its version is ${version}, 4.0 or later is needed`,
       { fatal: true },
     );
+  }
+}
+
+/** Of podman, or of the service that it asks; `undefined` if that is none. */
+function versionIn(text: string): unknown {
+  try {
+    const { Client, Server } = JSON.parse(text);
+    const { APIVersion, Version } = Server ?? Client;
+    // Docker spells it otherwise.
+    return APIVersion === undefined ? undefined : Version;
+  } catch {
+    return undefined;
   }
 }

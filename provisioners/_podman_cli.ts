@@ -9,8 +9,15 @@ const LIST_PAUSE = 200;
 
 /** The podman program. */
 export class PodmanCli extends Program {
-  constructor(readonly program: string, timeout: number) {
-    super([program], timeout);
+  /** As people would call it. */
+  get program(): string {
+    return this.argv.join(" ");
+  }
+
+  /** The kind of its containers as run files name it. */
+  get runKind(): string {
+    const program = this.program.replaceAll(/\s+/g, " "); // on one line
+    return program === "podman" ? program : `podman by ${program}`;
   }
 
   protected override complaints(lines: readonly string[]): readonly string[] {

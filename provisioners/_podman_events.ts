@@ -21,7 +21,7 @@ export function podmanEvents(
     command: () => {
       const since = Math.floor(Date.now() / 1000) - OVERLAP;
       return [
-        cli.program,
+        ...cli.argv,
         "events",
         `--since=${since}`,
         "--filter=type=container",

@@ -14,7 +14,7 @@ export interface ContainerOptions extends EventOptions {
   command?: readonly string[];
   pull?: PullPolicy;
   maxLifetime?: number;
-  podman?: string;
+  podman?: readonly string[];
   parallel?: number;
   reserveTimeout?: number;
   commandTimeout?: number;
@@ -39,7 +39,7 @@ export function containerPoolOptions(
     command = variant.command,
     pull = "never",
     maxLifetime = 86_400_000,
-    podman = "podman",
+    podman = ["podman"],
     parallel = Math.max(2, Math.min(4, navigator.hardwareConcurrency)),
     reserveTimeout = 300_000,
     commandTimeout = 60_000,
@@ -74,7 +74,7 @@ export function containerPoolOptions(
       command: [...command],
       pull,
       maxLifetime,
-      podman,
+      podman: [...podman],
       parallel,
       commandTimeout,
       variant,

@@ -12,8 +12,12 @@ const LATE = 1000;
 export interface SessionOptions {
   /** What makes the systems: `podman`, `libvirt`. */
   readonly kind: string;
-  /** Which one, if there are several. */
-  readonly place?: string;
+  /**
+   * The kind as run files name it, which differs where the systems do.
+   *
+   * @default `kind`
+   */
+  readonly runKind?: string;
   /** Systems that scripts may have left behind. */
   readonly find: (run: Run, signal: AbortSignal) => Promise<Candidate[]>;
   /** See {@linkcode Reaping}. */
@@ -56,8 +60,8 @@ export class Session {
     options: SessionOptions,
     signal: AbortSignal,
   ): Promise<Session> {
-    const { kind, place, find, late = 0, watchdog, events, emit } = options;
-    const runKind = place === undefined ? kind : `${kind} ${place}`;
+    const { kind, runKind = kind, find, late = 0, watchdog, events, emit } =
+      options;
     await using resources = new AsyncDisposableStack();
     const run = resources.use(await holdRun(runKind));
     const reaping = resources.use(

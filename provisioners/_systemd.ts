@@ -66,7 +66,7 @@ async function inspect(
 
 export interface SystemdConnectionOptions {
   container: string;
-  podman: string;
+  podman: readonly string[];
   /** Milliseconds in which the system has to be up. */
   bootTimeout: number;
   /** Resolves when the system will not come back. */

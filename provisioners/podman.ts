@@ -77,11 +77,12 @@ export interface PodmanProvisionerOptions extends EventOptions {
    */
   maxLifetime?: number;
   /**
-   * The podman program.
+   * The podman program, and arguments that come before all others, as in
+   * `["podman", "--remote"]`. Docker is none.
    *
-   * @default {"podman"}
+   * @default {["podman"]}
    */
-  podman?: string;
+  podman?: readonly string[];
   /**
    * How many containers are made at the same time, and how many removed. More
    * than there are processors delay the first without speeding up the last.

@@ -66,11 +66,12 @@ export interface BuildImageOptions extends SignalOptions {
    */
   runOptions?: readonly string[];
   /**
-   * The podman program.
+   * The podman program, and arguments that come before all others, as in
+   * `["podman", "--remote"]`. Docker is none.
    *
-   * @default {"podman"}
+   * @default {["podman"]}
    */
-  podman?: string;
+  podman?: readonly string[];
   /**
    * Milliseconds that the build may take.
    *
@@ -98,7 +99,7 @@ export async function buildImage(
     files = {},
     pull = "never",
     runOptions = [],
-    podman = "podman",
+    podman = ["podman"],
     timeout = 1_800_000,
     signal,
   } = options;
@@ -222,12 +223,12 @@ async function make(build: Build, signal: AbortSignal): Promise<void> {
       );
     }
   };
-  await using run = await holdRun("podman");
+  await using run = await holdRun(cli.runKind);
   const prefix = `atex-${run.id}-${nextNumber()}-`;
   const name = prefix + nextNumber();
   await using undo = new AsyncDisposableStack();
   const watchdog = undo.use(
-    new Watchdog(WATCHDOG_SCRIPT, [cli.program], prefix, run.file),
+    new Watchdog(WATCHDOG_SCRIPT, cli.argv, prefix, run.file),
   );
   undo.defer(async () => {
     const { code } = await cli.output(

@@ -67,11 +67,12 @@ export interface ReapOptions extends SignalOptions {
    */
   living?: boolean | ((system: LivingSystem) => boolean);
   /**
-   * The podman program.
+   * The podman program, and arguments that come before all others, as in
+   * `["podman", "--remote"]`. Docker is none.
    *
-   * @default {"podman"}
+   * @default {["podman"]}
    */
-  podman?: string;
+  podman?: readonly string[];
   /**
    * Which libvirt to look in, and the `virsh` program.
    *
@@ -111,6 +112,8 @@ const USUAL: readonly LeftoverKind[] = [
   "directory",
   "work",
 ];
+
+const PODMAN: readonly string[] = ["podman"];
 
 const DIRECTORIES: readonly LeftoverKind[] = ["ssh", "directory", "work"];
 
@@ -170,12 +173,14 @@ async function forgetRuns(
   const wanted = wantedKinds(options);
   // All that may need a run file to be found dead.
   if (!wanted.has("container") || !wanted.has("directory")) return;
+  const { PodmanCli } = await import("./_podman_cli.ts");
+  const { runKind } = new PodmanCli(options.podman ?? PODMAN, PATIENCE);
   for (const run of dead) {
     if (options.run !== undefined && options.run !== run.id) continue;
     if (leftovers.some((left) => left.run === run.id && !left.removed)) {
       continue;
     }
-    await signOff(run, (kind) => kind === "podman" || run.isKnownDead);
+    await signOff(run, (kind) => kind === runKind || run.isKnownDead);
   }
 }
 
@@ -191,7 +196,7 @@ async function find(
 ): Promise<Candidate[]> {
   const {
     kinds,
-    podman = "podman",
+    podman = PODMAN,
     libvirt = {},
     testingFarm = {},
     kubernetes = {},

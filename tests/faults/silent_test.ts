@@ -105,7 +105,7 @@ Deno.test("connections to containers give up programs that do not end", async ()
       () =>
         PodmanConnection.open({
           container: "c",
-          podman: program,
+          podman: [program],
           connectTimeout: LIMIT,
         }),
       () =>

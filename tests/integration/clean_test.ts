@@ -206,7 +206,7 @@ Deno.test({
   fn: async () => {
     await using me = await holdRun("test");
     const { signal } = new AbortController();
-    const cli = new PodmanCli("podman", 60_000);
+    const cli = new PodmanCli(["podman"], 60_000);
     const digest = crypto.randomUUID().replaceAll("-", "").slice(0, 16);
     const name = `localhost/atex-${digest}`;
     const somebodys = `localhost/atex-test-${digest}`;

@@ -116,7 +116,7 @@ test("ConnectError tells what is wrong with a container", async () => {
   await podman("stop", "-t", "0", name);
   await expectError(name, "it is exited, not running");
   await rejected(
-    PodmanConnection.open({ container: name, podman: "atex-no-podman" }),
+    PodmanConnection.open({ container: name, podman: ["atex-no-podman"] }),
     ConnectError,
     'the program "atex-no-podman" is not installed',
   );

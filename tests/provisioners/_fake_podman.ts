@@ -12,7 +12,7 @@ case $1 in container|image) what=$2; shift;; *) what=$1;; esac
 shift
 if [ -e "$here/faults/$what" ]; then . "$here/faults/$what"; fi
 case $what in
-version) echo '{"Client":{"Version":"4.9.4"}}';;
+version) echo '{"Client":{"Version":"4.9.4","APIVersion":"4.9.4"}}';;
 exists) case $1 in
   atex-*) test -e "$here/containers/$1";;
   *) test -e "$here/images/$1";;

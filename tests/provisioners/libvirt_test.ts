@@ -286,7 +286,7 @@ Deno.test({
 
 Deno.test("reap() keeps to itself only that there is no libvirt, and only if domains were not asked for", async () => {
   await using fake = await FakeLibvirt.make();
-  const usual = { directories: [], podman: "atex-no-such" };
+  const usual = { directories: [], podman: ["atex-no-such"] };
   const unreachable = "failed to connect to the hypervisor";
   await fake.fault("list", `fail "${unreachable}"`);
   for (

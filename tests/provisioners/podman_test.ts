@@ -20,7 +20,7 @@ function lend(
   const events: ProvisionerEvent[] = [];
   const pool = new PodmanProvisioner({
     image: "image",
-    podman: podman.program,
+    podman: [podman.program],
     onEvent: (event) => events.push(event),
     ...options,
   });
@@ -79,21 +79,26 @@ Deno.test("start() names a podman program that is missing, not executable or not
   await using podman = await FakePodman.make();
   const missing = `${podman.directory}/none`;
   assert.equal(
-    (await startError({ podman: missing })).message,
+    (await startError({ podman: [missing] })).message,
     `Cannot run "${missing} version --format=json": "${missing}" does not exist, or the interpreter that it names`,
   );
   assert.match(
-    (await startError({ podman: "podmann" })).message,
+    (await startError({ podman: ["podmann"] })).message,
     /^Cannot run "podmann version .*": the program "podmann" is not installed$/,
   );
   await Deno.chmod(podman.program, 0o644);
   assert.match(
-    (await startError({ podman: podman.program })).message,
+    (await startError({ podman: [podman.program] })).message,
     /is not executable$/,
   );
   assert.equal(
-    (await startError({ podman: "echo" })).message,
+    (await startError({ podman: ["echo"] })).message,
     'Cannot use "echo" for containers: it does not answer as podman does',
+  );
+  const docker = `{"Client":{"Version":"27.0.1","ApiVersion":"1.46"}}`;
+  assert.equal(
+    (await startError({ podman: ["echo", docker, "#"] })).message,
+    `Cannot use "echo ${docker} #" for containers: it does not answer as podman does`,
   );
 });
 
@@ -102,21 +107,21 @@ Deno.test("start() tells what podman says when it fails, is too old or hangs", a
   const { program } = podman;
   await podman.fault("version", 'echo "Error: no storage" >&2; exit 125');
   assert.equal(
-    (await startError({ podman: program })).message,
+    (await startError({ podman: [program] })).message,
     `Cannot use "${program}" for containers: no storage`,
   );
   await podman.fault(
     "version",
-    `echo '{"Client":{"Version":"3.4.4"}}'; exit 0`,
+    `echo '{"Client":{"Version":"3.4.4","APIVersion":"3.4.4"}}'; exit 0`,
   );
   assert.equal(
-    (await startError({ podman: program })).message,
+    (await startError({ podman: [program] })).message,
     `Cannot use "${program}" for containers: its version is 3.4.4, 4.0 or later is needed`,
   );
   await podman.fault("version", "exec sleep 60");
   const pool = new PodmanProvisioner({
     image: "image",
-    podman: program,
+    podman: [program],
     commandTimeout: 200,
   });
   await assert.rejects(pool.start(), {
@@ -128,18 +133,18 @@ Deno.test("start() says what to do about an image that is not there", async () =
   await using podman = await FakePodman.make();
   const { program } = podman;
   assert.equal(
-    (await startError({ podman: program, image: "fedora:42" })).message,
+    (await startError({ podman: [program], image: "fedora:42" })).message,
     'Cannot use the image "fedora:42": it is not on this system; ' +
       `pull it with "${program} pull fedora:42", build it with "${program} build -t fedora:42 DIRECTORY", ` +
       'or set the option "pull" to "missing"',
   );
   assert.match(
-    (await startError({ podman: program, image: "localhost/mine" })).message,
+    (await startError({ podman: [program], image: "localhost/mine" })).message,
     /; build it with [^,]*$/,
   );
   await podman.fault("exists", 'echo "Error: bad reference" >&2; exit 125');
   assert.equal(
-    (await startError({ podman: program })).message,
+    (await startError({ podman: [program] })).message,
     'Cannot look for the image "image": bad reference',
   );
 });
@@ -400,7 +405,7 @@ Deno.test("podman may be relative to the script's directory, also for the watchd
   const before = Deno.cwd();
   Deno.chdir(podman.directory);
   try {
-    const { pool, start } = lend(podman, { podman: "./podman" });
+    const { pool, start } = lend(podman, { podman: ["./podman"] });
     await start();
     pool.provision(1);
     const remote = await pool.getRemote();
@@ -459,7 +464,7 @@ Deno.test("a script that waits for lost only does not end before", async () => {
     "../../provisioners/podman.ts",
     import.meta.url,
   )}";
-    const pool = await new PodmanProvisioner({ image: "image", podman: "${podman.program}" }).start();
+    const pool = await new PodmanProvisioner({ image: "image", podman: ["${podman.program}"] }).start();
     pool.provision();
     const remote = await pool.getRemote();
     console.log(remote.attributes.container);

@@ -38,7 +38,7 @@ Deno.test("reap() removes containers of dead scripts only, and tells of all", as
   ]);
   const options: ReapOptions = {
     kinds: ["container"],
-    podman: podman.program,
+    podman: [podman.program],
   };
   const look = async (dryRun: boolean) =>
     (await reap({ ...options, dryRun }))
@@ -240,7 +240,7 @@ Deno.test("reap() tells which container it could not remove, and goes on", async
     "rm",
     'case $* in *aaaa*) echo "Error: busy" >&2; exit 1; esac',
   );
-  const [a, b] = await reap({ kinds: ["container"], podman: podman.program });
+  const [a, b] = await reap({ kinds: ["container"], podman: [podman.program] });
   assert.equal(a.removed, false);
   assert.match(a.error!.message, /busy/);
   assert.equal(b.removed, true);
@@ -251,7 +251,7 @@ Deno.test("reap() forgets dead scripts of which nothing is left", async () => {
   await using me = await holdRun("test");
   const options: ReapOptions = {
     kinds: ["container", "directory"],
-    podman: podman.program,
+    podman: [podman.program],
     directories: [],
   };
   const dead = { ...me.owner, pid: "1", startTime: "1" };
@@ -288,7 +288,7 @@ Deno.test("reap() forgets dead scripts of which nothing is left", async () => {
 });
 
 Deno.test("reap() without podman has no containers to tell of, unless asked for them", async () => {
-  const podman = "no-such-podman";
+  const podman = ["no-such-podman"];
   assert.deepEqual(await reap({ podman, directories: [] }), []);
   await assert.rejects(reap({ podman, kinds: ["container"] }), {
     name: "ProvisionError",
@@ -422,7 +422,7 @@ Deno.test("reap() takes what living scripts of this user have if asked to, never
   ]);
   const options: ReapOptions = {
     kinds: ["container"],
-    podman: podman.program,
+    podman: [podman.program],
     living: true,
   };
   const left = (removed: boolean) => [
