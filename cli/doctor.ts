@@ -24,8 +24,12 @@ interface Subject {
   look(call: Call): Promise<string>;
 }
 
-/** A program is not there. */
-class MissingError extends Error {}
+/** A program, or what else is needed, is not there. */
+class MissingError extends Error {
+  constructor(message = "not installed") {
+    super(message);
+  }
+}
 
 const program = (neededFor: string, ...version: string[]): Subject => ({
   neededFor,
@@ -45,6 +49,10 @@ const SUBJECTS: Record<string, Subject> = {
   "qemu-img": program("disks of virtual machines", "qemu-img", "--version"),
   kubectl: program("pods of Kubernetes", "kubectl", "version", "--client"),
   flock: program("leases, on the hosts", "flock", "--version"),
+  "testing-farm": {
+    neededFor: "systems of Testing Farm",
+    look: lookAtTestingFarm,
+  },
   "run-files": {
     neededFor: "knowing what killed scripts left behind",
     look: lookAtRunFiles,
@@ -59,7 +67,7 @@ const SUBJECTS: Record<string, Subject> = {
 export const doctor: Command = {
   name: "doctor",
   purpose:
-    "Sees which programs are there, in which version, and whether this machine works.",
+    "Sees which programs are there, in which version, and whether this machine and your token work.",
   operands: "[NAME…]",
   arity: [0, Object.keys(SUBJECTS).length],
   options: [
@@ -74,7 +82,7 @@ export const doctor: Command = {
     Object.keys(SUBJECTS).join(", ")
   }; what is named has to work, or the exit status is 2.`,
   permissions:
-    "--allow-run --allow-read --allow-write --allow-env --allow-sys=uid,hostname",
+    "--allow-run --allow-read --allow-write --allow-env --allow-sys=uid,hostname --allow-net=api.testing-farm.io",
   example: "atex doctor podman ssh",
   async run(call) {
     const names = call.operands.length > 0
@@ -114,13 +122,13 @@ async function look(name: string, call: Call): Promise<Finding> {
   } catch (error) {
     call.signal.throwIfAborted();
     return error instanceof MissingError
-      ? finding("missing", "not installed")
+      ? finding("missing", error.message)
       : finding("broken", (error as Error).message);
   }
 }
 
 function line({ program, status, about, neededFor }: Finding): string {
-  return `${program.padEnd(9)}  ${
+  return `${program.padEnd(12)}  ${
     status.padEnd(7)
   }  ${about}  (for ${neededFor})`;
 }
@@ -180,6 +188,20 @@ async function lookAtPodman(call: Call): Promise<string> {
     ...["--entrypoint=", image, "true"],
   ], signal);
   return `${version}, ${how}; it runs containers`;
+}
+
+/** Whether the token works; without one, nobody is asked. */
+async function lookAtTestingFarm({ signal }: Call): Promise<string> {
+  const name = "TESTING_FARM_API_TOKEN";
+  if (!Deno.env.get(name)) throw new MissingError(`there is no ${name}`);
+  const { describeTestingFarm } = await import(
+    "../provisioners/testing_farm.ts"
+  );
+  const { ranch, about } = await describeTestingFarm({ signal });
+  const said = Object.entries(about)
+    .filter(([, value]) => typeof value !== "object")
+    .map(([key, value]) => `, ${key} ${value}`);
+  return `the token is for the ranch "${ranch}"${said.join("")}`;
 }
 
 async function lookAtRunFiles({ signal }: Call): Promise<string> {

@@ -10,7 +10,13 @@ export const systems: Command = {
     "Tells who has what: which host is free, which containers, requests and pods scripts have.",
   operands: "SYSTEM",
   arity: [1, 1],
-  options: [{ name: "json", about: "a JSON object a line" }],
+  options: [
+    {
+      name: "composes",
+      about: "of tf: what the service can install, instead of who has what",
+    },
+    { name: "json", about: "a JSON object a line" },
+  ],
   details:
     `SYSTEM is as for "atex shell"; what comes behind the colon of podman:,
 systemd: and tf: does not matter and may be left out.`,
@@ -20,6 +26,12 @@ systemd: and tf: does not matter and may be left out.`,
     const [text] = call.operands;
     const [, kind, rest = ""] = /^(\w+)(?::(.*))?$/s.exec(text!) ?? [];
     const [name, query] = split(rest);
+    if (call.has("composes")) {
+      if (kind === "tf") return await composes(call);
+      throw new UsageError(
+        `Cannot tell composes of "${text}": "tf:" would be right`,
+      );
+    }
     switch (kind) {
       case "hosts":
       case "ssh":
@@ -102,6 +114,15 @@ async function reservations(call: Call, host: string): Promise<number> {
     const { domain, state, holder } = reservation;
     const parts = [state.padEnd(11), domain, ...(holder ? [holder] : [])];
     print(call, reservation, parts.join("  "));
+  }
+  return 0;
+}
+
+async function composes(call: Call): Promise<number> {
+  const { listComposes } = await import("../provisioners/testing_farm.ts");
+  for (const compose of await listComposes({ signal: call.signal })) {
+    const { name, type } = compose;
+    print(call, compose, type === undefined ? name : `${name}  ${type}`);
   }
   return 0;
 }

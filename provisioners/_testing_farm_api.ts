@@ -37,10 +37,21 @@ const farmRequest = z.object({
 const submitted = z.object({ id: text });
 const farmRequests = z.array(farmRequest).nullable();
 
+const composes = z.object({
+  composes: z.array(z.object({ name: text, type: optionalText })),
+});
+
 /** Whose token it is. */
 export interface Identity {
   readonly ranch: string;
   readonly tokenId: string;
+}
+
+/** What can be installed. */
+export interface Compose {
+  readonly name: string;
+  /** What kind of an image it is, if the service says so. */
+  readonly type?: string;
 }
 
 /** What is known of a request. */
@@ -115,13 +126,36 @@ export class TestingFarmApi {
 
   constructor(options: ApiOptions) {
     this.#options = options;
-    this.#base = new URL(`${options.url.replace(/\/+$/, "")}/v0.1/`);
+    this.#base = new URL(`${options.url.replace(/\/+$/, "")}/`);
   }
 
   /** Whose token it is. */
   async whoami(options: CallOptions = {}): Promise<Identity> {
-    const { token } = await this.#call("GET", "whoami", whoami, options);
+    const { token } = await this.#call("GET", "v0.1/whoami", whoami, options);
     return { ranch: token.ranch, tokenId: token.id };
+  }
+
+  /** What the service says about itself. */
+  about(options: CallOptions = {}): Promise<Record<string, unknown>> {
+    return this.#call(
+      "GET",
+      "v0.1/about",
+      z.record(z.string(), z.unknown()),
+      options,
+    );
+  }
+
+  /** What can be installed in a ranch. */
+  async composes(
+    ranch: string,
+    options: CallOptions = {},
+  ): Promise<Compose[]> {
+    const path = `v0.2/composes/${encodeURIComponent(ranch)}`;
+    const found = await this.#call("GET", path, composes, options);
+    return found.composes.map(({ name, type }) => ({
+      name,
+      ...(type && { type }),
+    }));
   }
 
   /**
@@ -145,7 +179,7 @@ export class TestingFarmApi {
           if (id !== undefined) return id;
         }
         try {
-          const answer = await this.#once("POST", "requests", submitted, {
+          const answer = await this.#once("POST", "v0.1/requests", submitted, {
             ...(signal && { signal }),
             body: JSON.stringify(body),
             patient: true,
@@ -164,7 +198,7 @@ export class TestingFarmApi {
 
   /** What has become of a request. */
   async get(id: string, options: CallOptions = {}): Promise<FarmRequest> {
-    const path = `requests/${encodeURIComponent(id)}`;
+    const path = `v0.1/requests/${encodeURIComponent(id)}`;
     return toRequest(await this.#call("GET", path, farmRequest, options));
   }
 
@@ -177,7 +211,7 @@ export class TestingFarmApi {
     const query = new URLSearchParams({ state, token_id: tokenId });
     const found = await this.#call(
       "GET",
-      `requests?${query}`,
+      `v0.1/requests?${query}`,
       farmRequests,
       options,
     );
@@ -201,7 +235,7 @@ export class TestingFarmApi {
 
   /** Ends a request. It is no error if it has ended already. */
   async cancel(id: string, options: CallOptions = {}): Promise<void> {
-    const path = `requests/${encodeURIComponent(id)}`;
+    const path = `v0.1/requests/${encodeURIComponent(id)}`;
     try {
       await this.#call("DELETE", path, z.unknown(), options);
     } catch (error) {
@@ -251,7 +285,7 @@ export class TestingFarmApi {
     options: { signal?: AbortSignal; body?: string; patient?: boolean },
   ): Promise<T> {
     const { token, callTimeout } = this.#options;
-    const what = `${method} /v0.1/${path.replace(/\?.*/, "")}`;
+    const what = `${method} /${path.replace(/\?.*/, "")}`;
     let url = new URL(path, this.#base);
     for (let redirects = 0;; redirects++) {
       const answer = await exchange(url, {

@@ -15,7 +15,8 @@ import {
 import { requestBody, type Wanted } from "./_testing_farm_body.ts";
 import { pause } from "./_testing_farm_http.ts";
 import { type Guest, GuestFinder, PipelineLog } from "./_testing_farm_log.ts";
-import { judgeRequests, TAG, tokenOfUser } from "./_testing_farm_reaper.ts";
+import { judgeRequests, TAG } from "./_testing_farm_reaper.ts";
+import { tokenOfUser } from "./_testing_farm_service.ts";
 import { RequestWatch } from "./_testing_farm_watch.ts";
 import type { ProvisionerEvent } from "./events.ts";
 import { ProvisionError } from "./provisioner.ts";

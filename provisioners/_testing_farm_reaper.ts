@@ -1,11 +1,8 @@
 import { ageOf, type Candidate } from "./_leftover.ts";
 import type { Run } from "./_run.ts";
-import { TestingFarmApi } from "./_testing_farm_api.ts";
+import type { TestingFarmApi } from "./_testing_farm_api.ts";
+import { askService, type ServiceOptions } from "./_testing_farm_service.ts";
 import { factsOf, isMine, judge } from "./_verdict.ts";
-import { ProvisionError } from "./provisioner.ts";
-
-/** The service, if nothing else is said. */
-export const DEFAULT_URL = "https://api.testing-farm.io";
 
 /** Tags of our requests. */
 export const TAG = {
@@ -44,51 +41,18 @@ export async function judgeRequests(
   return candidates;
 }
 
-/** Where the service is, and who we are to it. */
-export interface ServiceOptions {
-  readonly url?: string;
-  readonly token?: string;
-}
-
 /**
  * Requests that may have been left behind.
  *
  * @throws {ProvisionError} if there is no token, or the service cannot be asked
  */
-export async function findRequests(
-  { url = DEFAULT_URL, token = tokenOfUser() }: ServiceOptions,
+export function findRequests(
+  options: ServiceOptions,
   me: Run,
   signal: AbortSignal,
 ): Promise<Candidate[]> {
-  const api = new TestingFarmApi({
-    url,
-    token,
-    retryDelays: [1000, 2000, 5000],
-    retryTime: 30_000,
-    callTimeout: 20_000,
-  });
-  try {
+  return askService("requests", options, async (api) => {
     const { tokenId } = await api.whoami({ signal });
     return await judgeRequests(api, tokenId, me, signal);
-  } catch (error) {
-    signal.throwIfAborted();
-    throw new ProvisionError(
-      `Cannot ask Testing Farm for requests: ${(error as Error).message}`,
-      { cause: error },
-    );
-  }
-}
-
-/**
- * The token in the environment.
- *
- * @throws {ProvisionError} if there is none
- */
-export function tokenOfUser(): string {
-  const token = Deno.env.get("TESTING_FARM_API_TOKEN");
-  if (token) return token;
-  throw new ProvisionError(
-    'Cannot use Testing Farm: there is no token, neither the option "token" nor the variable TESTING_FARM_API_TOKEN',
-    { fatal: true },
-  );
+  }, signal);
 }

@@ -43,12 +43,13 @@
  * @module
  */
 import type { Semaphore } from "@std/async/unstable-semaphore";
+import type { SignalOptions } from "../connections/connection.ts";
 import { guard } from "./_guard.ts";
 import type { PoolOptions } from "./_pool.ts";
 import { isAddress } from "./_testing_farm_address.ts";
 import { TestingFarmBackend, type Times } from "./_testing_farm_backend.ts";
 import { CLEANING_SCRIPT } from "./_testing_farm_clean.ts";
-import { DEFAULT_URL } from "./_testing_farm_reaper.ts";
+import { askService, DEFAULT_URL } from "./_testing_farm_service.ts";
 import type { EventOptions } from "./events.ts";
 import { PooledProvisioner } from "./pooled.ts";
 
@@ -281,6 +282,78 @@ export class TestingFarmProvisioner extends PooledProvisioner {
   constructor(options: TestingFarmProvisionerOptions) {
     super(poolOptions(options));
   }
+}
+
+/** Which service is asked, and by whom. */
+export interface TestingFarmServiceOptions extends SignalOptions {
+  /**
+   * Address of the service.
+   *
+   * @default {"https://api.testing-farm.io"}
+   */
+  url?: string;
+  /**
+   * The token for the service.
+   *
+   * @default the environment variable `TESTING_FARM_API_TOKEN`
+   */
+  token?: string;
+}
+
+/** Who we are to a service, and what it is. */
+export interface TestingFarmService {
+  /** Where systems are made for this token: `public` or `redhat`. */
+  readonly ranch: string;
+  /** What the service says about itself, as it says it. */
+  readonly about: Readonly<Record<string, unknown>>;
+}
+
+/** Something that the service can install. */
+export interface TestingFarmCompose {
+  /** What {@linkcode TestingFarmProvisionerOptions.compose} calls it. */
+  readonly name: string;
+  /** What kind of an image it is, if the service says so. */
+  readonly type?: string;
+}
+
+/**
+ * Asks the service once who we are, and what it says about itself.
+ *
+ * @example Does the token work?
+ * ```ts no-run
+ * import { describeTestingFarm } from "jsr:@atex/atex/provisioners/testing-farm";
+ *
+ * const { ranch, about } = await describeTestingFarm();
+ * console.log(`systems would be in the ranch "${ranch}"`, about);
+ * ```
+ *
+ * @throws {ProvisionError} if there is no token, or the service does not answer or refuses it
+ */
+export function describeTestingFarm(
+  options: TestingFarmServiceOptions = {},
+): Promise<TestingFarmService> {
+  const { signal } = options;
+  const call = { giveUp: 0, ...(signal && { signal }) };
+  return askService("what it is", options, async (api) => {
+    const { ranch } = await api.whoami(call);
+    return { ranch, about: await api.about(call) };
+  }, signal);
+}
+
+/**
+ * What the service can install for us.
+ *
+ * @throws {ProvisionError} if there is no token, or the service cannot be asked
+ */
+export function listComposes(
+  options: TestingFarmServiceOptions = {},
+): Promise<TestingFarmCompose[]> {
+  const { signal } = options;
+  const call = signal ? { signal } : {};
+  return askService("composes", options, async (api) => {
+    const { ranch } = await api.whoami(call);
+    return await api.composes(ranch, call);
+  }, signal);
 }
 
 /** What the pool is made of; checks the options. */

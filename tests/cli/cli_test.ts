@@ -613,6 +613,10 @@ esac`,
       "works: podman version 9, rootless; it runs containers",
     );
     strictEqual(all.of("run-files"), "works: can be locked");
+    strictEqual(
+      all.of("testing-farm"),
+      "missing: there is no TESTING_FARM_API_TOKEN",
+    );
     match(all.of("clock"), /^works: 2/);
     await Deno.writeTextFile(`${directory}/image`, "other:1");
     const podman = await doctor("podman", "git");

@@ -112,6 +112,14 @@ export class FarmServer implements AsyncDisposable {
         user: { id: "u1" },
       });
     }
+    if (call.what === "GET /v0.1/about") {
+      return json({ name: "farm", version: "0.1", links: { docs: "x" } });
+    }
+    if (call.what === `GET /v0.2/composes/${this.ranch}`) {
+      return json({
+        composes: [{ name: "Fedora-42", type: "aws" }, { name: "Fedora-43" }],
+      });
+    }
     if (call.what === "POST /v0.1/requests") {
       return json(this.add(JSON.parse(body), TOKEN_ID));
     }

@@ -107,6 +107,20 @@ Deno.test("TestingFarmApi takes a callTimeout of Infinity for no limit", async (
   assert.equal(server.calls.length, 1);
 });
 
+Deno.test("TestingFarmApi tells what the service is, and what it can install", async () => {
+  await using server = new FarmServer();
+  const api = client(server);
+  assert.equal((await api.about()).version, "0.1");
+  assert.deepEqual(await api.composes("redhat"), [
+    { name: "Fedora-42", type: "aws" },
+    { name: "Fedora-43" },
+  ]);
+  await assert.rejects(
+    api.composes("a/b"),
+    /GET \/v0.2\/composes\/a%2Fb: status 404: /,
+  );
+});
+
 Deno.test("TestingFarmApi waits as long as the service asks", async () => {
   await using server = new FarmServer();
   server.fail("GET /v0.1/whoami", status(429, { "retry-after": "1" }));

@@ -301,6 +301,20 @@ Deno.test("a failed reservation tells the last of the log, and ends its request"
   assert.equal(server.count("DELETE /v0.1/requests/ID"), 1);
 });
 
+Deno.test("a request in any state that is not alive is gone", async () => {
+  for (
+    const state of ["complete", "error", "canceled", "cancel-requested", "new?"]
+  ) {
+    await using server = new FarmServer();
+    server.states = ["queued", state];
+    await using pool = await poolOn(server, { retries: 0 }).start();
+    pool.provision(1);
+    await rejected(pool.getRemote(), Error, `: it is in state "${state}"`);
+    await pool.stop();
+    assert.equal(server.count("DELETE /v0.1/requests/ID"), 1);
+  }
+});
+
 Deno.test("states may go backwards as long as the request is alive", async () => {
   await using server = new FarmServer();
   server.states = ["queued", "running", "new", "queued", "running", "new"];
