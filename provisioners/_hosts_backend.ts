@@ -56,6 +56,7 @@ export interface HostsBackendOptions extends HostHooks {
   maxFailures: number;
   connectTimeout: number;
   rebootTimeout: number;
+  reserveTimeout: number;
 }
 
 /** One host could not be used; another may. */
@@ -192,7 +193,7 @@ export class HostsBackend implements Backend {
       }
       begins();
       host.holder = undefined;
-      const system = await this.#prepare(host, signal);
+      const system = await this.#prepareInTime(host, signal);
       host.known = true;
       return system;
     } catch (error) {
@@ -232,6 +233,21 @@ export class HostsBackend implements Backend {
     host.busyUntil = performance.now() + wait;
     host.holder = holder;
     return false;
+  }
+
+  async #prepareInTime(host: Host, signal: AbortSignal): Promise<System> {
+    const { reserveTimeout, rebootTimeout } = this.#options;
+    const ms = reserveTimeout + (host.known ? rebootTimeout : 0);
+    const late = () =>
+      new ProvisionError(
+        `Cannot use the host ${host.options.host}: it is not ready within ${
+          ms / 1000
+        } s`,
+      );
+    return await within(
+      { ms, late, signal },
+      (signal) => this.#prepare(host, signal),
+    );
   }
 
   async #prepare(host: Host, signal: AbortSignal): Promise<System> {

@@ -210,6 +210,14 @@ export interface HostsProvisionerOptions
    */
   rebootTimeout?: number;
   /**
+   * Milliseconds in which a host has to be ready from the moment at which it is ours:
+   * connected, probed and prepared. Add what the hook `prepare` takes if that is
+   * long. One that was reached before gets `rebootTimeout` in addition.
+   *
+   * @default {120_000}
+   */
+  reserveTimeout?: number;
+  /**
    * Shared by several provisioners, it bounds what they lend together.
    *
    * @default nothing is shared
@@ -305,6 +313,7 @@ function checkTimes(options: HostsProvisionerOptions) {
     quarantine = 0,
     connectTimeout = CONNECT_TIMEOUT,
     rebootTimeout = 120_000,
+    reserveTimeout = 120_000,
     rebootGrace = REBOOT_GRACE,
     probeTimeout = 30_000,
     hookTimeout = 600_000,
@@ -315,6 +324,7 @@ function checkTimes(options: HostsProvisionerOptions) {
     quarantine,
     connectTimeout,
     rebootTimeout,
+    reserveTimeout,
     rebootGrace,
     probeTimeout,
     hookTimeout,
@@ -322,6 +332,7 @@ function checkTimes(options: HostsProvisionerOptions) {
   const positive = new Set([
     "pollInterval",
     "connectTimeout",
+    "reserveTimeout",
     "probeTimeout",
     "hookTimeout",
   ]);

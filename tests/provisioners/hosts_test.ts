@@ -48,6 +48,7 @@ async function lab(
   });
   const flag = (name: string) => `${directory}/${name}`;
   return {
+    directory,
     pool,
     events,
     calls: () => Deno.readTextFileSync(flag("calls")).trim().split("\n"),
@@ -197,6 +198,68 @@ Deno.test("a host that does not answer is set aside after connectTimeout", async
     message:
       "Cannot use any host: Cannot connect to a: it takes longer than 0.2 s",
   });
+});
+
+Deno.test("a host that is not ready within reserveTimeout is set aside", async () => {
+  const aborted = Promise.withResolvers<void>();
+  const prepare: HostsProvisionerOptions["prepare"] = (_, { host, signal }) => {
+    if (host !== "b") return;
+    signal.addEventListener("abort", () => aborted.resolve());
+    return new Promise(() => {});
+  };
+  await using it = await lab(["a", "b", "c"], {
+    reserveTimeout: 500,
+    prepare,
+  });
+  await it.fail("a", "hangs");
+  await it.pool.start();
+  it.pool.provision();
+  assert.equal((await it.pool.getRemote()).id, "ssh:c");
+  await aborted.promise;
+  assert.deepEqual(
+    it.events.flatMap((event) =>
+      event.type === "reserve-failed" ? [event.error.message] : []
+    ),
+    [
+      "Cannot use the host a: it is not ready within 0.5 s",
+      "Cannot use the host b: it is not ready within 0.5 s",
+    ],
+  );
+});
+
+Deno.test("reserveTimeout does not count while somebody else has a host, or while it may reboot", async () => {
+  const longer = () => new Promise((resolve) => setTimeout(resolve, 700));
+  await using other = await lab(["a"], { lease: "remote" });
+  await other.pool.start();
+  other.pool.provision();
+  const theirs = await other.pool.getRemote();
+  await using it = await lab(["a"], {
+    lease: "remote",
+    leaseFile: `${other.directory}/lease`,
+    reserveTimeout: 500,
+    pollInterval: 50,
+  });
+  await it.pool.start();
+  it.pool.provision();
+  await longer();
+  await theirs.release();
+  assert.equal((await it.pool.getRemote()).id, "ssh:a");
+
+  await using rebooting = await lab(["a"], {
+    reserveTimeout: 500,
+    rebootTimeout: 30_000,
+  });
+  await rebooting.pool.start();
+  rebooting.pool.provision();
+  await (await rebooting.pool.getRemote()).release();
+  await rebooting.fail("a");
+  rebooting.pool.provision();
+  await longer();
+  await rebooting.repair("a");
+  assert.equal((await rebooting.pool.getRemote()).id, "ssh:a");
+  for (const { events } of [it, rebooting]) {
+    assert.ok(!events.some(({ type }) => type === "reserve-failed"));
+  }
 });
 
 Deno.test("a host that was lent before is waited for while it reboots", async () => {
