@@ -384,17 +384,15 @@ export class HostsBackend implements Backend {
   }
 
   /**
-   * Before hooks are called: whether somebody else has got the host meanwhile. One
-   * that cannot be asked may be dead, which is what `recover` is for.
+   * Before hooks are called: whether the host is ours. One that is away stays so for
+   * the time of its lease, as it may be dead, which is what `recover` is for.
    *
    * @throws {LeaseError} if somebody else has it
+   * @throws {ConnectError} if somebody else may have it
    */
   async #checkLease(host: Host): Promise<void> {
     const lost = await Promise.race([host.lease!.lost, undefined]);
-    if (!lost) return;
-    await this.#regain(host).catch((error) => {
-      if (!isPassing(error)) throw error;
-    });
+    if (lost) await this.#regain(host);
   }
 
   /**

@@ -83,7 +83,8 @@ export interface ReleasedHostContext extends HostContext {
 
 /**
  * What is done to a host beside its use. A hook that throws sets the host aside.
- * None is called for a host that somebody else got while it was away.
+ * None is called for a host that somebody else got while it was away, or may have
+ * got because it was away for longer than `rebootGrace`.
  */
 export interface HostHooks {
   /**

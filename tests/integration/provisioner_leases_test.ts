@@ -331,48 +331,92 @@ Deno.test({
   },
 });
 
-Deno.test({
-  name:
-    "a host whose lease was lost because it is dead is recovered, and leased",
-  ignore,
-  fn: async () => {
-    const dead = await Sshd.start();
-    await using files = new AsyncDisposableStack();
-    const directory = await Deno.makeTempDir({ prefix: "atex-test-" });
-    files.defer(() => Deno.remove(directory, { recursive: true }));
-    await Deno.copyFile(`${dead.directory}/key`, `${directory}/key`);
-    await Deno.copyFile(`${dead.directory}/key.pub`, `${directory}/key.pub`);
-    const { calls, clean } = toldHooks();
-    const host = {
-      ...dead.options,
+/** A server that dies, and can be brought back under the same name. */
+async function mortalHost() {
+  const sshd = await Sshd.start();
+  await using stack = new AsyncDisposableStack();
+  const directory = await Deno.makeTempDir({ prefix: "atex-test-" });
+  stack.defer(() => Deno.remove(directory, { recursive: true }));
+  await Deno.copyFile(`${sshd.directory}/key`, `${directory}/key`);
+  await Deno.copyFile(`${sshd.directory}/key.pub`, `${directory}/key.pub`);
+  const files = stack.move();
+  return {
+    host: {
+      ...sshd.options,
       identityFile: `${directory}/key`,
       leaseFile: `${directory}/lease`,
-    };
+    },
+    die: () => sshd[Symbol.asyncDispose](),
+    async revive() {
+      await Deno.writeTextFile(`${directory}/lease`, "");
+      files.use(
+        await Sshd.start({
+          port: sshd.port,
+          config: [`AuthorizedKeysFile ${directory}/key.pub`],
+        }),
+      );
+    },
+    [Symbol.asyncDispose]: () => files.disposeAsync(),
+  };
+}
+
+Deno.test({
+  name: "a host that died while it was leased is recovered, and leased",
+  ignore,
+  fn: async () => {
+    await using mortal = await mortalHost();
+    const { host, die, revive } = mortal;
+    const { calls, clean } = toldHooks();
     const { pool } = watched({
       hosts: [host],
-      rebootGrace: 0,
       clean,
       recover: async (connection) => {
-        files.use(
-          await Sshd.start({
-            port: dead.port,
-            config: [`AuthorizedKeysFile ${directory}/key.pub`],
-          }),
-        );
+        await revive();
         await connection.connect();
         assert.match(await Deno.readTextFile(host.leaseFile), /"lease":/);
         calls.push("recover");
       },
     });
-    files.use(await pool.start());
+    await using _ = await pool.start();
     pool.provision();
     const remote = await pool.getRemote();
-    const lost = remote.lost;
-    await dead[Symbol.asyncDispose]();
-    await lost;
-    await Deno.writeTextFile(host.leaseFile, "");
+    await die();
     await remote.release({ reason: "destroyed" });
     assert.deepEqual(calls, ["recover", "clean"]);
+  },
+});
+
+Deno.test({
+  name: "no hook is called for a host that somebody else may have got",
+  ignore,
+  fn: async () => {
+    await using mortal = await mortalHost();
+    const { host, die, revive } = mortal;
+    const { calls, ...hooks } = toldHooks();
+    const { pool, events } = watched({
+      hosts: [host],
+      rebootGrace: 0,
+      retryAfter: 100,
+      ...hooks,
+    });
+    await using _ = await pool.start();
+    pool.provision();
+    const remote = await pool.getRemote();
+    const { lost } = remote;
+    await die();
+    await lost;
+    await remote.release({ reason: "destroyed" });
+    assert.deepEqual(calls, []);
+    const warnings = events.flatMap((event) =>
+      event.type === "warning" ? [event.error.message] : []
+    );
+    assert.equal(warnings.length, 1);
+    assert.match(warnings[0], /Cannot connect to .*Connection refused/);
+    await revive();
+    await new Promise((resolve) => setTimeout(resolve, 200)); // retryAfter
+    pool.provision();
+    await (await pool.getRemote()).release();
+    assert.deepEqual(calls, ["clean"]);
   },
 });
 
