@@ -40,6 +40,18 @@ function brief({ message }: Error): string {
   return `${first.replace(/…$/, "").trimEnd()} … ${more.at(-1)!.trim()}`;
 }
 
+/** Why a run comes to its end; what the lines before it have told is not said again. */
+function reasonOf({ kind, error }: RunEvent & { type: "draining" }): string {
+  switch (kind) {
+    case "NoRemotes":
+      return "no provisioner can supply systems";
+    case "SetupRetriesExceeded":
+      return "too many setups failed";
+    default:
+      return error ? brief(error) : kind;
+  }
+}
+
 /** What a run looks like to somebody who watches: events in, lines out. */
 export class Progress {
   readonly #running = new Map<string, Running>();
@@ -49,6 +61,11 @@ export class Progress {
   #tests = 0;
   #began = 0;
   #aborting = false;
+  #draining = false;
+  /** Ids of the systems that were handed out; a host that is lent again is no other one. */
+  readonly #systems = new Set<string>();
+  /** How many systems are being given back. */
+  #releasing = 0;
   /** Why each provisioner failed to give a system since it last gave one, without numbers. */
   readonly #reasons = new Map<string, string>();
   /** Why a setup last failed. */
@@ -91,6 +108,7 @@ export class Progress {
         break;
       }
       case "remote-ready":
+        this.#systems.add(event.remote);
         this.#reasons.delete(event.provisioner);
         break;
       case "reservation-failed":
@@ -103,7 +121,14 @@ export class Progress {
       case "remote-lost":
         yield notice(`${event.remote}: lost: ${brief(event.error)}`);
         break;
+      case "release-started":
+        this.#releasing++;
+        break;
+      case "release-finished":
+        this.#releasing--;
+        break;
       case "release-failed":
+        this.#releasing--;
         yield notice(`${event.remote}: not given back: ${brief(event.error)}`);
         break;
       case "stalled":
@@ -114,11 +139,8 @@ export class Progress {
         );
         break;
       case "draining":
-        yield bad(
-          `no further test is started (${event.kind})${
-            event.error ? `: ${brief(event.error)}` : ""
-          }`,
-        );
+        this.#draining = true;
+        yield bad(`no further test is started: ${reasonOf(event)}`);
         break;
       case "aborting":
         this.#aborting = true;
@@ -192,9 +214,13 @@ export class Progress {
     if (status.reruns > 0) parts.push(count(status.reruns, "rerun"));
     if (status.settingUp > 0) parts.push(`${status.settingUp} setting up`);
     if (status.spares > 0) parts.push(count(status.spares, "spare"));
+    if (this.#releasing > 0) parts.push(`${this.#releasing} giving back`);
     const busy = status.running + status.settingUp + status.spares;
-    if (busy === 0 && status.done < status.tests) {
-      parts.push("waiting for systems");
+    const ending = this.#aborting || this.#draining;
+    if (busy === 0 && status.done < status.tests && !ending) {
+      const { requested } = status;
+      const what = requested > 0 ? count(requested, "system") : "systems";
+      parts.push(`waiting for ${what}`);
     }
     yield {
       tone: status.failed > 0 ? "bad" : "plain",
@@ -253,16 +279,15 @@ export class Progress {
     yield plain("");
     yield {
       tone: summary.passed === summary.tests ? "good" : "bad",
-      text: totals(summary),
+      text: totals(summary, this.#systems.size),
     };
   }
 }
 
-function totals(summary: RunSummary): string {
+function totals(summary: RunSummary, systems: number): string {
   const parts = [`${summary.passed} passed`, `${summary.failed} failed`];
   if (summary.notRun.length > 0) parts.push(`${summary.notRun.length} not run`);
   if (summary.flaky > 0) parts.push(`${summary.flaky} flaky`);
-  const systems = count(summary.handedOut, "system");
   const time = span(summary.finishedAt - summary.startedAt);
-  return `${parts.join(", ")} in ${time} on ${systems}`;
+  return `${parts.join(", ")} in ${time} on ${count(systems, "system")}`;
 }

@@ -1,6 +1,7 @@
 import { deepStrictEqual, doesNotMatch, match, ok } from "node:assert/strict";
 import { showProgress } from "../../orchestrators/progress.ts";
 import type {
+  OrchestratorErrorKind,
   Run,
   RunEvent,
   RunEventBody,
@@ -76,6 +77,13 @@ const ended = (
   ...rest,
 });
 
+const ready = (remote: string): RunEventBody => ({
+  type: "remote-ready",
+  remote,
+  provisioner: remote.split(":")[0]!,
+  attributes: {},
+});
+
 const begin: RunEventBody = {
   type: "run-started",
   platform: "p",
@@ -118,6 +126,8 @@ Deno.test("showProgress() writes a line for each ended test to a log", async () 
 Deno.test("showProgress() ends with the failed tests and where their output is", async () => {
   const text = await shown(runOf(
     begin,
+    ready("local:1"),
+    ready("local:2"),
     ended("/b", { exitCode: 7, attempt: 2 }),
     {
       type: "ingest-finished",
@@ -219,18 +229,44 @@ Deno.test("showProgress() takes reasons that differ in numbers for one, until a 
     failures: number,
     dead: false,
   });
-  const ready: RunEventBody = {
-    type: "remote-ready",
-    remote: "podman:3",
-    provisioner: "podman",
-    attributes: {},
-  };
-  const text = await shown(
-    runOf(begin, failed(1), failed(2), ready, failed(4), failed(5), finish),
-  );
+  const text = await shown(runOf(
+    begin,
+    failed(1),
+    failed(2),
+    ready("podman:3"),
+    failed(4),
+    failed(5),
+    finish,
+  ));
   const line = (number: number) =>
     `podman: no system: Cannot reserve system "podman:${number}": no image\n`;
   ok(text.startsWith(`3 tests on p\n${line(1)}${line(4)}\n`), text);
+});
+
+Deno.test("showProgress() counts a host that is lent again as one system", async () => {
+  const hosts = [ready("ssh:a"), ready("ssh:b"), ready("ssh:a")];
+  const text = await shown(runOf(begin, ...hosts, finish));
+  match(text, / on 2 systems\n$/);
+});
+
+Deno.test("showProgress() does not tell twice why a run comes to its end", async () => {
+  const draining = (
+    kind: OrchestratorErrorKind,
+    message: string,
+  ): RunEventBody => ({ type: "draining", kind, error: new Error(message) });
+  const of = async (event: RunEventBody) =>
+    (await shown(runOf(begin, event, finish))).split("\n")[1];
+  deepStrictEqual([
+    await of(draining("NoRemotes", "no route")),
+    await of(draining("SetupRetriesExceeded", "no bash")),
+    await of(draining("Stalled", "p delivered nothing for 5 ms")),
+    await of({ type: "draining", kind: "PolicyFailed" }),
+  ], [
+    "no further test is started: no provisioner can supply systems",
+    "no further test is started: too many setups failed",
+    "no further test is started: p delivered nothing for 5 ms",
+    "no further test is started: PolicyFailed",
+  ]);
 });
 
 Deno.test("showProgress() shows of a message of several lines the first and the last", async () => {
@@ -327,7 +363,7 @@ Deno.test("showProgress() tells that nothing goes on before there are systems", 
     color: false,
     size: () => ({ columns: 80, rows: 24 }),
   });
-  match(text, /2 queued · 1 failed · waiting for systems/);
+  match(text, /2 queued · 1 failed · waiting for 2 systems/);
   const over = { ...idle, queued: 0, requested: 0, done: 3 };
   doesNotMatch(
     await shown({ ...run, status: over }, {
@@ -337,6 +373,42 @@ Deno.test("showProgress() tells that nothing goes on before there are systems", 
     }),
     /waiting/,
   );
+});
+
+Deno.test("showProgress() waits for no system when the run comes to its end, but tells which it gives back", async () => {
+  const status = { ...STATUS, running: 0, requested: 0 };
+  const last = async (...events: RunEventBody[]) => {
+    // a line is printed at once, and the block drawn anew below it
+    const run = { ...runOf(begin, ...events, ended("/a")), status };
+    const text = await shown(run, {
+      live: true,
+      color: false,
+      size: () => ({ columns: 80, rows: 24 }),
+    });
+    return text.split("\n").findLast((line) => line.includes("queued"));
+  };
+  const starts: RunEventBody = {
+    type: "release-started",
+    remote: "p:1",
+    reason: "abort",
+  };
+  const ends: RunEventBody = { ...starts, type: "release-finished", ms: 1 };
+  const fails: RunEventBody = {
+    ...starts,
+    type: "release-failed",
+    ms: 1,
+    error: new Error("gone"),
+  };
+  const aborting: RunEventBody = { type: "aborting", reason: "" };
+  const draining: RunEventBody = { type: "draining", kind: "NoRemotes" };
+  for (const end of [aborting, draining]) {
+    match(
+      await last(end, starts, starts, ready("p:2")) ?? "",
+      /1 failed · 2 giving back$/,
+    );
+    match(await last(end, starts, starts, ends, fails) ?? "", /1 failed$/);
+  }
+  match(await last(ready("p:2")) ?? "", /1 failed · waiting for systems$/);
 });
 
 Deno.test("showProgress() removes its live block at the end", async () => {
