@@ -1,7 +1,7 @@
 /** What a summary of GitHub says of many tests. */
 import { normaliseFileName, normalisePath } from "../executors/results.ts";
 import type { EarlierAttempt } from "./aggregator.ts";
-import { code, link } from "./_github_text.ts";
+import { code, heading, link } from "./_github_text.ts";
 
 /** What is known of a test. */
 export interface SummaryTest {
@@ -139,7 +139,7 @@ export class Summary {
     const attempts = this.failures.some(({ earlier = [] }) =>
       earlier.length > 0
     );
-    const head = `## ${code(title)}\n\n**${this.headline}**\n\n`;
+    const head = `## ${heading(title)}\n\n**${this.headline}**\n\n`;
     const lists = [
       platformList(this.#platforms),
       new List(

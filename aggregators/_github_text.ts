@@ -35,6 +35,11 @@ export function code(text: string, most = 300): string {
   return escaped.trim() === "" ? "" : `<code>${escaped}</code>`;
 }
 
+/** Text as a heading: as it is where no sign in it can mean anything, else as code. */
+export function heading(text: string): string {
+  return /^[\p{Letter}\p{Number} ,()-]{1,300}$/u.test(text) ? text : code(text);
+}
+
 /** A link in a cell; the parts of the path can be anything. */
 export function link(
   text: string,

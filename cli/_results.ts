@@ -15,10 +15,11 @@ export interface Stored {
 /**
  * Finds results: in the file that is named, or in the directory.
  *
+ * @throws {Deno.errors.NotFound} if there is neither
  * @throws {Error} if the directory has none, or several
  */
 export async function findResults(path: string): Promise<Stored> {
-  const { isDirectory } = await Deno.stat(path);
+  const { isDirectory } = await statOf(path);
   if (!isDirectory) {
     return withFiles(path, [
       `${path}.files`,
@@ -37,6 +38,17 @@ export async function findResults(path: string): Promise<Stored> {
   }
   const file = join(path, name);
   return withFiles(file, [`${file}.files`, join(path, "files")]);
+}
+
+async function statOf(path: string): Promise<Deno.FileInfo> {
+  try {
+    return await Deno.stat(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new Deno.errors.NotFound(
+      `Cannot show results of "${path}": it does not exist`,
+    );
+  }
 }
 
 async function withFiles(

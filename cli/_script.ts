@@ -30,10 +30,14 @@ export function scriptFor(wish: Wish): string {
   const { directory, discover, on, parallel, reruns, env } = wish;
   const pool = parallel === undefined
     ? ""
-    : `, ${literal({ maxRemotes: parallel })}`;
+    : `, ${literal({ maxRemotes: parallel }, "  ")}`;
   const executor = Object.keys(env).length === 0
-    ? "{ tests }"
-    : `{ tests, env: ${literal(env)} }`;
+    ? " new FmfExecutor(remote, { tests })"
+    : `
+      new FmfExecutor(remote, {
+        tests,
+        env: ${literal(env, "        ")},
+      })`;
   const { imports, page, aggregator } = aggregatorOf(wish);
   return `\
 ${imports}
@@ -51,7 +55,7 @@ import { provisionerFromString } from "jsr:@atex/atex/provisioners/from-string";
 
 await runMain(async (signal) => {
   await using tests = await discover(${literal(directory)}, {
-    ${[...entriesOf({ ...discover }), "signal"].join(",\n    ")},
+    ${[...entriesOf({ ...discover }, "    "), "signal"].join(",\n    ")},
   });
   const provisioner = await provisionerFromString(${literal(on)}${pool});
   await using pool = await provisioner.start({ signal });
@@ -62,7 +66,7 @@ ${
     platform: ${literal(on)},
     tests: tests.data.keys(),
     provisioners: [pool],
-    executor: (remote) => new FmfExecutor(remote, ${executor}),
+    executor: (remote) =>${executor},
     aggregator: results,
     next: [byPriority(tests), longestFirst(tests)],
     destructive: destructiveTag(tests),
@@ -80,43 +84,58 @@ function aggregatorOf(
   const { results, junit, html } = wish;
   const files = filesOf(wish);
   const imports = [["JsonLinesAggregator", "jsonl"]];
-  const parts = [`new JsonLinesAggregator(${literal({ results, files })})`];
+  const creation = (name: string, options: object, indent: string) =>
+    `new ${name}(${literal(options, indent)})`;
+  const alone = junit === undefined && html === undefined;
+  const indent = alone ? "  " : "    ";
+  const parts = [creation("JsonLinesAggregator", { results, files }, indent)];
   if (junit !== undefined) {
     imports.push(["JUnitAggregator", "junit"]);
     const options = { target: junit, attachments: files };
-    parts.push(`new JUnitAggregator(${literal(options)})`);
+    parts.push(creation("JUnitAggregator", options, indent));
   }
   let page = "";
   if (html !== undefined) {
     imports.push(["HtmlReportAggregator", "html"]);
     const options = { report: html, files: linkTo(files, html) };
-    page = `new HtmlReportAggregator(${literal(options)})`;
+    page = creation("HtmlReportAggregator", options, "  ");
     parts.push("page");
   }
-  if (parts.length > 1) imports.push(["MultiAggregator", "multi"]);
+  if (!alone) imports.push(["MultiAggregator", "multi"]);
   return {
     imports: imports.map(([name, module]) =>
       `import { ${name} } from "jsr:@atex/atex/aggregators/${module}";`
     ).sort().join("\n"),
     page,
-    aggregator: parts.length === 1
+    aggregator: alone
       ? parts[0]!
       : `new MultiAggregator([\n    ${parts.join(",\n    ")},\n  ])`,
   };
 }
 
-/** A value as TypeScript: JSON, with keys bare where they can be. */
-function literal(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(literal).join(", ")}]`;
+/** A value as TypeScript, laid out as `deno fmt` does: JSON, with keys bare where they can be. */
+function literal(value: unknown, indent = ""): string {
+  if (Array.isArray(value)) {
+    return `[${value.map((item) => literal(item)).join(", ")}]`;
+  }
+  if (typeof value === "string") return quoted(value);
   if (typeof value !== "object" || value === null) return JSON.stringify(value);
-  const entries = entriesOf(value);
-  return entries.length === 0 ? "{}" : `{ ${entries.join(", ")} }`;
+  const inner = `${indent}  `;
+  const lines = entriesOf(value, inner).map((entry) => `${inner}${entry},\n`);
+  return lines.length === 0 ? "{}" : `{\n${lines.join("")}${indent}}`;
 }
 
-function entriesOf(value: object): string[] {
+function entriesOf(value: object, indent: string): string[] {
   return Object.entries(value).map(([key, item]) =>
-    `${/^[A-Za-z_]\w*$/.test(key) ? key : JSON.stringify(key)}: ${
-      literal(item)
+    `${/^[A-Za-z_]\w*$/.test(key) ? key : quoted(key)}: ${
+      literal(item, indent)
     }`
   );
+}
+
+function quoted(text: string): string {
+  const json = JSON.stringify(text);
+  return text.includes('"') && !text.includes("'")
+    ? `'${json.slice(1, -1).replaceAll('\\"', '"')}'`
+    : json;
 }

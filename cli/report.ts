@@ -59,6 +59,8 @@ OLD is one, too; with --html the page shows what changed.`,
     if (!isMade && old !== undefined) await compare(call, old, results());
     else if (!isMade) await list(call, tests());
     call.note(summaryOf(tally));
+    if (junit !== undefined) call.note(`JUnit:   ${junit}`);
+    if (page !== undefined) call.note(`Report:  ${page}`);
     return call.has("exit-code") && failures(tally) > 0 ? 1 : 0;
   },
 };

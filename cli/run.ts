@@ -85,7 +85,9 @@ async function carryOut(wish: Wish, call: Call): Promise<number> {
   });
   for (const { message } of tests.warnings) call.note(`warning: ${message}`);
   if (tests.data.size === 0) {
-    throw new Error(`Cannot run tests of "${wish.directory}": none was found`);
+    throw new Error(
+      `Cannot run tests of "${wish.directory}": ${whyNone(wish)}`,
+    );
   }
   const provisioner = await provisionerFromString(on, {
     ...(parallel !== undefined && { maxRemotes: parallel }),
@@ -113,7 +115,16 @@ async function carryOut(wish: Wish, call: Call): Promise<number> {
   if (!call.has("quiet")) await showProgress(testing);
   call.note(`Results: ${wish.results}`);
   call.note(`Files:   ${filesOf(wish)}`);
+  if (wish.junit !== undefined) call.note(`JUnit:   ${wish.junit}`);
+  if (wish.html !== undefined) call.note(`Report:  ${wish.html}`);
   return (await testing.finished).failed === 0 ? 0 : 1;
+}
+
+/** Why there is nothing to run. */
+function whyNone({ directory, discover }: Wish): string {
+  return Object.keys(discover).length === 0
+    ? "none was found"
+    : `none fits the options; "atex tests ${directory}" shows all that there are`;
 }
 
 /** Options that say where results go. */

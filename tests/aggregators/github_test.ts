@@ -87,7 +87,7 @@ Deno.test("GitHubAggregator writes a summary", async () => {
   const { summary } = await tell(FEW, { title: "Nightly" });
   strictEqual(
     summary,
-    `## <code>Nightly</code>
+    `## Nightly
 
 **2 failed, 1 flaky, 3 passed, 1 skipped, 1 other in 1 min 1 s on 2 systems**
 
@@ -159,6 +159,16 @@ Deno.test("GitHubAggregator names the files of failed tests as links", async () 
   match(rendered, /and 2 more/);
 });
 
+Deno.test("GitHubAggregator writes a title as it is, unless it could mean something", async () => {
+  for (const plain of ["Fedora 42", "Nächtlich (aarch64), all"]) {
+    match((await tell([], { title: plain })).summary, /^## [^<]+\n\n/);
+  }
+  for (const odd of ["a *b*", "www.example.com", "# x", "@all", " "]) {
+    const { summary } = await tell([], { title: odd });
+    doesNotMatch(summary, /^## [^<\s]/);
+  }
+});
+
 Deno.test("GitHubAggregator tells platforms apart", async () => {
   const { summary } = await tell([
     { ...ended("/a", "fail"), platform: "one" },
@@ -179,7 +189,7 @@ Deno.test("GitHubAggregator appends to what other parts of the step wrote", asyn
   await aggregator.stop();
   strictEqual(
     await Deno.readTextFile(summary),
-    "before\n## <code>Test results</code>\n\n**no results**\n\n",
+    "before\n## Test results\n\n**no results**\n\n",
   );
 });
 

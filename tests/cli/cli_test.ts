@@ -95,6 +95,7 @@ Deno.test("atex says what is wrong with a command line, and exits with 2", async
         ["tests", "--lng"],
         /there is no option "--lng"; did you mean "--long"\?/,
       ],
+      [["run", "--tset", "x"], /did you mean "--test"\?/],
       [["tests", "--frobnicate=1"], /there is no option "--frobnicate"; see/],
       [["tests", "a", "b"], /"b" is too much/],
       [["tests", "--plan"], /"--plan" needs a value: NAME/],
@@ -261,7 +262,10 @@ Deno.test("atex run runs tests, and its status tells whether they passed", async
     );
     strictEqual(code, 0, out);
     match(out, /\n2 passed, 0 failed in /);
-    strictEqual(err, `Results: ${results}\nFiles:   ${results}.files\n`);
+    strictEqual(
+      err,
+      `Results: ${results}\nFiles:   ${results}.files\nJUnit:   ${junit}\nReport:  ${html}\n`,
+    );
     match(await Deno.readTextFile(junit), /tests="2"/);
     const page = await Deno.readTextFile(html);
     match(page, /"files":"\.\.\/results\.jsonl\.files"/);
@@ -306,6 +310,20 @@ Deno.test("atex run runs tests, and its status tells whether they passed", async
   });
 });
 
+Deno.test("atex run tells whether there are no tests, or none that fits", async () => {
+  await withDirectory(async (directory) => {
+    await Deno.mkdir(`${directory}/.fmf`);
+    await Deno.writeTextFile(`${directory}/.fmf/version`, "1\n");
+    await rejects(printed("run", directory), {
+      message: `Cannot run tests of "${directory}": none was found`,
+    });
+    await rejects(printed("run", SUITE, "-t", "kernal"), {
+      message:
+        `Cannot run tests of "${SUITE}": none fits the options; "atex tests ${SUITE}" shows all that there are`,
+    });
+  });
+});
+
 Deno.test("atex run --print-script prints a script that type-checks and gives the same results", async () => {
   await withDirectory(async (directory) => {
     const { out } = await atex(
@@ -334,6 +352,8 @@ Deno.test("atex run --print-script prints a script that type-checks and gives th
       ],
     );
     await Deno.writeTextFile(`${directory}/script.ts`, out);
+    const format = await deno(["fmt", "--check", "script.ts"], directory);
+    strictEqual(format.code, 0, format.err);
     const { code, out: said, err } = await deno([
       "run",
       "-qA",
@@ -379,7 +399,11 @@ Deno.test("atex report shows results, and its status tells whether tests failed 
       ["/b", "/b", "/b", "/b"],
     );
     strictEqual(failed.err, "2 fail, 2 pass\n");
-    strictEqual((await atex("report", `${directory}/none`)).code, 2);
+    const none = await atex("report", `${directory}/none`);
+    deepStrictEqual([none.code, none.err], [
+      2,
+      `Cannot show results of "${directory}/none": it does not exist\n`,
+    ]);
   });
 });
 
@@ -459,8 +483,12 @@ Deno.test("atex report makes a page, JUnit XML and a summary, of files and direc
       ...["--junit", `${directory}/junit.xml`],
       ...["--compare", `${directory}/out/results.jsonl`],
     );
-    deepStrictEqual([status, err], [1, ["1 fail, 1 pass"]]);
-    match(out.join("\n"), /^## <code>Test results<\/code>\n/);
+    deepStrictEqual([status, err], [1, [
+      "1 fail, 1 pass",
+      `JUnit:   ${directory}/junit.xml`,
+      `Report:  ${directory}/pages/report.html`,
+    ]]);
+    match(out.join("\n"), /^## Test results\n/);
     const page = await Deno.readTextFile(`${directory}/pages/report.html`);
     match(page, /^<!doctype html>/i);
     match(page, /"files":"\.\.\/out\/files"/);
