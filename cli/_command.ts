@@ -1,5 +1,5 @@
 import { parseArgs } from "@std/cli/parse-args";
-import { printable } from "../orchestrators/progress.ts";
+import { note, printable } from "../orchestrators/progress.ts";
 
 /** An option of a command. */
 export interface Option {
@@ -150,10 +150,10 @@ export function parse(
     get: (name) => all(name).at(-1),
     all,
     note: (text) => {
-      if (!quiet) console.error(printable(text));
+      if (!quiet) note(text);
     },
     detail: (level, text) => {
-      if (verbosity >= level) console.error(printable(text));
+      if (verbosity >= level) note(text);
     },
     signal,
   };

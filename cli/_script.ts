@@ -1,6 +1,7 @@
 import { dirname } from "@std/path/dirname";
 import { relative } from "@std/path/relative";
 import type { DiscoverOptions } from "../executors/fmf/mod.ts";
+import { optionsFor } from "./_system.ts";
 
 /** What the command line asks for. */
 export interface Wish {
@@ -28,9 +29,13 @@ export function linkTo(directory: string, page: string): string {
 /** The script that does what `atex run` does with these options. */
 export function scriptFor(wish: Wish): string {
   const { directory, discover, on, parallel, reruns, env } = wish;
-  const pool = parallel === undefined
+  const options = {
+    ...(parallel !== undefined && { maxRemotes: parallel }),
+    ...optionsFor(on),
+  };
+  const pool = Object.keys(options).length === 0
     ? ""
-    : `, ${literal({ maxRemotes: parallel }, "  ")}`;
+    : `, ${literal(options, "  ")}`;
   const executor = Object.keys(env).length === 0
     ? " new FmfExecutor(remote, { tests })"
     : `

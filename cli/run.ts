@@ -19,6 +19,7 @@ import { type Call, type Command, UsageError } from "./_command.ts";
 import { discoverOptions, DISCOVERY_OPTIONS, pairs } from "./_discovery.ts";
 import { describeEvent } from "./_events.ts";
 import { filesOf, linkTo, scriptFor, type Wish } from "./_script.ts";
+import { optionsFor, teller } from "./_system.ts";
 
 /** Runs the tests of a tree. */
 export const run: Command = {
@@ -91,7 +92,8 @@ async function carryOut(wish: Wish, call: Call): Promise<number> {
   }
   const provisioner = await provisionerFromString(on, {
     ...(parallel !== undefined && { maxRemotes: parallel }),
-    onEvent: (event) => call.detail(1, describeEvent(event)),
+    ...optionsFor(on),
+    onEvent: teller(call),
   });
   await using pool = await provisioner.start({ signal });
   const { aggregator, page } = await aggregatorFor(wish);

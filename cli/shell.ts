@@ -7,7 +7,7 @@ import {
 import type { Remote } from "../provisioners/provisioner.ts";
 import { ask } from "./_ask.ts";
 import { type Call, type Command, UsageError } from "./_command.ts";
-import { describeEvent } from "./_events.ts";
+import { optionsFor, teller } from "./_system.ts";
 
 /** Takes a system and runs a shell or a command on it. */
 export const shell: Command = {
@@ -34,12 +34,10 @@ export const shell: Command = {
         'Cannot run "atex shell": "--keep" runs no command',
       );
     }
-    const provisioner = await provisionerFromString(operands[0]!, {
-      onEvent: (event) => {
-        // Or it would look as if nothing happened.
-        if (event.type === "waiting") call.note(event.reason);
-        else call.detail(1, describeEvent(event));
-      },
+    const system = operands[0]!;
+    const provisioner = await provisionerFromString(system, {
+      ...optionsFor(system),
+      onEvent: teller(call),
     });
     await using pool = await provisioner.start({ signal });
     pool.provision(1);

@@ -14,6 +14,7 @@
  */
 import type { Run } from "./orchestrator.ts";
 import { type Line, Progress, type Tone } from "./_progress.ts";
+import { printable } from "./_text.ts";
 
 export { printable, span } from "./_text.ts";
 
@@ -104,6 +105,35 @@ export async function showProgress(
   for (const line of progress.end()) write(`${paint(line)}\n`);
 }
 
+/** The live blocks that are shown now. */
+const blocks = new Set<LiveBlock>();
+
+/**
+ * Writes a line for people to standard error: above what {@linkcode showProgress} keeps
+ * at the end of a terminal, which a line of `console.error()` would tear apart. Control
+ * characters never reach the terminal.
+ *
+ * @param text what happened
+ *
+ * @example Tell what hosts are waited for
+ * ```ts
+ * import { note } from "jsr:@atex/atex/orchestrators/progress";
+ * import { HostsProvisioner } from "jsr:@atex/atex/provisioners/hosts";
+ *
+ * export const pool = new HostsProvisioner({
+ *   hosts: ["root@10.0.0.7"],
+ *   onEvent: (event) => {
+ *     if (event.type === "waiting") note(event.reason);
+ *   },
+ * });
+ * ```
+ */
+export function note(text: string): void {
+  for (const block of blocks) block.erase();
+  console.error(printable(text));
+  for (const block of blocks) block.print("");
+}
+
 /** A block of lines that stays at the end of the output. */
 class LiveBlock {
   readonly #write: (text: string) => void;
@@ -116,6 +146,7 @@ class LiveBlock {
     this.#write = write;
     this.#lines = lines;
     this.#ticker = setInterval(() => this.#draw(), REDRAW_MS);
+    blocks.add(this);
   }
 
   /** Writes whole lines above the block. */
@@ -130,8 +161,14 @@ class LiveBlock {
 
   /** Removes the block. */
   stop(): void {
+    blocks.delete(this);
     clearInterval(this.#ticker);
     clearTimeout(this.#frame);
+    this.erase();
+  }
+
+  /** Removes the block until it is drawn again. */
+  erase(): void {
     this.#write(this.#erased());
     this.#height = 0;
   }

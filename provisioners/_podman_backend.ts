@@ -104,8 +104,11 @@ export class PodmanBackend implements Backend {
   async start(signal: AbortSignal): Promise<void> {
     const cli = this.#cli;
     await checkProgram(cli, signal);
-    await provideImage(cli, this.#options.image, this.#options.pull, signal);
-    const { revive } = this.#options.variant;
+    const { image, pull, variant: { revive } } = this.#options;
+    await provideImage(cli, image, pull, {
+      signal,
+      pulling: () => this.#emit({ type: "pulling", image }),
+    });
     this.#session = await Session.open({
       kind: "podman",
       runKind: cli.runKind,

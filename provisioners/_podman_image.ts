@@ -4,16 +4,17 @@ import { ProvisionError } from "./provisioner.ts";
 /** When an image is fetched from its registry: see `PodmanProvisioner`. */
 export type PullPolicy = "never" | "missing" | "newer" | "always";
 
-/** Makes sure that the image is here; pulls it if the policy says so. */
+/** Makes sure that the image is here; pulls it if the policy says so, which `pulling` is told of. */
 export async function provideImage(
   cli: PodmanCli,
   image: string,
   pull: PullPolicy,
-  signal?: AbortSignal,
+  { signal, pulling }: { signal?: AbortSignal; pulling?: () => void } = {},
 ): Promise<void> {
   const here = await imageExists(cli, image, signal);
   if (pull === "never" && !here) throw imageMissing(cli, image);
   if (pull === "never" || pull === "missing" && here) return;
+  pulling?.();
   try {
     await pullFrom(cli, image, signal);
   } catch (error) {

@@ -20,6 +20,8 @@ import type { ReleaseReason } from "./provisioner.ts";
  * Something that happened in a provisioner. Times are in milliseconds, `id` is
  * that of the system.
  *
+ * - `pulling`: an image that is not here, or not the newest, is being fetched, before
+ *   any system can be made of it.
  * - `reserving`: a system is being made or looked for.
  * - `waiting`: somebody else decides how long it takes: others have all hosts, a
  *   service has put it into a queue, a cluster has no place for it. Told when the
@@ -36,6 +38,7 @@ import type { ReleaseReason } from "./provisioner.ts";
  *   of what dead scripts had left. Systems are lent all the same.
  */
 export type ProvisionerEvent =
+  | { readonly type: "pulling"; readonly image: string }
   | { readonly type: "reserving"; readonly id: string }
   | { readonly type: "waiting"; readonly id: string; readonly reason: string }
   | {

@@ -118,7 +118,7 @@ export async function buildImage(
     );
   const cli = new PodmanCli(podman, timeout);
   return await within({ ms: timeout, late, signal }, async (signal) => {
-    await provideImage(cli, origin, pull, signal);
+    await provideImage(cli, origin, pull, { signal });
     const { id, changes } = await describe(cli, origin, signal);
     const tag = options.tag ??
       await deriveTag([FORMAT, id, packages, Object.entries(files)]);

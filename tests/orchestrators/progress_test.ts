@@ -1,5 +1,5 @@
 import { deepStrictEqual, doesNotMatch, match, ok } from "node:assert/strict";
-import { showProgress } from "../../orchestrators/progress.ts";
+import { note, showProgress } from "../../orchestrators/progress.ts";
 import type {
   OrchestratorErrorKind,
   Run,
@@ -422,6 +422,62 @@ Deno.test("showProgress() removes its live block at the end", async () => {
   const block = text.lastIndexOf("running");
   const erased = text.lastIndexOf("\x1b[J");
   ok(block >= 0 && erased > block);
+});
+
+/** What a terminal shows of a text with live blocks. */
+function screenOf(text: string): string[] {
+  const lines: string[] = [];
+  let rest = "";
+  // deno-lint-ignore no-control-regex -- this is what it looks for
+  for (const part of text.split(/(\x1b\[\d+A\r\x1b\[J|\n)/)) {
+    const up = Number(/\[(\d+)A/.exec(part)?.[1] ?? 0);
+    lines.length -= up;
+    if (part === "\n") lines.push(rest);
+    rest = up > 0 || part === "\n" ? "" : rest + part;
+  }
+  return lines;
+}
+
+Deno.test("note() writes a line above the live block, and without one", async () => {
+  const { error } = console;
+  let text = "";
+  console.error = (line: string) => text += `${line}\n`;
+  try {
+    let screen: string[] = [];
+    const run = {
+      ...runOf(),
+      async *[Symbol.asyncIterator]() {
+        for (const event of [begin, ended("/a"), ended("/b"), finish]) {
+          yield await Promise.resolve({ time: 0, ...event } as RunEvent);
+          note(`note\x1b[2J of ${event.type}`);
+          screen = screenOf(text);
+        }
+      },
+    };
+    await showProgress(run, {
+      write: (part) => text += part,
+      live: true,
+      color: false,
+      size: () => ({ columns: 80, rows: 24 }),
+    });
+    deepStrictEqual(
+      screen.map((line) => line.slice(0, 25)),
+      [
+        "3 tests on p",
+        "note\ufffd[2J of run-started",
+        "pass   /a  1.2 s on local",
+        "note\ufffd[2J of test-finished",
+        "pass   /b  1.2 s on local",
+        "note\ufffd[2J of test-finished",
+        "note\ufffd[2J of run-finished",
+        "0.0 s · 1/3 done · 1 runn",
+      ].map((line) => line.slice(0, 25)),
+    );
+    note("afterwards");
+    ok(text.endsWith(" on 0 systems\nafterwards\n"), text);
+  } finally {
+    console.error = error;
+  }
 });
 
 Deno.test("showProgress() colours lines when it is asked to", async () => {

@@ -156,13 +156,17 @@ Deno.test("start() pulls the image as the option says", async () => {
     image: string,
   ) => {
     const before = podman.calls.length;
-    const { pool } = lend(podman, { image, pull });
+    const { pool, events } = lend(podman, { image, pull });
     try {
       await pool.start();
     } finally {
       await pool.stop();
     }
-    return podman.calls.slice(before).filter((call) => / pull /.test(call));
+    const calls = podman.calls.slice(before)
+      .filter((call) => / pull /.test(call));
+    const told = calls.map(() => ({ type: "pulling", image }));
+    assert.deepEqual(events, told);
+    return calls;
   };
   assert.deepEqual(await pulls("never", "image"), []);
   assert.deepEqual(await pulls("missing", "image"), []);
