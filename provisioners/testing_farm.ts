@@ -343,6 +343,13 @@ export function describeTestingFarm(
 /**
  * What the service can install for us.
  *
+ * @example
+ * ```ts no-run
+ * import { listComposes } from "jsr:@atex/atex/provisioners/testing-farm";
+ *
+ * for (const { name } of await listComposes()) console.log(name);
+ * ```
+ *
  * @throws {ProvisionError} if there is no token, or the service cannot be asked
  */
 export function listComposes(
