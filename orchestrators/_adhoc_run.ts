@@ -26,7 +26,7 @@ import { asError, Steps } from "./_steps.ts";
 import { acquire, untilEnd } from "./_waiting.ts";
 
 /** After so many happenings in a row, timers and signals get their turn. */
-const BATCH = 64;
+const BATCH = 128;
 /** How often a run that waits for systems tells so, in milliseconds. */
 const STALLED_EVERY = 10 * 60_000;
 

@@ -78,7 +78,7 @@ class ArtifactsDirectory implements Artifacts {
 
   make(): string {
     this.open();
-    const directory = join(this.#directory!, `${this.#made + 1}`);
+    const directory = `${this.#directory}/${this.#made + 1}`;
     Deno.mkdirSync(directory, { mode: 0o700 });
     this.#made++;
     return directory;

@@ -149,7 +149,7 @@ export class Steps {
           what: `Cannot store the results of "${test}"`,
           insisted: run.insisted,
         },
-        promised(() =>
+        Promise.try(() =>
           aggregator.ingest(ledger.platform, test, artifacts, {
             attempt,
             earlier: history ?? [],
@@ -203,14 +203,14 @@ export class Steps {
     if (executor && remote.reusable && !lost) {
       const what = `Cannot clean up ${id}`;
       const { insisted } = run;
-      const stop = promised(() => executor.stop());
+      const stop = Promise.try(() => executor.stop());
       await within({ environment, ms: cancelGrace, what, insisted }, stop)
         .catch((error) => {
           if (usable) failures.push(error);
         });
     }
     const what = `Cannot give back ${id}`;
-    const release = promised(() => remote.release({ reason }));
+    const release = Promise.try(() => remote.release({ reason }));
     await within({ environment, ms: releaseTimeout, what }, release)
       .catch((error) => failures.unshift(error));
     const ms = environment.now() - began;
@@ -230,12 +230,12 @@ export class Steps {
     signal: AbortSignal,
     work: () => Promise<T>,
   ): Promise<T> {
-    return untilEnd(promised(work), {
+    return untilEnd(Promise.try(work), {
       environment: this.#options.environment,
       signal,
       grace: this.#options.cancelGrace,
       insisted: this.#options.run.insisted,
-      cut: () => void promised(() => remote.disconnect()).catch(() => {}),
+      cut: () => void Promise.try(() => remote.disconnect()).catch(() => {}),
     });
   }
 }
@@ -243,9 +243,4 @@ export class Steps {
 /** What was thrown, as an error. */
 export function asError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown));
-}
-
-/** Calls what should return a promise; also what it throws at once becomes a rejection. */
-async function promised<T>(call: () => Promise<T>): Promise<T> {
-  return await call();
 }
