@@ -36,6 +36,14 @@ import { IN_SHELL, withOptions } from "./_quote.ts";
 import { rsyncBehindPrefix } from "./_rsync.ts";
 import { CommandError, runLocal } from "./process.ts";
 
+/** What podman tells of a container. */
+export interface FoundContainer {
+  /** Its long id. */
+  readonly id: string;
+  /** The program of its runtime. */
+  readonly runtime: string;
+}
+
 /** Options of {@linkcode PodmanConnection}. */
 export interface PodmanOptions {
   /** Name or id of the container. */
@@ -55,6 +63,12 @@ export interface PodmanOptions {
    */
   podman?: readonly string[];
   /**
+   * What podman would tell of the container, to spare the time to ask.
+   *
+   * @default podman is asked
+   */
+  found?: FoundContainer;
+  /**
    * Longest time, in milliseconds, in which the connection is made; `Infinity`: no
    * limit.
    *
@@ -68,7 +82,7 @@ export class PodmanConnection implements Connection {
   readonly #options: PodmanOptions;
   /** What to put in front of a command, while connected. */
   #prefix?: readonly string[];
-  #id = "";
+  #found?: FoundContainer;
   #direct = true;
 
   /**
@@ -92,6 +106,11 @@ export class PodmanConnection implements Connection {
     const connection = new this(options);
     await connection.connect(options);
     return connection;
+  }
+
+  /** What podman told of the container, or was told in its place, once connected. */
+  get found(): FoundContainer | undefined {
+    return this.#found;
   }
 
   /** False if commands have to go through `podman exec`. */
@@ -118,7 +137,8 @@ export class PodmanConnection implements Connection {
 
   async #connect(signal: AbortSignal): Promise<void> {
     const { podman = ["podman"], direct } = this.#options;
-    const { id, runtime } = await this.#inspect(signal);
+    const found = this.#options.found ?? await this.#inspect(signal);
+    const { id, runtime } = found;
     const said: string[] = [];
     for (const directly of direct === undefined ? [true, false] : [direct]) {
       const prefix = directly
@@ -129,7 +149,7 @@ export class PodmanConnection implements Connection {
       if (failure === undefined) {
         this.#direct = directly;
         this.#prefix = prefix;
-        this.#id = id;
+        this.#found = found;
         return;
       }
       said.push(failure);
@@ -166,7 +186,7 @@ export class PodmanConnection implements Connection {
     const { podman = ["podman"] } = this.#options;
     const prefix = options.terminal
       // It follows the size of the window, which runtimes leave to it.
-      ? [...podman, "exec", "-it", this.#id]
+      ? [...podman, "exec", "-it", this.#found!.id]
       : this.#prefix;
     return { argv: [...prefix, ...withOptions(argv, options)] };
   }
@@ -198,9 +218,7 @@ export class PodmanConnection implements Connection {
     return this.disconnect();
   }
 
-  async #inspect(
-    signal?: AbortSignal,
-  ): Promise<{ id: string; runtime: string }> {
+  async #inspect(signal?: AbortSignal): Promise<FoundContainer> {
     const { podman = ["podman"], container } = this.#options;
     const format = "{{.Id}} {{.State.Status}} {{.OCIRuntime}}";
     const argv = [

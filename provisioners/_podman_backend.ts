@@ -47,13 +47,10 @@ export interface Variant {
   readonly command: readonly string[];
   /** Options of `podman container run`. */
   readonly options: readonly string[];
+  /** Whether a container needs time rather than processors between its start and its use. */
+  readonly boots: boolean;
   /** Connects when the container can be used. */
-  open(
-    container: string,
-    podman: readonly string[],
-    lost: Promise<Error>,
-    signal: AbortSignal,
-  ): Promise<Connection>;
+  open(container: Started, signal: AbortSignal): Promise<Connection>;
   /** After the end of a container: tells why it is over, unless it has started it again. */
   revive?(
     cli: PodmanCli,
@@ -62,14 +59,35 @@ export interface Variant {
   ): Promise<string | undefined>;
 }
 
+/** A container that podman has started. */
+export interface Started {
+  /** The long one. */
+  readonly id: string;
+  readonly name: string;
+  readonly podman: readonly string[];
+  /** Resolves when it has ended for good. */
+  readonly lost: Promise<Error>;
+}
+
 /** Containers that run a command that does nothing. */
 export function plainVariant(init: boolean): Variant {
+  // The same for all; asking podman takes as long as a command in a container.
+  let runtime: string | undefined;
   return {
     kind: "podman",
     command: ["sleep", "inf"],
     options: ["--rm", ...(init ? ["--init"] : []), "--stop-timeout=1"],
-    open: (container, podman, _lost, signal) =>
-      PlainContainer.open({ container, podman, signal }),
+    boots: false,
+    async open({ id, name, podman }, signal) {
+      const connection = await PlainContainer.open({
+        container: name,
+        podman,
+        ...(runtime !== undefined && { found: { id, runtime } }),
+        signal,
+      });
+      runtime ??= connection.found?.runtime;
+      return connection;
+    },
   };
 }
 
@@ -122,21 +140,25 @@ export class PodmanBackend implements Backend {
   async reserve({ signal, identify }: Reserving): Promise<System> {
     const session = this.#session!;
     const number = nextNumber();
-    const { image, variant } = this.#options;
+    const { image, podman, variant } = this.#options;
     const id = `${variant.kind}:${number}`;
     const name = session.prefix + number;
     await using undo = new AsyncDisposableStack();
     undo.defer(() => session.events.unwatch(name));
-    {
-      using _permit = await acquire(this.#making, signal);
-      identify(id);
-      undo.defer(() => session.undo(() => this.#remove(name)));
-      session.events.prepare(name);
-      await this.#create(name, session, signal);
-    }
+    using making = new DisposableStack();
+    making.use(await acquire(this.#making, signal));
+    identify(id);
+    undo.defer(() => session.undo(() => this.#remove(name)));
+    session.events.prepare(name);
+    const container = await this.#create(name, session, signal);
+    // Others wait for one that is of use in a moment, if it has the processors.
+    if (variant.boots) making.dispose();
     signal.throwIfAborted();
     const lost = session.events.watch(name);
-    const connection = await this.#connect(name, lost, signal);
+    const connection = await this.#connect(
+      { id: container, name, podman, lost },
+      signal,
+    );
     undo.move();
     return {
       id,
@@ -148,12 +170,12 @@ export class PodmanBackend implements Backend {
     };
   }
 
-  /** Runs the container; when this rejects there may be one. */
+  /** Runs the container and gives its long id; when this rejects there may be one. */
   async #create(
     name: string,
     session: Session,
     signal: AbortSignal,
-  ): Promise<void> {
+  ): Promise<string> {
     const { image } = this.#options;
     let result: ProgramResult;
     try {
@@ -166,8 +188,8 @@ export class PodmanBackend implements Backend {
       session.uncertain = true;
       throw error;
     }
-    const { code, said } = result;
-    if (code === 0) return;
+    const { code, stdout, said } = result;
+    if (code === 0) return stdout.trim();
     if (code === 125 && /image not known|no such image/i.test(said)) {
       throw imageMissing(this.#cli, image);
     }
@@ -202,16 +224,15 @@ export class PodmanBackend implements Backend {
   }
 
   async #connect(
-    container: string,
-    lost: Promise<Error>,
+    container: Started,
     signal: AbortSignal,
   ): Promise<Connection> {
-    const { podman, image, command, variant } = this.#options;
+    const { image, command, variant } = this.#options;
     try {
-      return await variant.open(container, podman, lost, signal);
+      return await variant.open(container, signal);
     } catch (error) {
       signal.throwIfAborted();
-      const ended = await deadline(lost, 1000).catch(() => undefined);
+      const ended = await deadline(container.lost, 1000).catch(() => undefined);
       if (!ended) throw error;
       if (variant.revive) {
         throw new ProvisionError(

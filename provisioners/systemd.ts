@@ -87,7 +87,8 @@ export class SystemdProvisioner extends PooledProvisioner {
         "--stop-timeout=10",
         ...(bootCapability ? ["--cap-add=SYS_BOOT"] : []),
       ],
-      open: (container, podman, lost, signal) =>
+      boots: true,
+      open: ({ name: container, podman, lost }, signal) =>
         openSystemd({ container, podman, lost, bootTimeout }, signal),
       revive: (cli, name, isWanted) =>
         revive(cli, name, bootCapability, isWanted),

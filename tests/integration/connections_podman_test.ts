@@ -70,6 +70,21 @@ test("PodmanConnection falls back to podman where the runtime is not to be had",
   }
 });
 
+test("PodmanConnection does not ask podman for what it is told", async () => {
+  await using container = await Container.start();
+  const { name } = container;
+  await using first = await PodmanConnection.open({ container: name });
+  const { found } = first;
+  match(found!.id, /^[0-9a-f]{64}$/);
+  await using second = await PodmanConnection.open({
+    container: name,
+    podman: ["/nowhere/podman"],
+    found: found!,
+  });
+  equal(await run(second, ["cat", "/proc/1/comm"]), "sleep\n");
+  deepEqual(second.found, found);
+});
+
 test("commands have environment, directory, user and rights of the container, both ways", async () => {
   await using container = await Container.start({
     args: [

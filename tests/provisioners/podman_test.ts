@@ -1,5 +1,6 @@
 /** What PodmanProvisioner does when podman does not do what it should. */
 import assert from "node:assert/strict";
+import { delay } from "@std/async/delay";
 import { run } from "../../connections/process.ts";
 import type { ProvisionerEvent } from "../../provisioners/events.ts";
 import {
@@ -232,6 +233,9 @@ Deno.test("getRemote() lends a container of the options, and release() removes i
   await remote.release();
   const second = await pool.getRemote();
   assert.deepEqual(podman.containers, [second.attributes.container]);
+  assert.ok(second.local(["true"]).argv.includes("0123456789abcdef"));
+  const asked = podman.calls.filter((call) => call.includes(" inspect "));
+  assert.equal(asked.length, 1, "the runtime of all is asked for once");
   await pool.stop();
   assert.deepEqual(podman.containers, []);
 });
@@ -289,6 +293,26 @@ Deno.test("a container that ends at once is reported as such", async () => {
     message:
       'Cannot keep a container of the image "image": it ended at once, its command has to run for as long as the container is needed: true',
   });
+});
+
+Deno.test("no more containers than processors are made before they can be used", async () => {
+  await using podman = await FakePodman.make();
+  await podman.fault(
+    "inspect",
+    `while [ ! -e "$here/go" ]; do sleep 0.01; done`,
+  );
+  const { pool, start } = lend(podman, { parallel: 1 });
+  await using _ = await start();
+  pool.provision(2);
+  const inspected = () =>
+    podman.calls.some((call) => call.includes(" inspect "));
+  while (!inspected()) await tick();
+  await delay(100);
+  assert.equal(podman.containers.length, 1);
+  await Deno.writeTextFile(`${podman.directory}/go`, "");
+  await pool.getRemote();
+  await pool.getRemote();
+  assert.equal(podman.containers.length, 2);
 });
 
 Deno.test("stop() ends podman run that hangs, and removes what it may have made", async () => {
