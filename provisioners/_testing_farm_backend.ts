@@ -17,6 +17,7 @@ import { pause } from "./_testing_farm_http.ts";
 import { type Guest, GuestFinder, PipelineLog } from "./_testing_farm_log.ts";
 import { judgeRequests, TAG } from "./_testing_farm_reaper.ts";
 import { tokenOfUser } from "./_testing_farm_service.ts";
+import { RequestWatchdog } from "./_testing_farm_watchdog.ts";
 import { RequestWatch } from "./_testing_farm_watch.ts";
 import type { ProvisionerEvent } from "./events.ts";
 import { ProvisionError } from "./provisioner.ts";
@@ -49,6 +50,8 @@ export interface TestingFarmBackendOptions {
   readonly cleaningScript?: string;
   readonly sshKey?: string | URL;
   readonly sourceCidr?: string;
+  /** A process beside this one ends requests when this one is killed. */
+  readonly watchdog: boolean;
   readonly times: Times;
   readonly onLog?: (line: string, id: string) => void;
   /** Those who tell the own address. */
@@ -68,6 +71,9 @@ interface Session {
   readonly lent: Map<string, { request: string; watch: RequestWatch }>;
   /** Who may reach the systems, where that is asked for. */
   readonly sourceCidr?: string;
+  readonly watchdog?: RequestWatchdog;
+  /** A request that we know of could not be ended. */
+  hasLeft: boolean;
 }
 
 /** Reservations that begin at the same time. */
@@ -125,6 +131,15 @@ export class TestingFarmBackend implements Backend {
       }),
     );
     await reaping.wait(signal);
+    const duty = {
+      url,
+      tokenId: identity.tokenId,
+      run: run.id,
+      interval: times.reapInterval,
+    };
+    const watchdog = this.#options.watchdog
+      ? new RequestWatchdog(duty, token)
+      : undefined;
     this.#session = {
       api,
       identity,
@@ -134,6 +149,8 @@ export class TestingFarmBackend implements Backend {
       unclear: new Set(),
       lent: new Map(),
       ...(sourceCidr !== undefined && { sourceCidr }),
+      ...(watchdog && { watchdog }),
+      hasLeft: false,
     };
   }
 
@@ -279,10 +296,13 @@ export class TestingFarmBackend implements Backend {
     await settle(unwanted.map((id) => this.#cancel(session, id)));
   }
 
-  async #cancel({ api }: Session, request: string): Promise<void> {
+  async #cancel(session: Session, request: string): Promise<void> {
     try {
-      await api.cancel(request, { giveUp: this.#options.times.releaseTime });
+      await session.api.cancel(request, {
+        giveUp: this.#options.times.releaseTime,
+      });
     } catch (error) {
+      session.hasLeft = true;
       throw new ProvisionError(
         `Cannot end the request ${request}, which may cost until its time is over: ${
           (error as Error).message
@@ -398,7 +418,7 @@ export class TestingFarmBackend implements Backend {
     // By now every request that we know of is ended.
     if (session.unclear.size > 0) {
       await this.#sweep(session, session.unclear, []);
-    }
+    } else if (!session.hasLeft) await session.watchdog?.dismiss();
   }
 
   #warn(error: Error): void {

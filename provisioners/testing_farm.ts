@@ -4,7 +4,7 @@
  *
  * Requests are ended when their systems are given back, and by the service when
  * their `timeout` is over. Those of scripts of this machine that died are ended
- * when the next one starts with the same token.
+ * when the next one starts with the same token, or at once with `watchdog`.
  *
  * The token is in no error, event, log or argument of a process, and is sent to
  * the service only.
@@ -228,6 +228,15 @@ export interface TestingFarmProvisionerOptions extends EventOptions {
    */
   sourceCidr?: string;
   /**
+   * Whether a process beside the script ends its requests when the script is
+   * killed. It is another Deno, and has the token in its environment. Needs the
+   * permission to run Deno (`--allow-run` for all programs, or also for
+   * `Deno.execPath()`); a compiled script cannot have one.
+   *
+   * @default {false}
+   */
+  watchdog?: boolean;
+  /**
    * Address of the service.
    *
    * @default {"https://api.testing-farm.io"}
@@ -374,6 +383,7 @@ function poolOptions(options: TestingFarmProvisionerOptions): PoolOptions {
     clean = false,
     sshKey,
     sourceCidr,
+    watchdog = false,
     url = DEFAULT_URL,
     token,
     limit,
@@ -399,6 +409,7 @@ function poolOptions(options: TestingFarmProvisionerOptions): PoolOptions {
       url,
       wanted: { ...wanted, compose, arch, timeout },
       retries,
+      watchdog,
       times,
       ...(token !== undefined && { token }),
       ...(cleaningScript !== undefined && { cleaningScript }),

@@ -5,6 +5,8 @@ import { TestingFarmProvisioner } from "../../provisioners/testing_farm.ts";
 import {
   FarmServer,
   guestLog,
+  html,
+  status,
   TOKEN,
 } from "../provisioners/_testing_farm_server.ts";
 import { cannotRun, kubectlMissing, KubernetesServer } from "../_kubernetes.ts";
@@ -85,6 +87,81 @@ Deno.test({
       assert.deepEqual(server.alive.map(({ id }) => id).sort(), kept);
     }
     await kill(living);
+  },
+});
+
+/** Watchdogs for a service, each with its arguments. */
+async function watchdogsOf(server: FarmServer): Promise<string[]> {
+  const url = encodeURIComponent(server.url);
+  const found: string[] = [];
+  for await (const { name } of Deno.readDir("/proc")) {
+    const argv = await Deno.readTextFile(`/proc/${name}/cmdline`)
+      .catch(() => "");
+    if (argv.includes("data:") && argv.includes(url)) found.push(argv);
+  }
+  return found;
+}
+
+Deno.test({
+  name:
+    "a watchdog ends the requests of a script that was killed, and no others",
+  ignore: cannotRun("integration/provisioner_hosted_killed", sshdMissing()),
+  fn: async () => {
+    await using server = new FarmServer();
+    await using sshd = await Sshd.start({ config: ["MaxStartups 200"] });
+    server.log = guestLog(sshd.user, `127.0.0.1:${sshd.port}`);
+    const options = {
+      compose: "x",
+      url: server.url,
+      sshKey: `${sshd.directory}/key`,
+      times: {
+        pollInterval: 20,
+        sshInterval: 20,
+        reapInterval: 300,
+        spread: 9,
+      },
+    };
+    await using pool = await new TestingFarmProvisioner({
+      ...options,
+      watchdog: true,
+      token: TOKEN,
+    }).start();
+    pool.provision();
+    const { attributes } = await pool.getRemote();
+    const own = (await watchdogsOf(server))[0];
+    assert.ok(!own.includes(TOKEN));
+    const startGuarded = (then: "wait" | "end") =>
+      startScript("testing-farm", { ...options, watchdog: true }, then);
+    const isClean = async () => {
+      await until(async () => (await watchdogsOf(server)).length === 1);
+      assert.deepEqual(
+        server.alive.map(({ id }) => id),
+        [attributes.request],
+      );
+    };
+
+    const killed = startGuarded("wait");
+    await says(killed, "lent");
+    assert.equal(server.alive.length, 4);
+    // One that is taken late, and a service in trouble.
+    const [, { body, tokenId }] = server.alive;
+    server.fail("GET /v0.1/requests", status(503), html, (_, proceed) => {
+      server.add(body, tokenId);
+      return proceed();
+    });
+    await kill(killed);
+    await until(() => server.requests.size === 5);
+    await isClean();
+
+    const forgetful = startGuarded("end");
+    await says(forgetful, "lent");
+    await forgetful.status;
+    await forgetful.stdout.cancel();
+    await isClean();
+
+    await pool.stop();
+    assert.deepEqual(await watchdogsOf(server), []);
+    assert.deepEqual(server.alive, []);
   },
 });
 
