@@ -1,9 +1,8 @@
-import { join } from "@std/path/join";
 import { z } from "zod";
 import { ageOf, type Candidate } from "./_leftover.ts";
 import type { PodmanCli } from "./_podman_cli.ts";
-import { type Run, runDirectories } from "./_run.ts";
-import { probeLock } from "./_verdict.ts";
+import { kindsOfOthers } from "./_other_runs.ts";
+import type { Run } from "./_run.ts";
 import { ProvisionError } from "./provisioner.ts";
 
 const images = z.array(z.object({
@@ -70,13 +69,5 @@ async function removeImage(
 }
 
 async function othersLive(me: Run): Promise<boolean> {
-  for (const directory of runDirectories()) {
-    const names = await Array.fromAsync(Deno.readDir(directory))
-      .catch(() => []);
-    for (const { name } of names) {
-      if (name === me.id || name.startsWith(".")) continue;
-      if (await probeLock(join(directory, name)) === "locked") return true;
-    }
-  }
-  return false;
+  return (await kindsOfOthers(me)).length > 0;
 }

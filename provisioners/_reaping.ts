@@ -1,6 +1,6 @@
 import { deadline } from "@std/async/deadline";
 import { delay } from "@std/async/delay";
-import { findDeadRuns, signOff } from "./_dead_runs.ts";
+import { findDeadRuns, signOff } from "./_other_runs.ts";
 import { findDirectories, temporaryDirectories } from "./_directory_reaper.ts";
 import type { Candidate } from "./_leftover.ts";
 import { holdRun, type Run } from "./_run.ts";

@@ -22,7 +22,7 @@
  */
 import type { SignalOptions } from "../connections/connection.ts";
 import type { Candidate, Leftover, LeftoverKind } from "./_leftover.ts";
-import { type DeadRun, findDeadRuns, signOff } from "./_dead_runs.ts";
+import { type DeadRun, findDeadRuns, signOff } from "./_other_runs.ts";
 import { isMissing } from "./_program.ts";
 import { holdRun, type Run } from "./_run.ts";
 

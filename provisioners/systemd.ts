@@ -7,9 +7,9 @@
  * init crashes, is lost. Like the containers of `PodmanProvisioner`, they never
  * outlive the script.
  *
- * Needs podman 4.0 or later, an image with systemd (see
- * `buildSystemdImage` of `provisioners/podman-image`), a POSIX `sh`, and in practice
- * `deno run -A`.
+ * Needs podman 4.0 or later, an image with systemd (see {@linkcode withSystemdImage},
+ * and `buildSystemdImage` of `provisioners/podman-image`), a POSIX `sh`, and in
+ * practice `deno run -A`.
  *
  * @example A system that reboots
  * ```ts no-run
@@ -29,6 +29,10 @@
  *
  * @module
  */
+import type { SignalOptions } from "../connections/connection.ts";
+import { borrowImage } from "./_borrowed_image.ts";
+import type { BuildImageOptions } from "./_build_image.ts";
+import { guard } from "./_guard.ts";
 import type { Variant } from "./_podman_backend.ts";
 import { containerPoolOptions } from "./_podman_pool.ts";
 import { openSystemd, revive } from "./_systemd.ts";
@@ -95,4 +99,79 @@ export class SystemdProvisioner extends PooledProvisioner {
     };
     super(containerPoolOptions(options, variant, { bootTimeout }));
   }
+}
+
+/** Options of {@linkcode withSystemdImage}. */
+export interface WithSystemdImageOptions
+  extends Omit<SystemdProvisionerOptions, "image">, SignalOptions {
+  /**
+   * How the image is built, see `buildSystemdImage` of `provisioners/podman-image`.
+   *
+   * @default {{}}
+   */
+  build?: Omit<BuildImageOptions, "pull" | "podman" | "signal">;
+}
+
+/** Systems of an image that was built for them. Disposing of it is the end of both. */
+export interface SystemsOfImage extends AsyncDisposable {
+  /** The name of the image. */
+  readonly image: string;
+  /** Lends the systems. It is started. */
+  readonly pool: SystemdProvisioner;
+}
+
+/**
+ * Builds an image with systemd on top of another one, unless it is there already,
+ * and starts a provisioner of it. At the end the provisioner is stopped, and the
+ * image removed, unless it was there before or another script uses it by this
+ * function.
+ *
+ * @param origin the image on which is built; `pull` says whether it is fetched
+ * @param options those of the provisioner, and how the image is built
+ * @throws {ProvisionError} if the origin is missing, something cannot be installed, or systems cannot be had
+ * @throws {TypeError} if an option cannot be used
+ * @throws {RangeError} if a number is out of range
+ *
+ * @example
+ * ```ts no-run
+ * import { withSystemdImage } from "jsr:@atex/atex/provisioners/systemd";
+ * import { run } from "jsr:@atex/atex/connections/process";
+ *
+ * await using systems = await withSystemdImage("fedora:42", {
+ *   pull: "missing",
+ *   build: { packages: ["rsync", "httpd"] },
+ * });
+ * systems.pool.provision();
+ * await using remote = await systems.pool.getRemote();
+ * console.log(await run(remote, ["systemctl", "start", "httpd"]));
+ * ```
+ */
+export async function withSystemdImage(
+  origin: string,
+  options: WithSystemdImageOptions = {},
+): Promise<SystemsOfImage> {
+  const { build, pull = "never", signal, ...rest } = options;
+  new SystemdProvisioner({ ...rest, image: origin }); // refuses what is wrong before the build
+  const { podman, onEvent } = rest;
+  const emit = guard(onEvent);
+  await using stack = new AsyncDisposableStack();
+  const image = stack.use(
+    await borrowImage(origin, {
+      ...build,
+      pull,
+      ...(podman && { podman }),
+      ...(signal && { signal }),
+      onTrouble: (error) => emit({ type: "warning", error }),
+    }),
+  );
+  const pool = stack.use(
+    new SystemdProvisioner({ ...rest, image: image.name }),
+  );
+  await pool.start(signal ? { signal } : {});
+  const resources = stack.move();
+  return {
+    image: image.name,
+    pool,
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  };
 }

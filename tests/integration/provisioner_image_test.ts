@@ -1,14 +1,19 @@
 /** Images that are really built. */
 import assert from "node:assert/strict";
-import { getRunId } from "../../provisioners/_run.ts";
+import type { ProvisionerEvent } from "../../provisioners/events.ts";
+import { getRunId, holdRun } from "../../provisioners/_run.ts";
 import {
   buildImage,
   buildSystemdImage,
 } from "../../provisioners/podman_image.ts";
-import { SystemdProvisioner } from "../../provisioners/systemd.ts";
+import {
+  SystemdProvisioner,
+  withSystemdImage,
+} from "../../provisioners/systemd.ts";
 import { run } from "../../connections/process.ts";
 import { cannotRun, imageName, podman, podmanMissing } from "../_podman.ts";
 import { until } from "../_wait.ts";
+import { processesOf } from "./_scratch.ts";
 
 const ignore = cannotRun(
   "integration/provisioner_image",
@@ -16,13 +21,11 @@ const ignore = cannotRun(
 );
 
 /** After an abort a watchdog looks for a while whether anything is left. */
-async function watched(): Promise<boolean> {
-  for await (const { name } of Deno.readDir("/proc")) {
-    const text = await Deno.readTextFile(`/proc/${name}/cmdline`)
-      .catch(() => "");
-    if (text.includes(`atex-${getRunId()}-`)) return true;
-  }
-  return false;
+async function unwatched(): Promise<void> {
+  await until(async () =>
+    (await processesOf(`atex-${getRunId()}-`, ["cmdline"])).length === 0
+  );
+  await new Promise((resolve) => setTimeout(resolve, 100)); // its end is noticed
 }
 
 const left = async () => {
@@ -102,8 +105,7 @@ Deno.test({
       );
       assert.deepEqual(await left(), []);
     }
-    await until(async () => !await watched());
-    await new Promise((resolve) => setTimeout(resolve, 100)); // its end is noticed
+    await unwatched();
   },
 });
 
@@ -127,5 +129,105 @@ Deno.test({
     } finally {
       await podman("rmi", "-f", image);
     }
+  },
+});
+
+/** Of a container whose image differs from all others. */
+const ofMyOwn = () => ({
+  packages: [],
+  files: { "/mine": crypto.randomUUID() },
+});
+
+async function imageIsThere(image: string): Promise<boolean> {
+  return await podman("image", "exists", image).then(() => true, () => false);
+}
+
+/** As another script that lives and has borrowed the image. */
+async function runThatUses(image: string): Promise<AsyncDisposable> {
+  await using me = await holdRun("test");
+  const path = `${me.directory}/${crypto.randomUUID().slice(0, 8)}00`;
+  const file = await Deno.open(path, { createNew: true, write: true });
+  assert.ok(await file.tryLock(true));
+  await file.write(new TextEncoder().encode(`{}\nimage ${image}\n`));
+  const stack = new AsyncDisposableStack();
+  stack.defer(() => Deno.remove(path));
+  stack.use(file);
+  return stack;
+}
+
+Deno.test({
+  name: "withSystemdImage() lends systems, and removes the image that it built",
+  ignore,
+  fn: async () => {
+    const events: ProvisionerEvent[] = [];
+    const build = ofMyOwn();
+    const systems = await withSystemdImage(imageName("debian"), {
+      build,
+      runOptions: ["--network=none"],
+      onEvent: (event) => events.push(event),
+    });
+    systems.pool.provision();
+    const remote = await systems.pool.getRemote();
+    assert.equal(await run(remote, ["cat", "/mine"]), build.files["/mine"]);
+    assert.ok(await imageIsThere(systems.image));
+    await systems[Symbol.asyncDispose](); // with the system lent
+    assert.ok(!await imageIsThere(systems.image));
+    assert.deepEqual(await left(), []);
+    assert.deepEqual(events.filter(({ type }) => type === "warning"), []);
+  },
+});
+
+Deno.test({
+  name:
+    "withSystemdImage() leaves alone an image that was there before, or that others use",
+  ignore,
+  fn: async () => {
+    const origin = imageName("debian");
+    const build = ofMyOwn();
+    const image = await buildSystemdImage(origin, build);
+    try {
+      {
+        await using systems = await withSystemdImage(origin, { build });
+        assert.equal(systems.image, image);
+      }
+      assert.ok(await imageIsThere(image));
+      await podman("rmi", image);
+
+      await using others = await runThatUses(image);
+      const systems = await withSystemdImage(origin, { build });
+      await systems[Symbol.asyncDispose]();
+      assert.ok(await imageIsThere(image));
+      await others[Symbol.asyncDispose]();
+      await podman("rmi", image);
+
+      const last = await withSystemdImage(origin, { build });
+      await last[Symbol.asyncDispose]();
+      assert.ok(!await imageIsThere(image));
+    } finally {
+      await podman("rmi", "-f", image).catch(() => {});
+    }
+  },
+});
+
+Deno.test({
+  name: "withSystemdImage() that fails leaves no image",
+  ignore,
+  fn: async () => {
+    const origin = imageName("debian");
+    const build = { ...ofMyOwn(), tag: `localhost/atex-test-${getRunId()}` };
+    await assert.rejects(
+      withSystemdImage(origin, { build, bootTimeout: 0 }),
+      RangeError,
+    );
+    assert.ok(!await imageIsThere(build.tag));
+    // The signal is there for the start, too.
+    const abort = new AbortController();
+    const reason = new Error("enough");
+    const starting = withSystemdImage(origin, { build, signal: abort.signal });
+    await until(() => imageIsThere(build.tag));
+    abort.abort(reason);
+    await assert.rejects(starting, reason);
+    assert.ok(!await imageIsThere(build.tag));
+    await unwatched();
   },
 });

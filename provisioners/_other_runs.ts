@@ -4,8 +4,8 @@ import { factsOf, isAbandoned, probeLock } from "./_verdict.ts";
 
 const HOUR = 3_600_000;
 
-/** Kinds that make nothing that would have to be found dead. */
-const LEAVES_NOTHING: ReadonlySet<string> = new Set(["hosts", "reap"]);
+/** Kinds of which nothing would have to be found dead. */
+const LEAVES_NOTHING = /^(hosts|reap|image .*)$/;
 
 /** The run file of a script that is dead. */
 export interface DeadRun {
@@ -20,14 +20,34 @@ export interface DeadRun {
 /** Run files of dead scripts of this user. */
 export async function findDeadRuns(me: Run): Promise<DeadRun[]> {
   const found: DeadRun[] = [];
+  for (const [directory, id] of await findRuns()) {
+    const run = await readDeadRun(directory, id, me);
+    if (run) found.push(run);
+  }
+  return found;
+}
+
+/** Kinds that other living scripts of this user name in their run files, a list for each script. */
+export async function kindsOfOthers(me: Run): Promise<string[][]> {
+  const found: string[][] = [];
+  for (const [directory, id] of await findRuns()) {
+    if (id === me.id || id.startsWith(".")) continue;
+    const path = join(directory, id);
+    if (await probeLock(path) !== "locked") continue;
+    const text = await Deno.readTextFile(path).catch(() => undefined);
+    if (text !== undefined) found.push(kindsIn(text)); // else it has just ended
+  }
+  return found;
+}
+
+/** Directory and name of all run files. */
+async function findRuns(): Promise<[string, string][]> {
+  const found: [string, string][] = [];
   for (const directory of runDirectories()) {
     const names = await Array.fromAsync(Deno.readDir(directory)).catch(
       () => [],
     );
-    for (const { name } of names) {
-      const run = await readDeadRun(directory, name, me);
-      if (run) found.push(run);
-    }
+    for (const { name } of names) found.push([directory, name]);
   }
   return found;
 }
@@ -85,7 +105,7 @@ async function readDeadRun(
 }
 
 function needsIn(text: string): string[] {
-  return kindsIn(text).filter((kind) => !LEAVES_NOTHING.has(kind));
+  return kindsIn(text).filter((kind) => !LEAVES_NOTHING.test(kind));
 }
 
 async function isDeadWithoutFile(

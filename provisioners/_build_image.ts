@@ -1,0 +1,239 @@
+import type { SignalOptions } from "../connections/connection.ts";
+import { within } from "../connections/time_limit.ts";
+import { INSTALL_SCRIPT, WRITE_SCRIPT } from "./_image_scripts.ts";
+import { checkMilliseconds } from "./_milliseconds.ts";
+import { PodmanCli } from "./_podman_cli.ts";
+import { imageExists, provideImage } from "./_podman_image.ts";
+import { LABEL } from "./_podman_reaper.ts";
+import { formatOwner, holdRun, nextNumber } from "./_run.ts";
+import { Watchdog, WATCHDOG_SCRIPT } from "./_watchdog.ts";
+import { ProvisionError } from "./provisioner.ts";
+
+/** Options of `buildImage()`. */
+export interface BuildImageOptions extends SignalOptions {
+  /**
+   * Packages to install, by the first of `dnf`, `yum`, `apt-get`, `zypper` and
+   * `apk` that the origin has. With `dnf` and `yum` those that do not exist are left out.
+   *
+   * @default {["rsync"]}
+   */
+  packages?: readonly string[];
+  /**
+   * Files to write: their text by their absolute path.
+   *
+   * @default {{}}
+   */
+  files?: Readonly<Record<string, string>>;
+  /**
+   * What the image is called.
+   *
+   * @default `localhost/atex-` and a number that depends on all that goes into it
+   */
+  tag?: string;
+  /**
+   * Whether the origin is fetched, see `PodmanProvisioner`.
+   *
+   * @default {"never"}
+   */
+  pull?: "never" | "missing" | "newer" | "always";
+  /**
+   * More options of `podman container run` for the build, such as `--network`.
+   *
+   * @default {[]}
+   */
+  runOptions?: readonly string[];
+  /**
+   * The podman program, and arguments that come before all others, as in
+   * `["podman", "--remote"]`. Docker is none.
+   *
+   * @default {["podman"]}
+   */
+  podman?: readonly string[];
+  /**
+   * Milliseconds that the build may take.
+   *
+   * @default {1_800_000} half an hour
+   */
+  timeout?: number;
+}
+
+/** An image, and whether it was not there before. */
+export interface BuiltImage {
+  readonly image: string;
+  readonly isNew: boolean;
+}
+
+/** Changes with the way in which images are built. */
+const FORMAT = 1;
+
+/** See `buildImage()`. */
+export async function buildOnce(
+  origin: string,
+  options: BuildImageOptions = {},
+): Promise<BuiltImage> {
+  const {
+    packages = ["rsync"],
+    files = {},
+    pull = "never",
+    runOptions = [],
+    podman = ["podman"],
+    timeout = 1_800_000,
+    signal,
+  } = options;
+  const wrong = Object.keys(files).find((path) => !path.startsWith("/"));
+  if (wrong !== undefined) {
+    throw new TypeError(
+      `Cannot write "${wrong}" into an image: an absolute path would be right`,
+    );
+  }
+  checkMilliseconds({ timeout });
+  const late = () =>
+    new ProvisionError(
+      `Cannot build an image on "${origin}": it is not done after ${
+        timeout / 1000
+      } s`,
+    );
+  const cli = new PodmanCli(podman, timeout);
+  return await within({ ms: timeout, late, signal }, async (signal) => {
+    await provideImage(cli, origin, pull, { signal });
+    const { id, changes } = await describe(cli, origin, signal);
+    const tag = options.tag ??
+      await deriveTag([FORMAT, id, packages, Object.entries(files)]);
+    if (await imageExists(cli, tag, signal)) {
+      return { image: tag, isNew: false };
+    }
+    const build = { cli, id, tag, changes, packages, files, runOptions };
+    await make(build, signal);
+    return { image: tag, isNew: true };
+  });
+}
+
+/** See `buildSystemdImage()`. */
+export function buildSystemdOnce(
+  origin: string,
+  options: BuildImageOptions = {},
+): Promise<BuiltImage> {
+  const { packages = ["rsync"], files } = options;
+  return buildOnce(origin, {
+    ...options,
+    packages: ["@systemd", ...packages],
+    files: { ...SYSTEMD_FILES, ...files },
+  });
+}
+
+/**
+ * Old releases wait at their shutdown for processes that came from outside and
+ * that they can never collect: for longer than a boot may take.
+ */
+const SYSTEMD_FILES = {
+  "/etc/systemd/system.conf.d/container.conf":
+    "[Manager]\nDefaultTimeoutStopSec=30s\n",
+};
+
+interface Build {
+  readonly cli: PodmanCli;
+  readonly id: string;
+  readonly tag: string;
+  readonly changes: readonly string[];
+  readonly packages: readonly string[];
+  readonly files: Readonly<Record<string, string>>;
+  readonly runOptions: readonly string[];
+}
+
+/** The id of an image, and what of it a container for a build overrides. */
+async function describe(
+  cli: PodmanCli,
+  image: string,
+  signal: AbortSignal,
+): Promise<{ id: string; changes: string[] }> {
+  const { code, stdout, said } = await cli.output(
+    ["image", "inspect", "--format=json", image],
+    { signal },
+  );
+  if (code !== 0) {
+    throw new ProvisionError(`Cannot look at the image "${image}": ${said}`);
+  }
+  const [{ Id, Config }] = JSON.parse(stdout);
+  const { Entrypoint, Cmd } = Config ?? {};
+  return {
+    id: Id,
+    changes: [
+      `ENTRYPOINT ${JSON.stringify(Entrypoint ?? [])}`,
+      `CMD ${JSON.stringify(Cmd ?? [])}`,
+      "LABEL atex.image=1",
+    ],
+  };
+}
+
+async function deriveTag(ingredients: unknown[]): Promise<string> {
+  const bytes = new TextEncoder().encode(JSON.stringify(ingredients));
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return `localhost/atex-${digest.slice(0, 8).toHex()}`;
+}
+
+async function make(build: Build, signal: AbortSignal): Promise<void> {
+  const { cli, id, tag, changes, packages, files, runOptions } = build;
+  const podman = async (args: string[], what: string, stdin?: string) => {
+    const { code, said } = await cli.output(args, {
+      signal,
+      patience: 2000,
+      ...(stdin !== undefined && { stdin }),
+    });
+    if (code !== 0) {
+      throw new ProvisionError(
+        `Cannot build the image "${tag}": ${what}: ${
+          said || `exit code ${code}`
+        }`,
+      );
+    }
+  };
+  await using run = await holdRun(cli.runKind);
+  const prefix = `atex-${run.id}-${nextNumber()}-`;
+  const name = prefix + nextNumber();
+  await using undo = new AsyncDisposableStack();
+  const watchdog = undo.use(
+    new Watchdog(WATCHDOG_SCRIPT, cli.argv, prefix, run.file),
+  );
+  undo.defer(async () => {
+    const { code } = await cli.output(
+      ["container", "rm", "-f", "-t", "0", name],
+      { timeout: 60_000 },
+    ).catch(() => ({ code: 1 }));
+    // Otherwise it goes on trying; after an abort it looks whether more comes.
+    if (code === 0 && !signal.aborted) await watchdog.dismiss();
+  });
+  await podman([
+    ...["container", "run", "--detach", "--rm", "--pull=never", "--init"],
+    ...[`--name=${name}`, "--stop-timeout=1", "--timeout=86400"],
+    `--label=${LABEL.run}=${run.id}`,
+    `--label=${LABEL.owner}=${formatOwner(run.owner)}`,
+    ...["--user=0", "--entrypoint=sleep", ...runOptions, id, "86400"],
+  ], "its container cannot be started");
+  const exec = (script: string, ...args: string[]) => [
+    ...[
+      "exec",
+      "--interactive",
+      "--user=0",
+      name,
+      "sh",
+      "-c",
+      script,
+      "sh",
+      ...args,
+    ],
+  ];
+  if (packages.length > 0) {
+    await podman(
+      exec(INSTALL_SCRIPT, ...packages),
+      `${packages.join(", ")} cannot be installed`,
+    );
+  }
+  for (const [path, text] of Object.entries(files)) {
+    await podman(exec(WRITE_SCRIPT, path), `${path} cannot be written`, text);
+  }
+  await podman([
+    ...["container", "commit", "-q"],
+    ...changes.flatMap((change) => ["--change", change]),
+    ...[name, tag],
+  ], "it cannot be stored");
+}
