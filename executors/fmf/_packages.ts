@@ -163,8 +163,8 @@ install_packages() {
 
 # Runs a command with its output in a file: what it leaves running must not hold the channel, or write to it.
 with_log() {
-  "$@" >"$state/setup.log" 2>&1 || {
-    cat "$state/setup.log"
+  "$@" >"$state/setup.$$.log" 2>&1 || {
+    cat "$state/setup.$$.log"
     return 1
   }
 }

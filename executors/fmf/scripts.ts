@@ -304,7 +304,7 @@ export function installScript(
   return [
     `. ${quote(work.packages)}`,
     installCall(packages, recommended),
-    'cat "$state/setup.log"',
+    'cat "$state/setup.$$.log"',
   ].join("\n");
 }
 
@@ -334,13 +334,14 @@ ${text}
 `;
   return [
     writeFile("test.sh", program, what),
-    'chmod 0755 "$state/test.sh"',
     "umask 077",
     `printf ${
       environment.length === 0
         ? "''"
         : `'%s\\0' ${environment.map(quote).join(" ")}`
     } >"$state/environment"`,
+    // the last command: what runs the script becomes it
+    'exec chmod 0755 "$state/test.sh"',
   ];
 }
 

@@ -37,7 +37,7 @@ export const WRAPPER = `\
 #   marker=NONCE       tell on the control channel when the test begins and when it has ended
 #   NAME=VALUE         for the environment of the test
 # Status: 0 the test ran, 2 it was not started, 3 the control channel is closed, 4 the script failed, 128 + n signal n.
-shopt -s dotglob nullglob
+shopt -s dotglob nullglob extglob
 
 # Sets field to field $2 of /proc/$1/stat. The command in it may hold blanks, parentheses and newlines.
 proc_field() {
@@ -51,7 +51,7 @@ proc_field() {
 
 # Sends signal $1 to all processes of the recorded groups and sessions; sets found if there are any.
 signal_all() {
-  local ids=' ' line text pid name state group session rest last now first=0
+  local ids=' ' line text pid name state group session rest last now numbers='[0-9]*'
   found=
   while read -r line; do
     ids+="$line "
@@ -60,10 +60,10 @@ signal_all() {
   # What began after us has a higher number, unless numbers began again. Nobody forks 100000 times in a second.
   read -r _ _ _ _ last </proc/loadavg
   read -r now _ </proc/uptime
-  (((10#\${now/./} - begin) * 1000 > pid_max || last < $$)) || first=$$
-  for pid in /proc/[0-9]*; do
+  (((10#\${now/./} - begin) * 1000 > pid_max || last < $$)) || numbers_above $$
+  # shellcheck disable=SC2231 # a pattern
+  for pid in /proc/$numbers; do
     pid=\${pid#/proc/} rest=
-    ((pid > first)) || continue
     read -r _ name state _ group session rest <"/proc/$pid/stat"
     # A name of up to 15 characters may look like the fields after it, but cannot hide that they come again.
     if [[ $name != *\\) || \${#rest} -lt 30 || $state$group$session$rest == *\\)* ]]; then
@@ -76,6 +76,18 @@ signal_all() {
     kill -s "$1" "$pid" && found=1
     [[ $1 != KILL ]] || kill_group "$group"
   done
+}
+
+# Sets numbers to a pattern of those above $1: a digit more, or a higher one after the same beginning. A loop over all
+# that run would take longer than all else that we do at the end of a test.
+numbers_above() {
+  local at after=''
+  numbers="[1-9]\${1//?/?}*"
+  for ((at = \${#1} - 1; at >= 0; at--)); do
+    ((\${1:at:1} == 9)) || numbers+="|\${1:0:at}[$((\${1:at:1} + 1))-9]$after"
+    after+='?'
+  done
+  numbers="@($numbers)"
 }
 
 # Kills a group at once: whoever forks faster than we can look is in one. Groups 0 and 1 would be ourselves and everybody.
@@ -97,6 +109,13 @@ kill_all() {
     signal_all KILL
     [[ $found ]] || return 0
   done
+}
+
+# Sets program to the path of $1. The table of bash spares the fork of a substitution, but holds no name of a function.
+find_program() {
+  program=
+  hash -- "$1" && program=\${BASH_CMDS[$1]-}
+  [[ $program ]] || program=$(type -P "$1")
 }
 
 atex_letters=ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_
@@ -124,7 +143,10 @@ become_test() {
   unset TMT_TEST_DATA TMT_TEST_PIDFILE TMT_TEST_SUBMITTED_FILES ATEX_TEST_CONTROL
   while IFS= read -r -d '' entry; do take_variable "$entry"; done <"$state/environment"
   for entry; do take_variable "$entry"; done
-  ((\${#atex_odd[@]} == 0)) || atex_command+=("$(type -P env)" -- "\${atex_odd[@]}")
+  if ((\${#atex_odd[@]} > 0)); then
+    find_program env
+    atex_command+=("$program" -- "\${atex_odd[@]}")
+  fi
   set -- "\${atex_command[@]}" "$BASH" "$state/test.sh"
   [[ $terminal ]] || exec >&9 2>&9
   # what is ours, and what whoever started us left open
@@ -175,14 +197,14 @@ end_by_signal() {
     done
     kill_all
     # what a set-up was at, for those who wonder why it took so long
-    [[ ! $setting_up || ! -s $state/setup.log ]] || cat "$state/setup.log" >&8
+    [[ ! $setting_up || ! -s $state/setup.$$.log ]] || cat "$state/setup.$$.log" >&8
   fi
   end $((128 + $1))
 }
 
 state=$1 cwd=$2
 shift 2 || fail 2 'a directory for the state and one to run in are needed'
-setup='' only='' lifeline='' limit=0 pty='' nocontrol='' noexitcode='' nokill='' marker='' terminal=''
+setup='' only='' lifeline='' limit=0 pty='' nocontrol='' noexitcode='' nokill='' marker='' terminal='' stale=()
 job='' before='' setting_up='' watcher='' code='' atex_flags=()
 for flag; do
   case $flag in
@@ -201,14 +223,14 @@ trap 'end_by_signal 15' TERM
 # Some clients pass on the signal that they get when nobody reads the control channel any more.
 trap : PIPE
 
+# Sets stale to what is in the directory: the set-up removes it while we go on. What does not allow that goes at once.
 empty_state() {
-  local entries=("$state"/*)
-  if [[ -d $state && ! -L $state ]]; then
-    ((\${#entries[@]} == 0)) || rm -rf -- "\${entries[@]}" || rm -rf -- "$state"
-  else
+  stale=("$state"/*)
+  if [[ ! -d $state || -L $state || -e $state/sid.$$ ]] || ((\${#stale[@]} > 1000)); then
+    stale=()
     rm -rf -- "$state"
+    [[ -d $state ]] || mkdir -- "$state"
   fi
-  [[ -d $state ]] || mkdir -- "$state"
 }
 
 if [[ $setup ]]; then
@@ -218,14 +240,9 @@ fi
 
 [[ -d $state ]] || fail 2 "there is no directory $state"
 exec 6>>"$state/sid.$$" || fail 2 "cannot write to $state"
-proc_field $$ 22
-self=$field
-proc_field 1 22
-read -r boot </proc/sys/kernel/random/boot_id
 read -r begin _ </proc/uptime
 begin=$((10#\${begin/./}))
 read -r pid_max </proc/sys/kernel/pid_max
-printf '%s\\n' "$$ $self $boot-$field" >"$state/wrapper.pid" || fail 2 "cannot write to $state"
 
 watch() {
   local line='' part idle=0 released='' status round
@@ -287,12 +304,21 @@ if [[ $setup ]]; then
   (
     set +m
     exec >&8 2>&8 6>&- 7<&- 8>&- 9>&-
+    ((\${#stale[@]} == 0)) || rm -rf -- "\${stale[@]}"
     set -e
     eval "$script"
   ) &
   job=$!
   set +m
   echo "$job" >&6
+fi
+
+proc_field $$ 22
+self=$field
+proc_field 1 22
+read -r boot </proc/sys/kernel/random/boot_id
+
+if [[ $setup ]]; then
   wait_for_job
   if ((code != 0)); then
     kill_all
@@ -303,6 +329,7 @@ if [[ $setup ]]; then
   job='' setting_up=''
 fi
 
+printf '%s\\n' "$$ $self $boot-$field" >"$state/wrapper.pid" || fail 2 "cannot write to $state"
 [[ -e $state/environment ]] || : >"$state/environment"
 cd -- "$cwd" || fail 2 "there is no directory $cwd"
 if [[ $pty ]]; then
@@ -311,7 +338,7 @@ if [[ $pty ]]; then
   atex_flags+=(TERM=vt100)
 fi
 [[ $nocontrol ]] || atex_flags+=(ATEX_TEST_CONTROL=8)
-setsid=$(type -P setsid) || fail 2 'there is no setsid'
+find_program setsid || fail 2 'there is no setsid'
 [[ ! $marker ]] || printf 'noop atex-start %s\\n' "$marker" >&8 || end 3
 
 before=$!
@@ -326,9 +353,9 @@ set -m
       printf -v command '%q ' exec "$BASH" "$0" inside-terminal "$state" "$SHELL" "\${atex_flags[@]}"
       export SHELL=$BASH
       exec <&5 >&9 2>&9 5<&- 9>&-
-      exec "$setsid" script -q -e -f -c "$command" /dev/null
+      exec "$program" script -q -e -f -c "$command" /dev/null
     fi
-    become_test "$setsid" -- "\${atex_flags[@]}"
+    become_test "$program" -- "\${atex_flags[@]}"
   )
   exit $?
 ) &

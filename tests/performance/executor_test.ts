@@ -24,7 +24,7 @@ for (const way of Object.keys(MISSING) as Way[]) {
       const { path } = resources.use(await temporaryDirectory());
       const system = await startSystem(way, resources);
       writeHundred(`${path}/tree`);
-      const { children, execs, programs } = await processesOfEach(
+      const { children, execs, forks, programs } = await processesOfEach(
         "./_executor_once.ts",
         (count) => [way, system, `${path}/tree`, path, String(count), "0"],
         2,
@@ -32,6 +32,7 @@ for (const way of Object.keys(MISSING) as Way[]) {
       strictEqual(children, 1, JSON.stringify(programs));
       if (way === "local") {
         ok(execs <= 6, JSON.stringify(programs));
+        ok(forks <= 6, `${forks} forks`);
       } else if (way.startsWith("ssh")) {
         deepStrictEqual(programs.ssh, 1);
       }

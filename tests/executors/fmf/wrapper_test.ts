@@ -246,6 +246,44 @@ Deno.test("the wrapper kills what the test left in its session", async (t) => {
   }
 });
 
+Deno.test("the wrapper looks at all processes that are younger than itself, and at no other", async () => {
+  const definition = /^numbers_above\(\) \{$.*?^\}$/ms.exec(WRAPPER)![0];
+  const script = `shopt -s extglob
+${definition}
+for pid in 1 8 9 10 99 109 899 2999 9999 12345 19899 32767 4194303; do
+  numbers_above $pid
+  for ((other = pid > 1200 ? pid - 1200 : 1; other < pid + 1200; other++)); do
+    [[ $other == $numbers ]] && echo $((other - pid))
+  done | sort -n | sed -n '1p;$p'
+  for other in 1 10 100 1000 10000 100000 1000000 10000000; do
+    [[ $other == $numbers ]] || (( other <= pid )) || echo "$other is missed"
+    [[ $other != $numbers ]] || (( other > pid )) || echo "$other is taken"
+  done
+done`;
+  const { stdout } = await new Deno.Command("bash", { args: ["-c", script] })
+    .output();
+  assert.equal(
+    new TextDecoder().decode(stdout),
+    "1\n1199\n".repeat(13),
+  );
+});
+
+Deno.test("a function that the wrapper inherits does not keep it from finding a program", async () => {
+  const ended = await runWrapped({
+    test: 'echo "$A-B"',
+    inherit: {
+      "BASH_FUNC_setsid%%": "() { echo not me; }",
+      "BASH_FUNC_env%%": "() { echo not me; }",
+    },
+    flags: ["LANG=odd"],
+  });
+  assert.deepEqual(ended, {
+    code: 0,
+    control: "exitcode 0\n",
+    output: "-B\n",
+  });
+});
+
 Deno.test("a test has the descriptors that it is to have, whatever the wrapper was given", async () => {
   const { output } = await runWrapped({
     shell: ["bash", "-c", 'exec 3<&0 10<&0 21<&0 200>&1; exec bash "$@"', "-"],
@@ -421,6 +459,29 @@ Deno.test("a set-up script prepares the test in an emptied directory", async () 
     ],
   );
   assert.equal(code, 0);
+});
+
+Deno.test("a set-up empties the directory however much is in it", async () => {
+  const setup = 'echo "ls -A \\"\\${0%/*}\\"" >"$state/test.sh"';
+  await using wrapped = new Wrapped({
+    setup,
+    lifeline: true,
+    flags: [`setup=${setup.length + 1}`], // one byte is still to come
+  });
+  const left = Array.from({ length: 1001 }, (_, n) => `left ${n}`);
+  for (const name of [...left, `sid.${wrapped.child.pid}`]) {
+    Deno.writeTextFileSync(`${wrapped.state}/${name}`, `${wrapped.child.pid}`);
+  }
+  wrapped.send("\n");
+  const { output, control } = await wrapped.end();
+  assert.equal(control, "exitcode 0\n");
+  assert.deepEqual(output.split("\n"), [
+    "environment",
+    `sid.${wrapped.child.pid}`,
+    "test.sh",
+    "wrapper.pid",
+    "",
+  ]);
 });
 
 Deno.test("a set-up script that fails keeps the test from running", async () => {
