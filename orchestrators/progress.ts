@@ -70,8 +70,6 @@ const MAX_BLOCK_ROWS = 12;
  * Names and messages come from tests and are not trusted: control characters
  * never reach the terminal. Does not reject when the run fails: ask
  * `run.finished`. Call it in the same turn as `run()`, to miss nothing.
- *
- * Needs `--allow-env=NO_COLOR` only if `color` is not given and `live` holds.
  */
 export async function showProgress(
   run: Run,

@@ -33,12 +33,17 @@ export class Ports {
   }
 }
 
-/** Whether somebody on this machine listens at the port. */
+/**
+ * Whether somebody on this machine listens at the port.
+ *
+ * @throws {Deno.errors.NotCapable} without the permission to try
+ */
 export function isTaken(hostname: string, port: number): boolean {
   try {
     Deno.listen({ hostname, port }).close();
     return false;
-  } catch {
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) throw error;
     return true;
   }
 }

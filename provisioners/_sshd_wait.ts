@@ -1,6 +1,7 @@
 import { delay } from "@std/async/delay";
 import { ConnectError } from "../connections/connection.ts";
 import { SshConnection, type SshOptions } from "../connections/ssh.ts";
+import { ProvisionError } from "./provisioner.ts";
 
 /** Milliseconds between two attempts. */
 const PAUSE = 100;
@@ -33,6 +34,8 @@ export interface SshdWaitOptions {
 /**
  * Waits until an sshd greets. That the port accepts connections proves nothing:
  * user-mode networking does so before the system behind it listens.
+ *
+ * @throws {ProvisionError} without the permission to connect: waiting would not help
  */
 export async function waitForSshd(options: SshdWaitOptions): Promise<void> {
   const { signal } = options;
@@ -60,8 +63,14 @@ async function listen(
     using connection = await Deno.connect({ hostname, port, signal: ended });
     using _ = closeOn(ended, connection);
     return await greets(connection) ? "sshd" : "else";
-  } catch {
+  } catch (error) {
     signal.throwIfAborted();
+    if (error instanceof Deno.errors.NotCapable) {
+      throw new ProvisionError(
+        `Cannot connect to ${hostname}:${port}: ${error.message}`,
+        { fatal: true, cause: error },
+      );
+    }
     return late.signal.aborted ? "silence" : "else";
   } finally {
     clearTimeout(timer);

@@ -10,7 +10,9 @@
  * Needs `virsh` on this machine and libvirt, QEMU and `passt` on the host of the
  * domains (libvirt 9 or later, with support for passt), a POSIX `sh`, `ssh`, and
  * the permissions to run programs, to use the network, to read and write files and
- * to read the environment, the host name and the user id: in practice `deno run -A`.
+ * to read the environment, the host name and the user id
+ * (`--allow-run=virsh,ssh,sh,/bin/sh`, `--allow-net`, `--allow-read`, `--allow-write`,
+ * `--allow-env`, `--allow-sys=uid,hostname`).
  *
  * @example Two clones of a domain of this machine
  * ```ts no-run

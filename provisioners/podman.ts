@@ -8,7 +8,8 @@
  *
  * Needs podman 4.0 or later, a POSIX `sh`, and the permissions to run programs,
  * to read and write files and to read the environment, the host name and the
- * user id: in practice `deno run -A`.
+ * user id (`--allow-run=podman,sh`, `--allow-read`, `--allow-write`,
+ * `--allow-env=XDG_RUNTIME_DIR`, `--allow-sys=uid,hostname`).
  *
  * @example A container, for a moment
  * ```ts

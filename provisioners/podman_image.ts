@@ -5,7 +5,7 @@
  * An image is made of a container in which packages are installed and files are
  * written. Nothing is left of a build that was aborted or whose script died.
  *
- * Needs podman 4.0 or later, the network, and in practice `deno run -A`.
+ * Needs podman 4.0 or later, the network, and the permissions of `provisioners/podman`.
  *
  * @example Containers with rsync and Python
  * ```ts no-run

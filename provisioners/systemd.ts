@@ -8,8 +8,8 @@
  * outlive the script.
  *
  * Needs podman 4.0 or later, an image with systemd (see {@linkcode withSystemdImage},
- * and `buildSystemdImage` of `provisioners/podman-image`), a POSIX `sh`, and in
- * practice `deno run -A`.
+ * and `buildSystemdImage` of `provisioners/podman-image`), a POSIX `sh`, and the
+ * permissions of `provisioners/podman`.
  *
  * @example A system that reboots
  * ```ts no-run

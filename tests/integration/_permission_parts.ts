@@ -1,4 +1,5 @@
 /** What the uses of `_permissions.ts` talk to: systems and services. */
+import { ok } from "node:assert/strict";
 import { kubectlMissing, KubernetesServer } from "../_kubernetes.ts";
 import { Container, imageName, podmanMissing } from "../_podman.ts";
 import { FakeReportPortal, TOKEN as PORTAL_TOKEN } from "../_report_portal.ts";
@@ -8,6 +9,9 @@ import {
   guestLog,
   TOKEN as FARM_TOKEN,
 } from "../provisioners/_testing_farm_server.ts";
+import { VirtHost, virtHostMissing } from "../_virt_host.ts";
+import { SshConnection } from "../../connections/ssh.ts";
+import { installVirtHelper } from "../../provisioners/virt_helper.ts";
 import type { Part, Place } from "./_permissions.ts";
 
 /** What there is for a use. */
@@ -22,6 +26,7 @@ export interface Parts {
 }
 
 const noSshd = cannotRun("permissions with ssh", sshdMissing());
+const noVirtHost = cannotRun("permissions with libvirt", virtHostMissing());
 
 /** Which parts cannot be had here. */
 export const MISSING: Record<Part, boolean> = {
@@ -30,6 +35,9 @@ export const MISSING: Record<Part, boolean> = {
   "ssh": noSshd,
   "kubernetes": cannotRun("permissions with kubectl", kubectlMissing()),
   "testing-farm": noSshd,
+  "libvirt": noVirtHost,
+  "shared-libvirt": noVirtHost,
+  "telemetry": false,
   "report-portal": false,
 };
 
@@ -77,6 +85,60 @@ export const OPEN: Record<
       service: new URL(server.url).host,
       key: sshd.options.identityFile,
     };
+  },
+
+  async libvirt(resources) {
+    const host = resources.use(await VirtHost.start());
+    await host.defineOrigin("origin");
+    return {
+      place: {
+        service: {
+          origin: "origin",
+          sshKey: "key",
+          uri: host.uri,
+          domainHost: "127.0.0.1",
+          portFrom: host.port(0),
+        },
+      },
+      key: host.ssh.identityFile,
+    };
+  },
+
+  async "shared-libvirt"(resources) {
+    const host = resources.use(await VirtHost.start());
+    await host.defineShared("one", host.port(0));
+    await host.defineShared("two", host.port(1));
+    const helper = ".local/bin/atex-virt-helper";
+    await using connection = await SshConnection.open(host.ssh);
+    await installVirtHelper(connection, { path: helper });
+    return {
+      place: {
+        service: {
+          host: host.ssh,
+          helper: [helper],
+          image: "guest.raw",
+          sshKey: "key",
+        },
+      },
+      key: host.ssh.identityFile,
+    };
+  },
+
+  telemetry(resources) {
+    let spans = 0;
+    resources.defer(() => ok(spans > 0, "no spans came"));
+    const collector = resources.use(
+      Deno.serve({ port: 0, onListen() {} }, ({ url }) => {
+        if (url.endsWith("/v1/traces")) spans++;
+        return new Response("{}");
+      }),
+    );
+    return Promise.resolve({
+      env: {
+        OTEL_DENO: "true",
+        OTEL_EXPORTER_OTLP_ENDPOINT: `http://localhost:${collector.addr.port}`,
+      },
+    });
   },
 
   "report-portal"(resources) {

@@ -19,6 +19,9 @@ export type Part =
   | "ssh"
   | "kubernetes"
   | "testing-farm"
+  | "libvirt"
+  | "shared-libvirt"
+  | "telemetry"
   | "report-portal";
 
 /** What scripts find. */
@@ -114,6 +117,16 @@ export const USES: readonly Use[] = [
   await run(there, ["true"]);`,
   },
   {
+    block: "connections/copy",
+    flags: ["run=sh,rsync"],
+    script: `
+  import { download, upload } from "jsr:@atex/atex/connections/copy";
+  import { LocalConnection } from "jsr:@atex/atex/connections/local";
+  await using here = await LocalConnection.open();
+  await upload(here, where + "/results.jsonl", where + "/there");
+  await download(here, where + "/there", where + "/back");`,
+  },
+  {
     block: "provisioners/local",
     flags: ["sys=hostname"],
     script: lend("LocalProvisioner", "local", ""),
@@ -190,6 +203,69 @@ export const USES: readonly Use[] = [
     ],
     needs: "testing-farm",
     script: lend("TestingFarmProvisioner", "testing-farm", "service"),
+  },
+  {
+    block: "provisioners/libvirt",
+    flags: [
+      "run=virsh,ssh,/bin/sh,sh",
+      "net=127.0.0.1",
+      "env",
+      "sys=uid,hostname",
+      "read=DIR",
+      "write=DIR",
+    ],
+    needs: "libvirt",
+    script: lend("LibvirtProvisioner", "libvirt", "service"),
+  },
+  {
+    block: "provisioners/shared-libvirt",
+    flags: [
+      "run=ssh,/bin/sh",
+      "net=127.0.0.1",
+      "env",
+      "read=DIR",
+      "write=DIR",
+    ],
+    needs: "shared-libvirt",
+    script: lend("SharedLibvirtProvisioner", "shared-libvirt", "service"),
+  },
+  {
+    block: "provisioners/virt-helper",
+    flags: ["run=ssh,/bin/sh", "env", "read=DIR", "write=DIR"],
+    needs: "ssh",
+    script: `
+  import { SshConnection } from "jsr:@atex/atex/connections/ssh";
+  import { installVirtHelper } from "jsr:@atex/atex/provisioners/virt-helper";
+  await using host = await SshConnection.open(ssh);
+  await installVirtHelper(host, { path: where + "/helper" });`,
+  },
+  {
+    block: "provisioners/podman-image",
+    flags: [
+      "run=podman,sh",
+      "env=XDG_RUNTIME_DIR",
+      "sys=uid,hostname",
+      "read=DIR",
+      "write=DIR",
+    ],
+    needs: "podman",
+    script: `
+  import { buildImage } from "jsr:@atex/atex/provisioners/podman-image";
+  const built = await buildImage(image, {
+    packages: [],
+    files: { "/where": where }, // or it would be there already
+    runOptions: ["--network=none"],
+  });
+  await new Deno.Command("podman", { args: ["rmi", built] }).output();`,
+  },
+  {
+    block: "provisioners/leases",
+    flags: ["run=ssh", "env", "sys=uid,hostname"],
+    needs: "ssh",
+    script: `
+  import { readLeases } from "jsr:@atex/atex/provisioners/leases";
+  const [lease] = await readLeases({ hosts: [ssh] });
+  if (lease.error) throw lease.error;`,
   },
   {
     block: "executors/function",
@@ -304,6 +380,15 @@ export const USES: readonly Use[] = [
     ),
   },
   {
+    block: "aggregators/compare",
+    flags: ["read=DIR"],
+    script: `
+  import { compareResults } from "jsr:@atex/atex/aggregators/compare";
+  import { readResults } from "jsr:@atex/atex/aggregators/reader";
+  const results = () => readResults(where + "/results.jsonl");
+  await Array.fromAsync(compareResults(results(), results()));`,
+  },
+  {
     block: "aggregators/reader",
     flags: ["read=DIR"],
     script: `
@@ -319,6 +404,31 @@ export const USES: readonly Use[] = [
     block: "orchestrators/simple",
     flags: ["read=DIR", "write=DIR", "sys=hostname"],
     script: run("SimpleOrchestrator", "simple", "provisioner: pool"),
+  },
+  {
+    block: "orchestrators/progress",
+    flags: [],
+    script: `
+  import { showProgress } from "jsr:@atex/atex/orchestrators/progress";
+  const run = Object.assign((async function* () {})(), { status: {} });
+  await showProgress(run, { live: true });`,
+  },
+  {
+    block: "orchestrators/telemetry",
+    flags: [],
+    needs: "telemetry",
+    script: `
+  import { sendSpans } from "jsr:@atex/atex/orchestrators/telemetry";
+  await sendSpans((async function* () {
+    yield { time: 1, type: "run-started", platform: "p", tests: ["/t"] };
+  })());`,
+  },
+  {
+    block: "orchestrators/trace",
+    flags: ["write=DIR"],
+    script: `
+  import { writeTrace } from "jsr:@atex/atex/orchestrators/trace";
+  await writeTrace([], where + "/trace.json");`,
   },
   {
     block: "orchestrators/event-log",

@@ -114,15 +114,26 @@ async function checkLack(
   );
 }
 
+/** Waits for all, so that none goes on behind the test's back; fails with what every one that failed says. */
+async function all(checks: Promise<void>[]): Promise<void> {
+  const failures = (await Promise.allSettled(checks)).flatMap((check) =>
+    check.status === "rejected" ? [check.reason as Error] : []
+  );
+  if (failures.length === 0) return;
+  const messages = failures.map(({ message }) => message);
+  throw new Error(messages.join("\n\n"), { cause: failures[0] });
+}
+
 for (const use of USES) {
-  const flags = use.flags.map((flag) => `--allow-${flag}`).join(" ");
+  const flags = use.flags.map((flag) => `--allow-${flag}`).join(" ") ||
+    "nothing";
   Deno.test({
     name: `${use.block} needs ${flags}, and no more`,
     ignore: use.needs !== undefined && MISSING[use.needs],
     async fn() {
       await using resources = new AsyncDisposableStack();
       const parts = use.needs ? await OPEN[use.needs](resources) : {};
-      await Promise.all([
+      await all([
         checkWorks(use, parts),
         ...withoutOne(use.flags).map((lack) => checkLack(use, parts, lack)),
       ]);
@@ -145,7 +156,9 @@ Deno.test("docs/security.md lists what is proved here", async () => {
   deepStrictEqual(
     rows.toSorted(),
     proved.map(([block, flags]) =>
-      `${block}: ${flags.map((flag) => `\`--allow-${flag}\``).join(" ")}`
+      `${block}: ${
+        flags.map((flag) => `\`--allow-${flag}\``).join(" ") || "none"
+      }`
     ).toSorted(),
   );
 });
@@ -155,13 +168,15 @@ const IN_SHORT: Record<string, RegExp> = {
   "`discover()` of a tree": /^fmf$/,
   "connections": /^connections\//,
   "provisioners of containers, hosts, pods":
-    /^provisioners\/(podman|systemd|hosts|kubernetes)$/,
-  "virtual machines, Testing Farm": /^provisioners\/testing-farm$/,
+    /^provisioners\/(podman|podman-image|systemd|hosts|leases|kubernetes)$/,
+  "virtual machines, Testing Farm":
+    /^provisioners\/(libvirt|shared-libvirt|testing-farm)$/,
   "executors": /^executors\//,
   "aggregators in files; orchestrators":
     /^(aggregators\/(jsonl|yaml|junit|html)|orchestrators\/)/,
   "ReportPortal": /^aggregators\/report-portal$/,
   "GitHub": /^aggregators\/github$/,
+  "progress, OpenTelemetry": /^orchestrators\/(progress|telemetry)$/,
 };
 
 Deno.test("README.md names every kind of permission that is proved here", async () => {

@@ -56,3 +56,9 @@ Deno.test("isTaken() tells whether somebody listens", () => {
   listener.close();
   assert.equal(isTaken("127.0.0.1", port), false);
 });
+
+Deno.test("isTaken() fails where it may not try", {
+  permissions: { net: false },
+}, () => {
+  assert.throws(() => isTaken("127.0.0.1", 50_000), Deno.errors.NotCapable);
+});

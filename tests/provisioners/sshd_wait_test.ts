@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { ConnectError } from "../../connections/connection.ts";
+import { ProvisionError } from "../../provisioners/provisioner.ts";
 import { openSsh, waitForSshd } from "../../provisioners/_sshd_wait.ts";
 import { cannotRun, freePort, Sshd, sshdMissing } from "../_sshd.ts";
 import { rejected } from "../_thrown.ts";
@@ -96,6 +97,17 @@ Deno.test("waitForSshd() takes lines before the version for a part of the greeti
   await using server = new Server(says("Welcome\r\nS", "SH-2.0-x\r\n"));
   await wait(server);
   assert.equal(server.connections, 1);
+});
+
+Deno.test("waitForSshd() does not wait where it may not connect", {
+  permissions: { net: false },
+}, async () => {
+  const error = await rejected(wait({ port: 1 }), ProvisionError);
+  assert.ok(error.fatal);
+  assert.match(
+    error.message,
+    /^Cannot connect to 127\.0\.0\.1:1: Requires net access to /,
+  );
 });
 
 Deno.test("waitForSshd() goes on while connections are refused", async () => {
