@@ -38,13 +38,13 @@ export async function imageExists(
   });
 }
 
-/** Fetches an image, however long that takes. */
-async function pullFrom(
+/** Fetches an image, however long that takes, and gives its id. */
+export async function pullFrom(
   cli: PodmanCli,
   image: string,
   signal?: AbortSignal,
-): Promise<void> {
-  const { code, said } = await cli.output(
+): Promise<string> {
+  const { code, stdout, said } = await cli.output(
     ["image", "pull", "-q", image],
     { signal, timeout: Infinity },
   );
@@ -53,6 +53,7 @@ async function pullFrom(
       fatal: true,
     });
   }
+  return stdout.trim();
 }
 
 /** The error for an image that is not here, with what to do about it. */

@@ -21,13 +21,48 @@
  *
  * @module
  */
+import type { SignalOptions } from "../connections/connection.ts";
 import {
   type BuildImageOptions,
   buildOnce,
   buildSystemdOnce,
 } from "./_build_image.ts";
+import { PodmanCli } from "./_podman_cli.ts";
+import { pullFrom } from "./_podman_image.ts";
 
 export type { BuildImageOptions };
+
+/** Options of {@linkcode pullImage}. */
+export interface PullImageOptions extends SignalOptions {
+  /**
+   * The podman program, and arguments that come before all others.
+   *
+   * @default {["podman"]}
+   */
+  podman?: readonly string[];
+}
+
+/**
+ * Fetches an image from its registry, also if there is one of that name already.
+ *
+ * @returns its id
+ * @throws {ProvisionError} if that is not possible
+ *
+ * @example
+ * ```ts no-run
+ * import { pullImage } from "jsr:@atex/atex/provisioners/podman-image";
+ *
+ * const signal = AbortSignal.timeout(600_000);
+ * console.log(await pullImage("quay.io/fedora/fedora:42", { signal }));
+ * ```
+ */
+export async function pullImage(
+  name: string,
+  options: PullImageOptions = {},
+): Promise<string> {
+  const { podman = ["podman"], signal } = options;
+  return await pullFrom(new PodmanCli(podman, Infinity), name, signal);
+}
 
 /**
  * Builds an image on top of another one, unless it is there already.

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { delay } from "@std/async/delay";
 import { run } from "../../connections/process.ts";
 import type { ProvisionerEvent } from "../../provisioners/events.ts";
+import { pullImage } from "../../provisioners/podman_image.ts";
 import {
   PodmanProvisioner,
   type PodmanProvisionerOptions,
@@ -147,6 +148,26 @@ Deno.test("start() says what to do about an image that is not there", async () =
   assert.equal(
     (await startError({ podman: [program] })).message,
     'Cannot look for the image "image": bad reference',
+  );
+});
+
+Deno.test("pullImage() fetches an image and gives its id", async () => {
+  await using podman = await FakePodman.make();
+  const options = { podman: [podman.program] };
+  assert.equal(await pullImage("fedora:42", options), "0123456789abcdef");
+  assert.deepEqual(podman.calls, ["image pull -q fedora:42"]);
+  await podman.fault("pull", 'echo "Error: no route to host" >&2; exit 125');
+  await assert.rejects(pullImage("fedora:42", options), {
+    name: "ProvisionError",
+    message: 'Cannot pull the image "fedora:42": no route to host',
+  });
+  await podman.fault("pull", "exec sleep 60");
+  const reason = new Error("enough");
+  const abort = new AbortController();
+  setTimeout(() => abort.abort(reason), 100);
+  await assert.rejects(
+    pullImage("fedora:42", { ...options, signal: abort.signal }),
+    reason,
   );
 });
 
