@@ -18,8 +18,8 @@ export interface AggregateBenchmark {
   form?: "jsonl" | "yaml";
   /** How many results or tests there are if nothing else is asked for. */
   count: number;
-  /** What the names of tests begin with, before the names of directories. */
-  prefix: string;
+  /** The name of the only test, or, with `%05d` for a number, those of so many. */
+  test: string;
   /** Makes directories of artifacts in a directory. */
   write(directory: string, count: number): void;
   /** What is to come of them. */
@@ -28,7 +28,7 @@ export interface AggregateBenchmark {
 
 /** Runs the benchmark. */
 export async function aggregateBenchmark(
-  { name, form = "jsonl", count: usual, prefix, write, check }:
+  { name, form = "jsonl", count: usual, test, write, check }:
     AggregateBenchmark,
 ): Promise<void> {
   await benchmark({
@@ -54,7 +54,8 @@ export async function aggregateBenchmark(
         const cost = await measureOnce("./_aggregate_once.ts", [
           artifacts,
           out,
-          prefix,
+          test,
+          test.includes("%") ? count : 1,
           form,
           format,
         ]);

@@ -1,6 +1,10 @@
 /**
- * Ingests all tests in a directory, one after the other, in a process of its own;
- * prints what it cost and what came of it.
+ * Ingests tests, one after the other, in a process of its own:
+ *
+ *     _aggregate_once.ts ARTIFACTS OUT TEST COUNT FORM FORMAT
+ *
+ * prints what it cost and what came of it. TEST is the name of each: `%05d` in it
+ * is a number from 0 on. The last part of the name is its directory.
  */
 import { gunzipSync, zstdDecompressSync } from "node:zlib";
 import type { CompressionFormat } from "../aggregators/jsonl.ts";
@@ -9,14 +13,14 @@ import { measure } from "./_once.ts";
 
 type Format = CompressionFormat | "plain";
 
-const [artifacts, out, prefix, form, format] = Deno.args as [
+const [artifacts, out, pattern, count, form, format] = Deno.args as [
+  string,
   string,
   string,
   string,
   "jsonl" | "yaml",
   Format,
 ];
-const tests = [...Deno.readDirSync(artifacts)].map(({ name }) => name).sort();
 const results = `${out}/results`;
 const files = `${out}/files`;
 const options = {
@@ -30,24 +34,25 @@ const aggregator = form === "yaml"
   ? new (await import("../aggregators/yaml.ts")).YamlAggregator(options)
   : new (await import("../aggregators/jsonl.ts")).JsonLinesAggregator(options);
 await aggregator.start();
-for (const test of tests) {
+for (let n = 0; n < Number(count); n++) { // a list of names would take memory
+  const test = pattern.replace("%05d", String(n).padStart(5, "0"));
   await aggregator.ingest(
     "plat@x86_64",
-    prefix + test,
-    `${artifacts}/${test}`,
+    test,
+    `${artifacts}/${test.slice(test.lastIndexOf("/") + 1)}`,
   );
 }
 await aggregator.stop();
 const measured = cost();
 
-let count = 0;
-for await (const _result of readResults(results)) count++;
+let found = 0;
+for await (const _result of readResults(results)) found++;
 const paths = filesIn(files);
 const bytes = plainSize(paths);
 console.log(JSON.stringify({
   ...measured,
   target_bytes: Deno.statSync(results).size,
-  check: `${count} results, ${paths.length} files, ${bytes} bytes`,
+  check: `${found} results, ${paths.length} files, ${bytes} bytes`,
 }));
 
 function filesIn(directory: string): string[] {

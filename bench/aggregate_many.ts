@@ -20,7 +20,7 @@ const results = [
 await aggregateBenchmark({
   name: "aggregate_many",
   count: 10_000,
-  prefix: "/suite/",
+  test: "/suite/test%05d",
   write(directory, count) {
     for (let n = 0; n < count; n++) {
       const test = `${directory}/test${String(n).padStart(5, "0")}`;

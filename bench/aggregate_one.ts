@@ -4,7 +4,7 @@ import { aggregateBenchmark, writeResults } from "./_aggregate.ts";
 await aggregateBenchmark({
   name: "aggregate_one",
   count: 1_000_000,
-  prefix: "/",
+  test: "/one",
   write: (directory, count) => writeResults(`${directory}/one`, count),
   check: (count) => `${count} results, 0 files, 0 bytes`,
 });

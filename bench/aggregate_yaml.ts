@@ -5,7 +5,7 @@ await aggregateBenchmark({
   name: "aggregate_yaml",
   form: "yaml",
   count: 20_000,
-  prefix: "/",
+  test: "/one",
   write: (directory, count) => writeResults(`${directory}/one`, count),
   check: (count) => `${count} results, 0 files, 0 bytes`,
 });

@@ -12,13 +12,21 @@ Deno.test("results of a test take no memory while they are stored", async () => 
     );
     writeResults(`${artifacts}/one`, count);
     Deno.mkdirSync(out);
-    const args = [artifacts, out, "/", "jsonl", "plain"];
+    const args = [artifacts, out, "/one", 1, "jsonl", "plain"];
     const cost = await measureOnce("./_aggregate_once.ts", args);
     strictEqual(cost.check, `${count} results, 0 files, 0 bytes`);
     return cost.peak_mib;
   };
   const more = await run(400_000) - await run(100_000);
   ok(more <= 16, `${more} MiB more for 300000 results`);
+});
+
+Deno.test("an aggregator keeps nothing of a stored test but its name", async () => {
+  const module = import.meta.resolve("../aggregators/heap.ts");
+  const flags = ["--no-check", "--v8-flags=--expose-gc"];
+  const args = ["run", "-qA", ...flags, module];
+  const bytes = Number(await runProcess(module, [], { args }));
+  ok(bytes < 150, `${bytes} bytes for each test`);
 });
 
 Deno.test("bench/end_to_end.ts has a line for each test, and leaves nothing", async () => {
