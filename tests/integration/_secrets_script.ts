@@ -124,6 +124,7 @@ async function testingFarm(): Promise<void> {
     sshKey: Deno.env.get("ATEX_TEST_KEY")!,
     secrets: { PASSWORD: secret("VARIABLE") },
     onLog: tell,
+    watchdog: true,
     ...events,
     times: {
       retryDelays: [0, 1],
@@ -131,6 +132,7 @@ async function testingFarm(): Promise<void> {
       releaseTime: 2000,
       pollInterval: 10,
       spread: 1,
+      reapInterval: 10,
     },
   };
   const token = secret("FARM_TOKEN");

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { run } from "../../connections/process.ts";
 import { FmfExecutor } from "../../executors/fmf/mod.ts";
+import { CLEANING_SCRIPT } from "../../provisioners/_testing_farm_clean.ts";
 import type { ProvisionerEvent } from "../../provisioners/events.ts";
 import type { Remote } from "../../provisioners/provisioner.ts";
 import {
@@ -18,6 +19,7 @@ import {
   status,
   TOKEN,
 } from "../provisioners/_testing_farm_server.ts";
+import { Container, podmanMissing } from "../_podman.ts";
 import { cannotRun, freePort, Sshd, sshdMissing } from "../_sshd.ts";
 import { rejected } from "../_thrown.ts";
 import { until } from "../_wait.ts";
@@ -214,6 +216,30 @@ Deno.test({
     );
     await failing.stop();
     assert.equal(server.alive.length, 1);
+  },
+});
+
+Deno.test({
+  name: "the usual cleaning script removes what the service put there, only",
+  ignore: cannotRun(
+    "integration/provisioner_testing_farm containers",
+    podmanMissing(),
+  ),
+  fn: async () => {
+    await using container = await Container.start();
+    const sh = (script: string) => container.exec("bash", "-c", script);
+    await sh(`
+      mkdir -p /usr/local/bin
+      cd /usr/local/bin
+      touch tmt-reboot rstrnt-report-result rhts-abort mine
+      echo welcome >/etc/motd
+    `);
+    await sh(CLEANING_SCRIPT);
+    await sh(CLEANING_SCRIPT); // nothing is left to be removed
+    assert.equal(
+      await sh("ls /usr/local/bin; cat /etc/motd; ls -A /var/tmp"),
+      "mine\n.testing-farm-keep",
+    );
   },
 });
 
