@@ -21,7 +21,10 @@
  *   results: "out/results.jsonl",
  *   files: "out/files",
  * }).start();
- * await using pool = await new PodmanProvisioner({ image: "fedora:42" }).start();
+ * await using pool = await new PodmanProvisioner({
+ *   image: "fedora:42",
+ *   pull: "missing",
+ * }).start();
  * await using run = new AdHocOrchestrator({
  *   platform: "fedora-42@x86_64",
  *   tests: tests.data.keys(),

@@ -21,6 +21,6 @@ export class UnderWay {
 /** What an ingest is told before `start()` and after `stop()`. */
 export function notStarted(platform: string, test: string): Error {
   return new Error(
-    `Cannot ingest test "${test}" of platform "${platform}": the aggregator is not started`,
+    `Cannot ingest test "${test}" of platform "${platform}": the aggregator is not started: await its start() first`,
   );
 }

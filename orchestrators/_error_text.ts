@@ -45,10 +45,10 @@ function messageOf(error: unknown): string {
 
 /** Our own messages speak for themselves; a foreign one says more with its class. */
 function named(error: Error): string {
-  const foreign = !/^Cannot /.test(error.message);
-  return foreign && error.name !== "Error"
-    ? `${error.name}: ${error.message}`
-    : error.message || error.name;
+  const ours = error.name === "FmfError" || /^Cannot /.test(error.message);
+  return ours || error.name === "Error"
+    ? error.message || error.name
+    : `${error.name}: ${error.message}`;
 }
 
 function* output(

@@ -15,7 +15,11 @@
  *   results: "out/results.jsonl",
  *   files: "out/files",
  * }).start();
- * await using pool = await new PodmanProvisioner({ image: "fedora:42", maxRemotes: 8 }).start();
+ * await using pool = await new PodmanProvisioner({
+ *   image: "fedora:42",
+ *   pull: "missing",
+ *   maxRemotes: 8,
+ * }).start();
  * await using run = new AdHocOrchestrator({
  *   platform: "fedora-42@x86_64",
  *   tests: tests.data.keys(),

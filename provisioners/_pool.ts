@@ -486,7 +486,7 @@ export class Pool {
           ? "is being stopped"
           : this.#stopping
           ? "was stopped"
-          : "is not started"
+          : "is not started: await its start() first"
       }`,
     );
   }

@@ -195,7 +195,7 @@ Deno.test("compression by xz without the program is an error at the start", asyn
   place.artifacts();
   deepStrictEqual(ingestIn(place, { PATH: "/nonexistent" }), [
     'NotFound: Cannot compress by xz: the program "xz" is not installed',
-    'Error: Cannot ingest test "/t" of platform "p": the aggregator is not started',
+    'Error: Cannot ingest test "/t" of platform "p": the aggregator is not started: await its start() first',
     null,
   ]);
   deepStrictEqual(place.entries(), []);

@@ -89,6 +89,16 @@ await runMain(() => {
   match(await script.stderr, /^Cannot stop\n {2}Cannot a\n {2}TypeError: b\n/);
 });
 
+Deno.test("runMain() shows a mistake in metadata by its place, as compilers do", async () => {
+  await using script = new Script(`
+import { openTree } from "${
+    import.meta.resolve("../../executors/fmf/metadata/mod.ts")
+  }";
+await runMain(() => openTree("/nonexistent"));`);
+  strictEqual(await script.status(), 2);
+  match(await script.stderr, /^\/nonexistent: cannot open a tree here: /);
+});
+
 for (
   const [signal, status] of [["SIGINT", 130], ["SIGTERM", 143], [
     "SIGHUP",

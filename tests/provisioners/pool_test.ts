@@ -56,7 +56,8 @@ Deno.test("provision() and getRemote() need a started pool", async () => {
   const pool = new Pool({ name: "fake", maxRemotes: 1, backend });
   assert.throws(() => pool.provision(), {
     name: "ProvisionerStoppedError",
-    message: 'Cannot provision: provisioner "fake" is not started',
+    message:
+      'Cannot provision: provisioner "fake" is not started: await its start() first',
   });
   await assert.rejects(pool.getRemote(), ProvisionerStoppedError);
   await pool.start();
