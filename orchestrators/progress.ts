@@ -1,6 +1,8 @@
 /**
  * Shows a run to the person who started it.
  *
+ * Needs no permission: Deno lets every script read `NO_COLOR`.
+ *
  * @example
  * ```ts no-run
  * import { showProgress } from "jsr:@atex/atex/orchestrators/progress";
