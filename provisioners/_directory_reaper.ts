@@ -65,7 +65,12 @@ const OF_RUN = /^atex-([a-z0-9]{10})-[A-Za-z0-9]+$/;
 function kindOf(name: string): DirectoryKind | undefined {
   if (/^atex-ssh-[A-Za-z0-9]+$/.test(name)) return "ssh";
   if (OF_RUN.test(name) || parseTemporaryName(name)) return "directory";
-  return /^atex-[A-Za-z0-9]{10}$/.test(name) ? "work" : undefined;
+  return isWorkDirectory(name) ? "work" : undefined;
+}
+
+/** Whether a name or path is as those of directories of tests. */
+export function isWorkDirectory(path: string): boolean {
+  return /(^|\/)atex-[A-Za-z0-9]{10}$/.test(path);
 }
 
 async function judge(
@@ -76,7 +81,14 @@ async function judge(
   me: Run,
 ): Promise<{ verdict: Verdict; run?: string; owner?: string }> {
   if (kind === "ssh") return { verdict: await judgeSsh(path, age) };
-  if (kind === "work") return await judgeWork(path, me);
+  if (kind === "work") {
+    const owner = await Deno.readTextFile(join(path, "owner"))
+      .then((text) => text.trim(), () => "");
+    return {
+      ...(parseOwner(owner) && { owner }),
+      verdict: await judgeWork(owner, me),
+    };
+  }
   const [, run] = OF_RUN.exec(name) ?? [];
   return run === undefined
     ? { verdict: await judgeProcess(name, me) }
@@ -102,22 +114,20 @@ async function namesIn(directory: string): Promise<string[]> {
   }
 }
 
-/** The script that a test runs for has said who it is, unless it was not allowed to find out. */
-async function judgeWork(
-  path: string,
-  me: Run,
-): Promise<{ verdict: Verdict; owner?: string }> {
-  const owner = await Deno.readTextFile(join(path, "owner"))
-    .then((text) => text.trim(), () => "");
+/**
+ * What is to be thought of a directory of a test. The script that it runs for has
+ * said who it is, unless it was not allowed to find out.
+ */
+export async function judgeWork(owner: string, me: Run): Promise<Verdict> {
   const known = parseOwner(owner);
-  if (!known) return { verdict: "unknown" };
+  if (!known) return "unknown";
   // Scripts of other machines come by ssh: what became of them is not to be seen.
   const claim = { run: "", owner };
   const facts = factsOf(me.directory);
-  if (await livesHere(claim, me, facts)) return { owner, verdict: "alive" };
+  if (await livesHere(claim, me, facts)) return "alive";
   const isDead = known.machine === me.owner.machine &&
     await isAbandoned(claim, me.owner, facts);
-  return { owner, verdict: isDead ? "dead" : "unknown" };
+  return isDead ? "dead" : "unknown";
 }
 
 /** The name of the directory tells the process that made it. */

@@ -6,9 +6,11 @@ import { SshConnection } from "../connections/ssh.ts";
 import { connectWithin, within } from "../connections/time_limit.ts";
 import type { Backend, Reserving, System } from "./_backend.ts";
 import type { HostList } from "./_host_list.ts";
+import { removeLeftWork } from "./_left_work.ts";
 import { describeHolder, type Lease, LeaseError } from "./_lease.ts";
 import { LeasedConnection } from "./_leased_connection.ts";
 import { Reaping } from "./_reaping.ts";
+import { holdRun, type Run } from "./_run.ts";
 import { settle } from "./_settle.ts";
 import { isDropped } from "./_ssh_drop.ts";
 import { waitFor } from "./_wait_for.ts";
@@ -71,6 +73,8 @@ export class HostsBackend implements Backend {
   #looking = 0;
   #changed = Promise.withResolvers<void>();
   #reaping?: Reaping;
+  /** Who we are. That we live is told by leases, not by a run file. */
+  #me?: Run;
 
   constructor(
     options: HostsBackendOptions,
@@ -94,6 +98,8 @@ export class HostsBackend implements Backend {
       return { ...entry, id, taken: false, known: known.has(id), failures: 0 };
     });
     this.#hosts = this.#options.shuffle ? shuffled(hosts) : hosts;
+    await using me = await holdRun("hosts");
+    this.#me = me;
     await using reaping = new AsyncDisposableStack();
     this.#reaping = reaping.use(
       new Reaping({
@@ -257,6 +263,7 @@ export class HostsBackend implements Backend {
     const connection = await this.#reach(host, signal);
     const leased = new LeasedConnection(connection, lease);
     try {
+      if (!host.known) await this.#tidy(connection, signal);
       if (probe) await this.#probe(connection, options.host, probe, signal);
       await this.#hook(
         "prepare",
@@ -277,6 +284,16 @@ export class HostsBackend implements Backend {
       ...(lease.lost && { lost: lease.lost }),
       expectLoss: () => lease.keepRunning(),
     };
+  }
+
+  /** Removes what dead scripts left on the host: it takes place, but is in nobody's way. */
+  async #tidy(connection: SshConnection, signal: AbortSignal): Promise<void> {
+    try {
+      await removeLeftWork(connection, this.#me!, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      this.#emit({ type: "warning", error: error as Error });
+    }
   }
 
   async #probe(

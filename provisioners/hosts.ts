@@ -8,7 +8,8 @@
  * the script is, however that ends. See {@linkcode HostsProvisionerOptions.lease}.
  *
  * Nothing is reinstalled or cleaned up between two users of a host, unless by
- * the hooks `prepare`, `recover` and `clean`.
+ * the hooks `prepare`, `recover` and `clean`; except that directories of tests are
+ * removed that scripts of this machine left on it when they were killed.
  *
  * Needs `ssh` of OpenSSH, `flock` on the hosts, and the permissions that
  * connections by ssh need, and those to read the host name and the user id

@@ -6,7 +6,8 @@ import {
   HostsProvisioner,
   type HostsProvisionerOptions,
 } from "../../provisioners/hosts.ts";
-import { until } from "../_wait.ts";
+import { formatOwner, holdRun, type Owner } from "../../provisioners/_run.ts";
+import { exists, until } from "../_wait.ts";
 
 const SSH = `#!/bin/sh
 here=$(dirname "$0")
@@ -415,6 +416,38 @@ for (const name of ["prepare", "recover", "clean"] as const) {
     }
   });
 }
+
+Deno.test("what tests of dead scripts of this machine left on a host is removed, once", async () => {
+  await using me = await holdRun("test");
+  await using files = new AsyncDisposableStack();
+  const leave = async (owner: Partial<Owner>) => {
+    const name = crypto.randomUUID().replaceAll("-", "").slice(0, 10);
+    const path = `/tmp/atex-${name}`;
+    await Deno.mkdir(`${path}/tests`, { recursive: true });
+    const text = formatOwner({ ...me.owner, directory: "-", ...owner });
+    await Deno.writeTextFile(`${path}/owner`, `${text}\n`);
+    files.defer(() => Deno.remove(path, { recursive: true }).catch(() => {}));
+    return path;
+  };
+  const died = { pid: "1", startTime: "1" };
+  const dead = await leave(died);
+  const others = [
+    await leave({}),
+    await leave({ ...died, machine: "other" }),
+    await leave({ ...died, pidNamespace: "7" }),
+  ];
+  await using it = await lab(["a"]);
+  await it.pool.start();
+  it.pool.provision();
+  await (await it.pool.getRemote()).release();
+  assert.ok(!await exists(dead));
+  for (const other of others) assert.ok(await exists(other));
+  const again = await leave(died);
+  it.pool.provision();
+  await (await it.pool.getRemote()).release();
+  assert.ok(await exists(again));
+  assert.ok(!it.events.some(({ type }) => type === "warning"));
+});
 
 Deno.test("a host whose probe fails is set aside", async () => {
   await using it = await lab(["a"], { probe: ["false"] });

@@ -3,6 +3,7 @@ import {
   INSTALL_SCRIPT,
   WRITE_SCRIPT,
 } from "../../provisioners/_image_scripts.ts";
+import { LIST_WORK_SCRIPT } from "../../provisioners/_left_work.ts";
 import { CONMON_FUNCTIONS } from "../../provisioners/_conmon.ts";
 import { LEASE_SCRIPT } from "../../provisioners/_lease_script.ts";
 import { EVENTS_SCRIPT } from "../../provisioners/_end_watch.ts";
@@ -18,6 +19,7 @@ for (
     INSTALL_SCRIPT,
     WRITE_SCRIPT,
     LEASE_SCRIPT,
+    LIST_WORK_SCRIPT,
     CONMON_FUNCTIONS,
     WATCHDOG_SCRIPT,
     DOMAIN_WATCHDOG_SCRIPT,
