@@ -4,6 +4,7 @@ import type {
   RunSummary,
   TestOutcome,
 } from "./orchestrator.ts";
+import { Outcomes } from "./_outcomes.ts";
 
 /** What came of the tests and systems of a run so far. */
 export class Ledger {
@@ -15,21 +16,26 @@ export class Ledger {
   startedAt = 0;
   readonly ingestErrors: IngestFailure[] = [];
   readonly releaseErrors: { remote: string; error: Error }[] = [];
-  readonly #ended = new Set<string>();
-  readonly #ingested = new Map<string, TestOutcome>();
+  /** Final outcomes that are stored. */
+  readonly #stored: Outcomes;
+  /** Tests whose final outcome is not, or not yet. */
+  readonly #unstored = new Set<string>();
   readonly #earlier: TestOutcome[] = [];
   readonly #again = new Set<string>();
+  #done = 0;
   #passed = 0;
   #flaky = 0;
 
   constructor(platform: string, tests: readonly string[]) {
     this.platform = platform;
     this.tests = tests;
+    this.#stored = new Outcomes(tests.length);
   }
 
   /** Notes the final outcome of a test. */
   ended({ test, exitCode }: TestOutcome): void {
-    this.#ended.add(test);
+    this.#done++;
+    this.#unstored.add(test);
     if (exitCode !== 0) return;
     this.#passed++;
     if (this.#again.has(test)) this.#flaky++;
@@ -43,7 +49,8 @@ export class Ledger {
 
   /** Notes that the final outcome of a test is stored. */
   stored(outcome: TestOutcome): void {
-    this.#ingested.set(outcome.test, outcome);
+    this.#unstored.delete(outcome.test);
+    this.#stored.add(outcome);
   }
 
   /** Counts of tests, when this many of them run. */
@@ -52,7 +59,7 @@ export class Ledger {
     "requested" | "settingUp" | "spares"
   > {
     const tests = this.tests.length;
-    const done = this.#ended.size;
+    const done = this.#done;
     return {
       tests,
       queued: tests - running - done,
@@ -68,11 +75,13 @@ export class Ledger {
       platform: this.platform,
       tests: this.tests.length,
       passed: this.#passed,
-      failed: this.#ended.size - this.#passed,
+      failed: this.#done - this.#passed,
       flaky: this.#flaky,
-      ingested: this.#ingested,
+      ingested: this.#stored.toMap(),
       earlier: this.#earlier,
-      notRun: this.tests.filter((test) => !this.#ended.has(test)),
+      notRun: this.tests.filter((test) =>
+        !this.#unstored.has(test) && !this.#stored.has(test)
+      ),
       ingestErrors: this.ingestErrors,
       releaseErrors: this.releaseErrors,
       handedOut: this.handedOut,

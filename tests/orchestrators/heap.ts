@@ -21,7 +21,8 @@ const run = new AdHocOrchestrator({
       if (++ended === FROM || ended === TO) {
         await new Promise((resolve) => setTimeout(resolve, 20));
         gc();
-        heaps.push(Deno.memoryUsage().heapUsed);
+        const { heapUsed, external } = Deno.memoryUsage();
+        heaps.push(heapUsed + external);
       }
       Deno.writeTextFileSync(`${artifacts}/results`, "{}\n");
       return ended % 2;

@@ -1,0 +1,66 @@
+import type { TestOutcome } from "./orchestrator.ts";
+
+/** Start, end, exit code. */
+const NUMBERS = 3;
+
+/**
+ * Outcomes by test. Most tests come to their end at the first attempt: of those
+ * only what is not the same for all is kept, in a few bytes.
+ */
+export class Outcomes {
+  /** The place of what is kept of a test; the whole outcome if there is more to tell. */
+  readonly #kept = new Map<string, number | TestOutcome>();
+  readonly #numbers: Float64Array;
+  /** Places among `#remotes`. */
+  readonly #systems: Uint32Array;
+  readonly #remotes: string[] = [];
+  readonly #placeOf = new Map<string, number>();
+  #places = 0;
+
+  /** Takes the outcomes of at most so many tests. */
+  constructor(most: number) {
+    this.#numbers = new Float64Array(NUMBERS * most);
+    this.#systems = new Uint32Array(most);
+  }
+
+  has(test: string): boolean {
+    return this.#kept.has(test);
+  }
+
+  /** Takes the outcome of a test, of which there is none yet. */
+  add(outcome: TestOutcome): void {
+    const { test, attempt, exitCode, remote, startedAt, finishedAt } = outcome;
+    if (attempt !== 1 || exitCode === undefined) {
+      this.#kept.set(test, outcome);
+      return;
+    }
+    const place = this.#places++;
+    this.#kept.set(test, place);
+    this.#numbers.set([startedAt, finishedAt, exitCode], NUMBERS * place);
+    this.#systems[place] = this.#systemOf(remote);
+  }
+
+  #systemOf(remote: string): number {
+    const known = this.#placeOf.get(remote);
+    if (known !== undefined) return known;
+    this.#placeOf.set(remote, this.#remotes.length);
+    return this.#remotes.push(remote) - 1;
+  }
+
+  /** All of them, in the order in which they came. */
+  toMap(): Map<string, TestOutcome> {
+    return new Map(
+      this.#kept.entries().map(([test, kept]) => [
+        test,
+        typeof kept === "number" ? this.#outcomeAt(kept, test) : kept,
+      ]),
+    );
+  }
+
+  #outcomeAt(place: number, test: string): TestOutcome {
+    const [startedAt, finishedAt, exitCode] = this.#numbers
+      .subarray(NUMBERS * place, NUMBERS * (place + 1));
+    const remote = this.#remotes[this.#systems[place]];
+    return { test, attempt: 1, exitCode, remote, startedAt, finishedAt };
+  }
+}
