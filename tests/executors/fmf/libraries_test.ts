@@ -295,13 +295,18 @@ Deno.test("a library in the old form that cannot be asked for is an error", asyn
   );
 });
 
-Deno.test("warnings about the tree of a library reach the caller", async () => {
-  await using repos = await Repositories.open();
-  const url = await repos.make("kit", {
+/** A library with a link that leads out of its tree. */
+function makeKitThatWarns(repos: Repositories): Promise<string> {
+  return repos.make("kit", {
     ...VERSION,
     "a/main.fmf": "x: 1\n",
     out: { symlink: "/etc" },
   });
+}
+
+Deno.test("warnings about the tree of a library reach the caller", async () => {
+  await using repos = await Repositories.open();
+  const url = await makeKitThatWarns(repos);
   await using tree = await temporaryTree({
     "main.fmf": `/t: {test: x, require: {url: '${url}', name: /a}}\n`,
   });
@@ -311,11 +316,7 @@ Deno.test("warnings about the tree of a library reach the caller", async () => {
 
 Deno.test("a library in the old form is asked for once for all tests, and its tree warns once", async () => {
   await using repos = await Repositories.open();
-  const url = await repos.make("kit", {
-    ...VERSION,
-    "a/main.fmf": "x: 1\n",
-    out: { symlink: "/etc" },
-  });
+  const url = await makeKitThatWarns(repos);
   await using tree = await temporaryTree({
     "main.fmf": "test: x\nrequire: library(kit/a)\n/one:\n/two:\n",
   });
