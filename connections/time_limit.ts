@@ -1,14 +1,14 @@
 import { ConnectError } from "./connection.ts";
 
-/** The longest time that a timer of the platform can take. */
-const LONGEST = 2 ** 31 - 1;
+/** The longest time that a timer of the platform can take, in milliseconds. */
+export const LONGEST_TIMER = 2 ** 31 - 1;
 
 /** Calls a function after so many milliseconds; never, if no timer can take them. */
 export function after(
   ms: number,
   call: () => void,
 ): ReturnType<typeof setTimeout> | undefined {
-  return ms > LONGEST ? undefined : setTimeout(call, ms);
+  return ms > LONGEST_TIMER ? undefined : setTimeout(call, ms);
 }
 
 /** How long something may take, and what is so if it takes longer. */

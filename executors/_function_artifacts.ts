@@ -1,6 +1,7 @@
 import type { TestAbortedError } from "./executor.ts";
+import { openArtifacts } from "./open_artifacts.ts";
 import {
-  ArtifactsWriter,
+  type ArtifactsWriter,
   normaliseFileName,
   normalisePath,
   type Result,
@@ -22,6 +23,7 @@ export interface Report {
 }
 
 const OUTPUT = "output.txt";
+const SCRATCH = "scratch";
 const FAILED = new Set(["fail", "error"]);
 
 /** The artifacts of a test function, from its first report to its own result. */
@@ -35,26 +37,14 @@ export class FunctionArtifacts implements Disposable {
 
   private constructor(writer: ArtifactsWriter) {
     this.#writer = writer;
-    this.scratch = `${writer.directory}/scratch`;
+    this.scratch = `${writer.directory}/${SCRATCH}`;
   }
 
   /** Makes the artifacts in an existing empty directory. */
   static open(directory: string | URL): FunctionArtifacts {
-    const writer = ArtifactsWriter.open(directory);
-    const artifacts = new FunctionArtifacts(writer);
-    try {
-      Deno.mkdirSync(artifacts.scratch);
-    } catch (cause) {
-      writer.close();
-      Deno.removeSync(`${writer.directory}/results`);
-      Deno.removeSync(writer.files);
-      if (!(cause instanceof Deno.errors.AlreadyExists)) throw cause;
-      throw new Deno.errors.AlreadyExists(
-        `Cannot write artifacts to "${writer.directory}": "scratch" is there already`,
-        { cause },
-      );
-    }
-    return artifacts;
+    return new FunctionArtifacts(
+      openArtifacts(directory, SCRATCH, (path) => Deno.mkdirSync(path)),
+    );
   }
 
   /** Stores a result of the test. */

@@ -22,14 +22,14 @@ import {
   type SignalOptions,
 } from "../connections/connection.ts";
 import { output, start } from "../connections/process.ts";
-import { Activity } from "./_activity.ts";
+import { Activity } from "./activity.ts";
 import {
   type Executor,
   type RunTestOptions,
   TestAbortedError,
 } from "./executor.ts";
 import { ArtifactsWriter, normaliseFileName } from "./results.ts";
-import { armTimer } from "./timer.ts";
+import { after } from "../connections/time_limit.ts";
 
 /** How a command ended, for {@linkcode CommandExecutorOptions.evaluate}. */
 export interface CommandOutcome {
@@ -120,10 +120,11 @@ export class CommandExecutor implements Executor {
   }
 
   /** Does nothing: a command needs no preparation. */
-  // deno-lint-ignore require-await
-  async start({ signal }: SignalOptions = {}): Promise<this> {
-    signal?.throwIfAborted();
-    return this;
+  start({ signal }: SignalOptions = {}): Promise<this> {
+    return Promise.try(() => {
+      signal?.throwIfAborted();
+      return this;
+    });
   }
 
   /** Whether there is such a test. */
@@ -262,7 +263,7 @@ class TimeLimit implements Disposable {
   readonly #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(ms: number) {
-    this.#timer = armTimer(ms, () => this.#controller.abort());
+    this.#timer = after(ms, () => this.#controller.abort());
   }
 
   get signal(): AbortSignal {

@@ -31,7 +31,7 @@ import {
   ConnectionError,
   type SignalOptions,
 } from "../connections/connection.ts";
-import { Activity } from "./_activity.ts";
+import { Activity } from "./activity.ts";
 import {
   type Executor,
   type RunTestOptions,
@@ -39,7 +39,7 @@ import {
   TestAbortedError,
 } from "./executor.ts";
 import { FunctionArtifacts, type Report } from "./_function_artifacts.ts";
-import { armTimer } from "./timer.ts";
+import { after } from "../connections/time_limit.ts";
 
 export type { Report } from "./_function_artifacts.ts";
 
@@ -290,7 +290,7 @@ class Ending implements Disposable {
     this.#outer = outer;
     this.#grace = grace;
     this.#over.promise.catch(() => {});
-    this.#timer = armTimer(
+    this.#timer = after(
       timeout,
       () => this.#end("timeout", "test duration timeout reached"),
     );
@@ -319,7 +319,7 @@ class Ending implements Disposable {
     if (this.reason) return;
     clearTimeout(this.#timer);
     this.reason = new TestAbortedError(message, reason, { cause });
-    this.#timer = armTimer(
+    this.#timer = after(
       this.#grace,
       () => this.#over.reject(this.reason),
     );

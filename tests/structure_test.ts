@@ -12,7 +12,10 @@ const MAY_IMPORT: [from: RegExp, to: RegExp | null][] = [
   [/^connections\//, null],
   [/^provisioners\//, /^connections\//],
   [/^executors\/fmf\/metadata\//, null],
-  [/^executors\//, /^connections\/(connection|process|copy|owner)\.ts$/],
+  [
+    /^executors\//,
+    /^connections\/(connection|process|copy|owner|time_limit)\.ts$/,
+  ],
   [/^aggregators\//, /^executors\/results\.ts$/],
   [
     /^orchestrators\/policies\.ts$/,
@@ -35,9 +38,10 @@ const SHARED = new Set([
   "provisioners/events.ts",
   "provisioners/pooled.ts",
   "provisioners/provisioner.ts",
+  "executors/activity.ts",
   "executors/executor.ts",
+  "executors/open_artifacts.ts",
   "executors/results.ts",
-  "executors/timer.ts",
   "aggregators/aggregator.ts",
   "orchestrators/orchestrator.ts",
 ]);

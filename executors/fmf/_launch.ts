@@ -1,5 +1,5 @@
 /** One start of a test: what its wrapper says, as it comes. */
-import { armTimer } from "../timer.ts";
+import { after } from "../../connections/time_limit.ts";
 import type { SetupOutput } from "./_setup_output.ts";
 import type { WrapperCommand } from "./_wrapper_command.ts";
 import type { ControlChannel } from "./reporter.ts";
@@ -90,6 +90,6 @@ export class Launch {
     const { exitGrace } = this.#options;
     if (exitGrace === undefined || this.#timer !== undefined) return;
     if (this.#stopped) return;
-    this.#timer = armTimer(exitGrace, () => this.#grace.resolve(undefined));
+    this.#timer = after(exitGrace, () => this.#grace.resolve(undefined));
   }
 }

@@ -5,7 +5,7 @@ import {
   ConnectionLostError,
 } from "../../connections/connection.ts";
 import { run } from "../../connections/process.ts";
-import { armTimer } from "../timer.ts";
+import { within as withinLimit } from "../../connections/time_limit.ts";
 
 /** How long a command may take that only looks around. */
 const PROBE_TIMEOUT = 15_000;
@@ -52,21 +52,12 @@ function knownFailure(connection: Connection): ConnectionError | undefined {
  * Calls a function with a signal that is aborted after so many milliseconds, or
  * with another one.
  */
-export async function within<T>(
+export function within<T>(
   ms: number,
   signal: AbortSignal | undefined,
   call: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const timeout = new AbortController();
-  const timer = armTimer(ms, () =>
-    timeout.abort(
-      new DOMException(`not done within ${ms} ms`, "TimeoutError"),
-    ));
-  try {
-    return await call(
-      signal ? AbortSignal.any([signal, timeout.signal]) : timeout.signal,
-    );
-  } finally {
-    clearTimeout(timer);
-  }
+  const late = () =>
+    new DOMException(`not done within ${ms} ms`, "TimeoutError");
+  return withinLimit({ ms, late, signal }, call);
 }

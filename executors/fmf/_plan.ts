@@ -2,7 +2,7 @@
 import { abortable } from "@std/async/abortable";
 import type { Connection } from "../../connections/connection.ts";
 import { SetupError } from "../executor.ts";
-import { armTimer } from "../timer.ts";
+import { after, within } from "../../connections/time_limit.ts";
 import type { Emit } from "./_events.ts";
 import { linkFailure } from "./_link.ts";
 import { lastLines, SetupOutput } from "./_setup_output.ts";
@@ -39,24 +39,16 @@ export async function carryOut(
   step: Step,
   options: StepOptions,
 ): Promise<void> {
-  const { signal, timeout, phase } = options;
+  const { signal, timeout: ms, phase } = options;
   signal?.throwIfAborted();
-  const ending = new AbortController();
-  const cancel = () => ending.abort(signal!.reason);
   const execution = new StepExecution(step, options);
-  const timer = armTimer(timeout, () => {
+  const late = () => {
     const message = `Cannot ${phase} the system: ${
       describe(step)
-    } did not end within ${timeout} ms`;
-    ending.abort(new SetupError(message, { output: execution.output }));
-  });
-  signal?.addEventListener("abort", cancel);
-  try {
-    await execution.run(ending.signal);
-  } finally {
-    clearTimeout(timer);
-    signal?.removeEventListener("abort", cancel);
-  }
+    } did not end within ${ms} ms`;
+    return new SetupError(message, { output: execution.output });
+  };
+  await within({ ms, late, signal }, (signal) => execution.run(signal));
 }
 
 class StepExecution {
@@ -138,7 +130,7 @@ class StepExecution {
       }
       for (const _ of this.#control.feed(bytes));
       if (this.#control.ended) {
-        this.#timer ??= armTimer(
+        this.#timer ??= after(
           this.#options.exitGrace,
           () => this.#grace.resolve(undefined),
         );

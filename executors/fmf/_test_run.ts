@@ -6,7 +6,7 @@ import {
   TestAbortedError,
   TestSetupError,
 } from "../executor.ts";
-import { armTimer, LONGEST_TIMER } from "../timer.ts";
+import { after, LONGEST_TIMER } from "../../connections/time_limit.ts";
 import type { Emit } from "./_events.ts";
 import { Launch } from "./_launch.ts";
 import { linkFailure } from "./_link.ts";
@@ -93,7 +93,7 @@ export class TestRun {
     signal?.addEventListener("abort", cancel);
     if (signal?.aborted) cancel();
     try {
-      this.#timer = armTimer(
+      this.#timer = after(
         setupTimeout,
         () => this.#abort("setup timeout reached", "timeout"),
       );

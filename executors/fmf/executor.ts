@@ -4,8 +4,9 @@ import {
   ConnectionError,
   type SignalOptions,
 } from "../../connections/connection.ts";
+import { LONGEST_TIMER } from "../../connections/time_limit.ts";
+import { Activity } from "../activity.ts";
 import { type Executor, type RunTestOptions, SetupError } from "../executor.ts";
-import { LONGEST_TIMER } from "../timer.ts";
 import { debugSwitches } from "./_debug.ts";
 import {
   entriesOf,
@@ -100,8 +101,7 @@ export class FmfExecutor implements Executor {
   #ready = false;
   #heartbeat: Heartbeat | undefined;
   /** A start or a test that is under way. */
-  #active: { cancel: AbortController; over: Promise<unknown> } | undefined;
-  #stopping: Promise<void> | undefined;
+  readonly #activity = new Activity();
 
   static {
     setVariant = (executor, variant) => executor.#variant = variant;
@@ -140,7 +140,7 @@ export class FmfExecutor implements Executor {
    *
    * @throws {SetupError} if the system cannot be prepared; everything is undone
    * @throws {ConnectionError} if the link broke
-   * @throws {TypeError} if it is started already
+   * @throws {TypeError} if it is started already, or being stopped
    */
   async start({ signal }: SignalOptions = {}): Promise<this> {
     if (this.#place) {
@@ -148,8 +148,8 @@ export class FmfExecutor implements Executor {
     }
     signal?.throwIfAborted();
     this.#plan = this.#readPlan();
-    const place = this.#place = new Workplace(this.#connection);
-    await this.#exclusively(signal, async (signal) => {
+    await this.#activity.run("the setup", signal, async (signal) => {
+      const place = this.#place = new Workplace(this.#connection);
       try {
         await this.#prepare(place, signal);
         this.#ready = true;
@@ -180,26 +180,16 @@ export class FmfExecutor implements Executor {
     options: RunTestOptions = {},
   ): Promise<number> {
     const data = this.#options.tests.data.get(name);
-    const reason = data === undefined
-      ? "there is no such test"
-      : !this.#ready || this.#stopping
-      ? "the executor is not started"
-      : this.#active
-      ? "another test is running"
-      : undefined;
-    if (reason) throw new TypeError(`Cannot run "${name}": ${reason}`);
-    const debug = debugSwitches();
-    const { limits } = this.#options;
-    const reporter = Reporter.open(artifacts, { ...(limits && { limits }) });
-    return await this.#exclusively(
+    if (data === undefined || !this.#ready) {
+      const reason = data
+        ? "the executor is not started"
+        : "there is no such test";
+      throw new TypeError(`Cannot run test "${name}": ${reason}`);
+    }
+    return await this.#activity.run(
+      `test "${name}"`,
       options.signal,
-      (signal) =>
-        this.#runTest(name, data!, reporter, {
-          flags: debug.flags,
-          output: debug.output ?? reporter.output,
-          ...options,
-          signal,
-        }),
+      (signal) => this.#runTest(name, data, artifacts, { ...options, signal }),
     );
   }
 
@@ -211,30 +201,12 @@ export class FmfExecutor implements Executor {
    * @throws {SetupError} if a step of the plan failed; everything is removed
    */
   stop(): Promise<void> {
-    return this.#stopping ??= this.#stop().finally(() => {
-      this.#stopping = undefined;
-    });
+    return this.#activity.stop(() => this.#finish());
   }
 
   /** The same as {@linkcode FmfExecutor.stop}, but what fails is only a `warning`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop().catch((error) => this.#warn(error));
-  }
-
-  async #exclusively<T>(
-    signal: AbortSignal | undefined,
-    act: (signal: AbortSignal) => Promise<T>,
-  ): Promise<T> {
-    const cancel = new AbortController();
-    const over = act(
-      signal ? AbortSignal.any([signal, cancel.signal]) : cancel.signal,
-    );
-    this.#active = { cancel, over: over.catch(() => {}) };
-    try {
-      return await over;
-    } finally {
-      this.#active = undefined;
-    }
   }
 
   #warn({ message }: { readonly message: string }): void {
@@ -304,16 +276,15 @@ export class FmfExecutor implements Executor {
   async #runTest(
     name: string,
     data: Readonly<Record<string, unknown>>,
-    reporter: Reporter,
-    options: RunTestOptions & {
-      readonly flags: readonly string[];
-      readonly output: string;
-    },
+    artifacts: string | URL,
+    { env = {}, attempt = 1, signal }: RunTestOptions,
   ): Promise<number> {
+    const debug = debugSwitches();
+    const { limits } = this.#options;
+    const reporter = Reporter.open(artifacts, { ...(limits && { limits }) });
     let test: TestRun | undefined;
     try {
       const work = this.#place!.directory!;
-      const { env = {}, attempt = 1, flags, output, signal } = options;
       const described = await describeTest(
         name,
         data,
@@ -334,8 +305,8 @@ export class FmfExecutor implements Executor {
         reporter,
         setup: described.setup,
         cwd: source === "." ? work.tests : `${work.tests}/${source}`,
-        flags: [...described.flags, ...flags],
-        output,
+        flags: [...described.flags, ...debug.flags],
+        output: debug.output ?? reporter.output,
         duration: described.duration,
         setupTimeout: this.#setupTimeout,
         exitGrace: this.#exitGrace,
@@ -355,14 +326,6 @@ export class FmfExecutor implements Executor {
     } finally {
       reporter.close();
     }
-  }
-
-  async #stop(): Promise<void> {
-    this.#active?.cancel.abort(
-      new DOMException("the executor was stopped", "AbortError"),
-    );
-    await this.#active?.over;
-    await this.#finish();
   }
 
   async #finish(): Promise<void> {

@@ -2,6 +2,7 @@
  * The libraries that tests require: finding them, laying them beside the tests,
  * and taking over what they require themselves.
  */
+import { within } from "../../connections/time_limit.ts";
 import type { CopyOptions } from "./_copy.ts";
 import {
   checkHasDirectory,
@@ -383,22 +384,15 @@ function textIn(item: FmfMap, key: string): string | undefined {
 
 /** Asks a server, which has so many milliseconds to answer. */
 function reachableWithin(ms: number): NonNullable<LibraryOptions["exists"]> {
-  return async (url, { signal }) => {
-    const late = new AbortController();
-    const timer = setTimeout(
-      () => late.abort(new Error(`there is no answer within ${ms / 1000} s`)),
-      Math.min(ms, 2 ** 31 - 1),
-    );
-    try {
+  const late = () => new Error(`there is no answer within ${ms / 1000} s`);
+  return (url, { signal }) =>
+    within({ ms, late, signal }, async (signal) => {
       const response = await fetch(url, {
         method: "HEAD",
         redirect: "manual",
-        signal: signal ? AbortSignal.any([signal, late.signal]) : late.signal,
+        signal,
       });
       await response.body?.cancel();
       return response.status < 400;
-    } finally {
-      clearTimeout(timer);
-    }
-  };
+    });
 }

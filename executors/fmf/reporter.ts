@@ -21,7 +21,8 @@
  * @module
  */
 import { BadReportJSONError } from "../executor.ts";
-import { ArtifactsWriter, placeOf, type Result } from "../results.ts";
+import { openArtifacts } from "../open_artifacts.ts";
+import { type ArtifactsWriter, placeOf, type Result } from "../results.ts";
 import {
   type ChannelOptions,
   ControlChannel,
@@ -121,21 +122,12 @@ export class Reporter implements Disposable {
     artifacts: string | URL,
     options: ReporterOptions = {},
   ): Reporter {
-    const writer = ArtifactsWriter.open(artifacts);
-    const output = `${writer.directory}/${OUTPUT}`;
-    try {
-      Deno.openSync(output, { write: true, createNew: true }).close();
-    } catch (cause) {
-      writer.close();
-      Deno.removeSync(`${writer.directory}/results`);
-      Deno.removeSync(writer.files);
-      if (!(cause instanceof Deno.errors.AlreadyExists)) throw cause;
-      throw new Deno.errors.AlreadyExists(
-        `Cannot write artifacts to "${writer.directory}": "${OUTPUT}" is there already`,
-        { cause },
-      );
-    }
-    return new Reporter(output, writer, options);
+    const writer = openArtifacts(
+      artifacts,
+      OUTPUT,
+      (path) => Deno.openSync(path, { write: true, createNew: true }).close(),
+    );
+    return new Reporter(`${writer.directory}/${OUTPUT}`, writer, options);
   }
 
   /** Whether a result for the test itself was written: then no other is made up. */

@@ -80,7 +80,7 @@ Deno.test("runTest() refuses what it cannot do, and touches nothing", async () =
     const refused = (name: string, reason: string) =>
       assert.rejects(bench.executor.runTest(name, artifacts), {
         name: "TypeError",
-        message: `Cannot run "${name}": ${reason}`,
+        message: `Cannot run test "${name}": ${reason}`,
       });
     await refused("/t", "the executor is not started");
     await bench.start();
@@ -91,7 +91,7 @@ Deno.test("runTest() refuses what it cannot do, and touches nothing", async () =
     );
     await Deno.mkdir(artifacts);
     const running = bench.executor.runTest("/t", artifacts);
-    await refused("/t", "another test is running");
+    await refused("/t", 'test "/t" is running');
     assert.equal(await running, 0);
     for (const name of ["results", "files", "testout.temp"]) {
       const directory = `${bench.directory}/${name}-there`;
