@@ -115,11 +115,28 @@ async function carryOut(wish: Wish, call: Call): Promise<number> {
   }).run({ signal });
   page?.follow(testing);
   if (!call.has("quiet")) await showProgress(testing);
-  call.note(`Results: ${wish.results}`);
-  call.note(`Files:   ${filesOf(wish)}`);
-  if (wish.junit !== undefined) call.note(`JUnit:   ${wish.junit}`);
-  if (wish.html !== undefined) call.note(`Report:  ${wish.html}`);
+  await testing.finished.catch(() => {}); // told below
+  if ((await Deno.stat(wish.results)).size > 0) {
+    for (const { title, path } of outputsOf(wish)) {
+      call.note(`${`${title}:`.padEnd(9)}${path}`);
+    }
+  } else {
+    // or it would be in the way of the next try
+    await results.stop();
+    for (const { path } of outputsOf(wish)) await Deno.remove(path);
+  }
   return (await testing.finished).failed === 0 ? 0 : 1;
+}
+
+/** What a run writes. */
+function outputsOf(wish: Wish): { title: string; path: string }[] {
+  const { results, junit, html } = wish;
+  return [
+    { title: "Results", path: results },
+    { title: "Files", path: filesOf(wish) },
+    ...(junit === undefined ? [] : [{ title: "JUnit", path: junit }]),
+    ...(html === undefined ? [] : [{ title: "Report", path: html }]),
+  ];
 }
 
 /** Why there is nothing to run. */

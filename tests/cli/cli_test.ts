@@ -310,6 +310,31 @@ Deno.test("atex run runs tests, and its status tells whether they passed", async
   });
 });
 
+Deno.test("atex run leaves nothing in the way of the next if no test was run", async () => {
+  await withDirectory(async (directory) => {
+    await Deno.mkdir(`${directory}/.fmf`);
+    await Deno.writeTextFile(`${directory}/.fmf/version`, "1\n");
+    await Deno.writeTextFile(`${directory}/t.fmf`, "test: 'true'\n");
+    await Deno.writeTextFile(
+      `${directory}/plan.fmf`,
+      "discover: {how: fmf}\nprepare: {how: shell, script: exit 3}\n",
+    );
+    const { code, out, err } = await deno([
+      ...["run", "-qA", "--no-check", `${ROOT}cli/mod.ts`, "run"],
+      ...["--plan", "/plan", "--junit", "j.xml", "--html", "h.html"],
+    ], directory);
+    strictEqual(code, 2);
+    match(out, /0 passed, 0 failed, 1 not run/);
+    match(err, /^Cannot complete the run on "local": too many setups failed/);
+    const names = await Array.fromAsync(Deno.readDir(directory));
+    deepStrictEqual(names.map(({ name }) => name).sort(), [
+      ".fmf",
+      "plan.fmf",
+      "t.fmf",
+    ]);
+  });
+});
+
 Deno.test("atex run tells whether there are no tests, or none that fits", async () => {
   await withDirectory(async (directory) => {
     await Deno.mkdir(`${directory}/.fmf`);
