@@ -239,7 +239,8 @@ if [[ $setup ]]; then
 fi
 
 [[ -d $state ]] || fail 2 "there is no directory $state"
-exec 6>>"$state/sid.$$" || fail 2 "cannot write to $state"
+# a wrapper before the system restarted may have had our number
+{ : >"$state/sid.$$" && exec 6>>"$state/sid.$$"; } || fail 2 "cannot write to $state"
 read -r begin _ </proc/uptime
 begin=$((10#\${begin/./}))
 read -r pid_max </proc/sys/kernel/pid_max

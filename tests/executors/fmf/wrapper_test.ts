@@ -246,6 +246,19 @@ Deno.test("the wrapper kills what the test left in its session", async (t) => {
   }
 });
 
+Deno.test("the wrapper leaves alone what an earlier one with its number recorded", async () => {
+  await using stranger = new Deno.Command("sleep", {
+    args: ["60"],
+    detached: true,
+  }).spawn();
+  const record = `echo ${stranger.pid} >"$2/sid.$$"; exec bash "$@"`;
+  const { control } = await runWrapped({ shell: ["bash", "-c", record, "-"] });
+  assert.equal(control, "exitcode 0\n");
+  stranger.kill("SIGTERM");
+  const { signal } = await stranger.status;
+  assert.equal(signal, "SIGTERM");
+});
+
 Deno.test("the wrapper looks at all processes that are younger than itself, and at no other", async () => {
   const definition = /^numbers_above\(\) \{$.*?^\}$/ms.exec(WRAPPER)![0];
   const script = `shopt -s extglob
