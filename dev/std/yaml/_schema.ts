@@ -60,6 +60,9 @@ const schemas: Record<SchemaType, any> = {
   }),
 };
 
+/** Those with types before their own: to make one takes longer than to parse a small document. */
+const extended: Partial<Record<SchemaType, WeakMap<ImplicitType[], any>>> = {};
+
 /** The schema of that name; `extraTypes` go before its own. */
 export function getSchema(
   name: SchemaType = "default",
@@ -67,11 +70,18 @@ export function getSchema(
 ): any {
   const schema = schemas[name];
   if (!extraTypes) return schema;
-  return new jsYaml.Schema({
-    implicit: [
-      ...extraTypes.map(({ tag, ...type }) => new jsYaml.Type(tag, type)),
-      ...schema.compiledImplicit,
-    ],
-    explicit: schema.compiledExplicit,
-  });
+  const made = extended[name] ??= new WeakMap();
+  if (!made.has(extraTypes)) {
+    made.set(
+      extraTypes,
+      new jsYaml.Schema({
+        implicit: [
+          ...extraTypes.map(({ tag, ...type }) => new jsYaml.Type(tag, type)),
+          ...schema.compiledImplicit,
+        ],
+        explicit: schema.compiledExplicit,
+      }),
+    );
+  }
+  return made.get(extraTypes);
 }

@@ -84,10 +84,9 @@ function type<T extends Raw>(
 export class Document {
   /** The one that is being parsed; new types for each would cost as much as a small file. */
   static #current: Document;
-  static readonly #plainType = type<string>(
-    PLAIN,
-    (text) => Document.#current.#plain(text),
-  );
+  static readonly #plainTypes = [
+    type<string>(PLAIN, (text) => Document.#current.#plain(text)),
+  ];
   static readonly #taggedTypes = Object.entries(TAGGED).map((
     [name, construct],
   ) =>
@@ -147,7 +146,7 @@ export class Document {
     try {
       raw = parse(this.#tokens?.text ?? this.#source, {
         schema: "failsafe",
-        extraTypes: [Document.#plainType, ...this.#tagTypes()],
+        extraTypes: this.#types(),
       }) as Raw;
     } catch (error) {
       throw this.#explain(error);
@@ -155,10 +154,12 @@ export class Document {
     return this.#convert(raw, 0);
   }
 
-  /** Types of the tags in the source and of those that stand for places. */
-  #tagTypes(): ImplicitType[] {
-    if (!this.#tokens && !this.#source.includes("!")) return [];
-    const types = [...Document.#taggedTypes];
+  /** Types of plain scalars, of the tags in the source and of those that stand for places. */
+  #types(): ImplicitType[] {
+    if (!this.#tokens && !this.#source.includes("!")) {
+      return Document.#plainTypes;
+    }
+    const types = [...Document.#plainTypes, ...Document.#taggedTypes];
     const tokens = this.#tokens;
     tokens?.places.forEach(({ 0: original }, place) => {
       if (!/^[&!]/.test(original)) return;
