@@ -1,7 +1,11 @@
 import { dirname } from "@std/path/dirname";
 import { relative } from "@std/path/relative";
+import config from "../deno.json" with { type: "json" };
 import type { DiscoverOptions } from "../executors/fmf/mod.ts";
 import { optionsFor } from "./_system.ts";
+
+/** A script stays, and so should what it imports. */
+const PACKAGE = `jsr:${config.name}@^${config.version}`;
 
 /** What the command line asks for. */
 export interface Wish {
@@ -46,17 +50,17 @@ export function scriptFor(wish: Wish): string {
   const { imports, page, aggregator } = aggregatorOf(wish);
   return `\
 ${imports}
-import { discover, FmfExecutor } from "jsr:@atex/atex/executors/fmf";
-import { runMain } from "jsr:@atex/atex/main";
-import { AdHocOrchestrator } from "jsr:@atex/atex/orchestrators/adhoc";
+import { discover, FmfExecutor } from "${PACKAGE}/executors/fmf";
+import { runMain } from "${PACKAGE}/main";
+import { AdHocOrchestrator } from "${PACKAGE}/orchestrators/adhoc";
 import {
   byPriority,
   destructiveTag,
   longestFirst,
   reruns,
-} from "jsr:@atex/atex/orchestrators/policies";
-import { showProgress } from "jsr:@atex/atex/orchestrators/progress";
-import { provisionerFromString } from "jsr:@atex/atex/provisioners/from-string";
+} from "${PACKAGE}/orchestrators/policies";
+import { showProgress } from "${PACKAGE}/orchestrators/progress";
+import { provisionerFromString } from "${PACKAGE}/provisioners/from-string";
 
 await runMain(async (signal) => {
   await using tests = await discover(${literal(directory)}, {
@@ -109,7 +113,7 @@ function aggregatorOf(
   if (!alone) imports.push(["MultiAggregator", "multi"]);
   return {
     imports: imports.map(([name, module]) =>
-      `import { ${name} } from "jsr:@atex/atex/aggregators/${module}";`
+      `import { ${name} } from "${PACKAGE}/aggregators/${module}";`
     ).sort().join("\n"),
     page,
     aggregator: alone

@@ -376,9 +376,12 @@ Deno.test("atex run --print-script prints a script that type-checks and gives th
         "--print-script",
       ],
     );
+    match(out, /from "jsr:@atex\/atex@\^\d+\.\d+\.\d+\/main";\n/);
     await Deno.writeTextFile(`${directory}/script.ts`, out);
     const format = await deno(["fmt", "--check", "script.ts"], directory);
     strictEqual(format.code, 0, format.err);
+    const lint = await deno(["lint", "script.ts"], directory);
+    strictEqual(lint.code, 0, lint.err);
     const { code, out: said, err } = await deno([
       "run",
       "-qA",
