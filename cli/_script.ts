@@ -37,9 +37,6 @@ export function scriptFor(wish: Wish): string {
     ...(parallel !== undefined && { maxRemotes: parallel }),
     ...optionsFor(on),
   };
-  const pool = Object.keys(options).length === 0
-    ? ""
-    : `, ${literal(options, "  ")}`;
   const executor = Object.keys(env).length === 0
     ? " new FmfExecutor(remote, { tests })"
     : `
@@ -66,7 +63,7 @@ await runMain(async (signal) => {
   await using tests = await discover(${literal(directory)}, {
     ${[...entriesOf({ ...discover }, "    "), "signal"].join(",\n    ")},
   });
-  const provisioner = await provisionerFromString(${literal(on)}${pool});
+  const provisioner = ${callOf("await provisionerFromString", on, options)};
   await using pool = await provisioner.start({ signal });
 ${
     page && `  const page = ${page};\n`
@@ -84,6 +81,20 @@ ${
 ${page && "  page.follow(run);\n"}  await showProgress(run);
   return (await run.finished).failed === 0 ? 0 : 1;
 });`;
+}
+
+/** A call with a text and options, which is broken into lines if the first were too long. */
+function callOf(name: string, text: string, options: object): string {
+  const begin = `${name}(${quoted(text)}`;
+  const isPlain = Object.keys(options).length === 0;
+  const rest = isPlain ? ");" : ", {";
+  if (`  const provisioner = ${begin}${rest}`.length <= 80) {
+    return isPlain ? `${begin})` : `${begin}, ${literal(options, "  ")})`;
+  }
+  const args = isPlain
+    ? [quoted(text)]
+    : [quoted(text), literal(options, "    ")];
+  return `${name}(\n${args.map((arg) => `    ${arg},\n`).join("")}  )`;
 }
 
 /** What collects results, the page that is among it, and what both take to import. */
@@ -142,9 +153,11 @@ function entriesOf(value: object, indent: string): string[] {
   );
 }
 
+/** In the quotes of which there are fewer in the text. */
 function quoted(text: string): string {
   const json = JSON.stringify(text);
-  return text.includes('"') && !text.includes("'")
-    ? `'${json.slice(1, -1).replaceAll('\\"', '"')}'`
-    : json;
+  const count = (quote: string) => text.split(quote).length;
+  if (count('"') <= count("'")) return json;
+  const inside = json.slice(1, -1);
+  return `'${inside.replaceAll('\\"', '"').replaceAll("'", "\\'")}'`;
 }

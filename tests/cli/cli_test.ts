@@ -396,6 +396,27 @@ Deno.test("atex run --print-script prints a script that type-checks and gives th
   });
 });
 
+Deno.test("atex run --print-script lays out what deno fmt would", async () => {
+  await withDirectory(async (directory) => {
+    const long = "podman:registry.example.org/a/rather/long/name:42";
+    for (
+      const [index, args] of [
+        ["--on", long],
+        ["--on", long, "--parallel", "2"],
+        ["--on", `ssh:${"lab".repeat(10)}`],
+        ["--on", "ssh:lab", "--parallel", "2", "--test", "a'b"],
+        ["--env", `A=it's "x"`, "--env", `B="it's"\\`],
+        ["--html", "h.html"],
+      ].entries()
+    ) {
+      const { out } = await printed("run", SUITE, "--print-script", ...args);
+      await Deno.writeTextFile(`${directory}/${index}.ts`, `${out}\n`);
+    }
+    const { code, err } = await deno(["fmt", "--check"], directory);
+    strictEqual(code, 0, err);
+  });
+});
+
 const RESULTS = [
   ["p", "pass", "/a", null, ["output.txt"], null],
   ["p", "fail", "/b", "sub\u001b[31m", [], "wrong"],
