@@ -79,6 +79,7 @@ const LONG = [
   "executor_suite",
   "abort_matrix",
   "provisioner_libvirt",
+  "permissions",
   "crash_matrix",
   "executor_faults",
   "html_report",
