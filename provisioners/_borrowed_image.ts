@@ -1,4 +1,4 @@
-import { type BuildImageOptions, buildSystemdOnce } from "./_build_image.ts";
+import { type BuildOptions, buildSystemdOnce } from "./_build_image.ts";
 import { kindsOfOthers } from "./_other_runs.ts";
 import { PodmanCli } from "./_podman_cli.ts";
 import { holdRun } from "./_run.ts";
@@ -10,7 +10,7 @@ const PATIENCE = 60_000;
 const MISSING = 1;
 const IN_USE = 2;
 
-export interface BorrowOptions extends BuildImageOptions {
+export interface BorrowOptions extends BuildOptions {
   /** Told of an image that could not be removed. */
   readonly onTrouble: (error: Error) => void;
 }

@@ -57,6 +57,12 @@ export interface BuildImageOptions extends SignalOptions {
   timeout?: number;
 }
 
+/** What is told of a build beside its end. */
+export interface BuildOptions extends BuildImageOptions {
+  /** Called before the origin is fetched. */
+  readonly pulling?: () => void;
+}
+
 /** An image, and whether it was not there before. */
 export interface BuiltImage {
   readonly image: string;
@@ -69,7 +75,7 @@ const FORMAT = 1;
 /** See `buildImage()`. */
 export async function buildOnce(
   origin: string,
-  options: BuildImageOptions = {},
+  options: BuildOptions = {},
 ): Promise<BuiltImage> {
   const {
     packages = ["rsync"],
@@ -78,6 +84,7 @@ export async function buildOnce(
     runOptions = [],
     podman = ["podman"],
     timeout = 1_800_000,
+    pulling,
     signal,
   } = options;
   const wrong = Object.keys(files).find((path) => !path.startsWith("/"));
@@ -95,7 +102,7 @@ export async function buildOnce(
     );
   const cli = new PodmanCli(podman, timeout);
   return await within({ ms: timeout, late, signal }, async (signal) => {
-    await provideImage(cli, origin, pull, { signal });
+    await provideImage(cli, origin, pull, { signal, pulling });
     const { id, changes } = await describe(cli, origin, signal);
     const tag = options.tag ??
       await deriveTag([FORMAT, id, packages, Object.entries(files)]);
@@ -111,7 +118,7 @@ export async function buildOnce(
 /** See `buildSystemdImage()`. */
 export function buildSystemdOnce(
   origin: string,
-  options: BuildImageOptions = {},
+  options: BuildOptions = {},
 ): Promise<BuiltImage> {
   const { packages = ["rsync"], files } = options;
   return buildOnce(origin, {

@@ -161,6 +161,7 @@ export async function withSystemdImage(
       pull,
       ...(podman && { podman }),
       ...(signal && { signal }),
+      pulling: () => emit({ type: "pulling", image: origin }),
       onTrouble: (error) => emit({ type: "warning", error }),
     }),
   );

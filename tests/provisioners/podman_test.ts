@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { delay } from "@std/async/delay";
 import { run } from "../../connections/process.ts";
 import type { ProvisionerEvent } from "../../provisioners/events.ts";
+import { withSystemdImage } from "../../provisioners/systemd.ts";
 import { pullImage } from "../../provisioners/podman_image.ts";
 import {
   PodmanProvisioner,
@@ -169,6 +170,21 @@ Deno.test("pullImage() fetches an image and gives its id", async () => {
     pullImage("fedora:42", { ...options, signal: abort.signal }),
     reason,
   );
+});
+
+Deno.test("withSystemdImage() tells that it pulls the origin", async () => {
+  await using podman = await FakePodman.make();
+  await podman.fault("pull", 'echo "Error: no route to host" >&2; exit 125');
+  const events: ProvisionerEvent[] = [];
+  const options = {
+    podman: [podman.program],
+    pull: "missing",
+    onEvent: (event: ProvisionerEvent) => events.push(event),
+  } as const;
+  await assert.rejects(withSystemdImage("fedora:42", options), {
+    message: 'Cannot pull the image "fedora:42": no route to host',
+  });
+  assert.deepEqual(events, [{ type: "pulling", image: "fedora:42" }]);
 });
 
 Deno.test("start() pulls the image as the option says", async () => {
