@@ -199,7 +199,7 @@ export class HostsBackend implements Backend {
       }
       begins();
       host.holder = undefined;
-      const system = await this.#prepareInTime(host, signal);
+      const system = await this.#prepare(host, signal);
       host.known = true;
       return system;
     } catch (error) {
@@ -241,30 +241,13 @@ export class HostsBackend implements Backend {
     return false;
   }
 
-  async #prepareInTime(host: Host, signal: AbortSignal): Promise<System> {
-    const { reserveTimeout, rebootTimeout } = this.#options;
-    const ms = reserveTimeout + (host.known ? rebootTimeout : 0);
-    const late = () =>
-      new ProvisionError(
-        `Cannot use the host ${host.options.host}: it is not ready within ${
-          ms / 1000
-        } s`,
-      );
-    return await within(
-      { ms, late, signal },
-      (signal) => this.#prepare(host, signal),
-    );
-  }
-
   async #prepare(host: Host, signal: AbortSignal): Promise<System> {
-    const { probe, prepare } = this.#options;
+    const { prepare } = this.#options;
     const { id, options, labels, attributes } = host;
     const lease = host.lease!;
-    const connection = await this.#reach(host, signal);
+    const connection = await this.#reachInTime(host, signal);
     const leased = new LeasedConnection(connection, lease);
     try {
-      if (!host.known) await this.#tidy(connection, signal);
-      if (probe) await this.#probe(connection, options.host, probe, signal);
       await this.#hook(
         "prepare",
         host,
@@ -284,6 +267,36 @@ export class HostsBackend implements Backend {
       ...(lease.lost && { lost: lease.lost }),
       expectLoss: () => lease.keepRunning(),
     };
+  }
+
+  async #reachInTime(host: Host, signal: AbortSignal): Promise<SshConnection> {
+    const { reserveTimeout, rebootTimeout } = this.#options;
+    const ms = reserveTimeout + (host.known ? rebootTimeout : 0);
+    const late = () =>
+      new ProvisionError(
+        `Cannot use the host ${host.options.host}: it is not ready within ${
+          ms / 1000
+        } s`,
+      );
+    return await within(
+      { ms, late, signal },
+      (signal) => this.#reachProbed(host, signal),
+    );
+  }
+
+  async #reachProbed(host: Host, signal: AbortSignal): Promise<SshConnection> {
+    const { probe } = this.#options;
+    const connection = await this.#reach(host, signal);
+    try {
+      if (!host.known) await this.#tidy(connection, signal);
+      if (probe) {
+        await this.#probe(connection, host.options.host, probe, signal);
+      }
+      return connection;
+    } catch (error) {
+      await connection.disconnect();
+      throw error;
+    }
   }
 
   /** Removes what dead scripts left on the host: it takes place, but is in nobody's way. */

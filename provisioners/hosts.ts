@@ -211,9 +211,9 @@ export interface HostsProvisionerOptions
    */
   rebootTimeout?: number;
   /**
-   * Milliseconds in which a host has to be ready from the moment at which it is ours:
-   * connected, probed and prepared. Add what the hook `prepare` takes if that is
-   * long. One that was reached before gets `rebootTimeout` in addition.
+   * Milliseconds in which a host has to be connected and probed from the moment at
+   * which it is ours; the hook `prepare` has `hookTimeout` after that. One that was
+   * reached before gets `rebootTimeout` in addition.
    *
    * @default {120_000}
    */
