@@ -138,9 +138,8 @@ export async function reap(options: ReapOptions = {}): Promise<Leftover[]> {
   await using me = await holdRun("reap");
   const dead = await findDeadRuns(me);
   const leftovers: Leftover[] = [];
-  for (
-    const { remove, mine = false, ...found } of await find(options, me, signal)
-  ) {
+  const { candidates, searched } = await find(options, me, signal);
+  for (const { remove, mine = false, ...found } of candidates) {
     if (options.run !== undefined && found.run !== options.run) continue;
     const goes = !dryRun &&
       (found.verdict === "dead" || mine && isTaken(found));
@@ -160,7 +159,10 @@ export async function reap(options: ReapOptions = {}): Promise<Leftover[]> {
       ...(error && { error }),
     });
   }
-  if (!dryRun) await forgetRuns(dead, leftovers, options);
+  // All that may need a run file to be found dead.
+  if (!dryRun && searched.has("container") && searched.has("directory")) {
+    await forgetRuns(dead, leftovers, options);
+  }
   return leftovers;
 }
 
@@ -170,9 +172,6 @@ async function forgetRuns(
   leftovers: readonly Leftover[],
   options: ReapOptions,
 ): Promise<void> {
-  const wanted = wantedKinds(options);
-  // All that may need a run file to be found dead.
-  if (!wanted.has("container") || !wanted.has("directory")) return;
   const { PodmanCli } = await import("./_podman_cli.ts");
   const { runKind } = new PodmanCli(options.podman ?? PODMAN, PATIENCE);
   for (const run of dead) {
@@ -180,12 +179,19 @@ async function forgetRuns(
     if (leftovers.some((left) => left.run === run.id && !left.removed)) {
       continue;
     }
-    await signOff(run, (kind) => kind === runKind || run.isKnownDead);
+    await signOff(
+      run,
+      // Of a container here there may be no more than a name.
+      (kind) => kind === runKind || kind !== "podman" && run.isKnownDead,
+    );
   }
 }
 
-function wantedKinds({ kinds, more = [] }: ReapOptions): Set<LeftoverKind> {
-  return new Set(kinds ?? [...USUAL, ...more]);
+/** What may have been left behind. */
+interface Findings {
+  readonly candidates: readonly Candidate[];
+  /** The kinds that were looked for wherever there may be some. */
+  readonly searched: ReadonlySet<LeftoverKind>;
 }
 
 /** Each kind loads only what it needs. */
@@ -193,7 +199,7 @@ async function find(
   options: ReapOptions,
   me: Run,
   signal: AbortSignal,
-): Promise<Candidate[]> {
+): Promise<Findings> {
   const {
     kinds,
     podman = PODMAN,
@@ -201,7 +207,8 @@ async function find(
     testingFarm = {},
     kubernetes = {},
   } = options;
-  const wanted = wantedKinds(options);
+  const wanted = new Set(kinds ?? [...USUAL, ...options.more ?? []]);
+  const searched = new Set(wanted);
   const found: Candidate[] = [];
   if (wanted.has("container")) {
     const { findContainers } = await import("./_podman_reaper.ts");
@@ -211,6 +218,7 @@ async function find(
       found.push(...await findContainers(cli, me, signal));
     } catch (error) {
       if (kinds || !isMissing(error)) throw error;
+      searched.delete("container");
     }
   }
   if (wanted.has("domain")) {
@@ -224,6 +232,7 @@ async function find(
       const isWanted = kinds || options.more?.includes("domain") || uri;
       const { message } = error as Error;
       if (isWanted || !isMissing(error) && !isUnreachable(message)) throw error;
+      searched.delete("domain");
     }
   }
   if (wanted.has("image")) {
@@ -246,12 +255,16 @@ async function find(
     const { findDirectories, temporaryDirectories } = await import(
       "./_directory_reaper.ts"
     );
-    const directories = options.directories ?? [
+    const usual = [
       ...temporaryDirectories(),
       ...(wanted.has("work") ? ["/var", "/var/tmp"] : []),
     ];
+    const { directories = usual } = options;
     const kinds = wanted;
     found.push(...await findDirectories({ kinds, directories, me, signal }));
+    if (!usual.every((directory) => directories.includes(directory))) {
+      for (const kind of DIRECTORIES) searched.delete(kind);
+    }
   }
-  return found;
+  return { candidates: found, searched };
 }

@@ -252,13 +252,16 @@ Deno.test("reap() forgets dead scripts of which nothing is left", async () => {
   const options: ReapOptions = {
     kinds: ["container", "directory"],
     podman: [podman.program],
-    directories: [],
+    run: "aaaaaaaaa1",
   };
   const dead = { ...me.owner, pid: "1", startTime: "1" };
   const leave = async (run: string, owner: Owner) => {
     const path = join(me.directory, run);
     const text = JSON.stringify({ run, ...owner });
-    await Deno.writeTextFile(path, `${text}\npodman\nlibvirt x\n`);
+    await Deno.writeTextFile(
+      path,
+      `${text}\npodman by ${podman.program}\nlibvirt x\n`,
+    );
     return path;
   };
   const path = await leave("aaaaaaaaa1", dead);
@@ -277,13 +280,40 @@ Deno.test("reap() forgets dead scripts of which nothing is left", async () => {
     await reap({ ...options, run: "other" });
     await reap({ ...options, kinds: ["container"] });
     await reap({ ...options, kinds: ["directory"] });
+    await reap({ ...options, directories: [] });
     assert.ok(await exists(path));
     await reap(options);
     assert.ok(!await exists(path));
+    await reap({ ...options, run: "aaaaaaaaa2" });
     // Without it nobody here could tell that its domains are a dead script's.
     assert.ok(await exists(foreign));
   } finally {
     await Deno.remove(foreign);
+  }
+});
+
+Deno.test("reap() without podman, or with another one, keeps the run files that tell of containers", async () => {
+  await using podman = await FakePodman.make();
+  await using me = await holdRun("test");
+  const run = "aaaaaaaaa3";
+  const PATH = Deno.env.get("PATH")!;
+  const path = join(me.directory, run);
+  const dead = { ...me.owner, pid: "1", startTime: "1" };
+  await Deno.writeTextFile(
+    path,
+    `${JSON.stringify({ run, ...dead })}\npodman\n`,
+  );
+  try {
+    for (const program of ["no-such-podman", podman.program]) {
+      assert.deepEqual(await reap({ run, podman: [program] }), []);
+      assert.ok(await exists(path), program);
+    }
+    Deno.env.set("PATH", `${podman.directory}:${PATH}`);
+    assert.deepEqual(await reap({ run }), []);
+    assert.ok(!await exists(path));
+  } finally {
+    Deno.env.set("PATH", PATH);
+    await Deno.remove(path).catch(() => {});
   }
 });
 
