@@ -21,11 +21,16 @@ export interface System {
 export interface Reserving {
   /** Aborted when the reservation takes too long or the pool is stopped. */
   readonly signal: AbortSignal;
-  /** Names the system in events, and begins to count its time: the work begins. */
-  identify(id: string): void;
+  /**
+   * Names the system in events, and begins to count its time: the work begins. Without
+   * an id it ends: any other system may be the one, and until then events have the
+   * number of the reservation.
+   */
+  identify(id?: string): void;
   /**
    * Says why it takes long, for an event, when others decide about that; without a
-   * reason, that it goes on. To say the same again is harmless.
+   * reason, that it goes on, as `identify()` does. To say the same again is harmless,
+   * also for several reservations: one event tells it.
    */
   waits(reason?: string): void;
 }

@@ -32,6 +32,8 @@ interface Host extends HostEntry {
   failures: number;
   /** Why it is left alone, and until when. */
   aside?: { readonly why: string; readonly until: number };
+  /** Nobody knows yet whether somebody else has it. */
+  asking?: boolean;
   /** Somebody else has it: not before that time it is tried again. */
   busyUntil?: number;
   holder?: string;
@@ -129,7 +131,11 @@ export class HostsBackend implements Backend {
           continue;
         }
         if (this.#hosts.every(({ aside }) => aside)) throw this.#noneError();
-        waits(this.#whoHasThem());
+        named = undefined;
+        identify(); // it may be any of them
+        if (!this.#hosts.some(({ asking }) => asking)) {
+          waits(this.#whoHasThem());
+        }
         await this.#change(signal);
       }
     } finally {
@@ -218,10 +224,12 @@ export class HostsBackend implements Backend {
     const { droppingSince = performance.now() } = host;
     host.droppingSince = undefined;
     let { holder } = host;
+    const ask = () => lease.take(signal).finally(() => host.asking = false);
+    host.asking = holder === undefined;
     try {
-      const answer = holder === undefined
-        ? await this.#retry(host, signal, () => lease.take(signal))
-        : await lease.take(signal);
+      const answer = host.asking
+        ? await this.#retry(host, signal, ask)
+        : await ask();
       if (answer === true) return true;
       host.heldAt = performance.now();
       holder = describeHolder(answer);

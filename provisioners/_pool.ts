@@ -68,6 +68,8 @@ export interface PoolOptions extends EventOptions {
 
 /** A reservation under way. */
 interface Reservation {
+  /** What it is called while nobody knows which system it will be. */
+  readonly number: string;
   id: string;
   startedAt: number;
   /** Why it takes long, if others decide about that. */
@@ -264,8 +266,10 @@ export class Pool {
 
   #reserve(permit?: Disposable): void {
     this.#owed -= 1;
+    const number = `${this.#options.name}:#${++this.#begun}`;
     const reservation: Reservation = {
-      id: `${this.#options.name}:#${++this.#begun}`,
+      number,
+      id: number,
       startedAt: this.#lastBegun = this.#clock.now(),
       permit,
       abort: new AbortController(),
@@ -279,10 +283,12 @@ export class Pool {
     const { reserveTimeout = Infinity } = this.#options;
     const { abort } = reservation;
     let cancelTimeout = () => {};
-    const identify = (id: string) => {
-      reservation.id = id;
-      reservation.startedAt = this.#clock.now();
+    const identify = (id?: string) => {
       cancelTimeout();
+      reservation.id = id ?? reservation.number;
+      if (id === undefined) return;
+      reservation.waitsFor = undefined;
+      reservation.startedAt = this.#clock.now();
       cancelTimeout = this.#clock.after(reserveTimeout, () => {
         const late = `it is not ready after ${reserveTimeout / 1000} s`;
         abort.abort(reservationError(reservation, late));
@@ -290,10 +296,9 @@ export class Pool {
       this.#emit({ type: "reserving", id });
     };
     const waits = (reason?: string) => {
-      if (reason === reservation.waitsFor) return;
+      const isNews = reason !== undefined && !this.#isWaitedFor(reason);
       reservation.waitsFor = reason;
-      if (reason === undefined) return;
-      this.#emit({ type: "waiting", id: reservation.id, reason });
+      if (isNews) this.#emit({ type: "waiting", id: reservation.id, reason });
     };
     const { signal } = abort;
     let system: System;
@@ -312,6 +317,11 @@ export class Pool {
     }
     this.#reserving.delete(reservation);
     return await this.#reserved(reservation, system);
+  }
+
+  /** Whether a reservation waits for this already: that was told, and is enough for all. */
+  #isWaitedFor(reason: string): boolean {
+    return this.#reserving.values().some(({ waitsFor }) => waitsFor === reason);
   }
 
   async #reserved(reservation: Reservation, system: System): Promise<unknown> {

@@ -18,14 +18,16 @@ import type { ReleaseReason } from "./provisioner.ts";
 
 /**
  * Something that happened in a provisioner. Times are in milliseconds, `id` is
- * that of the system.
+ * that of the system, or the number of the reservation, such as `hosts:#2`, while it
+ * is not known which system it will be.
  *
  * - `pulling`: an image that is not here, or not the newest, is being fetched, before
  *   any system can be made of it.
  * - `reserving`: a system is being made or looked for.
  * - `waiting`: somebody else decides how long it takes: others have all hosts, a
- *   service has put it into a queue, a cluster has no place for it. Told when the
- *   `reason` begins or changes.
+ *   service has put it into a queue, a cluster has no place for it. Told when a
+ *   `reason` begins or changes, once for all systems that wait for the same. Its end
+ *   is not told: `ready` or `reserve-failed` follows, when it is so far.
  * - `ready`: it is connected and waits to be lent; `ms` after `reserving`.
  * - `reserve-failed`: it could not be had. With `willRetry` the provisioner tries
  *   again by itself, otherwise a caller of `getRemote()` gets the error.

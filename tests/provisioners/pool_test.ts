@@ -110,6 +110,59 @@ Deno.test("waits() is told when a reason begins or changes", async () => {
   await pool.stop();
 });
 
+Deno.test("waits() of several reservations for the same is told once, until nobody waits for it", async () => {
+  const { pool, backend, events, systems } = await startedPool({
+    maxRemotes: 3,
+  });
+  const told = () =>
+    events.splice(0).flatMap((event) =>
+      event.type === "waiting" ? [`${event.id}: ${event.reason}`] : []
+    );
+  pool.provision(3);
+  const [one, two, three] = systems.map(({ reserving }) => reserving);
+  const all = [one, two, three];
+  for (const { waits } of all) waits("a");
+  assert.deepEqual(told(), ["fake:1: a"]);
+  for (const { waits } of all) waits("b"); // what the reason is made of has changed
+  assert.deepEqual(told(), ["fake:1: b"]);
+  two.waits("c"); // each has its own
+  for (const { waits } of [one, three]) waits("b");
+  two.waits("c");
+  assert.deepEqual(told(), ["fake:2: c"]);
+  systems[1].succeed();
+  await settle();
+  one.waits("c");
+  assert.deepEqual(told(), ["fake:1: c"]); // nobody else waits for it any more
+  one.identify("fake:one"); // nor does this one
+  three.waits("c");
+  assert.deepEqual(told(), ["fake:3: c"]);
+  backend.obedient = true;
+  await pool.stop();
+});
+
+Deno.test("identify() without an id leaves events and the time to the reservation", async () => {
+  const { pool, backend, clock, events, systems } = await startedPool({
+    reserveTimeout: 10,
+  });
+  pool.provision();
+  const [{ reserving }] = systems;
+  reserving.identify();
+  reserving.waits("others have it");
+  await clock.advance(10);
+  assert.ok(!reserving.signal.aborted);
+  reserving.identify("fake:other");
+  await clock.advance(10);
+  assert.ok(reserving.signal.aborted);
+  assert.deepEqual(events, [
+    { type: "reserving", id: "fake:1" },
+    { type: "waiting", id: "fake:#1", reason: "others have it" },
+    { type: "reserving", id: "fake:other" },
+  ]);
+  backend.obedient = true;
+  systems[0].fail(new Error("late"));
+  await pool.stop();
+});
+
 Deno.test("getRemote() serves those who wait in the order of their calls", async () => {
   const { pool, backend, systems } = await startedPool({ maxRemotes: 3 });
   const callers = [1, 2, 3].map(() => watch(pool.getRemote())); // before provision()
