@@ -343,7 +343,7 @@ export function describeTestingFarm(
 ): Promise<TestingFarmService> {
   const { signal } = options;
   const call = { giveUp: 0, ...(signal && { signal }) };
-  return askService("what it is", options, async (api) => {
+  return askService("a description of itself", options, async (api) => {
     const { ranch } = await api.whoami(call);
     return { ranch, about: await api.about(call) };
   }, signal);

@@ -63,7 +63,7 @@ Deno.test("atex doctor testing-farm tells whether the token works", async () => 
   assert.equal(status, 2);
   assert.match(
     line!,
-    /^testing-farm {2}broken {3}Cannot ask Testing Farm for what it is: GET \/v0.1\/whoami: status 401/,
+    /^testing-farm {2}broken {3}Cannot ask Testing Farm for a description of itself: GET \/v0.1\/whoami: status 401/,
   );
   assert.doesNotMatch(line!, /wrong-token/);
   farm.fail("GET /v0.1/whoami", () => new Response("x", { status: 503 }));
