@@ -116,16 +116,31 @@ async function carryOut(wish: Wish, call: Call): Promise<number> {
   page?.follow(testing);
   if (!call.has("quiet")) await showProgress(testing);
   await testing.finished.catch(() => {}); // told below
-  if ((await Deno.stat(wish.results)).size > 0) {
-    for (const { title, path } of outputsOf(wish)) {
-      call.note(`${`${title}:`.padEnd(9)}${path}`);
-    }
-  } else {
-    // or it would be in the way of the next try
-    await results.stop();
-    for (const { path } of outputsOf(wish)) await Deno.remove(path);
-  }
+  await results.stop().catch(() => {}); // told when it is disposed of
+  if (await isEmptyFile(wish.results)) await removeOutputs(wish, call);
+  else await tellOutputs(wish, call);
   return (await testing.finished).failed === 0 ? 0 : 1;
+}
+
+/** One that is not there may hold results elsewhere. */
+async function isEmptyFile(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(({ size }) => size === 0, () => false);
+}
+
+async function tellOutputs(wish: Wish, call: Call): Promise<void> {
+  for (const { title, path } of outputsOf(wish)) {
+    if (await isThere(path)) call.note(`${`${title}:`.padEnd(9)}${path}`);
+  }
+}
+
+/** Without any result, they would be in the way of the next try. */
+async function removeOutputs(wish: Wish, call: Call): Promise<void> {
+  for (const { path } of outputsOf(wish).toReversed()) {
+    await Deno.remove(path).catch((error) => {
+      if (error instanceof Deno.errors.NotFound) return;
+      call.note(`warning: Cannot remove "${path}": ${error.message}`);
+    });
+  }
 }
 
 /** What a run writes. */

@@ -310,27 +310,85 @@ Deno.test("atex run runs tests, and its status tells whether they passed", async
   });
 });
 
-Deno.test("atex run leaves nothing in the way of the next if no test was run", async () => {
+/** Makes a tree with one test, and a plan whose preparation fails after a script. */
+async function makeTree(directory: string, script = "true") {
+  const files = {
+    ".fmf/version": "1\n",
+    "t.fmf": "test: 'true'\n",
+    "plan.fmf":
+      `discover: {how: fmf}\nprepare: {how: shell, script: '${script}; exit 3'}\n`,
+  };
+  await Deno.mkdir(`${directory}/.fmf`);
+  for (const [name, text] of Object.entries(files)) {
+    await Deno.writeTextFile(`${directory}/${name}`, text);
+  }
+}
+
+/** What is there beside the tree. */
+async function outputsIn(directory: string): Promise<string[]> {
+  const entries = await Array.fromAsync(Deno.readDir(directory));
+  return entries.map(({ name }) => name)
+    .filter((name) => !name.endsWith("fmf")).sort();
+}
+
+Deno.test("atex run leaves nothing in the way of the next if no test was run, and tells why whatever happens to it", async (t) => {
+  for (
+    const { name, script = "true", html = "h.html", left = [], told = "" } of [
+      { name: "one in another", html: "results.jsonl.files/h.html" },
+      {
+        name: "with something that is gone",
+        script: "rmdir results.jsonl.files",
+      },
+      {
+        name: "with something that others put there",
+        script: "touch results.jsonl.files/x",
+        left: ["results.jsonl.files"],
+        told: `warning: Cannot remove "results.jsonl.files": `,
+      },
+      {
+        name: "with results elsewhere",
+        script: "mv results.jsonl elsewhere",
+        left: ["elsewhere", "h.html", "j.xml", "results.jsonl.files"],
+        told: "Files:   results.jsonl.files\nJUnit:   j.xml\nReport:  h.html\n",
+      },
+    ]
+  ) {
+    await t.step(name, () =>
+      withDirectory(async (directory) => {
+        await makeTree(directory, `cd ${directory} && ${script}`);
+        const { code, out, err } = await deno([
+          ...["run", "-qA", "--no-check", `${ROOT}cli/mod.ts`, "run"],
+          ...["--plan", "/plan", "--junit", "j.xml", "--html", html],
+        ], directory);
+        strictEqual(code, 2);
+        match(out, /0 passed, 0 failed, 1 not run/);
+        ok(err.startsWith(told), err);
+        match(
+          err,
+          /^Cannot complete the run on "local": too many setups failed/m,
+        );
+        deepStrictEqual(await outputsIn(directory), left);
+      }));
+  }
+});
+
+Deno.test("atex run keeps a result that is being stored when it is interrupted twice", async () => {
   await withDirectory(async (directory) => {
-    await Deno.mkdir(`${directory}/.fmf`);
-    await Deno.writeTextFile(`${directory}/.fmf/version`, "1\n");
-    await Deno.writeTextFile(`${directory}/t.fmf`, "test: 'true'\n");
-    await Deno.writeTextFile(
-      `${directory}/plan.fmf`,
-      "discover: {how: fmf}\nprepare: {how: shell, script: exit 3}\n",
+    await makeTree(directory);
+    const program = `${ROOT}tests/cli/_interrupted_while_storing.ts`;
+    const { code, err } = await deno(
+      ["run", "-qA", "--no-check", program, "run"],
+      directory,
     );
-    const { code, out, err } = await deno([
-      ...["run", "-qA", "--no-check", `${ROOT}cli/mod.ts`, "run"],
-      ...["--plan", "/plan", "--junit", "j.xml", "--html", "h.html"],
-    ], directory);
-    strictEqual(code, 2);
-    match(out, /0 passed, 0 failed, 1 not run/);
-    match(err, /^Cannot complete the run on "local": too many setups failed/);
-    const names = await Array.fromAsync(Deno.readDir(directory));
-    deepStrictEqual(names.map(({ name }) => name).sort(), [
-      ".fmf",
-      "plan.fmf",
-      "t.fmf",
+    strictEqual(code, 128 + 2, err);
+    match(err, /^SIGINT: only giving back systems/m);
+    strictEqual(
+      await Deno.readTextFile(`${directory}/results.jsonl`),
+      '["local","pass","/t",null,["output.txt"],null]\n',
+    );
+    deepStrictEqual(await outputsIn(directory), [
+      "results.jsonl",
+      "results.jsonl.files",
     ]);
   });
 });
