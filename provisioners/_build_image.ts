@@ -61,13 +61,15 @@ export interface BuildImageOptions extends SignalOptions {
 export interface BuildOptions extends BuildImageOptions {
   /** Called before the origin is fetched. */
   readonly pulling?: () => void;
+  /**
+   * Called before it is looked whether the image is there, and held meanwhile. One
+   * that is built then says that it is borrowed.
+   */
+  readonly claim?: (image: string, signal: AbortSignal) => Promise<Disposable>;
 }
 
-/** An image, and whether it was not there before. */
-export interface BuiltImage {
-  readonly image: string;
-  readonly isNew: boolean;
-}
+/** Label of an image that is to go with its last borrower. Its value is the image's name: what is built on the image inherits it. */
+export const BORROWED = "atex.borrowed";
 
 /** Changes with the way in which images are built. */
 const FORMAT = 1;
@@ -76,7 +78,7 @@ const FORMAT = 1;
 export async function buildOnce(
   origin: string,
   options: BuildOptions = {},
-): Promise<BuiltImage> {
+): Promise<string> {
   const {
     packages = ["rsync"],
     files = {},
@@ -85,6 +87,7 @@ export async function buildOnce(
     podman = ["podman"],
     timeout = 1_800_000,
     pulling,
+    claim,
     signal,
   } = options;
   const wrong = Object.keys(files).find((path) => !path.startsWith("/"));
@@ -106,20 +109,30 @@ export async function buildOnce(
     const { id, changes } = await describe(cli, origin, signal);
     const tag = options.tag ??
       await deriveTag([FORMAT, id, packages, Object.entries(files)]);
-    if (await imageExists(cli, tag, signal)) {
-      return { image: tag, isNew: false };
-    }
+    if (await claimImage(cli, tag, claim, signal)) return tag;
+    if (claim) changes.push(`LABEL ${BORROWED}=${tag}`);
     const build = { cli, id, tag, changes, packages, files, runOptions };
     await make(build, signal);
-    return { image: tag, isNew: true };
+    return tag;
   });
+}
+
+/** Whether the image is there. */
+async function claimImage(
+  cli: PodmanCli,
+  image: string,
+  claim: BuildOptions["claim"],
+  signal: AbortSignal,
+): Promise<boolean> {
+  using _claim = await claim?.(image, signal);
+  return await imageExists(cli, image, signal);
 }
 
 /** See `buildSystemdImage()`. */
 export function buildSystemdOnce(
   origin: string,
   options: BuildOptions = {},
-): Promise<BuiltImage> {
+): Promise<string> {
   const { packages = ["rsync"], files } = options;
   return buildOnce(origin, {
     ...options,

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { ageOf, type Candidate } from "./_leftover.ts";
 import type { PodmanCli } from "./_podman_cli.ts";
-import { kindsOfOthers } from "./_other_runs.ts";
+import { findLivingRuns } from "./_other_runs.ts";
 import type { Run } from "./_run.ts";
 import { ProvisionError } from "./provisioner.ts";
 
@@ -69,5 +69,5 @@ async function removeImage(
 }
 
 async function othersLive(me: Run): Promise<boolean> {
-  return (await kindsOfOthers(me)).length > 0;
+  return (await findLivingRuns()).some(({ id }) => id !== me.id);
 }

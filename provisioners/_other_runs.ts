@@ -27,15 +27,23 @@ export async function findDeadRuns(me: Run): Promise<DeadRun[]> {
   return found;
 }
 
-/** Kinds that other living scripts of this user name in their run files, a list for each script. */
-export async function kindsOfOthers(me: Run): Promise<string[][]> {
-  const found: string[][] = [];
+/** The run file of a script that lives. */
+export interface LivingRun {
+  readonly id: string;
+  /** Of what the script made. */
+  readonly kinds: readonly string[];
+}
+
+/** Run files of living scripts of this user, with that of this script if it has one. */
+export async function findLivingRuns(): Promise<LivingRun[]> {
+  const found: LivingRun[] = [];
   for (const [directory, id] of await findRuns()) {
-    if (id === me.id || id.startsWith(".")) continue;
+    if (id.startsWith(".")) continue;
     const path = join(directory, id);
     if (await probeLock(path) !== "locked") continue;
     const text = await Deno.readTextFile(path).catch(() => undefined);
-    if (text !== undefined) found.push(kindsIn(text)); // else it has just ended
+    if (text === undefined) continue; // it has just ended
+    found.push({ id, kinds: kindsIn(text) });
   }
   return found;
 }

@@ -82,6 +82,8 @@ export interface Run extends AsyncDisposable {
   readonly directory: string;
   /** The run file. */
   readonly file: string;
+  /** Says for good that nothing of that kind is left. */
+  strike(kind: string): Promise<void>;
 }
 
 let runId: string | undefined;
@@ -134,6 +136,7 @@ export async function holdRun(kind: string): Promise<Run> {
       owner,
       directory,
       file: join(directory, id),
+      strike: (kind) => file.strike(kind),
       [Symbol.asyncDispose]: () => stack.disposeAsync(),
     };
   } catch (error) {
@@ -208,12 +211,20 @@ class RunFile {
   /** Says that something of that kind will be made. */
   async note(kind: string): Promise<void> {
     if (this.#kinds.has(kind)) return;
+    await this.#write(kind);
+    this.#kinds.add(kind);
+  }
+
+  strike(kind: string): Promise<void> {
+    return this.#write(`-${kind}`);
+  }
+
+  async #write(line: string): Promise<void> {
     try {
-      await writeLine(this.file, kind);
+      await writeLine(this.file, line);
     } catch (error) {
       throw lockError(this.directory, error);
     }
-    this.#kinds.add(kind);
   }
 
   async close(): Promise<void> {

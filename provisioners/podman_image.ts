@@ -75,7 +75,7 @@ export async function buildImage(
   origin: string,
   options: BuildImageOptions = {},
 ): Promise<string> {
-  return (await buildOnce(origin, options)).image;
+  return await buildOnce(origin, options);
 }
 
 /**
@@ -98,5 +98,5 @@ export async function buildSystemdImage(
   origin: string,
   options: BuildImageOptions = {},
 ): Promise<string> {
-  return (await buildSystemdOnce(origin, options)).image;
+  return await buildSystemdOnce(origin, options);
 }

@@ -1,3 +1,5 @@
+import { until } from "../_wait.ts";
+
 /**
  * A program that behaves like podman as far as the provisioner needs it, with
  * containers that are files, and that can be told to fail. Commands "in" its
@@ -7,6 +9,8 @@ const PODMAN = `#!/bin/sh
 here=$(dirname "$0")
 echo "$*" >>"$here/calls"
 name_of() { for a; do case $a in --name=*) echo "\${a#--name=}";; esac; done; }
+last_of() { for a; do :; done; echo "$a"; }
+image_of() { echo "images/$(echo "$1" | tr / +)"; }
 filter_of() { for a; do case $a in *name=^*) echo "\${a#*name=^}";; esac; done; }
 case $1 in container|image) what=$2; shift;; *) what=$1;; esac
 shift
@@ -15,17 +19,24 @@ case $what in
 version) echo '{"Client":{"Version":"4.9.4","APIVersion":"4.9.4"}}';;
 exists) case $1 in
   atex-*) test -e "$here/containers/$1";;
-  *) test -e "$here/images/$1";;
+  *) test -e "$here/$(image_of "$1")";;
   esac;;
-pull) shift; : >"$here/images/$1"; echo 0123456789abcdef;;
+pull) shift; echo '{}' >"$here/$(image_of "$1")"; echo 0123456789abcdef;;
+commit) labels=$(for change; do case $change in LABEL*)
+    echo "\${change#LABEL }" | sed 's/=/":"/; s/.*/"&"/'; esac; done | paste -sd,)
+  echo "{$labels}" >"$here/$(image_of "$(last_of "$@")")";;
 run) : >"$here/containers/$(name_of "$@")"; echo 0123456789abcdef;;
-inspect) printf '%s\\n' "$2" | sed -e "s,{{.Id}},$4," \\
+inspect) case $1 in --format=json)
+    echo "[{\\"Id\\":\\"$2\\",\\"Config\\":{\\"Labels\\":$(cat "$here/$(image_of "$2")")}}]"; exit;;
+  esac
+  printf '%s\\n' "$2" | sed -e "s,{{.Id}},$4," \\
   -e 's,{{.State.Status}},running,' -e "s,{{.OCIRuntime}},$here/runtime,";;
 exec) shift 2; exec "$@";;
 rm) for name; do case $name in atex-*)
     [ -e "$here/containers/$name" ] || continue
     rm "$here/containers/$name"
-    echo "{\\"Name\\":\\"$name\\",\\"Status\\":\\"died\\"}" >>"$here/events"
+    echo "{\\"Name\\":\\"$name\\",\\"Status\\":\\"died\\"}" >>"$here/events";;
+  */*) rm -f "$here/$(image_of "$name")";;
   esac; done;;
 ps) cd "$here/containers" || exit 125
   case " $* " in
@@ -49,10 +60,26 @@ export type Command =
   | "exists"
   | "pull"
   | "run"
+  | "exec"
+  | "commit"
   | "inspect"
   | "rm"
   | "ps"
   | "events";
+
+/** Waits for the watchdog, which nobody else does. */
+export async function childrenEnded(): Promise<void> {
+  const tasks = `/proc/${Deno.pid}/task`;
+  const children = () =>
+    [...Deno.readDirSync(tasks)].map(({ name }) => {
+      try {
+        return Deno.readTextFileSync(`${tasks}/${name}/children`);
+      } catch {
+        return ""; // a thread that ended
+      }
+    }).join("").trim();
+  await until(() => children() === "");
+}
 
 export class FakePodman implements AsyncDisposable {
   private constructor(readonly directory: string) {}
@@ -64,9 +91,10 @@ export class FakePodman implements AsyncDisposable {
     }
     await Deno.writeTextFile(`${directory}/podman`, PODMAN, { mode: 0o755 });
     await Deno.writeTextFile(`${directory}/runtime`, RUNTIME, { mode: 0o755 });
-    for (const file of ["calls", "events", "images/image"]) {
+    for (const file of ["calls", "events"]) {
       await Deno.writeTextFile(`${directory}/${file}`, "");
     }
+    await Deno.writeTextFile(`${directory}/images/image`, "{}");
     await Deno.writeTextFile(`${directory}/list`, "[]");
     return new FakePodman(directory);
   }
@@ -88,6 +116,21 @@ export class FakePodman implements AsyncDisposable {
   get containers(): string[] {
     return [...Deno.readDirSync(`${this.directory}/containers`)]
       .map(({ name }) => name);
+  }
+
+  /** Names of the images that there are. */
+  get images(): string[] {
+    return [...Deno.readDirSync(`${this.directory}/images`)]
+      .map(({ name }) => name.replaceAll("+", "/"));
+  }
+
+  /** Gives an image other labels. */
+  async label(image: string, labels: Record<string, string>): Promise<void> {
+    const name = image.replaceAll("/", "+");
+    await Deno.writeTextFile(
+      `${this.directory}/images/${name}`,
+      JSON.stringify(labels),
+    );
   }
 
   /** Argument lists of the calls so far, a line each. */

@@ -13,7 +13,7 @@ import {
   type ProvisionError,
   ProvisionerStoppedError,
 } from "../../provisioners/provisioner.ts";
-import { FakePodman } from "./_fake_podman.ts";
+import { childrenEnded, FakePodman } from "./_fake_podman.ts";
 
 /** A provisioner of containers that the fake makes. */
 function lend(
@@ -682,20 +682,6 @@ Deno.test("start() removes what is overdue", async () => {
 
 async function exists(path: string): Promise<boolean> {
   return await Deno.lstat(path).then(() => true, () => false);
-}
-
-/** Waits for the watchdog, which nobody else does. */
-async function childrenEnded(): Promise<void> {
-  const tasks = `/proc/${Deno.pid}/task`;
-  const children = () =>
-    [...Deno.readDirSync(tasks)].map(({ name }) => {
-      try {
-        return Deno.readTextFileSync(`${tasks}/${name}/children`);
-      } catch {
-        return ""; // a thread that ended
-      }
-    }).join("").trim();
-  while (children() !== "") await tick();
 }
 
 function tick(): Promise<void> {

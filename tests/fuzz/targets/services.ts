@@ -299,6 +299,7 @@ const me: Run = {
   },
   directory: "/nonexistent/runs",
   file: "/nonexistent/runs/abcdefghij",
+  strike: () => Promise.resolve(),
   [Symbol.asyncDispose]: () => Promise.resolve(),
 };
 
