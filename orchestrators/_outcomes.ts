@@ -30,7 +30,8 @@ export class Outcomes {
   /** Takes the outcome of a test, of which there is none yet. */
   add(outcome: TestOutcome): void {
     const { test, attempt, exitCode, remote, startedAt, finishedAt } = outcome;
-    if (attempt !== 1 || exitCode === undefined) {
+    // an executor of somebody else may give anything as an exit code
+    if (attempt !== 1 || typeof exitCode !== "number") {
       this.#kept.set(test, outcome);
       return;
     }

@@ -22,6 +22,9 @@ Deno.test("toMap() gives the outcomes that were added, in their order", () => {
     { ...infra, error },
     ended("/late", { exitCode: 143, remote: "one" }),
     ended("/odd", { exitCode: -2147483649 }),
+    ...[null, "1", 1n, NaN, -0].map((exitCode) =>
+      ended(`/${Deno.inspect(exitCode)}`, { exitCode: exitCode as number })
+    ),
   ];
   const kept = new Outcomes(outcomes.length);
   equal([...kept.toMap()], []);
