@@ -1,7 +1,7 @@
 /**
  * The program that runs a test on the system, in the language of what it needs
- * there: bash 4.2, setsid, env, sleep and /proc; for a terminal also the
- * `script` of util-linux.
+ * there: bash 4.2, setsid, env, sleep, rm, mkdir, cat and /proc; for a terminal
+ * also mkfifo, stty and the `script` of util-linux.
  *
  * Why it is written as it is:
  *
@@ -11,6 +11,8 @@
  *   the leader of the job only waits for the child that becomes setsid.
  * - What is exported last cannot disturb the shell that exports it. Names that
  *   mean something to a shell or a loader are left to env.
+ * - A variable that the system's environment has reaches the test, unless the
+ *   shell sets one of that name: those that are not local begin with `atex_`.
  * - The watcher has a group of its own: it outlives a kill of the wrapper's.
  * - The list of sessions is read through its descriptor: the directory may have
  *   gone, or belong to the next run.
@@ -28,7 +30,8 @@ export const SETUP_FAILED = 4;
 export const WRAPPER = `\
 #!/bin/bash
 # Runs one test. Usage: bash wrapper STATE_DIR CWD [FLAG...]
-#   setup=N            standard input begins with a script of N bytes that fills STATE_DIR, which is emptied before
+#   setup=N            standard input begins with a script of N bytes that fills STATE_DIR, which is emptied before;
+#                      it finds the path in the variable "state"
 #   only               end after the script
 #   lifeline[=S]       standard input is a lifeline: lines "stop", "release"; others are heartbeats, due every S seconds
 #   pty                run the test on a terminal
@@ -37,22 +40,27 @@ export const WRAPPER = `\
 #   marker=NONCE       tell on the control channel when the test begins and when it has ended
 #   NAME=VALUE         for the environment of the test
 # Status: 0 the test ran, 2 it was not started, 3 the control channel is closed, 4 the script failed, 128 + n signal n.
+
+# In posix mode, which the environment may ask for, bash forgets how a job ended once it has told it.
+atex_posix=()
+[[ ! \${POSIXLY_CORRECT+set} ]] || atex_posix=("POSIXLY_CORRECT=$POSIXLY_CORRECT")
+set +o posix
 shopt -s dotglob nullglob extglob
 
-# Sets field to field $2 of /proc/$1/stat. The command in it may hold blanks, parentheses and newlines.
+# Sets atex_field to field $2 of /proc/$1/stat. The command in it may hold blanks, parentheses and newlines.
 proc_field() {
   local text='' line want=$2
-  field=
+  atex_field=
   while IFS= read -r line; do text+=$line; done <"/proc/$1/stat"
   # shellcheck disable=SC2086 # words
   set -- \${text##*) }
-  shift $((want - 3)) && field=$1
+  shift $((want - 3)) && atex_field=$1
 }
 
-# Sends signal $1 to all processes of the recorded groups and sessions; sets found if there are any.
+# Sends signal $1 to all processes of the recorded groups and sessions; sets atex_found if there are any.
 signal_all() {
   local ids=' ' line text pid name state group session rest last now numbers='[0-9]*'
-  found=
+  atex_found=
   while read -r line; do
     ids+="$line "
     [[ $1 != KILL ]] || kill_group "$line"
@@ -60,7 +68,7 @@ signal_all() {
   # What began after us has a higher number, unless numbers began again. Nobody forks 100000 times in a second.
   read -r _ _ _ _ last </proc/loadavg
   read -r now _ </proc/uptime
-  (((10#\${now/./} - begin) * 1000 > pid_max || last < $$)) || numbers_above $$
+  (((10#\${now/./} - atex_begin) * 1000 > atex_pid_max || last < $$)) || numbers_above $$
   # shellcheck disable=SC2231 # a pattern
   for pid in /proc/$numbers; do
     pid=\${pid#/proc/} rest=
@@ -73,7 +81,7 @@ signal_all() {
     fi
     case $ids in *" $group "* | *" $session "*) ;; *) continue ;; esac
     case $state in Z | X) continue ;; esac
-    kill -s "$1" "$pid" && found=1
+    kill -s "$1" "$pid" && atex_found=1
     [[ $1 != KILL ]] || kill_group "$group"
   done
 }
@@ -107,15 +115,16 @@ kill_all() {
   for ((round = 0; round < 20; round++)); do
     ((round < 3)) || sleep 0.1
     signal_all KILL
-    [[ $found ]] || return 0
+    [[ $atex_found ]] || return 0
   done
 }
 
-# Sets program to the path of $1. The table of bash spares the fork of a substitution, but holds no name of a function.
+# Sets atex_program to the path of $1. The table of bash spares the fork of a substitution, but holds no name of a
+# function, and is none if BASH_CMDS was inherited.
 find_program() {
-  program=
-  hash -- "$1" && program=\${BASH_CMDS[$1]-}
-  [[ $program ]] || program=$(type -P "$1")
+  atex_program=
+  hash -- "$1" && atex_program=\${BASH_CMDS[$1]-}
+  [[ $atex_program == */"$1" ]] || atex_program=$(type -P "$1")
 }
 
 atex_letters=ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_
@@ -131,9 +140,13 @@ take_variable() {
   esac
 }
 
+# Restores what the environment had: what is started next may be strict.
+restore_posix() {
+  ((\${#atex_posix[@]} == 0)) || export -- "\${atex_posix[@]}"
+}
+
 # Becomes the test. Arguments: the command that is to run it, "--", variables.
 become_test() {
-  local entry
   atex_command=() atex_plain=() atex_odd=()
   while [[ $1 != -- ]]; do
     atex_command+=("$1")
@@ -141,24 +154,25 @@ become_test() {
   done
   shift
   unset TMT_TEST_DATA TMT_TEST_PIDFILE TMT_TEST_SUBMITTED_FILES ATEX_TEST_CONTROL
-  while IFS= read -r -d '' entry; do take_variable "$entry"; done <"$state/environment"
-  for entry; do take_variable "$entry"; done
+  while IFS= read -r -d '' atex_entry; do take_variable "$atex_entry"; done <"$atex_state/environment"
+  for atex_entry; do take_variable "$atex_entry"; done
   if ((\${#atex_odd[@]} > 0)); then
     find_program env
-    atex_command+=("$program" -- "\${atex_odd[@]}")
+    atex_command+=("$atex_program" -- "\${atex_odd[@]}")
   fi
-  set -- "\${atex_command[@]}" "$BASH" "$state/test.sh"
-  [[ $terminal ]] || exec >&9 2>&9
+  set -- "\${atex_command[@]}" "$BASH" "$atex_state/test.sh"
+  [[ $atex_terminal ]] || exec >&9 2>&9
   # what is ours, and what whoever started us left open
-  for entry in /proc/self/fd/*; do
-    case \${entry##*/} in [0128] | 255) ;; *) eval "exec \${entry##*/}>&-" ;; esac
+  for atex_entry in /proc/self/fd/*; do
+    case \${atex_entry##*/} in [0128] | 255) ;; *) eval "exec \${atex_entry##*/}>&-" ;; esac
   done
   ((\${#atex_plain[@]} == 0)) || export -- "\${atex_plain[@]}" 2>/dev/null
+  restore_posix
   exec "$@"
 }
 
 if [[ $1 == inside-terminal ]]; then
-  state=$2 terminal=1
+  atex_state=$2 atex_terminal=1
   echo $$ >&6
   if [[ $3 ]]; then SHELL=$3; else unset SHELL; fi
   shift 3
@@ -171,7 +185,7 @@ exec 7<&0 8>&1 9>&2 </dev/null >/dev/null 2>/dev/null
 
 end() {
   trap '' HUP INT TERM PIPE
-  [[ $watcher ]] && kill -KILL -- "-$watcher" && wait "$watcher"
+  [[ $atex_watcher ]] && kill -KILL -- "-$atex_watcher" && wait "$atex_watcher"
   exit "$1"
 }
 
@@ -185,35 +199,35 @@ end_by_signal() {
   local round
   trap '' HUP INT TERM PIPE
   # it may have been started, and not been noted yet
-  if [[ ! $job && $! != "$before" ]]; then
-    job=$!
-    echo "$job" >&6
+  if [[ ! $atex_job && $! != "$atex_before" ]]; then
+    atex_job=$!
+    echo "$atex_job" >&6
   fi
-  if [[ $job ]]; then
+  if [[ $atex_job ]]; then
     signal_all HUP
     for ((round = 0; round < 50; round++)); do
-      kill -0 "$job" || break
+      kill -0 "$atex_job" || break
       sleep 0.1
     done
     kill_all
     # what a set-up was at, for those who wonder why it took so long
-    [[ ! $setting_up || ! -s $state/setup.$$.log ]] || cat "$state/setup.$$.log" >&8
+    [[ ! $atex_setting_up || ! -s $atex_state/setup.$$.log ]] || cat "$atex_state/setup.$$.log" >&8
   fi
   end $((128 + $1))
 }
 
-state=$1 cwd=$2
+atex_state=$1 atex_cwd=$2
 shift 2 || fail 2 'a directory for the state and one to run in are needed'
-setup='' only='' lifeline='' limit=0 pty='' nocontrol='' noexitcode='' nokill='' marker='' terminal='' stale=()
-job='' before='' setting_up='' watcher='' code='' atex_flags=()
-for flag; do
-  case $flag in
-    only | lifeline | pty | nocontrol | noexitcode | nokill) printf -v "$flag" 1 ;;
-    lifeline=*) lifeline=1 limit=\${flag#*=} ;;
-    setup=*) setup=\${flag#*=} ;;
-    marker=*) marker=\${flag#*=} ;;
-    *=*) atex_flags+=("$flag") ;;
-    *) fail 2 "unknown flag: $flag" ;;
+atex_setup='' atex_only='' atex_lifeline='' atex_limit=0 atex_pty='' atex_nocontrol='' atex_noexitcode='' atex_nokill=''
+atex_marker='' atex_flags=() atex_stale=() atex_job='' atex_before='' atex_setting_up='' atex_watcher='' atex_terminal=''
+for atex_flag; do
+  case $atex_flag in
+    only | lifeline | pty | nocontrol | noexitcode | nokill) printf -v "atex_$atex_flag" 1 ;;
+    lifeline=*) atex_lifeline=1 atex_limit=\${atex_flag#*=} ;;
+    setup=*) atex_setup=\${atex_flag#*=} ;;
+    marker=*) atex_marker=\${atex_flag#*=} ;;
+    *=*) atex_flags+=("$atex_flag") ;;
+    *) fail 2 "unknown flag: $atex_flag" ;;
   esac
 done
 
@@ -223,27 +237,29 @@ trap 'end_by_signal 15' TERM
 # Some clients pass on the signal that they get when nobody reads the control channel any more.
 trap : PIPE
 
-# Sets stale to what is in the directory: the set-up removes it while we go on. What does not allow that goes at once.
+# Sets atex_stale to what is in the directory: the set-up removes it while we go on. That would not do if something else
+# is in the place of the directory, if it holds a file with the name of our record, or if there are more names than one
+# command takes however long they are: then all goes at once.
 empty_state() {
-  stale=("$state"/*)
-  if [[ ! -d $state || -L $state || -e $state/sid.$$ ]] || ((\${#stale[@]} > 1000)); then
-    stale=()
-    rm -rf -- "$state"
-    [[ -d $state ]] || mkdir -- "$state"
+  atex_stale=("$atex_state"/*)
+  if [[ ! -d $atex_state || -L $atex_state || -e $atex_state/sid.$$ ]] || ((\${#atex_stale[@]} > 100)); then
+    atex_stale=()
+    rm -rf -- "$atex_state"
+    [[ -d $atex_state ]] || mkdir -- "$atex_state"
   fi
 }
 
-if [[ $setup ]]; then
-  IFS= read -r -N "$setup" -u 7 script || fail 2 'the set-up script did not arrive'
+if [[ $atex_setup ]]; then
+  IFS= read -r -N "$atex_setup" -u 7 atex_script || fail 2 'the set-up script did not arrive'
   empty_state 2>&9 || end 4
 fi
 
-[[ -d $state ]] || fail 2 "there is no directory $state"
+[[ -d $atex_state ]] || fail 2 "there is no directory $atex_state"
 # a wrapper before the system restarted may have had our number
-{ : >"$state/sid.$$" && exec 6>>"$state/sid.$$"; } || fail 2 "cannot write to $state"
-read -r begin _ </proc/uptime
-begin=$((10#\${begin/./}))
-read -r pid_max </proc/sys/kernel/pid_max
+{ : >"$atex_state/sid.$$" && exec 6>>"$atex_state/sid.$$"; } || fail 2 "cannot write to $atex_state"
+read -r atex_begin _ </proc/uptime
+atex_begin=$((10#\${atex_begin/./}))
+read -r atex_pid_max </proc/sys/kernel/pid_max
 
 watch() {
   local line='' part idle=0 released='' status round
@@ -262,9 +278,9 @@ watch() {
       line='' idle=0
     elif ((status > 128)); then
       proc_field self 4
-      [[ $field == "$$" ]] || break # the wrapper has gone
+      [[ $atex_field == "$$" ]] || break # the wrapper has gone
       ((idle += 5))
-      ((limit == 0 || idle < limit)) || break
+      ((atex_limit == 0 || idle < atex_limit)) || break
     else
       break
     fi
@@ -275,102 +291,105 @@ watch() {
   for ((round = 0; round < 100; round++)); do
     sleep 0.1
     proc_field self 4
-    [[ $field == "$$" ]] || break
+    [[ $atex_field == "$$" ]] || break
   done
   kill_all
   ((round < 100)) || kill -KILL $$
 }
 
-# Waits for the job and sets code to its status. A wait that PIPE interrupts ends as for a job that PIPE killed.
+# Waits for the job and sets atex_code to its status. A wait that PIPE interrupts ends as for a job that PIPE killed.
 wait_for_job() {
-  code=141
-  while ((code == 141)) && kill -0 "$job"; do
-    wait "$job"
-    code=$?
+  atex_code=141
+  while ((atex_code == 141)) && kill -0 "$atex_job"; do
+    wait "$atex_job"
+    atex_code=$?
   done
-  wait "$job"
-  code=$?
+  wait "$atex_job"
+  atex_code=$?
 }
 
-if [[ $lifeline ]]; then
+if [[ $atex_lifeline ]]; then
   set -m
   watch &
-  watcher=$! before=$!
+  atex_watcher=$! atex_before=$!
   set +m
 fi
 
-if [[ $setup ]]; then
-  setting_up=1 before=$!
+if [[ $atex_setup ]]; then
+  atex_setting_up=1 atex_before=$!
   set -m
   (
     set +m
     exec >&8 2>&8 6>&- 7<&- 8>&- 9>&-
-    ((\${#stale[@]} == 0)) || rm -rf -- "\${stale[@]}"
+    ((\${#atex_stale[@]} == 0)) || rm -rf -- "\${atex_stale[@]}"
+    # shellcheck disable=SC2034 # the script uses it
+    state=$atex_state
     set -e
-    eval "$script"
+    eval "$atex_script"
   ) &
-  job=$!
+  atex_job=$!
   set +m
-  echo "$job" >&6
+  echo "$atex_job" >&6
 fi
 
 proc_field $$ 22
-self=$field
+atex_self=$atex_field
 proc_field 1 22
-read -r boot </proc/sys/kernel/random/boot_id
+read -r atex_boot </proc/sys/kernel/random/boot_id
 
-if [[ $setup ]]; then
+if [[ $atex_setup ]]; then
   wait_for_job
-  if ((code != 0)); then
+  if ((atex_code != 0)); then
     kill_all
     end 4
   fi
-  [[ ! $only ]] || end 0
-  : >"$state/sid.$$"
-  job='' setting_up=''
+  [[ ! $atex_only ]] || end 0
+  : >"$atex_state/sid.$$"
+  atex_job='' atex_setting_up=''
 fi
 
-printf '%s\\n' "$$ $self $boot-$field" >"$state/wrapper.pid" || fail 2 "cannot write to $state"
-[[ -e $state/environment ]] || : >"$state/environment"
-cd -- "$cwd" || fail 2 "there is no directory $cwd"
-if [[ $pty ]]; then
+printf '%s\\n' "$$ $atex_self $atex_boot-$atex_field" >"$atex_state/wrapper.pid" || fail 2 "cannot write to $atex_state"
+[[ -e $atex_state/environment ]] || : >"$atex_state/environment"
+cd -- "$atex_cwd" || fail 2 "there is no directory $atex_cwd"
+if [[ $atex_pty ]]; then
   # Neither /dev/null nor the lifeline may be the terminal's input: an end of file there reaches the test.
-  { mkfifo "$state/tty.$$" && exec 5<>"$state/tty.$$" && rm -f "$state/tty.$$"; } || fail 2 'cannot make a pipe for the terminal'
+  { mkfifo "$atex_state/tty.$$" && exec 5<>"$atex_state/tty.$$" && rm -f "$atex_state/tty.$$"; } || fail 2 'cannot make a pipe for the terminal'
   atex_flags+=(TERM=vt100)
 fi
-[[ $nocontrol ]] || atex_flags+=(ATEX_TEST_CONTROL=8)
+[[ $atex_nocontrol ]] || atex_flags+=(ATEX_TEST_CONTROL=8)
 find_program setsid || fail 2 'there is no setsid'
-[[ ! $marker ]] || printf 'noop atex-start %s\\n' "$marker" >&8 || end 3
+[[ ! $atex_marker ]] || printf 'noop atex-start %s\\n' "$atex_marker" >&8 || end 3
 
-before=$!
+atex_before=$!
 set -m
 (
   set +m
   exec 7<&-
   (
     echo "$BASHPID" >&6
-    [[ ! $nocontrol ]] || exec 8>&-
-    if [[ $pty ]]; then
-      printf -v command '%q ' exec "$BASH" "$0" inside-terminal "$state" "$SHELL" "\${atex_flags[@]}"
+    [[ ! $atex_nocontrol ]] || exec 8>&-
+    if [[ $atex_pty ]]; then
+      printf -v atex_command '%q ' exec "$BASH" "$0" inside-terminal "$atex_state" "$SHELL" "\${atex_flags[@]}"
       export SHELL=$BASH
       exec <&5 >&9 2>&9 5<&- 9>&-
-      exec "$program" script -q -e -f -c "$command" /dev/null
+      restore_posix
+      exec "$atex_program" script -q -e -f -c "$atex_command" /dev/null
     fi
-    become_test "$program" -- "\${atex_flags[@]}"
+    become_test "$atex_program" -- "\${atex_flags[@]}"
   )
   exit $?
 ) &
-job=$!
+atex_job=$!
 set +m
-echo "$job" >&6
+echo "$atex_job" >&6
 wait_for_job
 
 trap '' HUP INT TERM PIPE
-[[ $nokill ]] || kill_all
-if [[ ! $noexitcode ]]; then
-  text="exitcode $code"
-  [[ ! $marker ]] || text+=$'\\n'"noop atex-end $marker"
-  printf '%s\\n' "$text" >&8 || end 3
+[[ $atex_nokill ]] || kill_all
+if [[ ! $atex_noexitcode ]]; then
+  atex_end="exitcode $atex_code"
+  [[ ! $atex_marker ]] || atex_end+=$'\\n'"noop atex-end $atex_marker"
+  printf '%s\\n' "$atex_end" >&8 || end 3
 fi
 end 0
 `;

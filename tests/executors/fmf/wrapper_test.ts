@@ -2,9 +2,16 @@
 import assert from "node:assert/strict";
 import { WRAPPER } from "../../../executors/fmf/wrapper.ts";
 import { cannotRun, missingPrograms } from "../../_parts.ts";
-import { runWrapped, Wrapped } from "./_wrapped.ts";
+import {
+  type Ended,
+  runWrapped,
+  Wrapped,
+  type WrappedOptions,
+} from "./_wrapped.ts";
 
 const TEST = "/usr/bin:/bin";
+
+const terminal = cannotRun("wrapper: terminal", missingPrograms("script"));
 
 Deno.test({
   name: "the wrapper has nothing that shellcheck objects to",
@@ -182,6 +189,56 @@ Deno.test("the wrapper is not disturbed by the environment of the test", async (
     ],
   });
   assert.deepEqual([other.control, other.code], ["exitcode 5\n", 0]);
+});
+
+/** A set-up script that only writes the test. */
+const writes = (test: string) => `printf %s '${test}' >"$state/test.sh"`;
+
+Deno.test("the wrapper works whatever the environment of the system has, and passes it on", async (t) => {
+  // among all words of the wrapper are the names of all its variables
+  const words = new Set(WRAPPER.match(/\b[a-z_][a-z_0-9]*\b/g));
+  const names = words.values().filter((word) => !/^(atex_.*|_)$/.test(word));
+  const every = Object.fromEntries(names.map((name) => [name, "login"]));
+  for (
+    const inherit of [
+      every,
+      { BASH_CMDS: "foo" },
+      { POSIXLY_CORRECT: "yes" },
+    ] as Record<string, string>[]
+  ) {
+    for (const way of ["directly", "after a set-up", "on a terminal"]) {
+      const [name] = Object.keys(inherit);
+      await t.step({
+        name: `${name}… ${way}`,
+        ignore: way === "on a terminal" && terminal,
+        async fn() {
+          const test =
+            'while IFS= read -r -d "" entry; do printf "%s\\n" "$entry"; ' +
+            'done <"/proc/$$/environ"; exit 5';
+          const { code, control, output } = await runWrapped({
+            ...(way === "after a set-up" ? { setup: writes(test) } : { test }),
+            flags: way === "on a terminal" ? ["pty"] : [],
+            inherit,
+          });
+          assert.deepEqual([code, control], [0, "exitcode 5\n"]);
+          const seen = new Set(output.split(/\r?\n/));
+          const lost = Object.entries(inherit)
+            .map(([name, value]) => `${name}=${value}`)
+            .filter((entry) => !seen.has(entry));
+          assert.deepEqual(lost, []);
+        },
+      });
+    }
+  }
+});
+
+Deno.test("the environment of a test may have another POSIXLY_CORRECT than the system", async () => {
+  const { output } = await runWrapped({
+    test: 'echo "$POSIXLY_CORRECT"',
+    env: ["POSIXLY_CORRECT=test"],
+    inherit: { POSIXLY_CORRECT: "login" },
+  });
+  assert.equal(output, "test\n");
 });
 
 Deno.test("the wrapper runs the test in the given directory", async () => {
@@ -474,27 +531,66 @@ Deno.test("a set-up script prepares the test in an emptied directory", async () 
   assert.equal(code, 0);
 });
 
-Deno.test("a set-up empties the directory however much is in it", async () => {
-  const setup = 'echo "ls -A \\"\\${0%/*}\\"" >"$state/test.sh"';
+/** Runs a wrapper whose set-up writes a test, after something was put into the directory. */
+async function runInFilled(
+  test: string,
+  fill: (wrapped: Wrapped) => void,
+  options: WrappedOptions = {},
+): Promise<Ended & { pid: number }> {
+  const setup = writes(test);
   await using wrapped = new Wrapped({
+    ...options,
     setup,
     lifeline: true,
     flags: [`setup=${setup.length + 1}`], // one byte is still to come
   });
-  const left = Array.from({ length: 1001 }, (_, n) => `left ${n}`);
-  for (const name of [...left, `sid.${wrapped.child.pid}`]) {
-    Deno.writeTextFileSync(`${wrapped.state}/${name}`, `${wrapped.child.pid}`);
-  }
+  fill(wrapped);
   wrapped.send("\n");
-  const { output, control } = await wrapped.end();
-  assert.equal(control, "exitcode 0\n");
-  assert.deepEqual(output.split("\n"), [
-    "environment",
-    `sid.${wrapped.child.pid}`,
-    "test.sh",
-    "wrapper.pid",
-    "",
-  ]);
+  return { pid: wrapped.child.pid, ...await wrapped.end() };
+}
+
+const LIST = 'ls -A "${0%/*}"';
+const listed = (pid: number) =>
+  `environment\nsid.${pid}\ntest.sh\nwrapper.pid\n`;
+
+for (const left of [100, 101, 900]) {
+  Deno.test(`a set-up empties the directory of ${left} long names, with as little space for arguments as there can be`, async () => {
+    const { pid, output, control } = await runInFilled(LIST, ({ state }) => {
+      for (let n = 0; n < left; n++) {
+        Deno.writeTextFileSync(`${state}/${String(n).padEnd(255, "x")}`, "");
+      }
+    }, { shell: ["bash", "-c", 'ulimit -s 512; exec bash "$@"', "-"] });
+    assert.equal(control, "exitcode 0\n");
+    assert.equal(output, listed(pid));
+  });
+}
+
+Deno.test("a set-up does not remove the record of its wrapper in place of that of an earlier one", async () => {
+  const { output } = await runInFilled(
+    'id=$(<"${0%/*}"/sid.*); [[ $id == *$$* ]] && echo recorded',
+    ({ state, child: { pid } }) =>
+      Deno.writeTextFileSync(`${state}/sid.${pid}`, "1\n"),
+  );
+  assert.equal(output, "recorded\n");
+});
+
+Deno.test("a set-up goes on when something in the directory cannot be removed", async () => {
+  const { control, code } = await runInFilled(
+    "exit 7",
+    ({ state, directory }) => {
+      Deno.writeTextFileSync(`${state}/left`, "");
+      Deno.mkdirSync(`${directory}/bin`);
+      Deno.writeTextFileSync(
+        `${directory}/bin/rm`,
+        "#!/bin/sh\necho busy; exit 1\n",
+        { mode: 0o755 },
+      );
+    },
+    {
+      shell: ["bash", "-c", 'PATH=${1%/*}/bin:$PATH; exec bash "$@"', "-"],
+    },
+  );
+  assert.deepEqual([code, control], [0, "busy\nexitcode 7\n"]);
 });
 
 Deno.test("a set-up script that fails keeps the test from running", async () => {
@@ -565,8 +661,6 @@ Deno.test("a directory for the state is made in place of whatever is there", asy
     });
   }
 });
-
-const terminal = cannotRun("wrapper: terminal", missingPrograms("script"));
 
 Deno.test({
   name: "the wrapper gives the test a terminal",
