@@ -52,7 +52,7 @@ type Known =
     }
     | { type: "reservation-failed"; provisioner: string; error: Error }
     | { type: "ingest-failed"; test: string; error: Error }
-    | { type: "draining"; kind: string; error?: Error }
+    | { type: "draining"; why: string; error?: Error }
     | { type: "aborting" }
     | { type: "stalled"; waitingFor: readonly string[] }
     | { type: "run-finished"; kind: string | null }
@@ -155,7 +155,7 @@ export class Timeline {
       case "draining":
         return this.#incident(
           at,
-          `no further test is started (${it.kind})`,
+          `no further test is started: ${it.why}`,
           it.error,
         );
       case "aborting":

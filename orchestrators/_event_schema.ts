@@ -152,7 +152,7 @@ const FIELDS = {
   "release-started": release,
   "release-finished": { ...release, ...timed },
   "release-failed": { ...release, ...timed, error },
-  "draining": { kind, error: error.optional() },
+  "draining": { kind, why: text, error: error.optional() },
   "aborting": { reason: z.union([error, text]) },
   "stalled": { waitingFor: texts, ...timed },
   "run-finished": { kind: kind.nullable(), summary },

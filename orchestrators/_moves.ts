@@ -3,6 +3,7 @@ import type { OrchestratorErrorKind, RunEventBody } from "./orchestrator.ts";
 import type { Supplier } from "./_demand.ts";
 import { NextRuleError } from "./_queue.ts";
 import type { Action, State, System } from "./_state.ts";
+import { asError } from "./_steps.ts";
 
 /** What can be done in one step of the schedule: each move changes the state and notes what to do. */
 export class Moves {
@@ -143,10 +144,10 @@ export class Moves {
     if (state.mode !== "active") return;
     state.mode = "draining";
     state.end = { kind, why, cause };
-    const error = cause instanceof Error ? cause : new Error(why, { cause });
-    this.tell({ type: "draining", kind, error });
+    const error = cause === undefined ? undefined : asError(cause);
+    this.tell({ type: "draining", kind, why, ...(error && { error }) });
     this.clear();
-    this.cancel(state.settingUp, error);
+    this.cancel(state.settingUp, error ?? new Error(why));
   }
 
   /** Nothing runs or is left to run, and no spare is left. */

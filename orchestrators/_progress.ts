@@ -34,22 +34,21 @@ const bad = line("bad");
 const good = line("good");
 
 /** A message on one line: of several, the first, and the last, which tends to say why. */
-function brief({ message }: Error): string {
+function brief({ message }: { message: string }): string {
   const [first = "", ...more] = message.trim().split("\n");
   if (more.length === 0) return first;
   return `${first.replace(/…$/, "").trimEnd()} … ${more.at(-1)!.trim()}`;
 }
 
-/** Why a run comes to its end; what the lines before it have told is not said again. */
-function reasonOf({ kind, error }: RunEvent & { type: "draining" }): string {
-  switch (kind) {
-    case "NoRemotes":
-      return "no provisioner can supply systems";
-    case "SetupRetriesExceeded":
-      return "too many setups failed";
-    default:
-      return error ? brief(error) : kind;
-  }
+/** Why a run comes to its end; what it came of is not said again if a line before has told it. */
+function reasonOf(
+  { kind, why, error }: RunEvent & { type: "draining" },
+): string {
+  if (kind === "NoRemotes") return "no provisioner can supply systems";
+  const told = !error || why.includes(error.message) ||
+    kind === "SetupRetriesExceeded" || kind === "ExecutorFailed";
+  const reason = brief({ message: why });
+  return told ? reason : `${reason}: ${brief(error)}`;
 }
 
 /** What a run looks like to somebody who watches: events in, lines out. */

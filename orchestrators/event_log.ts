@@ -222,11 +222,11 @@ class LoggedRun implements Run {
   }
 
   async #readEnd(): Promise<RunSummary> {
-    let why: Error | undefined;
+    let draining: RunEvent & { type: "draining" } | undefined;
     let end: RunEvent & { type: "run-finished" } | undefined;
     for await (const event of this.#events()) {
-      if (event.type === "run-started") why = end = undefined; // it goes on
-      else if (event.type === "draining") why ??= event.error;
+      if (event.type === "run-started") draining = end = undefined; // it goes on
+      else if (event.type === "draining") draining ??= event;
       else if (event.type === "run-finished") end = event;
     }
     if (!end) {
@@ -238,11 +238,11 @@ class LoggedRun implements Run {
     if (kind === null) return summary;
     throw new OrchestratorError(
       `Cannot complete the run on "${summary.platform}": ${
-        why?.message ?? `it ended as ${kind}`
+        draining?.why ?? `it ended as ${kind}`
       }`,
       kind,
       summary,
-      { cause: why },
+      { cause: draining?.error },
     );
   }
 }

@@ -390,6 +390,9 @@ export type RunEventBody =
   | {
     readonly type: "draining";
     readonly kind: OrchestratorErrorKind;
+    /** What is so, for people. */
+    readonly why: string;
+    /** What it came of. */
     readonly error?: Error;
   }
   | { readonly type: "aborting"; readonly reason: unknown }

@@ -342,6 +342,6 @@ class SimpleRun {
   #fail(kind: OrchestratorErrorKind, why: string, cause: unknown): void {
     if (this.#ending) return;
     this.#ending = { kind, why, cause };
-    this.#run.tell({ type: "draining", kind, error: asError(cause) });
+    this.#run.tell({ type: "draining", kind, why, error: asError(cause) });
   }
 }

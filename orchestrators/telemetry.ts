@@ -123,7 +123,11 @@ class Sender {
   event(event: RunEvent, run: number): void {
     const { type, time } = event;
     const attributes: Attributes | undefined = type === "draining"
-      ? { "atex.kind": event.kind, ...message(event.error) }
+      ? {
+        "atex.kind": event.kind,
+        "atex.reason": event.why,
+        ...message(event.error),
+      }
       : type === "aborting"
       ? { "atex.reason": String(event.reason) }
       : type === "stalled"

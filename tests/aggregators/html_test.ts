@@ -773,10 +773,21 @@ Deno.test("the timeline of a run that was killed goes on with the next process",
         exitCode: 0,
         rerun: false,
       },
+      {
+        time: 204,
+        type: "draining",
+        kind: "PolicyFailed",
+        why: 'the rule "rerun" threw',
+        error: new Error("boom"),
+      },
       { time: 205, type: "run-finished", kind: null },
     ] as never,
   });
   const { runs: [run], waiting, tests: rows, systems } = await readPage(report);
+  equal(run!.incidents.at(-1), [
+    104,
+    'no further test is started: the rule "rerun" threw: boom',
+  ]);
   equal(waiting, []);
   equal(
     rows.map(({ t, r, b, d, a = 1 }) => [t, systems[r!], b, d, a]),

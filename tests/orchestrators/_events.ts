@@ -146,7 +146,7 @@ const events: {
     ms: 1,
     error,
   },
-  "draining": { type: "draining", kind: "NoRemotes", error },
+  "draining": { type: "draining", kind: "NoRemotes", why: "no pool", error },
   "aborting": { type: "aborting", reason: error },
   "stalled": { type: "stalled", waitingFor: ["pool"], ms: 600_000 },
   "run-finished": { type: "run-finished", kind: "Aborted", summary: SUMMARY },

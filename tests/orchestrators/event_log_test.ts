@@ -163,7 +163,7 @@ Deno.test("readEventLog() says which line is wrong and how", async () => {
       ['{"type":"remote-idle","time":1}', 'of type "remote-idle": remote'],
       ['{"type":"remote-idle","remote":"a"}', "time"],
       [
-        '{"time":1,"type":"draining","kind":"NoRemotes","error":"text"}',
+        '{"time":1,"type":"draining","kind":"NoRemotes","why":"","error":""}',
         "error",
       ],
     ] as const
@@ -226,8 +226,9 @@ Deno.test("replayRun() is incomplete as the run was", async () => {
   const error = await rejected(
     replayRun(file.path).finished,
     OrchestratorError,
-    'Cannot complete the run on "here": broken',
+    'Cannot complete the run on "here": no pool',
   );
+  equal((error.cause as Error).name, "TypeError");
   strictEqual(error.kind, "Aborted");
   equal(error.summary.notRun, SUMMARY.notRun);
   ok(error.summary.ingested.get("/a"));

@@ -1,4 +1,8 @@
 import { deepStrictEqual, doesNotMatch, match, ok } from "node:assert/strict";
+import {
+  type AdHocOptions,
+  AdHocOrchestrator,
+} from "../../orchestrators/adhoc.ts";
 import { note, showProgress } from "../../orchestrators/progress.ts";
 import type {
   OrchestratorErrorKind,
@@ -8,6 +12,11 @@ import type {
   RunStatus,
   RunSummary,
 } from "../../orchestrators/orchestrator.ts";
+import {
+  PretendedAggregator,
+  PretendedExecutor,
+  PretendedPool,
+} from "./pretend.ts";
 
 const STATUS: RunStatus = {
   tests: 3,
@@ -249,24 +258,69 @@ Deno.test("showProgress() counts a host that is lent again as one system", async
   match(text, / on 2 systems\n$/);
 });
 
-Deno.test("showProgress() does not tell twice why a run comes to its end", async () => {
-  const draining = (
+Deno.test("showProgress() tells why a run comes to its end, but not what lines before have told", async () => {
+  const reason = async (
     kind: OrchestratorErrorKind,
-    message: string,
-  ): RunEventBody => ({ type: "draining", kind, error: new Error(message) });
-  const of = async (event: RunEventBody) =>
-    (await shown(runOf(begin, event, finish))).split("\n")[1];
+    why: string,
+    message?: string,
+  ) => {
+    const error = message === undefined ? {} : { error: new Error(message) };
+    const text = await shown(
+      runOf(begin, { type: "draining", kind, why, ...error }, finish),
+    );
+    return text.split("\n")[1]!.replace("no further test is started: ", "");
+  };
   deepStrictEqual([
-    await of(draining("NoRemotes", "no route")),
-    await of(draining("SetupRetriesExceeded", "no bash")),
-    await of(draining("Stalled", "p delivered nothing for 5 ms")),
-    await of({ type: "draining", kind: "PolicyFailed" }),
+    await reason("NoRemotes", "no provisioner can (p: no route)", "no route"),
+    await reason("SetupRetriesExceeded", "too many setups failed", "no bash"),
+    await reason("ExecutorFailed", '"/a" could not be carried out', "lost"),
+    await reason("Stalled", "p delivered nothing for 5 ms"),
+    await reason("JournalFailed", "Cannot write: full", "Cannot write: full"),
+    await reason("PolicyFailed", 'the rule "rerun" threw', "boom"),
   ], [
-    "no further test is started: no provisioner can supply systems",
-    "no further test is started: too many setups failed",
-    "no further test is started: p delivered nothing for 5 ms",
-    "no further test is started: PolicyFailed",
+    "no provisioner can supply systems",
+    "too many setups failed",
+    '"/a" could not be carried out',
+    "p delivered nothing for 5 ms",
+    "Cannot write: full",
+    'the rule "rerun" threw: boom',
   ]);
+});
+
+/** What is shown of a run of a test that fails. */
+async function shownOf(options: Partial<AdHocOptions>): Promise<string> {
+  const run = new AdHocOrchestrator({
+    platform: "here",
+    tests: ["/a", "/b"],
+    provisioners: [new PretendedPool({ maxRemotes: 1 })],
+    executor: (remote) => new PretendedExecutor(remote, () => 1),
+    aggregator: new PretendedAggregator(),
+    ...options,
+  }).run();
+  const text = await shown(run);
+  await run.finished.catch(() => {});
+  return text;
+}
+
+Deno.test("showProgress() names the rule that ends a run, and what it threw", async () => {
+  for (const thrown of [new Error("boom"), "boom"]) {
+    const text = await shownOf({
+      rerun: () => {
+        throw thrown;
+      },
+    });
+    match(text, /^no further test is started: the rule "rerun" threw: boom$/m);
+  }
+});
+
+Deno.test("showProgress() tells that a run ends because there is no place for artifacts", async () => {
+  const file = await Deno.makeTempFile({ prefix: "atex-test-" });
+  try {
+    const text = await shownOf({ artifacts: file });
+    match(text, /^no further test is started: .*artifacts.*: .*os error/m);
+  } finally {
+    await Deno.remove(file);
+  }
 });
 
 Deno.test("showProgress() shows of a message of several lines the first and the last", async () => {
@@ -400,7 +454,11 @@ Deno.test("showProgress() waits for no system when the run comes to its end, but
     error: new Error("gone"),
   };
   const aborting: RunEventBody = { type: "aborting", reason: "" };
-  const draining: RunEventBody = { type: "draining", kind: "NoRemotes" };
+  const draining: RunEventBody = {
+    type: "draining",
+    kind: "NoRemotes",
+    why: "no pool",
+  };
   for (const end of [aborting, draining]) {
     match(
       await last(end, starts, starts, ready("p:2")) ?? "",
