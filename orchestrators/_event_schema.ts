@@ -82,6 +82,7 @@ const summary: z.ZodType<RunSummary> = z.object({
   ),
   releaseErrors: z.array(z.object({ remote: text, error })),
   handedOut: number,
+  systems: number,
   released: number,
   setups: number,
   reruns: number,

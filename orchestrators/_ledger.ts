@@ -10,7 +10,6 @@ import { Outcomes } from "./_outcomes.ts";
 export class Ledger {
   readonly platform: string;
   readonly tests: readonly string[];
-  handedOut = 0;
   released = 0;
   setups = 0;
   startedAt = 0;
@@ -22,6 +21,8 @@ export class Ledger {
   readonly #unstored = new Set<string>();
   readonly #earlier: TestOutcome[] = [];
   readonly #again = new Set<string>();
+  readonly #systems = new Set<string>();
+  #handedOut = 0;
   #done = 0;
   #passed = 0;
   #flaky = 0;
@@ -30,6 +31,12 @@ export class Ledger {
     this.platform = platform;
     this.tests = tests;
     this.#stored = new Outcomes(tests.length);
+  }
+
+  /** Notes that a system was handed out; a host may be lent again. */
+  arrived(remote: string): void {
+    this.#handedOut++;
+    this.#systems.add(remote);
   }
 
   /** Notes the final outcome of a test. */
@@ -84,7 +91,8 @@ export class Ledger {
       ),
       ingestErrors: this.ingestErrors,
       releaseErrors: this.releaseErrors,
-      handedOut: this.handedOut,
+      handedOut: this.#handedOut,
+      systems: this.#systems.size,
       released: this.released,
       setups: this.setups,
       reruns: this.#earlier.length,

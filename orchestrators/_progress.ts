@@ -61,8 +61,6 @@ export class Progress {
   #began = 0;
   #aborting = false;
   #draining = false;
-  /** Ids of the systems that were handed out; a host that is lent again is no other one. */
-  readonly #systems = new Set<string>();
   /** How many systems are being given back. */
   #releasing = 0;
   /** Why each provisioner failed to give a system since it last gave one, without numbers. */
@@ -107,7 +105,6 @@ export class Progress {
         break;
       }
       case "remote-ready":
-        this.#systems.add(event.remote);
         this.#reasons.delete(event.provisioner);
         break;
       case "reservation-failed":
@@ -278,15 +275,17 @@ export class Progress {
     yield plain("");
     yield {
       tone: summary.passed === summary.tests ? "good" : "bad",
-      text: totals(summary, this.#systems.size),
+      text: totals(summary),
     };
   }
 }
 
-function totals(summary: RunSummary, systems: number): string {
+function totals(summary: RunSummary): string {
   const parts = [`${summary.passed} passed`, `${summary.failed} failed`];
   if (summary.notRun.length > 0) parts.push(`${summary.notRun.length} not run`);
   if (summary.flaky > 0) parts.push(`${summary.flaky} flaky`);
   const time = span(summary.finishedAt - summary.startedAt);
-  return `${parts.join(", ")} in ${time} on ${count(systems, "system")}`;
+  return `${parts.join(", ")} in ${time} on ${
+    count(summary.systems, "system")
+  }`;
 }

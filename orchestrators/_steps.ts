@@ -55,7 +55,7 @@ export class Steps {
   /** Takes note of a system that was handed out. */
   arrived({ id, attributes }: Remote, { name }: Provisioner): void {
     const { run, ledger } = this.#options;
-    ledger.handedOut++;
+    ledger.arrived(id);
     run.tell({
       type: "remote-ready",
       remote: id,

@@ -146,8 +146,10 @@ export interface RunSummary {
   readonly ingestErrors: readonly IngestFailure[];
   /** Systems that could not be given back, with the reason. */
   readonly releaseErrors: readonly { remote: string; error: Error }[];
-  /** Systems that were taken. */
+  /** Systems that were taken; one that was lent again counts again. */
   readonly handedOut: number;
+  /** Different systems that were taken. */
+  readonly systems: number;
   /** Systems that were given back. */
   readonly released: number;
   /** Setups that were begun. */

@@ -16,7 +16,7 @@
  */
 import type { Run } from "./orchestrator.ts";
 import { type Line, Progress, type Tone } from "./_progress.ts";
-import { printable } from "./_text.ts";
+import { printableLines } from "./_text.ts";
 
 export { printable, span } from "./_text.ts";
 
@@ -109,11 +109,11 @@ export async function showProgress(
 const blocks = new Set<LiveBlock>();
 
 /**
- * Writes a line for people to standard error: above what {@linkcode showProgress} keeps
+ * Writes lines for people to standard error: above what {@linkcode showProgress} keeps
  * at the end of a terminal, which a line of `console.error()` would tear apart. Control
  * characters never reach the terminal.
  *
- * @param text what happened
+ * @param text what happened, in one line or several
  *
  * @example Tell what hosts are waited for
  * ```ts
@@ -130,7 +130,7 @@ const blocks = new Set<LiveBlock>();
  */
 export function note(text: string): void {
   for (const block of blocks) block.erase();
-  console.error(printable(text));
+  console.error(printableLines(text));
   for (const block of blocks) block.print("");
 }
 

@@ -43,6 +43,7 @@ export const SUMMARY: RunSummary = {
   ingestErrors: [{ test: "/b", attempt: 1, error, artifacts: "/tmp/x" }],
   releaseErrors: [{ remote, error }],
   handedOut: 1,
+  systems: 1,
   released: 0,
   setups: 1,
   reruns: 1,

@@ -84,6 +84,7 @@ Deno.test("AdHocOrchestrator runs every test and gives every system back", async
     ingestErrors: [],
     releaseErrors: [],
     handedOut: pool.remotes.length,
+    systems: pool.remotes.length,
     released: pool.remotes.length,
     setups: counts.setups,
     reruns: 0,

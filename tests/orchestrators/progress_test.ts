@@ -41,7 +41,8 @@ const SUMMARY: RunSummary = {
   notRun: ["/never"],
   ingestErrors: [],
   releaseErrors: [],
-  handedOut: 2,
+  handedOut: 3,
+  systems: 2,
   released: 2,
   setups: 2,
   reruns: 1,
@@ -252,9 +253,8 @@ Deno.test("showProgress() takes reasons that differ in numbers for one, until a 
   ok(text.startsWith(`3 tests on p\n${line(1)}${line(4)}\n`), text);
 });
 
-Deno.test("showProgress() counts a host that is lent again as one system", async () => {
-  const hosts = [ready("ssh:a"), ready("ssh:b"), ready("ssh:a")];
-  const text = await shown(runOf(begin, ...hosts, finish));
+Deno.test("showProgress() counts the systems of the run, also of those that it did not see come", async () => {
+  const text = await shown(runOf(begin, ready("local:2"), finish));
   match(text, / on 2 systems\n$/);
 });
 
@@ -496,7 +496,7 @@ function screenOf(text: string): string[] {
   return lines;
 }
 
-Deno.test("note() writes a line above the live block, and without one", async () => {
+Deno.test("note() writes lines above the live block, and without one", async () => {
   const { error } = console;
   let text = "";
   console.error = (line: string) => text += `${line}\n`;
@@ -507,7 +507,7 @@ Deno.test("note() writes a line above the live block, and without one", async ()
       async *[Symbol.asyncIterator]() {
         for (const event of [begin, ended("/a"), ended("/b"), finish]) {
           yield await Promise.resolve({ time: 0, ...event } as RunEvent);
-          note(`note\x1b[2J of ${event.type}`);
+          note(`note\x1b[2J of\r\n${event.type}`);
           screen = screenOf(text);
         }
       },
@@ -522,17 +522,21 @@ Deno.test("note() writes a line above the live block, and without one", async ()
       screen.map((line) => line.slice(0, 25)),
       [
         "3 tests on p",
-        "note\ufffd[2J of run-started",
+        "note\ufffd[2J of",
+        "run-started",
         "pass   /a  1.2 s on local",
-        "note\ufffd[2J of test-finished",
+        "note\ufffd[2J of",
+        "test-finished",
         "pass   /b  1.2 s on local",
-        "note\ufffd[2J of test-finished",
-        "note\ufffd[2J of run-finished",
+        "note\ufffd[2J of",
+        "test-finished",
+        "note\ufffd[2J of",
+        "run-finished",
         "0.0 s · 1/3 done · 1 runn",
       ].map((line) => line.slice(0, 25)),
     );
     note("afterwards");
-    ok(text.endsWith(" on 0 systems\nafterwards\n"), text);
+    ok(text.endsWith(" on 2 systems\nafterwards\n"), text);
   } finally {
     console.error = error;
   }
