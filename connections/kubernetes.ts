@@ -29,6 +29,7 @@ import {
   type SignalOptions,
 } from "./connection.ts";
 import { remoteCommand } from "./_command.ts";
+import { checkProgram } from "./program.ts";
 import { checkTimeout, connectWithin } from "./time_limit.ts";
 import { IN_SHELL, withOptions } from "./_quote.ts";
 import { rsyncBehindPrefix } from "./_rsync.ts";
@@ -87,7 +88,7 @@ export class KubernetesConnection implements Connection {
   /**
    * Only stores the options.
    *
-   * @throws {TypeError} if `pod` is empty or begins with "-", `kubectl` is empty, or the time is no positive number
+   * @throws {TypeError} if `pod` is empty or begins with "-", `kubectl` is no list of words, or the time is no positive number
    */
   constructor(options: KubernetesOptions) {
     const { pod, container, kubectl = ["kubectl"] } = options;
@@ -96,11 +97,7 @@ export class KubernetesConnection implements Connection {
         `Cannot connect to the pod "${pod}": "pod" must be the name of a pod`,
       );
     }
-    if (kubectl.length === 0) {
-      throw new TypeError(
-        `Cannot connect to the pod "${pod}": "kubectl" must name a program`,
-      );
-    }
+    checkProgram("kubectl", kubectl);
     checkTimeout("connectTimeout", options.connectTimeout ?? 60_000);
     this.#options = { ...options };
     this.#prefix = [

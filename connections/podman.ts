@@ -31,6 +31,7 @@ import {
   type SignalOptions,
 } from "./connection.ts";
 import { remoteCommand } from "./_command.ts";
+import { checkProgram } from "./program.ts";
 import { checkTimeout, connectWithin } from "./time_limit.ts";
 import { IN_SHELL, withOptions } from "./_quote.ts";
 import { rsyncBehindPrefix } from "./_rsync.ts";
@@ -88,9 +89,10 @@ export class PodmanConnection implements Connection {
   /**
    * Only stores the options.
    *
-   * @throws {TypeError} if the time is no positive number
+   * @throws {TypeError} if `podman` is no list of words, or the time no positive number
    */
   constructor(options: PodmanOptions) {
+    checkProgram("podman", options.podman ?? ["podman"]);
     checkTimeout("connectTimeout", options.connectTimeout ?? 60_000);
     this.#options = { ...options };
   }

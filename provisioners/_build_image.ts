@@ -1,4 +1,5 @@
 import type { SignalOptions } from "../connections/connection.ts";
+import { checkProgram } from "../connections/program.ts";
 import { within } from "../connections/time_limit.ts";
 import { INSTALL_SCRIPT, WRITE_SCRIPT } from "./_image_scripts.ts";
 import { checkMilliseconds } from "./_milliseconds.ts";
@@ -96,6 +97,7 @@ export async function buildOnce(
       `Cannot write "${wrong}" into an image: an absolute path would be right`,
     );
   }
+  checkProgram("podman", podman);
   checkMilliseconds({ timeout });
   const late = () =>
     new ProvisionError(

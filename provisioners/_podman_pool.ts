@@ -1,4 +1,5 @@
 import type { Semaphore } from "@std/async/unstable-semaphore";
+import { checkProgram } from "../connections/program.ts";
 import { guard } from "./_guard.ts";
 import { checkMilliseconds } from "./_milliseconds.ts";
 import { PodmanBackend, type Variant } from "./_podman_backend.ts";
@@ -56,6 +57,7 @@ export function containerPoolOptions(
       `Cannot make ${parallel} containers at a time: "parallel" must be a positive whole number`,
     );
   }
+  checkProgram("podman", podman);
   checkMilliseconds({
     maxLifetime,
     reserveTimeout,

@@ -49,6 +49,7 @@
  * @module
  */
 import type { Semaphore } from "@std/async/unstable-semaphore";
+import { checkProgram } from "../connections/program.ts";
 import { guard } from "./_guard.ts";
 import { KubernetesBackend, type PodTemplate } from "./_kubernetes_backend.ts";
 import { DURATION } from "./_kubernetes_owner.ts";
@@ -229,7 +230,7 @@ export class KubernetesProvisioner extends PooledProvisioner {
   /**
    * Stores the options.
    *
-   * @throws {TypeError} if there is no image, `command` or `kubectl` is empty, or it is not clear in which container of `template` commands run
+   * @throws {TypeError} if there is no image, `command` is empty, `kubectl` is no list of words, or it is not clear in which container of `template` commands run
    * @throws {RangeError} if a number is out of range
    */
   constructor(options: KubernetesProvisionerOptions) {
@@ -269,11 +270,7 @@ function poolOptions(options: KubernetesProvisionerOptions): PoolOptions {
       `Cannot use ${renewInterval} as "renewInterval": it must be at most ${LONGEST_RENEWAL}, or others take the pods for abandoned`,
     );
   }
-  if (kubectl.length === 0) {
-    throw new TypeError(
-      'Cannot lend pods: "kubectl" must name a program',
-    );
-  }
+  checkProgram("kubectl", kubectl);
   const { template, container, image } = podTemplate(options, maxLifetime);
   return {
     name: `kubernetes:${image}`,

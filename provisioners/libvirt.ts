@@ -45,6 +45,7 @@
  * @module
  */
 import type { Semaphore } from "@std/async/unstable-semaphore";
+import { checkProgram } from "../connections/program.ts";
 import { guard } from "./_guard.ts";
 import { isLocal, LibvirtBackend } from "./_libvirt_backend.ts";
 import { checkMilliseconds } from "./_milliseconds.ts";
@@ -131,7 +132,7 @@ export class LibvirtProvisioner extends PooledProvisioner {
   /**
    * Stores the options.
    *
-   * @throws {TypeError} if a text cannot be used, or `domainHost` is missing
+   * @throws {TypeError} if a text cannot be used, `domainHost` is missing, or `virsh` is no list of words
    * @throws {RangeError} if a number is out of range
    */
   constructor(options: LibvirtProvisionerOptions) {
@@ -171,6 +172,7 @@ export class LibvirtProvisioner extends PooledProvisioner {
         `Cannot use ${portFrom} as "portFrom": it must be a port`,
       );
     }
+    checkProgram("virsh", virsh);
     checkMilliseconds({ reserveTimeout, commandTimeout });
     super({
       name: `libvirt:${origin}`,

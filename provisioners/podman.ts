@@ -124,7 +124,7 @@ export class PodmanProvisioner extends PooledProvisioner {
   /**
    * Stores the options.
    *
-   * @throws {TypeError} if `image` or `command` is empty, or `image` begins with "-"
+   * @throws {TypeError} if `image` or `command` is empty, `image` begins with "-", or `podman` is no list of words
    * @throws {RangeError} if a number is out of range
    */
   constructor(options: PodmanProvisionerOptions) {

@@ -22,6 +22,7 @@
  * @module
  */
 import type { SignalOptions } from "../connections/connection.ts";
+import { checkProgram } from "../connections/program.ts";
 import {
   type BuildImageOptions,
   buildOnce,
@@ -47,6 +48,7 @@ export interface PullImageOptions extends SignalOptions {
  *
  * @returns its id
  * @throws {ProvisionError} if that is not possible
+ * @throws {TypeError} if `podman` is no list of words
  *
  * @example
  * ```ts no-run
@@ -61,6 +63,7 @@ export async function pullImage(
   options: PullImageOptions = {},
 ): Promise<string> {
   const { podman = ["podman"], signal } = options;
+  checkProgram("podman", podman);
   return await pullFrom(new PodmanCli(podman, Infinity), name, signal);
 }
 
@@ -69,6 +72,7 @@ export async function pullImage(
  *
  * @returns its name
  * @throws {ProvisionError} if the origin is missing, or something cannot be installed
+ * @throws {TypeError} if the path of a file is not absolute, or `podman` is no list of words
  * @throws {RangeError} if `timeout` is no positive number
  */
 export async function buildImage(
@@ -84,6 +88,7 @@ export async function buildImage(
  *
  * @returns its name
  * @throws {ProvisionError} if the origin is missing, or something cannot be installed
+ * @throws {TypeError} if the path of a file is not absolute, or `podman` is no list of words
  *
  * @example
  * ```ts no-run

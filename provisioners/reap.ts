@@ -21,6 +21,7 @@
  * @module
  */
 import type { SignalOptions } from "../connections/connection.ts";
+import { checkProgram } from "../connections/program.ts";
 import type { Candidate, Leftover, LeftoverKind } from "./_leftover.ts";
 import { type DeadRun, findDeadRuns, signOff } from "./_other_runs.ts";
 import { isMissing } from "./_program.ts";
@@ -126,6 +127,7 @@ const PATIENCE = 60_000;
  *
  * @throws {ProvisionError} if something was asked for that cannot be looked for:
  * podman or libvirt does not work, there is no token, no cluster
+ * @throws {TypeError} if a program is no list of words
  */
 export async function reap(options: ReapOptions = {}): Promise<Leftover[]> {
   const {
@@ -133,6 +135,7 @@ export async function reap(options: ReapOptions = {}): Promise<Leftover[]> {
     living = false,
     signal = new AbortController().signal,
   } = options;
+  checkPrograms(options);
   signal.throwIfAborted();
   const isTaken = typeof living === "function" ? living : () => living;
   await using me = await holdRun("reap");
@@ -184,6 +187,16 @@ async function forgetRuns(
       // Of a container here there may be no more than a name.
       (kind) => kind === runKind || kind !== "podman" && run.isKnownDead,
     );
+  }
+}
+
+function checkPrograms(
+  { podman, libvirt, kubernetes }: ReapOptions,
+): void {
+  const { virsh } = libvirt ?? {};
+  const { kubectl } = kubernetes ?? {};
+  for (const [name, argv] of Object.entries({ podman, virsh, kubectl })) {
+    if (argv !== undefined) checkProgram(name, argv);
   }
 }
 

@@ -72,6 +72,7 @@
  */
 import type { Semaphore } from "@std/async/unstable-semaphore";
 import type { Connection, SignalOptions } from "../connections/connection.ts";
+import { checkProgram } from "../connections/program.ts";
 import type { SshOptions } from "../connections/ssh.ts";
 import { guard } from "./_guard.ts";
 import { checkMilliseconds } from "./_milliseconds.ts";
@@ -205,7 +206,7 @@ export class SharedLibvirtProvisioner extends PooledProvisioner {
   /**
    * Stores the options.
    *
-   * @throws {TypeError} if there is no image or host, or a name cannot be used
+   * @throws {TypeError} if there is no image or host, a name cannot be used, or `helper` is no list of words
    * @throws {RangeError} if a number is out of range
    */
   constructor(options: SharedLibvirtProvisionerOptions) {
@@ -331,8 +332,6 @@ function helperOptions(
   commandTimeout: number = 120_000,
 ) {
   checkMilliseconds({ commandTimeout });
-  if (helper.length === 0) {
-    throw new TypeError('Cannot use the host: "helper" must name a program');
-  }
+  checkProgram("helper", helper);
   return { helper: [...helper], commandTimeout };
 }

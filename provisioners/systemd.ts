@@ -77,7 +77,7 @@ export class SystemdProvisioner extends PooledProvisioner {
   /**
    * Stores the options.
    *
-   * @throws {TypeError} if `image` is empty or begins with "-"
+   * @throws {TypeError} if `image` is empty or begins with "-", or `podman` is no list of words
    * @throws {RangeError} if a number is out of range
    */
   constructor(options: SystemdProvisionerOptions) {

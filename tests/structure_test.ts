@@ -34,6 +34,7 @@ const SHARED = new Set([
   "connections/copy.ts",
   "connections/owner.ts",
   "connections/process.ts",
+  "connections/program.ts",
   "connections/time_limit.ts",
   "provisioners/events.ts",
   "provisioners/pooled.ts",
