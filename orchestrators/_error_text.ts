@@ -7,13 +7,22 @@ const MAX_OUTPUT_LINES = 20;
 /**
  * An error as a message for people: what happened, each cause on a line of its
  * own, the end of what a failed command printed, and the line of the script
- * from which it came.
+ * from which it came. Where a clean-up failed after that, both are told, in order.
  */
 export function errorText(error: unknown): string {
-  const lines = [...chain(error, "")];
-  const place = error instanceof Error ? scriptLine(error) : undefined;
+  const [first, ...later] = inOrder(error);
+  const lines = [...chain(first, "")];
+  const place = first instanceof Error ? scriptLine(first) : undefined;
   if (place) lines.push(`  at ${place}`);
+  for (const one of later) lines.push(...chain(one, ""));
   return printableLines(lines.join("\n"));
+}
+
+/** What `await using` puts together when the end of a block fails after the block itself. */
+function inOrder(error: unknown): unknown[] {
+  return error instanceof SuppressedError
+    ? [error.suppressed, error.error].flatMap(inOrder)
+    : [error];
 }
 
 function* chain(error: unknown, indent: string): Generator<string> {

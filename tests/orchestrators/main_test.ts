@@ -89,6 +89,23 @@ await runMain(() => {
   match(await script.stderr, /^Cannot stop\n {2}Cannot a\n {2}TypeError: b\n/);
 });
 
+Deno.test("runMain() shows why main failed before what failed at its end", async () => {
+  await using script = new Script(`
+const failing = (what: string) => ({
+  [Symbol.asyncDispose]: () => Promise.reject(new Error(\`Cannot \${what}\`)),
+});
+await runMain(async () => {
+  await using _pool = failing("stop the pool");
+  await using _report = failing("write the report");
+  throw new Error("Cannot complete the run", { cause: new Error("no system") });
+});`);
+  strictEqual(await script.status(), 2);
+  match(
+    await script.stderr,
+    /^Cannot complete the run\n {2}because: no system\n {2}at file:\S+:9:\d+\nCannot write the report\nCannot stop the pool\n$/,
+  );
+});
+
 Deno.test("runMain() shows a mistake in metadata by its place, as compilers do", async () => {
   await using script = new Script(`
 import { openTree } from "${
