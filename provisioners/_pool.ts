@@ -1,5 +1,6 @@
 import type { Semaphore } from "@std/async/unstable-semaphore";
 import type { SignalOptions } from "../connections/connection.ts";
+import { after } from "../connections/time_limit.ts";
 import { type Backend, StillAliveError, type System } from "./_backend.ts";
 import { Delivery } from "./_delivery.ts";
 import { guard } from "./_guard.ts";
@@ -20,14 +21,10 @@ export interface Clock {
   after(ms: number, callback: () => void): () => void;
 }
 
-/** Timers of more milliseconds would end at once. */
-const LONGEST_TIMER = 2 ** 31 - 1;
-
 const CLOCK: Clock = {
   now: () => performance.now(),
   after: (ms, callback) => {
-    if (ms > LONGEST_TIMER) return () => {};
-    const timer = setTimeout(callback, ms);
+    const timer = after(ms, callback);
     return () => clearTimeout(timer);
   },
 };

@@ -1,5 +1,6 @@
 import { delay } from "@std/async/delay";
 import { Semaphore } from "@std/async/unstable-semaphore";
+import { after, LONGEST_TIMER } from "../connections/time_limit.ts";
 import { acquire } from "./_permit.ts";
 
 /** Most connections to one host, whoever in this process makes them. */
@@ -7,9 +8,6 @@ const CONNECTIONS = 10;
 
 /** A caller who stops waiting for something that may not be cut off waits this long, in milliseconds. */
 const PATIENCE = 5000;
-
-/** Timers of more milliseconds would end at once. */
-const LONGEST_TIMER = 2 ** 31 - 1;
 
 /** Statuses after which the same request may succeed. */
 const TEMPORARY = new Set([408, 429, 500, 502, 503, 504]);
@@ -95,9 +93,7 @@ export async function exchange<T>(
   using _place = await acquire(placesAt(url.host), signal);
   const stop = new AbortController();
   const late = new HttpError(`${what}: no answer within ${timeout / 1000} s`);
-  const timers = timeout > LONGEST_TIMER
-    ? []
-    : [setTimeout(() => stop.abort(late), timeout)];
+  const timers = [after(timeout, () => stop.abort(late))];
   const abort = () => {
     const end = () => stop.abort(signal!.reason);
     if (patient) timers.push(setTimeout(end, PATIENCE));
