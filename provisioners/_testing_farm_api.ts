@@ -112,7 +112,7 @@ export interface CallOptions {
 }
 
 /** Most redirects that are followed, all to the same origin. */
-const REDIRECTS = 5;
+export const REDIRECTS = 5;
 /** Most characters of an answer in an error. */
 const LONGEST_DETAIL = 500;
 

@@ -63,6 +63,8 @@ interface Session {
   readonly api: TestingFarmApi;
   readonly identity: Identity;
   readonly run: Run;
+  /** The tag of what is made until stop. */
+  readonly pool: string;
   readonly key: SshKey;
   readonly resources: AsyncDisposableStack;
   /** Tags of submissions that may have made more than we know of. */
@@ -131,19 +133,28 @@ export class TestingFarmBackend implements Backend {
       }),
     );
     await reaping.wait(signal);
+    const pool = `${run.id}-${nextNumber()}`;
     const duty = {
       url,
       tokenId: identity.tokenId,
-      run: run.id,
+      pool,
       interval: times.reapInterval,
+      retryDelays: times.retryDelays,
     };
     const watchdog = this.#options.watchdog
-      ? new RequestWatchdog(duty, token)
+      ? resources.use(
+        await RequestWatchdog.start(duty, {
+          token,
+          signal,
+          onEnd: (error) => this.#warn(error),
+        }),
+      )
       : undefined;
     this.#session = {
       api,
       identity,
       run,
+      pool,
       key,
       resources: resources.move(),
       unclear: new Set(),
@@ -235,7 +246,7 @@ export class TestingFarmBackend implements Backend {
 
   /** When this rejects, what may have come of it is ended as far as it can be found. */
   async #submit(session: Session, signal: AbortSignal): Promise<string> {
-    const { api, run, key, unclear, sourceCidr } = session;
+    const { api, run, pool, key, unclear, sourceCidr } = session;
     const { wanted } = this.#options;
     const submit = crypto.randomUUID();
     const body = requestBody(wanted, {
@@ -243,6 +254,7 @@ export class TestingFarmBackend implements Backend {
       tags: {
         [TAG.run]: run.id,
         [TAG.owner]: formatOwner(run.owner),
+        [TAG.pool]: pool,
         [TAG.submit]: submit,
       },
       ...(sourceCidr !== undefined && { sourceCidr }),
@@ -414,7 +426,7 @@ export class TestingFarmBackend implements Backend {
   async stop(): Promise<void> {
     const session = this.#session!;
     this.#session = undefined;
-    await using _ = session.resources;
+    await using _ = session.resources; // a watchdog that is still there looks now
     // By now every request that we know of is ended.
     if (session.unclear.size > 0) {
       await this.#sweep(session, session.unclear, []);

@@ -8,6 +8,8 @@ import { factsOf, isMine, judge } from "./_verdict.ts";
 export const TAG = {
   run: "atex-run",
   owner: "atex-owner",
+  /** Tells what one pool made from what others of the same run did. */
+  pool: "atex-pool",
   /** Tells one submission from all others. */
   submit: "atex-submit",
 } as const;

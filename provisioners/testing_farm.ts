@@ -229,9 +229,14 @@ export interface TestingFarmProvisionerOptions extends EventOptions {
   sourceCidr?: string;
   /**
    * Whether a process beside the script ends its requests when the script is
-   * killed. It is another Deno, and has the token in its environment. Needs the
-   * permission to run Deno (`--allow-run` for all programs, or also for
-   * `Deno.execPath()`); a compiled script cannot have one.
+   * killed. `start()` waits until it has seen the list of requests, and fails if
+   * it cannot; if it ends early, an event says so (`warning`). What it could not
+   * end in a hundred looks, `reapInterval` apart, goes on until its `timeout`.
+   *
+   * It is another Deno, and has the token in its environment. Needs the permission
+   * to run Deno (`--allow-run` for all programs, or also for `Deno.execPath()`); a
+   * compiled script cannot have one. It has the environment of the script, such as
+   * `DENO_CERT` and `HTTPS_PROXY`, but not its flags, such as `--cert`.
    *
    * @default {false}
    */

@@ -9,6 +9,7 @@ import {
   status,
   TOKEN,
 } from "../provisioners/_testing_farm_server.ts";
+import { watchdogsOf } from "../provisioners/_testing_farm_watchdogs.ts";
 import { cannotRun, kubectlMissing, KubernetesServer } from "../_kubernetes.ts";
 import { Sshd, sshdMissing } from "../_sshd.ts";
 import { processesWith, until } from "../_wait.ts";
@@ -90,18 +91,6 @@ Deno.test({
   },
 });
 
-/** Watchdogs for a service, each with its arguments. */
-async function watchdogsOf(server: FarmServer): Promise<string[]> {
-  const url = encodeURIComponent(server.url);
-  const found: string[] = [];
-  for await (const { name } of Deno.readDir("/proc")) {
-    const argv = await Deno.readTextFile(`/proc/${name}/cmdline`)
-      .catch(() => "");
-    if (argv.includes("data:") && argv.includes(url)) found.push(argv);
-  }
-  return found;
-}
-
 Deno.test({
   name:
     "a watchdog ends the requests of a script that was killed, and no others",
@@ -128,8 +117,8 @@ Deno.test({
     }).start();
     pool.provision();
     const { attributes } = await pool.getRemote();
-    const own = (await watchdogsOf(server))[0];
-    assert.ok(!own.includes(TOKEN));
+    const [own] = await watchdogsOf(server);
+    assert.ok(!own.argv.includes(TOKEN));
     const startGuarded = (then: "wait" | "end") =>
       startScript("testing-farm", { ...options, watchdog: true }, then);
     const isClean = async () => {
