@@ -39,16 +39,8 @@ export async function carryOut(
   step: Step,
   options: StepOptions,
 ): Promise<void> {
-  const { signal, timeout: ms, phase } = options;
-  signal?.throwIfAborted();
-  const execution = new StepExecution(step, options);
-  const late = () => {
-    const message = `Cannot ${phase} the system: ${
-      describe(step)
-    } did not end within ${ms} ms`;
-    return new SetupError(message, { output: execution.output });
-  };
-  await within({ ms, late, signal }, (signal) => execution.run(signal));
+  options.signal?.throwIfAborted();
+  await new StepExecution(step, options).run();
 }
 
 class StepExecution {
@@ -67,12 +59,12 @@ class StepExecution {
   }
 
   /** What was printed. */
-  get output(): string {
+  get #output(): string {
     return this.#setup.text + this.#printed.slice(-KEPT);
   }
 
-  async run(signal: AbortSignal): Promise<void> {
-    const { connection, work, environment, heartbeat, phase } = this.#options;
+  async run(): Promise<void> {
+    const { connection, work, environment, heartbeat } = this.#options;
     const install = this.#step.how === "install";
     await using command = WrapperCommand.start(connection, work, {
       state: work.plan,
@@ -93,30 +85,41 @@ class StepExecution {
     ]);
     reading.catch(() => {});
     try {
-      // whoever holds the output when the script is over has some time to let go
-      const over = Promise.all([reading, command.status]);
-      await abortable(Promise.race([over, this.#grace.promise]), signal);
+      await this.#untilOver(Promise.all([reading, command.status]));
       if (this.#control?.ended) command.kill();
       const { code } = await command.status;
       const exitCode = this.#control?.exitCode;
       if (this.#control?.ended ? exitCode === 0 : install && code === 0) return;
       if (!this.#control?.ended) {
-        const failure = await linkFailure(connection, code, this.output);
+        const failure = await linkFailure(connection, code, this.#output);
         if (failure) throw failure;
       }
-      const last = lastLines(this.output);
-      throw new SetupError(
-        `Cannot ${phase} the system: ${describe(this.#step)} ended with ${
-          exitCode ?? code
-        }${last && `: ${last}`}`,
-        { output: this.output },
-      );
+      const last = lastLines(this.#output);
+      throw this.#error(`ended with ${exitCode ?? code}${last && `: ${last}`}`);
     } finally {
       await command.end();
       await output.cancel().catch(() => {});
       await reading.catch(() => {});
       clearTimeout(this.#timer);
     }
+  }
+
+  /** Waits until the step has ended. What is done then takes none of its time: how it ended is no longer open. */
+  async #untilOver(ended: Promise<unknown>): Promise<void> {
+    const { timeout: ms, signal } = this.#options;
+    const late = () => this.#error(`did not end within ${ms} ms`);
+    // whoever holds the output when the script is over has some time to let go
+    const over = Promise.race([ended, this.#grace.promise]);
+    await within({ ms, late, signal }, (signal) => abortable(over, signal));
+  }
+
+  #error(how: string): SetupError {
+    return new SetupError(
+      `Cannot ${this.#options.phase} the system: ${
+        describe(this.#step)
+      } ${how}`,
+      { output: this.#output },
+    );
   }
 
   async #readControl(command: WrapperCommand): Promise<void> {

@@ -270,6 +270,28 @@ Deno.test("what a step of the plan prints without a newline is not held back", a
   });
 });
 
+Deno.test("a prepare that failed is not told as one that took too long, however long it takes to find out why", async () => {
+  class SlowLink extends Watched {
+    override local(argv: readonly string[]): LocalCommand {
+      return super.local(argv[0] === "true" ? ["sleep", "6"] : argv);
+    }
+  }
+  const killer = 'read -r pid _ <"${0%/*}/wrapper.pid"; kill -KILL "$pid"';
+  const bench = new Bench(new SlowLink(), {}, {
+    plan: { prepare: shell(killer) },
+    setupTimeout: 5000,
+  });
+  try {
+    await assert.rejects(bench.start(), {
+      name: "SetupError",
+      message:
+        `Cannot prepare the system: the script "${killer}" ended with 137`,
+    });
+  } finally {
+    await bench[Symbol.asyncDispose]();
+  }
+});
+
 Deno.test("a prepare that takes too long is ended", async () => {
   await withBench({}, {
     plan: { prepare: shell("echo waiting; timeout 60 sleep 66 & sleep 67") },
