@@ -3,8 +3,9 @@
  *
  * Commands go straight to the container's runtime (`runc exec`, `crun exec`):
  * `podman exec` hides from a command that nobody reads its output any more, and
- * from its caller how it ended. Where the runtime cannot be used (a container
- * of another machine or user, no session bus for an ordinary user) it is
+ * from its caller how it ended. Where the runtime cannot be used (a podman that is
+ * called with arguments, as for another machine, a container of another user, no
+ * session bus for an ordinary user) it is
  * `podman exec` nevertheless, and {@linkcode PodmanConnection.canReboot} is
  * false.
  *
@@ -31,6 +32,7 @@ import {
   type SignalOptions,
 } from "./connection.ts";
 import { remoteCommand } from "./_command.ts";
+import { MADE, type MadeContainer, type MadeOption } from "./made_container.ts";
 import { checkProgram } from "./program.ts";
 import { checkTimeout, connectWithin } from "./time_limit.ts";
 import { IN_SHELL, withOptions } from "./_quote.ts";
@@ -38,7 +40,7 @@ import { rsyncBehindPrefix } from "./_rsync.ts";
 import { CommandError, runLocal } from "./process.ts";
 
 /** What podman tells of a container. */
-export interface FoundContainer {
+interface FoundContainer {
   /** Its long id. */
   readonly id: string;
   /** The program of its runtime. */
@@ -53,7 +55,8 @@ export interface PodmanOptions {
    * Whether to use the container's runtime directly: `true` insists on it,
    * `false` always uses `podman exec`.
    *
-   * @default directly if that works
+   * @default directly if that works, and `podman` has no arguments: with some it may
+   * be another machine that says what the runtime is
    */
   direct?: boolean;
   /**
@@ -63,12 +66,6 @@ export interface PodmanOptions {
    * @default {["podman"]}
    */
   podman?: readonly string[];
-  /**
-   * What podman would tell of the container, to spare the time to ask.
-   *
-   * @default podman is asked
-   */
-  found?: FoundContainer;
   /**
    * Longest time, in milliseconds, in which the connection is made; `Infinity`: no
    * limit.
@@ -83,7 +80,9 @@ export class PodmanConnection implements Connection {
   readonly #options: PodmanOptions;
   /** What to put in front of a command, while connected. */
   #prefix?: readonly string[];
-  #found?: FoundContainer;
+  /** Its long id, while connected. */
+  #id?: string;
+  #made?: MadeContainer;
   #direct = true;
 
   /**
@@ -95,6 +94,7 @@ export class PodmanConnection implements Connection {
     checkProgram("podman", options.podman ?? ["podman"]);
     checkTimeout("connectTimeout", options.connectTimeout ?? 60_000);
     this.#options = { ...options };
+    this.#made = (options as MadeOption)[MADE];
   }
 
   /**
@@ -108,11 +108,6 @@ export class PodmanConnection implements Connection {
     const connection = new this(options);
     await connection.connect(options);
     return connection;
-  }
-
-  /** What podman told of the container, or was told in its place, once connected. */
-  get found(): FoundContainer | undefined {
-    return this.#found;
   }
 
   /** False if commands have to go through `podman exec`. */
@@ -139,10 +134,9 @@ export class PodmanConnection implements Connection {
 
   async #connect(signal: AbortSignal): Promise<void> {
     const { podman = ["podman"], direct } = this.#options;
-    const found = this.#options.found ?? await this.#inspect(signal);
-    const { id, runtime } = found;
+    const { id, runtime } = await this.#find(signal);
     const said: string[] = [];
-    for (const directly of direct === undefined ? [true, false] : [direct]) {
+    for (const directly of waysOf(podman, direct)) {
       const prefix = directly
         // Runtimes end with 255 for a missing program, as if there were no container.
         ? [...enterCgroup(), runtime, "exec", id, ...IN_SHELL]
@@ -151,7 +145,8 @@ export class PodmanConnection implements Connection {
       if (failure === undefined) {
         this.#direct = directly;
         this.#prefix = prefix;
-        this.#found = found;
+        this.#id = id;
+        this.#made = undefined; // the container may end before the next connection
         return;
       }
       said.push(failure);
@@ -188,7 +183,7 @@ export class PodmanConnection implements Connection {
     const { podman = ["podman"] } = this.#options;
     const prefix = options.terminal
       // It follows the size of the window, which runtimes leave to it.
-      ? [...podman, "exec", "-it", this.#found!.id]
+      ? [...podman, "exec", "-it", this.#id!]
       : this.#prefix;
     return { argv: [...prefix, ...withOptions(argv, options)] };
   }
@@ -218,6 +213,16 @@ export class PodmanConnection implements Connection {
   /** Disconnects. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.disconnect();
+  }
+
+  async #find(signal: AbortSignal): Promise<FoundContainer> {
+    const { id, alike } = this.#made ?? {};
+    if (id !== undefined && alike?.runtime !== undefined) {
+      return { id, runtime: alike.runtime };
+    }
+    const found = await this.#inspect(signal);
+    if (alike) alike.runtime = found.runtime;
+    return found;
   }
 
   async #inspect(signal?: AbortSignal): Promise<FoundContainer> {
@@ -255,6 +260,15 @@ export class PodmanConnection implements Connection {
         : { cause },
     );
   }
+}
+
+/** Whether to go directly, in the order in which it is tried. */
+function waysOf(
+  podman: readonly string[],
+  direct: boolean | undefined,
+): readonly boolean[] {
+  if (direct !== undefined) return [direct];
+  return podman.length > 1 ? [false] : [true, false];
 }
 
 /** An ordinary user may start processes in a container from within the own session only. */

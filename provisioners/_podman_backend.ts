@@ -1,6 +1,7 @@
 import { deadline } from "@std/async/deadline";
 import { Semaphore } from "@std/async/unstable-semaphore";
 import type { Connection } from "../connections/connection.ts";
+import { MADE } from "../connections/made_container.ts";
 import { PodmanConnection } from "../connections/podman.ts";
 import {
   type Backend,
@@ -71,22 +72,16 @@ export interface Started {
 
 /** Containers that run a command that does nothing. */
 export function plainVariant(init: boolean): Variant {
-  // The same for all; asking podman takes as long as a command in a container.
-  let runtime: string | undefined;
+  // Asking podman takes as long as a command in a container.
+  const alike = {};
   return {
     kind: "podman",
     command: ["sleep", "inf"],
     options: ["--rm", ...(init ? ["--init"] : []), "--stop-timeout=1"],
     boots: false,
-    async open({ id, name, podman }, signal) {
-      const connection = await PlainContainer.open({
-        container: name,
-        podman,
-        ...(runtime !== undefined && { found: { id, runtime } }),
-        signal,
-      });
-      runtime ??= connection.found?.runtime;
-      return connection;
+    open: ({ id, name: container, podman }, signal) => {
+      const options = { container, podman, signal, [MADE]: { id, alike } };
+      return PlainContainer.open(options);
     },
   };
 }

@@ -47,9 +47,10 @@ const SHARED = new Set([
   "orchestrators/orchestrator.ts",
 ]);
 
-/** Implementations that may import siblings: those which choose among them, and variants with their base. */
+/** Implementations that may import siblings: those which choose among them, variants with their base, and what another folder needs of one. */
 const MAY_IMPORT_SIBLINGS: Record<string, RegExp> = {
   "cli/mod.ts": /./,
+  "connections/podman.ts": /^connections\/made_container\.ts$/,
   "provisioners/from_string.ts": /./,
   "executors/beakerlib.ts": /^executors\/fmf\//,
   "provisioners/systemd.ts": /^provisioners\/podman\.ts$/,

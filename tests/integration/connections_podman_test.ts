@@ -70,19 +70,24 @@ test("PodmanConnection falls back to podman where the runtime is not to be had",
   }
 });
 
-test("PodmanConnection does not ask podman for what it is told", async () => {
+test("PodmanConnection does not run what a podman with arguments names as a runtime, unless it is told to", async () => {
   await using container = await Container.start();
-  const { name } = container;
-  await using first = await PodmanConnection.open({ container: name });
-  const { found } = first;
-  match(found!.id, /^[0-9a-f]{64}$/);
-  await using second = await PodmanConnection.open({
-    container: name,
-    podman: ["/nowhere/podman"],
-    found: found!,
+  const options = {
+    container: container.name,
+    podman: ["podman", "--log-level=error"],
+  };
+  await using connection = await PodmanConnection.open(options);
+  equal(connection.canReboot, false);
+  deepEqual(connection.local(["true"]).argv.slice(0, 3), [
+    ...options.podman,
+    "exec",
+  ]);
+  equal(await run(connection, ["cat", "/proc/1/comm"]), "sleep\n");
+  await using direct = await PodmanConnection.open({
+    ...options,
+    direct: true,
   });
-  equal(await run(second, ["cat", "/proc/1/comm"]), "sleep\n");
-  deepEqual(second.found, found);
+  equal(direct.canReboot, true);
 });
 
 test("commands have environment, directory, user and rights of the container, both ways", async () => {

@@ -223,6 +223,25 @@ Deno.test("start() pulls the image as the option says", async () => {
   }
 });
 
+Deno.test("a container that has ended is told of as such when it is connected to again", async () => {
+  await using podman = await FakePodman.make();
+  const { pool, start } = lend(podman);
+  await using _ = await start();
+  pool.provision(2);
+  await using _first = await pool.getRemote();
+  await using second = await pool.getRemote();
+  await podman.fault(
+    "inspect",
+    'echo "Error: no such container" >&2; exit 125',
+  );
+  await second.disconnect();
+  await assert.rejects(second.connect(), {
+    name: "ConnectError",
+    message:
+      `Cannot connect to the container "${second.attributes.container}": Error: no such container`,
+  });
+});
+
 Deno.test("start() that is aborted while podman hangs ends it", async () => {
   await using podman = await FakePodman.make();
   await podman.fault("pull", 'echo $$ >"$here/pid"; exec sleep 60');

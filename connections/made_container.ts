@@ -1,0 +1,18 @@
+/**
+ * Key of an option of `PodmanConnection` that is none for users: with it the first
+ * connection to a container spares the time to ask podman.
+ */
+export const MADE: unique symbol = Symbol("made");
+
+/** The option. */
+export interface MadeOption {
+  readonly [MADE]?: MadeContainer;
+}
+
+/** A container that has just been made. */
+export interface MadeContainer {
+  /** The long one. */
+  readonly id: string;
+  /** What all have in common that are made alike: filled in by the first connection to one. */
+  readonly alike: { runtime?: string };
+}
