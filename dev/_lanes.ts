@@ -10,17 +10,18 @@ export interface LaneResult {
   isFlaky: boolean;
 }
 
+/** For each processor: most files wait for half of their time or longer. */
+const LANES = 1.5;
 /** How many files may be tried again: if more fail, it is not for want of time. */
 const TRIED_AGAIN = 4;
 
 /**
- * Runs the paths, as many at a time as there are processors. One that failed, and
- * may be tried again, is run once more when nothing runs beside it.
+ * Runs the paths side by side. One that failed is run once more when nothing runs
+ * beside it: most wait for processes, or measure, which a busy machine can spoil.
  */
 export async function inLanes(
   paths: readonly string[],
   run: (path: string) => Promise<TestRun>,
-  mayTryAgain: (path: string) => boolean,
 ): Promise<LaneResult[]> {
   const rest = paths.values();
   const results: LaneResult[] = [];
@@ -30,11 +31,9 @@ export async function inLanes(
     }
   }
   await Promise.all(
-    Array.from({ length: navigator.hardwareConcurrency }, lane),
+    Array.from({ length: LANES * navigator.hardwareConcurrency }, lane),
   );
-  const again = results.filter(({ path, run }) =>
-    run.failed > 0 && mayTryAgain(path)
-  );
+  const again = results.filter(({ run }) => run.failed > 0);
   if (again.length > TRIED_AGAIN) return results;
   for (const result of again) {
     console.log(`\nonce more, alone: ${result.path}`);

@@ -4,8 +4,8 @@
  * The last line is `tests: N passed, N failed, N skipped`, where each step of the gate, each test and each
  * conformance case counts one; the exit status is 1 if any failed. A test that cannot run here, because the machine
  * lacks what it needs, is named at the end; with `CI=true` it counts as failed. A file that takes longer than
- * `ATEX_TEST_MINUTES` (20) is ended and counts as failed. What needs real parts, or measures, and failed beside others is
- * tried once more with nothing beside it: what counts is that, and its name is told at the end.
+ * `ATEX_TEST_MINUTES` (20) is ended and counts as failed. What failed beside others is tried once more with nothing beside
+ * it: what counts is that, and its name is told at the end.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { denoTest, type TestRun } from "./_deno_test.ts";
@@ -66,12 +66,6 @@ async function runPath(steps: Steps, path: string): Promise<TestRun> {
 /** Folders whose files run side by side. */
 const WITH_REAL_PARTS = ["integration", "faults"];
 
-/** Whether what else runs can make it fail: it waits for real parts, or measures memory. */
-function dependsOnLoad(path: string): boolean {
-  return path === "tests/performance" ||
-    WITH_REAL_PARTS.some((folder) => path.startsWith(`tests/${folder}/`));
-}
-
 /** The files that take longest, the longest first. */
 const LONG = [
   "torture",
@@ -130,7 +124,6 @@ async function everything(steps: Steps): Promise<void> {
   const results = await inLanes(
     [...unitTests(), ...integrationTests()],
     (path) => runPath(steps, path),
-    dependsOnLoad,
   );
   for (const { path, run, isFlaky } of results) {
     count(steps, path, run);
