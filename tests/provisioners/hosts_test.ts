@@ -412,35 +412,76 @@ for (const name of ["prepare", "recover", "clean"] as const) {
   });
 }
 
-Deno.test("what tests of dead scripts of this machine left on a host is removed, once", async () => {
-  await using me = await holdRun("test");
-  await using files = new AsyncDisposableStack();
-  const leave = async (owner: Partial<Owner>) => {
-    const name = crypto.randomUUID().replaceAll("-", "").slice(0, 10);
-    const path = `/tmp/atex-${name}`;
+/** A directory as of a test, whose script is dead unless the owner says something else. */
+async function leftWork(files: AsyncDisposableStack) {
+  const me = files.use(await holdRun("test"));
+  const owned = async (path: string, owner: Partial<Owner> = {}) => {
+    const died = { pid: "1", startTime: "1", directory: "-" };
+    const text = formatOwner({ ...me.owner, ...died, ...owner });
     await Deno.mkdir(`${path}/tests`, { recursive: true });
-    const text = formatOwner({ ...me.owner, directory: "-", ...owner });
     await Deno.writeTextFile(`${path}/owner`, `${text}\n`);
     files.defer(() => Deno.remove(path, { recursive: true }).catch(() => {}));
     return path;
   };
-  const died = { pid: "1", startTime: "1" };
-  const dead = await leave(died);
+  const name = () =>
+    `atex-${crypto.randomUUID().replaceAll("-", "").slice(0, 10)}`;
+  const leave = (owner?: Partial<Owner>) => owned(`/tmp/${name()}`, owner);
+  return { me, name, owned, leave };
+}
+
+Deno.test("what tests of dead scripts of this machine left on a host is removed, once", async () => {
+  await using files = new AsyncDisposableStack();
+  const { me, leave } = await leftWork(files);
+  const dead = [await leave(), await leave()];
+  const { pid, startTime } = me.owner;
   const others = [
-    await leave({}),
-    await leave({ ...died, machine: "other" }),
-    await leave({ ...died, pidNamespace: "7" }),
+    await leave({ pid, startTime }),
+    await leave({ machine: "other" }),
+    await leave({ pidNamespace: "7" }),
   ];
   await using it = await lab(["a"]);
   await it.pool.start();
   it.pool.provision();
   await (await it.pool.getRemote()).release();
-  assert.ok(!await exists(dead));
+  for (const path of dead) assert.ok(!await exists(path));
   for (const other of others) assert.ok(await exists(other));
-  const again = await leave(died);
+  const again = await leave();
   it.pool.provision();
   await (await it.pool.getRemote()).release();
   assert.ok(await exists(again));
+  assert.ok(!it.events.some(({ type }) => type === "warning"));
+});
+
+Deno.test("of what is left on a host nothing is removed that is in use, another user's, or only looks like it", async () => {
+  await using files = new AsyncDisposableStack();
+  const { name, owned, leave } = await leftWork(files);
+  const used = await leave();
+  const user = new Deno.Command("sleep", {
+    args: ["600"],
+    env: { TEST_DATA: `${used}/data` },
+  }).spawn();
+  files.defer(async () => {
+    user.kill("SIGKILL");
+    await user.status;
+  });
+  const endless = await leave();
+  await Deno.truncate(`${endless}/owner`, 0);
+  await Deno.truncate(`${endless}/owner`, 2 ** 33);
+  const kept = [used, endless];
+  // A name of two lines, the second of which names something else.
+  const relative = name();
+  await owned(`/tmp/atex-x\n${relative}`);
+  kept.push(await owned(relative));
+  if (Deno.uid() === 0) {
+    const foreign = await leave();
+    await Deno.chown(foreign, 12_345, 12_345);
+    kept.push(foreign);
+  }
+  await using it = await lab(["a"]);
+  await it.pool.start();
+  it.pool.provision();
+  await (await it.pool.getRemote()).release();
+  for (const path of kept) assert.ok(await exists(path), path);
   assert.ok(!it.events.some(({ type }) => type === "warning"));
 });
 

@@ -3,7 +3,10 @@ import {
   INSTALL_SCRIPT,
   WRITE_SCRIPT,
 } from "../../provisioners/_image_scripts.ts";
-import { LIST_WORK_SCRIPT } from "../../provisioners/_left_work.ts";
+import {
+  LIST_WORK_SCRIPT,
+  REMOVE_WORK_SCRIPT,
+} from "../../provisioners/_left_work.ts";
 import { CONMON_FUNCTIONS } from "../../provisioners/_conmon.ts";
 import { LEASE_SCRIPT } from "../../provisioners/_lease_script.ts";
 import { EVENTS_SCRIPT } from "../../provisioners/_end_watch.ts";
@@ -20,6 +23,7 @@ for (
     WRITE_SCRIPT,
     LEASE_SCRIPT,
     LIST_WORK_SCRIPT,
+    REMOVE_WORK_SCRIPT,
     CONMON_FUNCTIONS,
     WATCHDOG_SCRIPT,
     DOMAIN_WATCHDOG_SCRIPT,
