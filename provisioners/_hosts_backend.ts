@@ -277,28 +277,32 @@ export class HostsBackend implements Backend {
     };
   }
 
+  /** Reached and probed. */
   async #reachInTime(host: Host, signal: AbortSignal): Promise<SshConnection> {
-    const { reserveTimeout, rebootTimeout } = this.#options;
-    const ms = reserveTimeout + (host.known ? rebootTimeout : 0);
+    const { reserveTimeout, rebootTimeout, probe } = this.#options;
+    const limit = reserveTimeout + (host.known ? rebootTimeout : 0);
+    const options = host.known
+      ? '"reserveTimeout" and "rebootTimeout" together'
+      : '"reserveTimeout"';
     const late = () =>
       new ProvisionError(
         `Cannot use the host ${host.options.host}: it is not ready within ${
-          ms / 1000
-        } s`,
+          limit / 1000
+        } s, its ${options}`,
       );
-    return await within(
-      { ms, late, signal },
-      (signal) => this.#reachProbed(host, signal),
+    const begin = performance.now();
+    const connection = await within(
+      { ms: limit, late, signal },
+      (signal) => this.#reach(host, signal),
     );
-  }
-
-  async #reachProbed(host: Host, signal: AbortSignal): Promise<SshConnection> {
-    const { probe } = this.#options;
-    const connection = await this.#reach(host, signal);
+    const ms = limit - (performance.now() - begin);
     try {
-      if (!host.known) await this.#tidy(connection, signal);
+      if (!host.known) await this.#tidy(connection, host, signal);
       if (probe) {
-        await this.#probe(connection, host.options.host, probe, signal);
+        await within(
+          { ms, late, signal },
+          (signal) => this.#probe(connection, host.options.host, probe, signal),
+        );
       }
       return connection;
     } catch (error) {
@@ -308,12 +312,29 @@ export class HostsBackend implements Backend {
   }
 
   /** Removes what dead scripts left on the host: it takes place, but is in nobody's way. */
-  async #tidy(connection: SshConnection, signal: AbortSignal): Promise<void> {
+  async #tidy(
+    connection: SshConnection,
+    { options: { host } }: Host,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { hookTimeout } = this.#options;
+    const late = () =>
+      new Error(`it is not done within ${hookTimeout / 1000} s`);
     try {
-      await removeLeftWork(connection, this.#me!, signal);
+      await within(
+        { ms: hookTimeout, late, signal },
+        (signal) => removeLeftWork(connection, this.#me!, signal),
+      );
     } catch (error) {
       signal.throwIfAborted();
-      this.#emit({ type: "warning", error: error as Error });
+      const why = (error as Error).message;
+      this.#emit({
+        type: "warning",
+        error: new ProvisionError(
+          `Cannot remove what killed scripts left on the host ${host}: ${why}`,
+          { cause: error },
+        ),
+      });
     }
   }
 

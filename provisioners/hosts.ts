@@ -164,7 +164,8 @@ export interface HostsProvisionerOptions
    */
   probeTimeout?: number;
   /**
-   * Milliseconds that a hook may take.
+   * Milliseconds that a hook may take, and the removal of what tests of killed
+   * scripts left on a host, which is lent nevertheless.
    *
    * @default {600_000} ten minutes
    */
@@ -212,10 +213,11 @@ export interface HostsProvisionerOptions
   rebootTimeout?: number;
   /**
    * Milliseconds in which a host has to be connected and probed from the moment at
-   * which it is ours; the hook `prepare` has `hookTimeout` after that. One that was
-   * reached before gets `rebootTimeout` in addition.
+   * which it is ours; the hook `prepare`, and the removal of what killed scripts left
+   * there, have `hookTimeout` beside that. One that was reached before gets
+   * `rebootTimeout` in addition.
    *
-   * @default {120_000}
+   * @default {120_000} or as long as `connectTimeout` and `probeTimeout` together, if that is more
    */
   reserveTimeout?: number;
   /**
@@ -314,9 +316,9 @@ function checkTimes(options: HostsProvisionerOptions) {
     quarantine = 0,
     connectTimeout = CONNECT_TIMEOUT,
     rebootTimeout = 120_000,
-    reserveTimeout = 120_000,
     rebootGrace = REBOOT_GRACE,
     probeTimeout = 30_000,
+    reserveTimeout = Math.max(120_000, connectTimeout + probeTimeout),
     hookTimeout = 600_000,
   } = options;
   const times = {
@@ -325,9 +327,9 @@ function checkTimes(options: HostsProvisionerOptions) {
     quarantine,
     connectTimeout,
     rebootTimeout,
-    reserveTimeout,
     rebootGrace,
     probeTimeout,
+    reserveTimeout,
     hookTimeout,
   };
   const positive = new Set([

@@ -67,7 +67,7 @@ function evaluate(expression: string, text: string): number {
 function defaultsInCode({ file, name }: Row): number[] {
   const folder = file.slice(0, file.lastIndexOf("/"));
   const given = new RegExp(
-    `\\b${name}(?:: \\w+)?(?: =|:| \\?\\?) ([\\d_]+(?: \\* [\\d_]+)*|Infinity|[A-Z_]{4,})[,;)\\s]`,
+    `\\b${name}(?:: \\w+)?(?: =|:| \\?\\?) (?:Math\\.max\\()?([\\d_]+(?: \\* [\\d_]+)*|Infinity|[A-Z_]{4,})[,;)\\s]`,
     "g",
   );
   const own = codeOf(file);

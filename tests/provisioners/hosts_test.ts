@@ -14,6 +14,7 @@ here=$(dirname "$0")
 for arg; do host=$command; command=$arg; done
 echo "$host" >>"$here/calls"
 if [ -e "$here/hangs-$host" ]; then exec sleep 60; fi
+case $command in *"rm -rf"*) if [ -e "$here/crawls-$host" ]; then exec sleep 60; fi;; esac
 if [ -e "$here/down-$host" ]; then
   echo "ssh: connect to host $host port 22: Connection refused" >&2
   exit 255
@@ -55,7 +56,7 @@ async function lab(
     calls: () => Deno.readTextFileSync(flag("calls")).trim().split("\n"),
     fail: (
       host: string,
-      how: "down" | "hangs" | "drops" | "chatters" = "down",
+      how: "down" | "hangs" | "crawls" | "drops" | "chatters" = "down",
     ) => Deno.writeTextFile(flag(`${how}-${host}`), ""),
     repair: (host: string, how: "down" | "drops" = "down") =>
       Deno.remove(flag(`${how}-${host}`)),
@@ -211,8 +212,39 @@ Deno.test("a host that is not ready within reserveTimeout is set aside", async (
     it.events.flatMap((event) =>
       event.type === "reserve-failed" ? [event.error.message] : []
     ),
-    ["Cannot use the host a: it is not ready within 0.5 s"],
+    [
+      'Cannot use the host a: it is not ready within 0.5 s, its "reserveTimeout"',
+    ],
   );
+});
+
+Deno.test("reserveTimeout leaves connectTimeout and probeTimeout their time, unless it is given", async () => {
+  const times: unknown[] = [];
+  const { setTimeout } = globalThis;
+  globalThis.setTimeout = ((call: () => void, ms?: number) => {
+    times.push(ms);
+    return setTimeout(call, ms);
+  }) as typeof setTimeout;
+  try {
+    const isTimed = async (
+      ms: number,
+      options: Partial<HostsProvisionerOptions>,
+    ) => {
+      await using it = await lab(["a"], options);
+      await it.fail("a", "hangs");
+      await it.pool.start();
+      times.length = 0;
+      it.pool.provision();
+      await until(() => it.calls().includes("a"));
+      return times.includes(ms);
+    };
+    const long = { connectTimeout: 300_000, probeTimeout: 100_000 };
+    assert.ok(await isTimed(400_000, long));
+    assert.ok(await isTimed(120_000, {}));
+    assert.ok(await isTimed(350_000, { ...long, reserveTimeout: 350_000 }));
+  } finally {
+    globalThis.setTimeout = setTimeout;
+  }
 });
 
 Deno.test("reserveTimeout does not count while somebody else has a host, while it may reboot, or in a hook", async () => {
@@ -450,6 +482,29 @@ Deno.test("what tests of dead scripts of this machine left on a host is removed,
   await (await it.pool.getRemote()).release();
   assert.ok(await exists(again));
   assert.ok(!it.events.some(({ type }) => type === "warning"));
+});
+
+Deno.test("a host is lent where the removal of what is left takes longer than hookTimeout, which reserveTimeout does not count", async () => {
+  await using files = new AsyncDisposableStack();
+  const { leave } = await leftWork(files);
+  await leave();
+  await using it = await lab(["a"], {
+    hookTimeout: 2000,
+    reserveTimeout: 1500,
+    probe: ["true"],
+  });
+  await it.fail("a", "crawls");
+  await it.pool.start();
+  it.pool.provision();
+  assert.equal((await it.pool.getRemote()).id, "ssh:a");
+  assert.deepEqual(
+    it.events.flatMap((event) =>
+      event.type === "warning" ? [event.error.message] : []
+    ),
+    [
+      "Cannot remove what killed scripts left on the host a: it is not done within 2 s",
+    ],
+  );
 });
 
 Deno.test("of what is left on a host nothing is removed that is in use, another user's, or only looks like it", async () => {
