@@ -51,6 +51,12 @@ export function isUnauthorized(said: string): boolean {
   return /\(Unauthorized\)|must be logged in to the server/.test(said);
 }
 
+/** True if the cluster did not take a request: nothing came of it. */
+export function isRefused(said: string): boolean {
+  return /\((Forbidden|Unauthorized|NotFound|BadRequest|MethodNotAllowed)\)|is invalid:/
+    .test(said);
+}
+
 /** True if we may not do that, or not so often. */
 export function isForbidden(said: string): boolean {
   return /\(Forbidden\)/.test(said);

@@ -1,6 +1,7 @@
 import { delay } from "@std/async/delay";
 import { z } from "zod";
-import { isForbidden, type Kubectl } from "./_kubernetes_cli.ts";
+import { isForbidden, isRefused, type Kubectl } from "./_kubernetes_cli.ts";
+import type { ProgramRunOptions } from "./_program.ts";
 import { formatOwner, nextNumber, type Run } from "./_run.ts";
 import { ProvisionError } from "./provisioner.ts";
 
@@ -24,8 +25,14 @@ export const DURATION = 120;
 /** Milliseconds within which an owner may come into being whose maker was killed. */
 const LATE = 1000;
 
+/** Milliseconds that the removal of such an owner may take: somebody waits for it. */
+const REMOVAL = 3000;
+
 /** What is tried for an owner, in this order: leases may be forbidden. */
 export const OWNER_KINDS = ["Lease", "ConfigMap"] as const;
+
+/** The cluster did not take the owner: there is none. */
+class RefusedError extends ProvisionError {}
 
 /** An object that owns pods: when it goes, they go. */
 export interface PodOwner {
@@ -97,7 +104,9 @@ export async function createOwner(
       const owner = await tryToCreate(kubectl, { kind, name }, run, signal);
       if (owner) return owner;
     } catch (error) {
-      await deleteUnclear(kubectl, { kind, name });
+      if (!(error instanceof RefusedError)) {
+        await deleteUnclear(kubectl, { kind, name });
+      }
       throw error;
     }
   }
@@ -125,7 +134,8 @@ async function tryToCreate(
     return { kind, name, reference };
   }
   if (kind !== OWNER_KINDS.at(-1) && isForbidden(said)) return undefined;
-  throw new ProvisionError(
+  const Failure = isRefused(said) ? RefusedError : ProvisionError;
+  throw new Failure(
     `Cannot make an owner for pods: ${said || `exit code ${code}`}`,
     { fatal: true },
   );
@@ -139,9 +149,9 @@ async function deleteUnclear(
   kubectl: Kubectl,
   owner: Pick<PodOwner, "kind" | "name">,
 ): Promise<void> {
-  await deleteOwner(kubectl, owner).catch(() => {});
+  await deleteOwner(kubectl, owner, { timeout: REMOVAL }).catch(() => {});
   await delay(LATE);
-  await deleteOwner(kubectl, owner).catch(() => {});
+  await deleteOwner(kubectl, owner, { timeout: REMOVAL }).catch(() => {});
 }
 
 /**
@@ -170,12 +180,12 @@ export async function timeOfCluster(
 export async function deleteOwner(
   kubectl: Kubectl,
   { kind, name }: Pick<PodOwner, "kind" | "name">,
-  signal?: AbortSignal,
+  options?: ProgramRunOptions,
 ): Promise<void> {
   await kubectl.run(`Cannot delete the ${kind} "${name}"`, [
     ...["delete", kind, name, "--cascade=background", "--wait=false"],
     "--ignore-not-found",
-  ], signal && { signal });
+  ], options);
 }
 
 /** How often an owner says that it is alive, and when it is said that it cannot. */

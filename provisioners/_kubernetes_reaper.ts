@@ -88,7 +88,7 @@ export async function findOwners(
         age: silence > 0 ? silence : 0,
         verdict,
         mine: verdict === "alive" && isMine({ run, owner }, me),
-        remove: (signal) => deleteOwner(kubectl, { kind, name }, signal),
+        remove: (signal) => deleteOwner(kubectl, { kind, name }, { signal }),
       });
     }
   }
