@@ -45,7 +45,8 @@ export async function removeLeftWork(
   const dead: string[] = [];
   for (let i = 0; i + 1 < fields.length; i += 2) {
     const [directory, text] = fields.slice(i, i + 2);
-    if (!directory.startsWith("/") || !isWorkDirectory(directory)) continue;
+    // More than one line would be removed as other directories.
+    if (!/^\/[^\n]*$/.test(directory) || !isWorkDirectory(directory)) continue;
     const [owner] = text.split("\n");
     if (await judgeWork(owner, me) === "dead") dead.push(`${directory}\n`);
   }
