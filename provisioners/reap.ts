@@ -163,16 +163,24 @@ export async function reap(options: ReapOptions = {}): Promise<Leftover[]> {
     });
   }
   // All that may need a run file to be found dead.
-  if (!dryRun && searched.has("container") && searched.has("directory")) {
-    await forgetRuns(dead, leftovers, options);
+  if (!dryRun && searched.has("directory")) {
+    const ofContainers = searched.has("container");
+    await forgetRuns({ dead, leftovers, ofContainers }, options);
   }
   return leftovers;
 }
 
+/** What is to be forgotten. */
+interface Past {
+  readonly dead: readonly DeadRun[];
+  readonly leftovers: readonly Leftover[];
+  /** Whether containers are among what was looked for. */
+  readonly ofContainers: boolean;
+}
+
 /** Removes the run files of scripts of which nothing is left. */
 async function forgetRuns(
-  dead: readonly DeadRun[],
-  leftovers: readonly Leftover[],
+  { dead, leftovers, ofContainers }: Past,
   options: ReapOptions,
 ): Promise<void> {
   const { PodmanCli } = await import("./_podman_cli.ts");
@@ -182,11 +190,11 @@ async function forgetRuns(
     if (leftovers.some((left) => left.run === run.id && !left.removed)) {
       continue;
     }
-    await signOff(
-      run,
+    await signOff(run, (kind) => {
+      if (/^podman( by |$)/.test(kind) && !ofContainers) return false;
       // Of a container here there may be no more than a name.
-      (kind) => kind === runKind || kind !== "podman" && run.isKnownDead,
-    );
+      return kind === runKind || kind !== "podman" && run.isKnownDead;
+    });
   }
 }
 

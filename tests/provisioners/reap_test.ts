@@ -317,6 +317,39 @@ Deno.test("reap() without podman, or with another one, keeps the run files that 
   }
 });
 
+Deno.test("reap() without podman forgets dead scripts that made no containers", async () => {
+  await using me = await holdRun("test");
+  const dead = { ...me.owner, pid: "1", startTime: "1" };
+  const leave = async (run: string, owner: Owner, kinds: string) => {
+    const path = join(me.directory, run);
+    await Deno.writeTextFile(
+      path,
+      `${JSON.stringify({ run, ...owner })}\n${kinds}\n`,
+    );
+    return { run, path };
+  };
+  const foreign = { ...dead, pidNamespace: "7" };
+  const gone = [
+    await leave("aaaaaaaaa4", foreign, "hosts"),
+    await leave("aaaaaaaaa5", dead, "testing-farm\nlibvirt x"),
+  ];
+  const kept = [
+    await leave("aaaaaaaaa6", foreign, "libvirt x"),
+    await leave("aaaaaaaaa7", dead, "libvirt x\npodman by x"),
+  ];
+  try {
+    for (const { run } of [...gone, ...kept]) {
+      await reap({ run, podman: ["no-such-podman"] });
+    }
+    for (const { path } of gone) assert.ok(!await exists(path), path);
+    for (const { path } of kept) assert.ok(await exists(path), path);
+  } finally {
+    for (const { path } of [...gone, ...kept]) {
+      await Deno.remove(path).catch(() => {});
+    }
+  }
+});
+
 Deno.test("reap() without podman has no containers to tell of, unless asked for them", async () => {
   const podman = ["no-such-podman"];
   assert.deepEqual(await reap({ podman, directories: [] }), []);
