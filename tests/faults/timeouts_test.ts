@@ -14,6 +14,8 @@ interface Row {
   file: string;
   name: string;
   value: number;
+  /** Whether the value may be more, with other options. */
+  isLeast: boolean;
 }
 
 const read = (path: string) => Deno.readTextFileSync(new URL(path, ROOT));
@@ -28,10 +30,15 @@ function rowsOf(heading: string): Row[] {
   const [section = ""] = text.split(`\n## ${heading}\n`)[1]?.split("\n## ") ??
     [];
   return [...section.matchAll(
-    /^\|[^|]*\(\.\.\/([^)]+)\)[^|]*\| *`(\w+)` *\| *([\w]+) *\|([^|]+)\|([^|]+)\|$/gm,
-  )].map(([, file, name, value, limits, after]) => {
+    /^\|[^|]*\(\.\.\/([^)]+)\)[^|]*\| *`(\w+)` *\| *(at least )?([\w]+) *\|([^|]+)\|([^|]+)\|$/gm,
+  )].map(([, file, name, least, value, limits, after]) => {
     ok(limits.trim() && after.trim(), `${file} ${name}`);
-    return { file, name, value: Number(value.replaceAll("_", "")) };
+    return {
+      file,
+      name,
+      value: Number(value.replaceAll("_", "")),
+      isLeast: least !== undefined,
+    };
   });
 }
 
@@ -64,10 +71,12 @@ function evaluate(expression: string, text: string): number {
 }
 
 /** What the code of the same folder takes where an option is not given. */
-function defaultsInCode({ file, name }: Row): number[] {
+function defaultsInCode({ file, name, isLeast }: Row): number[] {
   const folder = file.slice(0, file.lastIndexOf("/"));
   const given = new RegExp(
-    `\\b${name}(?:: \\w+)?(?: =|:| \\?\\?) (?:Math\\.max\\()?([\\d_]+(?: \\* [\\d_]+)*|Infinity|[A-Z_]{4,})[,;)\\s]`,
+    `\\b${name}(?:: \\w+)?(?: =|:| \\?\\?) ${
+      isLeast ? "Math\\.max\\(" : ""
+    }([\\d_]+(?: \\* [\\d_]+)*|Infinity|[A-Z_]{4,})[,;)\\s]`,
     "g",
   );
   const own = codeOf(file);
