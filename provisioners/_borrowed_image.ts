@@ -1,17 +1,16 @@
-import { abortable } from "@std/async/abortable";
-import { join } from "@std/path/join";
 import {
-  BORROWED,
   type BuildOptions,
   buildSystemdOnce,
+  isBorrowed,
 } from "./_build_image.ts";
+import { lockImage } from "./_image_lock.ts";
 import { findLivingRuns } from "./_other_runs.ts";
 import { PodmanCli } from "./_podman_cli.ts";
 import { imageExists } from "./_podman_image.ts";
-import { holdRun, nextNumber, type Run } from "./_run.ts";
+import { holdRun, nextNumber } from "./_run.ts";
 import { ProvisionError } from "./provisioner.ts";
 
-/** Milliseconds in which an image has to be removed. */
+/** Milliseconds for a lock to become free, and for each command of a removal. */
 const PATIENCE = 60_000;
 /** How podman ends if an image is not there, or something is made of it. */
 const MISSING = 1;
@@ -20,6 +19,8 @@ const IN_USE = 2;
 export interface BorrowOptions extends Omit<BuildOptions, "claim"> {
   /** Told of an image that could not be removed. */
   readonly onTrouble: (error: Error) => void;
+  /** Milliseconds instead of `PATIENCE`. */
+  readonly patience?: number;
 }
 
 /**
@@ -28,46 +29,41 @@ export interface BorrowOptions extends Omit<BuildOptions, "claim"> {
  */
 export async function borrowImage(
   origin: string,
-  { onTrouble, ...options }: BorrowOptions,
+  { onTrouble, patience = PATIENCE, ...options }: BorrowOptions,
 ): Promise<AsyncDisposable & { readonly name: string }> {
-  const cli = new PodmanCli(options.podman ?? ["podman"], PATIENCE);
+  const cli = new PodmanCli(options.podman ?? ["podman"], patience);
   await using stack = new AsyncDisposableStack();
-  const claim = async (image: string, signal: AbortSignal) => {
+  const claim = async (image: string) => {
     const loans = `image ${image} in ${cli.runKind}`;
     const loan = `${loans}: ${nextNumber()}`;
     const run = stack.use(await holdRun(loan));
     stack.defer(async () => {
       try {
-        using _ = await lockLoans(run);
         await run.strike(loan);
-        if (!await isLent(loans)) await removeBorrowed(cli, image);
+        await removeUnlessLent(cli, image, loans);
       } catch (error) {
         onTrouble(error as Error);
       }
     });
-    return await lockLoans(run, signal);
   };
   const name = await buildSystemdOnce(origin, { ...options, claim });
   const resources = stack.move();
   return { name, [Symbol.asyncDispose]: () => resources.disposeAsync() };
 }
 
-/** While it is held, no script of this user finds an image, nor removes it as the last. */
-async function lockLoans(
-  { directory }: Run,
-  signal?: AbortSignal,
-): Promise<Disposable> {
-  using stack = new DisposableStack();
-  const file = stack.use(
-    await Deno.open(join(directory, "..", "images.lock"), {
-      create: true,
-      write: true,
-      mode: 0o600,
-    }),
-  );
-  const locked = file.lock(true);
-  await (signal ? abortable(locked, signal) : locked);
-  return stack.move();
+async function removeUnlessLent(
+  cli: PodmanCli,
+  image: string,
+  loans: string,
+): Promise<void> {
+  // Whoever has borrowed it may have it locked, for as long as a build takes.
+  if (await isLent(loans)) return;
+  using _lock = await lockImage(cli, image, { timeout: cli.timeout });
+  if (await isLent(loans)) return;
+  if (!await imageExists(cli, image) || !await isBorrowed(cli, image)) return;
+  const { code, said } = await cli.output(["image", "rm", image]);
+  if ([0, MISSING, IN_USE].includes(code)) return;
+  throw new ProvisionError(`Cannot remove the image "${image}": ${said}`);
 }
 
 /** Whether somebody has borrowed the image. */
@@ -75,16 +71,4 @@ async function isLent(loans: string): Promise<boolean> {
   return (await findLivingRuns()).some(({ kinds }) =>
     kinds.some((kind) => kind.startsWith(`${loans}: `))
   );
-}
-
-async function removeBorrowed(cli: PodmanCli, image: string): Promise<void> {
-  if (!await imageExists(cli, image)) return;
-  const { stdout } = await cli.output(
-    ["image", "inspect", "--format=json", image],
-  );
-  const [{ Config }] = JSON.parse(stdout);
-  if (Config?.Labels?.[BORROWED] !== image) return;
-  const { code, said } = await cli.output(["image", "rm", image]);
-  if ([0, MISSING, IN_USE].includes(code)) return;
-  throw new ProvisionError(`Cannot remove the image "${image}": ${said}`);
 }

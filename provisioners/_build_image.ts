@@ -2,6 +2,7 @@ import type { SignalOptions } from "../connections/connection.ts";
 import { checkProgram } from "../connections/program.ts";
 import { within } from "../connections/time_limit.ts";
 import { INSTALL_SCRIPT, WRITE_SCRIPT } from "./_image_scripts.ts";
+import { lockImage } from "./_image_lock.ts";
 import { checkMilliseconds } from "./_milliseconds.ts";
 import { PodmanCli } from "./_podman_cli.ts";
 import { imageExists, provideImage } from "./_podman_image.ts";
@@ -62,15 +63,12 @@ export interface BuildImageOptions extends SignalOptions {
 export interface BuildOptions extends BuildImageOptions {
   /** Called before the origin is fetched. */
   readonly pulling?: () => void;
-  /**
-   * Called before it is looked whether the image is there, and held meanwhile. One
-   * that is built then says that it is borrowed.
-   */
-  readonly claim?: (image: string, signal: AbortSignal) => Promise<Disposable>;
+  /** Called before it is looked whether the image is there. One that is built then says that it is borrowed. */
+  readonly claim?: (image: string) => Promise<void>;
 }
 
 /** Label of an image that is to go with its last borrower. Its value is the image's name: what is built on the image inherits it. */
-export const BORROWED = "atex.borrowed";
+const BORROWED = "atex.borrowed";
 
 /** Changes with the way in which images are built. */
 const FORMAT = 1;
@@ -111,23 +109,30 @@ export async function buildOnce(
     const { id, changes } = await describe(cli, origin, signal);
     const tag = options.tag ??
       await deriveTag([FORMAT, id, packages, Object.entries(files)]);
-    if (await claimImage(cli, tag, claim, signal)) return tag;
-    if (claim) changes.push(`LABEL ${BORROWED}=${tag}`);
+    await claim?.(tag);
+    using _lock = await lockImage(cli, tag, { signal });
+    const here = await imageExists(cli, tag, signal);
+    if (here && (claim || !await isBorrowed(cli, tag, signal))) return tag;
+    changes.push(`LABEL ${BORROWED}=${claim ? tag : ""}`);
     const build = { cli, id, tag, changes, packages, files, runOptions };
-    await make(build, signal);
+    await make(here ? relabel(build) : build, signal);
     return tag;
   });
 }
 
-/** Whether the image is there. */
-async function claimImage(
+/** As an image that is there, but for its labels. */
+function relabel(build: Build): Build {
+  return { ...build, id: build.tag, packages: [], files: {} };
+}
+
+/** Whether an image that is there goes with its last borrower. */
+export async function isBorrowed(
   cli: PodmanCli,
   image: string,
-  claim: BuildOptions["claim"],
-  signal: AbortSignal,
+  signal?: AbortSignal,
 ): Promise<boolean> {
-  using _claim = await claim?.(image, signal);
-  return await imageExists(cli, image, signal);
+  const { Config } = await inspect(cli, image, signal);
+  return Config?.Labels?.[BORROWED] === image;
 }
 
 /** See `buildSystemdImage()`. */
@@ -168,14 +173,7 @@ async function describe(
   image: string,
   signal: AbortSignal,
 ): Promise<{ id: string; changes: string[] }> {
-  const { code, stdout, said } = await cli.output(
-    ["image", "inspect", "--format=json", image],
-    { signal },
-  );
-  if (code !== 0) {
-    throw new ProvisionError(`Cannot look at the image "${image}": ${said}`);
-  }
-  const [{ Id, Config }] = JSON.parse(stdout);
+  const { Id, Config } = await inspect(cli, image, signal);
   const { Entrypoint, Cmd } = Config ?? {};
   return {
     id: Id,
@@ -185,6 +183,30 @@ async function describe(
       "LABEL atex.image=1",
     ],
   };
+}
+
+interface Inspected {
+  readonly Id: string;
+  readonly Config?: {
+    readonly Entrypoint?: readonly string[] | null;
+    readonly Cmd?: readonly string[] | null;
+    readonly Labels?: Readonly<Record<string, string>> | null;
+  } | null;
+}
+
+async function inspect(
+  cli: PodmanCli,
+  image: string,
+  signal?: AbortSignal,
+): Promise<Inspected> {
+  const { code, stdout, said } = await cli.output(
+    ["image", "inspect", "--format=json", image],
+    { signal },
+  );
+  if (code !== 0) {
+    throw new ProvisionError(`Cannot look at the image "${image}": ${said}`);
+  }
+  return JSON.parse(stdout)[0];
 }
 
 async function deriveTag(ingredients: unknown[]): Promise<string> {

@@ -45,6 +45,23 @@ export async function openRunDirectory(): Promise<string> {
   );
 }
 
+/**
+ * The directories above those of run files, as far as they are there, ours and
+ * allowed to this process. The order is the same for all scripts.
+ */
+export async function openLockDirectories(): Promise<string[]> {
+  const own = join(await openRunDirectory(), "..");
+  const found: string[] = [];
+  for (const directory of runDirectories().map((path) => join(path, ".."))) {
+    const permission = { name: "write", path: directory } as const;
+    const { state } = await Deno.permissions.query(permission);
+    if (directory !== own && state !== "granted") continue;
+    const info = await Deno.lstat(directory).catch(() => undefined);
+    if (info?.isDirectory && info.uid === Deno.uid()) found.push(directory);
+  }
+  return found.sort();
+}
+
 /** Makes a directory that is ours alone; tells what is in the way. */
 async function makePrivate(
   path: string,

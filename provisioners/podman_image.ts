@@ -68,7 +68,8 @@ export async function pullImage(
 }
 
 /**
- * Builds an image on top of another one, unless it is there already.
+ * Builds an image on top of another one, unless it is there already. One that
+ * `withSystemdImage()` has built stays from now on.
  *
  * @returns its name
  * @throws {ProvisionError} if the origin is missing, or something cannot be installed

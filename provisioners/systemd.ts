@@ -123,8 +123,9 @@ export interface SystemsOfImage extends AsyncDisposable {
 /**
  * Builds an image with systemd on top of another one, unless it is there already,
  * and starts a provisioner of it. At the end the provisioner is stopped, and the
- * image removed, unless it was not built by this function. If several have it by
- * this function, in whichever scripts, the last one removes it.
+ * image removed, unless it was not built by this function, or somebody wants it by
+ * `buildSystemdImage()`, too. If several have it by this function, in whichever
+ * scripts, the last one removes it.
  *
  * @param origin the image on which is built; `pull` says whether it is fetched
  * @param options those of the provisioner, and how the image is built

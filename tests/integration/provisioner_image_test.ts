@@ -193,6 +193,33 @@ Deno.test({
 });
 
 Deno.test({
+  name: "buildSystemdImage() keeps an image that withSystemdImage() has built",
+  ignore,
+  fn: async () => {
+    const origin = imageName("debian");
+    const build = ofMyOwn();
+    const systems = await withSystemdImage(origin, { build });
+    const { image } = systems;
+    try {
+      const former = await podman(
+        "image",
+        "inspect",
+        "--format={{.Id}}",
+        image,
+      );
+      assert.equal(await buildSystemdImage(origin, build), image);
+      await systems[Symbol.asyncDispose]();
+      const cat = ["run", "--rm", "--network=none", image, "cat", "/mine"];
+      assert.equal(await podman(...cat), build.files["/mine"]);
+      await podman("rmi", image);
+      assert.ok(!await imageIsThere(former)); // it is no nameless rest
+    } finally {
+      await podman("rmi", "-f", image).catch(() => {});
+    }
+  },
+});
+
+Deno.test({
   name: "withSystemdImage() that fails leaves no image",
   ignore,
   fn: async () => {
