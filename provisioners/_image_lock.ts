@@ -27,14 +27,32 @@ export async function lockImage(
   const end = performance.now() + timeout;
   using stack = new DisposableStack();
   for (const directory of await openLockDirectories()) {
-    const file = stack.use(
-      await Deno.open(join(directory, name), { create: true, write: true }),
-    );
-    while (!await file.tryLock(true)) {
+    const path = join(directory, name);
+    let lock: Disposable | undefined;
+    while (!(lock = await tryLock(path))) {
       if (performance.now() > end) throw lateError(image, timeout);
       await delay(PAUSE, { signal });
     }
+    stack.use(lock);
   }
+  return stack.move();
+}
+
+/** A lock whose file goes with it. */
+async function tryLock(path: string): Promise<Disposable | undefined> {
+  using stack = new DisposableStack();
+  const file = stack.use(await Deno.open(path, { create: true, write: true }));
+  if (!await file.tryLock(true)) return;
+  // Perhaps it was removed before it was locked here.
+  const there = await Deno.lstat(path).catch(() => undefined);
+  if (there?.ino !== (await file.stat()).ino) return;
+  stack.defer(() => {
+    try {
+      Deno.removeSync(path);
+    } catch {
+      // The directory is gone.
+    }
+  });
   return stack.move();
 }
 

@@ -174,10 +174,27 @@ Deno.test("the lock of an image keeps out scripts whose run files are elsewhere"
         message: /another script has had it locked/,
       });
     }
+    const files = [...Deno.readDirSync(`${directory}/atex`)];
+    assert.deepEqual(files.map(({ name }) => name), ["runs"]);
   } finally {
     setRuntime(XDG_RUNTIME_DIR);
     await Deno.remove(directory, { recursive: true });
   }
+});
+
+Deno.test("the lock of an image is one script's at a time, though its file comes and goes", async () => {
+  const cli = new PodmanCli(["podman"], 1);
+  const image = `localhost/atex-test-${crypto.randomUUID()}`;
+  let holders = 0;
+  const worker = async () => {
+    for (let i = 0; i < 20; i++) {
+      using _lock = await lockImage(cli, image);
+      assert.equal(++holders, 1);
+      await delay(Math.random() * 3);
+      holders--;
+    }
+  };
+  await Promise.all(Array.from({ length: 10 }, worker));
 });
 
 Deno.test("borrowImage() that is aborted leaves no image that was built nevertheless", async () => {
