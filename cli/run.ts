@@ -5,6 +5,10 @@ import { JsonLinesAggregator } from "../aggregators/jsonl.ts";
 import { discover, FmfExecutor } from "../executors/fmf/mod.ts";
 import { AdHocOrchestrator } from "../orchestrators/adhoc.ts";
 import {
+  OrchestratorError,
+  type RunSummary,
+} from "../orchestrators/orchestrator.ts";
+import {
   byPriority,
   destructiveTag,
   longestFirst,
@@ -115,11 +119,19 @@ async function carryOut(wish: Wish, call: Call): Promise<number> {
   }).run({ signal });
   page?.follow(testing);
   if (!call.has("quiet")) await showProgress(testing);
-  await testing.finished.catch(() => {}); // told below
+  const ranNone = await testing.finished.then(isWithoutTests, isWithoutTests);
   await results.stop().catch(() => {}); // told when it is disposed of
-  if (await isEmptyFile(wish.results)) await removeOutputs(wish, call);
-  else await tellOutputs(wish, call);
+  if (ranNone && await isEmptyFile(wish.results)) {
+    await removeOutputs(wish, call);
+  } else await tellOutputs(wish, call);
   return (await testing.finished).failed === 0 ? 0 : 1;
+}
+
+/** Whether a run came to its end, or failed, before any test did. */
+function isWithoutTests(end: RunSummary | Error): boolean {
+  const summary = end instanceof OrchestratorError ? end.summary : end;
+  return !(summary instanceof Error) && summary.earlier.length === 0 &&
+    summary.notRun.length === summary.tests;
 }
 
 /** One that is not there may hold results elsewhere. */
@@ -133,7 +145,7 @@ async function tellOutputs(wish: Wish, call: Call): Promise<void> {
   }
 }
 
-/** Without any result, they would be in the way of the next try. */
+/** Nothing is in them, and they would be in the way of the next try. */
 async function removeOutputs(wish: Wish, call: Call): Promise<void> {
   for (const { path } of outputsOf(wish).toReversed()) {
     await Deno.remove(path).catch((error) => {

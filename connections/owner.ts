@@ -218,6 +218,21 @@ export function parseTemporaryName(
     : undefined;
 }
 
+/**
+ * A file of this name keeps a temporary directory from being removed when the
+ * process that made it is dead: somebody was told that something is in it.
+ *
+ * @example
+ * ```ts
+ * import { KEPT, temporaryPrefix } from "jsr:@atex/atex/connections/owner";
+ *
+ * const directory = await Deno.makeTempDir({ prefix: temporaryPrefix() });
+ * await Deno.writeTextFile(`${directory}/notes`, "worth a look");
+ * await Deno.writeTextFile(`${directory}/${KEPT}`, "");
+ * ```
+ */
+export const KEPT = ".kept";
+
 function namespaceIn(link: string): string {
   return /\d+/.exec(link)?.[0] ?? UNKNOWN;
 }

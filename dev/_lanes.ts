@@ -16,12 +16,13 @@ const LANES = 1.5;
 const TRIED_AGAIN = 4;
 
 /**
- * Runs the paths side by side. One that failed is run once more when nothing runs
- * beside it: most wait for processes, or measure, which a busy machine can spoil.
+ * Runs the paths side by side. One that failed, and may be tried again, is run once
+ * more when nothing runs beside it.
  */
 export async function inLanes(
   paths: readonly string[],
   run: (path: string) => Promise<TestRun>,
+  mayTryAgain: (path: string) => boolean,
 ): Promise<LaneResult[]> {
   const rest = paths.values();
   const results: LaneResult[] = [];
@@ -33,7 +34,9 @@ export async function inLanes(
   await Promise.all(
     Array.from({ length: LANES * navigator.hardwareConcurrency }, lane),
   );
-  const again = results.filter(({ run }) => run.failed > 0);
+  const again = results.filter(({ path, run }) =>
+    run.failed > 0 && mayTryAgain(path)
+  );
   if (again.length > TRIED_AGAIN) return results;
   for (const result of again) {
     console.log(`\nonce more, alone: ${result.path}`);

@@ -4,8 +4,8 @@
  * The last line is `tests: N passed, N failed, N skipped`, where each step of the gate, each test and each
  * conformance case counts one; the exit status is 1 if any failed. A test that cannot run here, because the machine
  * lacks what it needs, is named at the end; with `CI=true` it counts as failed. A file that takes longer than
- * `ATEX_TEST_MINUTES` (20) is ended and counts as failed. What failed beside others is tried once more with nothing beside
- * it: what counts is that, and its name is told at the end.
+ * `ATEX_TEST_MINUTES` (20) is ended and counts as failed. What waits for systems, or measures, and failed beside others is
+ * tried once more with nothing beside it: what counts is that, and its name is told at the end.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { denoTest, type TestRun } from "./_deno_test.ts";
@@ -66,6 +66,9 @@ async function runPath(steps: Steps, path: string): Promise<TestRun> {
 /** Folders whose files run side by side. */
 const WITH_REAL_PARTS = ["integration", "faults"];
 
+/** Folders of tests that wait for little, and measure nothing: what fails there has failed, whatever else runs. */
+const SURE = ["aggregators", "docs", "fuzz", "orchestrators"];
+
 /** The files that take longest, the longest first. */
 const LONG = [
   "torture",
@@ -124,6 +127,7 @@ async function everything(steps: Steps): Promise<void> {
   const results = await inLanes(
     [...unitTests(), ...integrationTests()],
     (path) => runPath(steps, path),
+    (path) => !SURE.some((folder) => path === `tests/${folder}`),
   );
   for (const { path, run, isFlaky } of results) {
     count(steps, path, run);

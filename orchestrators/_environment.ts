@@ -2,7 +2,7 @@ import { basename } from "@std/path/basename";
 import { dirname } from "@std/path/dirname";
 import { fromFileUrl } from "@std/path/from-file-url";
 import { join } from "@std/path/join";
-import { temporaryPrefix } from "../connections/owner.ts";
+import { KEPT, temporaryPrefix } from "../connections/owner.ts";
 import { ensureOwnResult } from "../executors/results.ts";
 import type { JournalStore } from "./_journal.ts";
 
@@ -108,6 +108,12 @@ class ArtifactsDirectory implements Artifacts {
 
   keep(directory: string): void {
     this.#kept.add(directory);
+    if (dirname(directory) !== this.#directory) return;
+    try {
+      Deno.writeTextFileSync(join(this.#directory, KEPT), "");
+    } catch {
+      // what could not be stored is there; others may remove it when we are dead
+    }
   }
 
   async close(): Promise<void> {

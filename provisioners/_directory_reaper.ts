@@ -1,5 +1,5 @@
 import { join } from "@std/path/join";
-import { parseTemporaryName } from "../connections/owner.ts";
+import { KEPT, parseTemporaryName } from "../connections/owner.ts";
 import { ageOf, type Candidate, type Leftover } from "./_leftover.ts";
 import { parseOwner, type Run, runDirectories, startTimeOf } from "./_run.ts";
 import { factsOf, isAbandoned, livesHere, probeLock } from "./_verdict.ts";
@@ -90,9 +90,13 @@ async function judge(
     };
   }
   const [, run] = OF_RUN.exec(name) ?? [];
-  return run === undefined
-    ? { verdict: await judgeProcess(name, me) }
-    : { run, verdict: await judgeRun(run, age) };
+  if (run !== undefined) return { run, verdict: await judgeRun(run, age) };
+  const verdict = await judgeProcess(name, me);
+  const isKept = await Deno.lstat(join(path, KEPT)).then(
+    () => true,
+    () => false,
+  );
+  return { verdict: verdict === "dead" && isKept ? "unknown" : verdict };
 }
 
 async function remove(path: string): Promise<void> {

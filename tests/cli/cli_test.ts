@@ -7,6 +7,7 @@ import {
   strictEqual,
 } from "node:assert/strict";
 import { main } from "../../cli/mod.ts";
+import { reap } from "../../provisioners/reap.ts";
 import { printed } from "../_printed.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
@@ -370,6 +371,37 @@ Deno.test("atex run leaves nothing in the way of the next if no test was run, an
         deepStrictEqual(await outputsIn(directory), left);
       }));
   }
+});
+
+Deno.test("atex run keeps what other reports have of a test that cannot be stored", async () => {
+  await withDirectory(async (directory) => {
+    await makeTree(directory);
+    const files = `${directory}/results.jsonl.files`;
+    await Deno.writeTextFile(
+      `${directory}/t.fmf`,
+      `test: rmdir ${files} && echo precious >${files}\n`,
+    );
+    const { code, err } = await deno([
+      ...["run", "-qA", "--no-check", `${ROOT}cli/mod.ts`, "run"],
+      ...["--junit", "j.xml", "--quiet"],
+    ], directory);
+    strictEqual(code, 2);
+    match(err, /JsonLinesAggregator/);
+    deepStrictEqual(await outputsIn(directory), [
+      "j.xml",
+      "results.jsonl",
+      "results.jsonl.files",
+    ]);
+    strictEqual(await Deno.readTextFile(files), "precious\n");
+    const [, kept] = /are in "(.*)\/1"/.exec(err)!;
+    deepStrictEqual(
+      Array.from(Deno.readDirSync(`${kept}/1`), ({ name }) => name).sort(),
+      ["files", "results"],
+    );
+    const left = await reap({ kinds: ["directory"], dryRun: true });
+    strictEqual(left.find(({ name }) => name === kept)?.verdict, "unknown");
+    await Deno.remove(kept, { recursive: true });
+  });
 });
 
 Deno.test("atex run keeps a result that is being stored when it is interrupted twice", async () => {

@@ -5,6 +5,7 @@ import { inLanes } from "../../dev/_lanes.ts";
 async function runLanes(
   paths: string[],
   failures: Record<string, number>,
+  mayTryAgain = true,
 ) {
   const ran: string[] = [];
   let running = 0;
@@ -17,7 +18,7 @@ async function runLanes(
     const failed = failures[path]-- > 0 ? 1 : 0;
     if (ran.length > paths.length) assert.ok(isAlone);
     return { passed: 1 - failed, failed, skipped: 0, ignored: [] };
-  });
+  }, () => mayTryAgain);
   return {
     ran,
     failed: results.filter(({ run }) => run.failed).map(({ path }) => path)
@@ -36,6 +37,13 @@ Deno.test("what failed beside others is tried once more", async () => {
   assert.deepEqual(ran.slice(4).sort(), ["b", "c"]);
   assert.deepEqual(failed, ["c"]);
   assert.deepEqual(flaky, ["b"]);
+});
+
+Deno.test("what may not be tried again is not", async () => {
+  const { ran, failed, flaky } = await runLanes(["a", "b"], { b: 1 }, false);
+  assert.equal(ran.length, 2);
+  assert.deepEqual(failed, ["b"]);
+  assert.deepEqual(flaky, []);
 });
 
 Deno.test("nothing is tried again if much failed", async () => {

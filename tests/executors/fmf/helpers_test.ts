@@ -435,7 +435,9 @@ Deno.test("tmt-abort ends the test with an error", async (t) => {
 Deno.test("tmt-abort does not end the test that comes next", async () => {
   await using here = await LocalConnection.open();
   await using bench = await new Bench(here, {
-    "/aborted": "setsid rstrnt-abort & trap '' TERM; sleep 0.5",
+    "/aborted": `trap ended=1 TERM
+setsid rstrnt-abort &
+until [[ $ended ]]; do sleep 0.05 || :; done`,
     "/next": "sleep 6; exit 3",
   }).start();
   const { exitCode, results } = await bench.run("/aborted");
