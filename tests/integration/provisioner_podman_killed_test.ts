@@ -171,8 +171,12 @@ for (
 
       await using script = new Script(8, "wait");
       await script.tells(type, count);
-      const children = await childrenOf(script.pid);
-      assert.ok(children.length >= 2); // the watchdog and podman events at least
+      let children: Awaited<ReturnType<typeof childrenOf>> = [];
+      await eventually(
+        async () => (children = await childrenOf(script.pid)).length >= 2,
+        PATIENCE,
+        "there are not even the watchdog and podman events",
+      );
       await script.kill();
       const { run: name } = script;
       await eventually(
