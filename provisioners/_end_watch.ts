@@ -26,8 +26,8 @@ export interface EndSource {
   readonly told: string;
   /** Their names begin so. */
   readonly prefix: string;
-  /** Prints a line for each end, until it is ended itself. */
-  command(): readonly string[];
+  /** Prints a line for each end, until it is ended itself; with `past` also for those of a moment ago. */
+  command(past: boolean): readonly string[];
   /** Who has ended, and how; `other` if the line tells of something else, `undefined` if it is a complaint. */
   parse(line: string): { name: string; how: string } | "other" | undefined;
   /** Names of those that have not ended. */
@@ -36,6 +36,15 @@ export interface EndSource {
   readonly lookEvery?: number;
   /** After an end: tells why it is over, unless it has started it again. */
   revive?(name: string, isWanted: () => boolean): Promise<string | undefined>;
+}
+
+/** What came of listening to a command until it ended. */
+interface Heard {
+  readonly lines: number;
+  /** Its last complaint. */
+  readonly said: string;
+  /** Whether it ended as if all were well. */
+  readonly success: boolean;
 }
 
 /** Tells when systems that a program of this machine made end by themselves. */
@@ -122,14 +131,20 @@ export class EndWatch implements AsyncDisposable {
   async #follow(): Promise<void> {
     const { signal } = this.#abort;
     let pause = SHORTEST_PAUSE;
+    let past = true;
     while (!signal.aborted) {
       const began = performance.now();
-      const { lines, said } = await this.#listen().catch((error) => (
-        { lines: 0, said: (error as Error).message }
+      const heard: Heard = await this.#listen(past).catch((error) => (
+        { lines: 0, said: (error as Error).message, success: false }
       ));
+      const { lines, said, success } = heard;
       if (signal.aborted) return;
       if (lines > 0) pause = SHORTEST_PAUSE;
-      if (said !== "" || performance.now() - began < LISTENED) {
+      const isEarly = performance.now() - began < LISTENED;
+      // It ends so over half a line in its log, which it would come to again.
+      const stumbled: boolean = past && isEarly && success && said === "";
+      past = !stumbled;
+      if (!stumbled && (said !== "" || isEarly)) {
         this.#warn(pause, said);
         await delay(pause, { signal, persistent: false }).catch(() => {});
         pause = Math.min(pause * 2, LONGEST_PAUSE);
@@ -149,12 +164,14 @@ export class EndWatch implements AsyncDisposable {
   }
 
   /** Until the command ends. */
-  async #listen(): Promise<{ lines: number; said: string }> {
+  async #listen(past: boolean): Promise<Heard> {
     const { prefix } = this.#source;
-    const child = spawnLeashed(EVENTS_SCRIPT, this.#source.command(), {
+    const child = spawnLeashed(EVENTS_SCRIPT, this.#source.command(past), {
       stdout: "piped",
     });
     this.#child = child;
+    // What ends before it listens is not told then.
+    using _looking = past ? undefined : this.#lookIn(SHORTEST_PAUSE);
     const letGo = () => void child.stdin.close().catch(() => {});
     const { signal } = this.#abort;
     signal.addEventListener("abort", letGo, { once: true });
@@ -172,9 +189,15 @@ export class EndWatch implements AsyncDisposable {
     signal.removeEventListener("abort", letGo);
     if (!signal.aborted) letGo();
     child.ref();
-    await child.status;
+    const { success } = await child.status;
     this.#child = undefined;
-    return { lines, said };
+    return { lines, said, success };
+  }
+
+  #lookIn(ms: number): Disposable {
+    const timer = setTimeout(() => this.#look(), ms);
+    Deno.unrefTimer(timer);
+    return { [Symbol.dispose]: () => clearTimeout(timer) };
   }
 
   #look(): void {

@@ -18,12 +18,12 @@ export function podmanEvents(
     what: "container",
     told: `${cli.program} events`,
     prefix,
-    command: () => {
+    command: (past) => {
       const since = Math.floor(Date.now() / 1000) - OVERLAP;
       return [
         ...cli.argv,
         "events",
-        `--since=${since}`,
+        ...(past ? [`--since=${since}`] : []),
         "--filter=type=container",
         "--filter=event=died",
         "--format=json",

@@ -611,6 +611,21 @@ Deno.test("podman events that is killed is started again", async () => {
   assert.match((await remote.lost).message, /ended by itself/);
 });
 
+Deno.test("podman events that stumbles over half a line in its log listens without the past", async () => {
+  await using podman = await FakePodman.make();
+  await podman.fault("events", "case $* in *--since*) exit 0 ;; esac");
+  const { pool, start, events } = lend(podman);
+  await using _ = await start();
+  pool.provision(1);
+  const remote = await pool.getRemote();
+  const isDeaf = () =>
+    podman.calls.some((call) => /^events(?!.*--since)/.test(call));
+  while (!isDeaf()) await tick();
+  await podman.end(remote.attributes.container);
+  assert.match((await remote.lost).message, /ended by itself/);
+  assert.ok(!events.some(({ type }) => type === "warning"));
+});
+
 Deno.test("stop() does not wait for podman events that does not want to end", async () => {
   await using podman = await FakePodman.make();
   await podman.fault(
