@@ -1,5 +1,5 @@
 /** Going on with results that an earlier process wrote. */
-import { dirname } from "@std/path/dirname";
+import { dirname } from "@std/path/posix/dirname";
 import { lookAt } from "./_move.ts";
 
 /** How names begin of what is in the directory of files for a while. */

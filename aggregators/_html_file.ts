@@ -1,5 +1,5 @@
 /** The file of an HTML report: there is always a whole page in it. */
-import { dirname } from "@std/path/dirname";
+import { dirname } from "@std/path/posix/dirname";
 import { frame } from "./_html_page.ts";
 import type { ReportModel } from "./_html_model.ts";
 import type { Timeline } from "./_html_timeline.ts";

@@ -1,6 +1,6 @@
 /** What is to be in an HTML report, and where its data comes from. */
-import { dirname } from "@std/path/dirname";
-import { join } from "@std/path/join";
+import { dirname } from "@std/path/posix/dirname";
+import { join } from "@std/path/posix/join";
 import { EarlierResults } from "./_compare.ts";
 import { Excerpts } from "./_html_logs.ts";
 import { ReportModel } from "./_html_model.ts";

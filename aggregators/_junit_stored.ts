@@ -1,4 +1,4 @@
-import { join } from "@std/path/join";
+import { join } from "@std/path/posix/join";
 import type { JUnitCase, JUnitOutcome } from "./_junit_case.ts";
 import { outputOf } from "./_junit_output.ts";
 import { headerLine, writeReport } from "./_junit_report.ts";

@@ -1,6 +1,6 @@
 /** Where aggregators put things. */
-import { dirname } from "@std/path/dirname";
-import { fromFileUrl } from "@std/path/from-file-url";
+import { dirname } from "@std/path/posix/dirname";
+import { fromFileUrl } from "@std/path/posix/from-file-url";
 import { normalisePath } from "../executors/results.ts";
 import { lookAt } from "./_move.ts";
 

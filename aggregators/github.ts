@@ -17,7 +17,7 @@
  *
  * @module
  */
-import { fromFileUrl } from "@std/path/from-file-url";
+import { fromFileUrl } from "@std/path/posix/from-file-url";
 import { readResultBatches } from "../executors/results.ts";
 import type { Aggregator, IngestInfo } from "./aggregator.ts";
 import { statusOf, Summary, type SummaryTest } from "./_github_summary.ts";

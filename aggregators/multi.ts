@@ -22,7 +22,7 @@
  *
  * @module
  */
-import { dirname } from "@std/path/dirname";
+import { dirname } from "@std/path/posix/dirname";
 import { Semaphore } from "@std/async/unstable-semaphore";
 import type { Aggregator, IngestInfo, Stored } from "./aggregator.ts";
 import { copyTree, lookAt } from "./_move.ts";

@@ -1,8 +1,8 @@
 /**
  * Trees of metadata for benchmarks.
  */
-import { dirname } from "@std/path/dirname";
-import { join } from "@std/path/join";
+import { dirname } from "@std/path/posix/dirname";
+import { join } from "@std/path/posix/join";
 
 /** How the tests of a tree are spread over files. */
 export type Shape = "flat" | "wide" | "adjust" | "deep";

@@ -1,5 +1,5 @@
-import { dirname } from "@std/path/dirname";
-import { join } from "@std/path/join";
+import { dirname } from "@std/path/posix/dirname";
+import { join } from "@std/path/posix/join";
 import { readResults, type StoredResult } from "../aggregators/reader.ts";
 
 /** How files of results are called in a directory. */

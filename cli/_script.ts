@@ -1,5 +1,5 @@
-import { dirname } from "@std/path/dirname";
-import { relative } from "@std/path/relative";
+import { dirname } from "@std/path/posix/dirname";
+import { relative } from "@std/path/posix/relative";
 import config from "../deno.json" with { type: "json" };
 import type { DiscoverOptions } from "../executors/fmf/mod.ts";
 import { optionsFor } from "./_system.ts";

@@ -1,6 +1,6 @@
 /** `atex report`: what came out of a run. */
-import { dirname } from "@std/path/dirname";
-import { relative } from "@std/path/relative";
+import { dirname } from "@std/path/posix/dirname";
+import { relative } from "@std/path/posix/relative";
 import type { ComparedTest } from "../aggregators/compare.ts";
 import type { StoredResult } from "../aggregators/reader.ts";
 import { type Call, type Command, print, UsageError } from "./_command.ts";

@@ -1,4 +1,4 @@
-import { resolve } from "@std/path/resolve";
+import { resolve } from "@std/path/posix/resolve";
 import { pathOf } from "./_command.ts";
 import type { LocalCommand, SignalOptions } from "./connection.ts";
 import { quote } from "./_quote.ts";

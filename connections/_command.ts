@@ -1,4 +1,4 @@
-import { fromFileUrl } from "@std/path/from-file-url";
+import { fromFileUrl } from "@std/path/posix/from-file-url";
 import type { Connection, LocalCommand } from "./connection.ts";
 import { checkArgv, checkOptions, withVariables } from "./_quote.ts";
 import { linkOf, type Sessions } from "./_sessions.ts";

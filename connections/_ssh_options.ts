@@ -1,4 +1,4 @@
-import { resolve } from "@std/path/resolve";
+import { resolve } from "@std/path/posix/resolve";
 import { pathOf } from "./_command.ts";
 
 /** Options of `ssh_config`; a list repeats the keyword. */

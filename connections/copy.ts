@@ -29,7 +29,7 @@
  *
  * @module
  */
-import { resolve } from "@std/path/resolve";
+import { resolve } from "@std/path/posix/resolve";
 import type { Connection, LocalCommand, SignalOptions } from "./connection.ts";
 import { pathOf } from "./_command.ts";
 import {

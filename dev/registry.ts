@@ -35,7 +35,7 @@ const PROBE_MS = 2000;
 
 const readJson = async (url: URL) => JSON.parse(await Deno.readTextFile(url));
 
-/** Bare specifiers become what a publish makes of them: `zod` -> `npm:zod@^4`, `@std/path/join` -> `jsr:@std/path@^1/join`. */
+/** Bare specifiers become what a publish makes of them: `zod` -> `npm:zod@^4`, `@std/path/posix/join` -> `jsr:@std/path@^1/posix/join`. */
 export function rewriteImports(
   source: string,
   imports: Record<string, string>,

@@ -1,5 +1,5 @@
 /** A result, and where its files lie. */
-import { fromFileUrl } from "@std/path/from-file-url";
+import { fromFileUrl } from "@std/path/posix/from-file-url";
 
 /** One line of `results`. */
 export interface Result {

@@ -1,6 +1,6 @@
 import { Channel } from "@std/async/channel";
 import { Semaphore } from "@std/async/unstable-semaphore";
-import { dirname } from "@std/path/dirname";
+import { dirname } from "@std/path/posix/dirname";
 import type { EarlierAttempt } from "../aggregators/aggregator.ts";
 import type { SignalOptions } from "../connections/connection.ts";
 import { ProvisionerStoppedError } from "../provisioners/provisioner.ts";

@@ -1,7 +1,7 @@
-import { basename } from "@std/path/basename";
-import { dirname } from "@std/path/dirname";
-import { fromFileUrl } from "@std/path/from-file-url";
-import { join } from "@std/path/join";
+import { basename } from "@std/path/posix/basename";
+import { dirname } from "@std/path/posix/dirname";
+import { fromFileUrl } from "@std/path/posix/from-file-url";
+import { join } from "@std/path/posix/join";
 import { KEPT, temporaryPrefix } from "../connections/owner.ts";
 import { ensureOwnResult } from "../executors/results.ts";
 import type { JournalStore } from "./_journal.ts";

@@ -1,5 +1,5 @@
 /** A journal in a file. */
-import { dirname } from "@std/path/dirname";
+import { dirname } from "@std/path/posix/dirname";
 import type { JournalStore } from "./_journal.ts";
 
 /** A file that only grows, and belongs to one process at a time. */

@@ -1,4 +1,4 @@
-import { fromFileUrl } from "@std/path/from-file-url";
+import { fromFileUrl } from "@std/path/posix/from-file-url";
 import type { Aggregator } from "../aggregators/aggregator.ts";
 import { normalisePath } from "../executors/results.ts";
 import type { Provisioner } from "../provisioners/provisioner.ts";

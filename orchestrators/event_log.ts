@@ -22,8 +22,8 @@
  *
  * @module
  */
-import { dirname } from "@std/path/dirname";
-import { fromFileUrl } from "@std/path/from-file-url";
+import { dirname } from "@std/path/posix/dirname";
+import { fromFileUrl } from "@std/path/posix/from-file-url";
 import {
   OrchestratorError,
   type Run,

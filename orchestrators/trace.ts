@@ -13,7 +13,7 @@
  *
  * @module
  */
-import { fromFileUrl } from "@std/path/from-file-url";
+import { fromFileUrl } from "@std/path/posix/from-file-url";
 import type { RunEvent } from "./orchestrator.ts";
 import { type Span, Spans } from "./_spans.ts";
 import { Tally } from "./_tally.ts";

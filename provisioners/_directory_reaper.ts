@@ -1,4 +1,4 @@
-import { join } from "@std/path/join";
+import { join } from "@std/path/posix/join";
 import { KEPT, parseTemporaryName } from "../connections/owner.ts";
 import { ageOf, type Candidate, type Leftover } from "./_leftover.ts";
 import { parseOwner, type Run, runDirectories, startTimeOf } from "./_run.ts";

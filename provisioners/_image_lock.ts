@@ -1,5 +1,5 @@
 import { delay } from "@std/async/delay";
-import { join } from "@std/path/join";
+import { join } from "@std/path/posix/join";
 import type { SignalOptions } from "../connections/connection.ts";
 import { shortHash } from "../connections/owner.ts";
 import type { PodmanCli } from "./_podman_cli.ts";

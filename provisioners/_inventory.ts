@@ -1,7 +1,7 @@
-import { dirname } from "@std/path/dirname";
-import { extname } from "@std/path/extname";
-import { fromFileUrl } from "@std/path/from-file-url";
-import { resolve } from "@std/path/resolve";
+import { dirname } from "@std/path/posix/dirname";
+import { extname } from "@std/path/posix/extname";
+import { fromFileUrl } from "@std/path/posix/from-file-url";
+import { resolve } from "@std/path/posix/resolve";
 import { parse as parseYaml } from "@std/yaml/parse";
 import { z } from "zod";
 import type { Listed, SshConfigHosts } from "./_hosts_types.ts";

@@ -1,5 +1,5 @@
 import { open } from "node:fs/promises";
-import { join } from "@std/path/join";
+import { join } from "@std/path/posix/join";
 import { type Holder, type Lease, LeaseError } from "./_lease.ts";
 
 /** A lease among the scripts of this machine: a lock on a file here. */

@@ -1,4 +1,4 @@
-import { join } from "@std/path/join";
+import { join } from "@std/path/posix/join";
 import { kindsIn, ownerIn, type Run, runDirectories } from "./_run.ts";
 import { factsOf, isAbandoned, probeLock } from "./_verdict.ts";
 

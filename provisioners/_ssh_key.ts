@@ -1,6 +1,6 @@
-import { join } from "@std/path/join";
-import { fromFileUrl } from "@std/path/from-file-url";
-import { resolve } from "@std/path/resolve";
+import { join } from "@std/path/posix/join";
+import { fromFileUrl } from "@std/path/posix/from-file-url";
+import { resolve } from "@std/path/posix/resolve";
 import { runLocal, type RunLocalOptions } from "../connections/process.ts";
 import { getRunId } from "./_run.ts";
 import { ProvisionError } from "./provisioner.ts";

@@ -1,4 +1,4 @@
-import { join } from "@std/path/join";
+import { join } from "@std/path/posix/join";
 import type { Leftover } from "./_leftover.ts";
 import {
   type Owner,

@@ -1,8 +1,8 @@
 /**
  * Files and repositories that cases describe.
  */
-import { dirname } from "@std/path/dirname";
-import { join } from "@std/path/join";
+import { dirname } from "@std/path/posix/dirname";
+import { join } from "@std/path/posix/join";
 
 /** Path → what is there. */
 export type Files = Record<

@@ -1,7 +1,7 @@
 /**
  * Runs the cases about metadata and discovery.
  */
-import { join } from "@std/path/join";
+import { join } from "@std/path/posix/join";
 import { discover } from "../../executors/fmf/discover.ts";
 import { parseDuration } from "../../executors/fmf/duration.ts";
 import { Context } from "../../executors/fmf/metadata/context.ts";

@@ -30,8 +30,8 @@ Deno.test("rewriteImports() makes bare specifiers what a publish makes of them",
   const imports = { "@std/path": "jsr:@std/path@^1", zod: "npm:zod@^4" };
   const table: [string, string][] = [
     [
-      `import { join } from "@std/path/join";`,
-      `import { join } from "jsr:@std/path@^1/join";`,
+      `import { join } from "@std/path/posix/join";`,
+      `import { join } from "jsr:@std/path@^1/posix/join";`,
     ],
     [`export * from 'zod'`, `export * from 'npm:zod@^4'`],
     [`import "zod/mini";`, `import "npm:zod@^4/mini";`],
@@ -118,7 +118,7 @@ Deno.test("startRegistry() gives each of two registries an address of its own", 
 
 async function assertPassesThrough(registry: Registry, real: Registry) {
   assert.equal(await registry.std, "registry");
-  const path = "/@std/path/1.0.0/join.ts";
+  const path = "/@std/path/1.0.0/posix/join.ts";
   const [have, want] = await Promise.all(
     [registry, real].map(async ({ url }) =>
       await (await fetch(url + path)).text()

@@ -6,7 +6,7 @@ import {
   ok,
   strictEqual,
 } from "node:assert/strict";
-import { toFileUrl } from "@std/path/to-file-url";
+import { toFileUrl } from "@std/path/posix/to-file-url";
 import {
   HtmlReportAggregator,
   type HtmlReportAggregatorOptions,

@@ -1,6 +1,5 @@
 // deno-lint-ignore-file no-explicit-any
-import Mark from "npm:js-yaml@3.14.2/lib/js-yaml/mark.js";
-import { jsYaml } from "./_schema.ts";
+import { jsYaml } from "./_js_yaml.ts";
 import { YamlSyntaxError } from "./types.ts";
 
 export interface LoadOptions {
@@ -111,7 +110,26 @@ const WORDS: [RegExp, string][] = [
   [/^cannot merge mappings;/, "Cannot merge mappings:"],
 ];
 
-function toSyntaxError(reason: string, mark: any): YamlSyntaxError {
+/** A place in `buffer`, which is all that was to be parsed; counted from 0. */
+interface Mark {
+  buffer: string;
+  position: number;
+  line: number;
+  column: number;
+}
+
+/** The line of a place, cut around it if it is long, and below it a sign where the place is. */
+function snippetAt({ buffer, position }: Mark): string | undefined {
+  if (!buffer) return undefined;
+  const LINE_END = /[\0\r\n\x85\u2028\u2029]/;
+  const before = buffer.slice(0, position).split(LINE_END).at(-1)!;
+  const [after] = buffer.slice(position).split(LINE_END, 1);
+  const head = before.length < 37 ? before : " ... " + before.slice(-32);
+  const tail = after.length < 37 ? after : after.slice(0, 32) + " ... ";
+  return `    ${head}${tail}\n${" ".repeat(4 + head.length)}^`;
+}
+
+function toSyntaxError(reason: string, mark: Mark): YamlSyntaxError {
   if (reason === "expected valid JSON character") {
     const [character] = /[^\t\n\r -\uffff]/.exec(mark.buffer) ?? ["\0"];
     const code = character.charCodeAt(0);
@@ -122,22 +140,21 @@ function toSyntaxError(reason: string, mark: any): YamlSyntaxError {
     line: mark.line + 1,
     column: mark.column + 1,
     offset: mark.position,
-  }, mark.getSnippet(4, 75) ?? undefined);
+  }, snippetAt(mark));
 }
 
 /** Where the document after the root node that ends at `end` begins. */
-function secondDocument(input: string, end: number): any {
+function secondDocument(input: string, end: number): Mark {
   const between = /(?:\s|#.*)*(?:(?<=^|\n)\.\.\.(?:\s|#.*)*)?/y;
   between.lastIndex = end;
   between.exec(input);
   const lines = input.slice(0, between.lastIndex).split(/\r\n?|\n/);
-  return new Mark(
-    "",
-    input,
-    between.lastIndex,
-    lines.length - 1,
-    lines.at(-1)!.length,
-  );
+  return {
+    buffer: input,
+    position: between.lastIndex,
+    line: lines.length - 1,
+    column: lines.at(-1)!.length,
+  };
 }
 
 /** Refuses a second document as soon as it comes, before its contents are looked at. */

@@ -1,8 +1,5 @@
 // deno-lint-ignore-file no-explicit-any
-// The real package is a port of js-yaml 3, so that line of js-yaml is the layer below.
-import jsYaml from "npm:js-yaml@3.14.2";
-
-export { jsYaml };
+import { jsYaml } from "./_js_yaml.ts";
 
 export type SchemaType = "failsafe" | "json" | "core" | "default" | "extended";
 export type KindType = "sequence" | "scalar" | "mapping";

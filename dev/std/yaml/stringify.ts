@@ -1,9 +1,5 @@
-import {
-  getSchema,
-  jsYaml,
-  type SchemaType,
-  type StyleVariant,
-} from "./_schema.ts";
+import { jsYaml } from "./_js_yaml.ts";
+import { getSchema, type SchemaType, type StyleVariant } from "./_schema.ts";
 
 export type { SchemaType, StyleVariant };
 

@@ -1,8 +1,8 @@
 /**
  * Checking out what is in git repositories, by way of clones that are kept.
  */
-import { join } from "@std/path/join";
-import { resolve } from "@std/path/resolve";
+import { join } from "@std/path/posix/join";
+import { resolve } from "@std/path/posix/resolve";
 import {
   cloneNames,
   isLocalPath,

@@ -1,8 +1,8 @@
 /**
  * Finding trees and nodes elsewhere.
  */
-import { isAbsolute } from "@std/path/is-absolute";
-import { join } from "@std/path/join";
+import { isAbsolute } from "@std/path/posix/is-absolute";
+import { join } from "@std/path/posix/join";
 import { FmfError, quote } from "./errors.ts";
 import { shownUrl } from "./address.ts";
 import { type Checkout, checkOut, type FetchOptions } from "./fetch.ts";

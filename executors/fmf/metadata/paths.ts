@@ -1,8 +1,8 @@
 /**
  * Paths, and what the operating system says about them.
  */
-import { fromFileUrl } from "@std/path/from-file-url";
-import { resolve } from "@std/path/resolve";
+import { fromFileUrl } from "@std/path/posix/from-file-url";
+import { resolve } from "@std/path/posix/resolve";
 import { FmfError } from "./errors.ts";
 
 /** An absolute path without `..`; links in it stay as they are. */

@@ -1,5 +1,5 @@
 /** Repositories and caches of clones for tests. */
-import { join } from "@std/path/join";
+import { join } from "@std/path/posix/join";
 import {
   type Files,
   git,
