@@ -4,8 +4,24 @@ import { BadReportJSONError, TestAbortedError } from "../executor.ts";
 /** Bytes of a path that the system takes, with its end. */
 const MAX_PATH = 4096;
 
-/** How a hard link is made; another one for tests of systems without them. */
-export type Link = (from: string, to: string) => void;
+/** How long a write may hold up whoever else is served, in milliseconds; a disk that needs longer is slow. */
+const SLOW = 5;
+
+/** What the system does: another one for tests of systems that do less, or slower. */
+export interface SystemCalls {
+  /**
+   * Makes a hard link.
+   *
+   * @default {Deno.linkSync}
+   */
+  readonly link?: (from: string, to: string) => void;
+  /**
+   * Tells the time, in milliseconds.
+   *
+   * @default {performance.now}
+   */
+  readonly now?: () => number;
+}
 
 /** Which part of a file some bytes are. */
 export interface Part {
@@ -19,24 +35,33 @@ export interface Part {
 export class Uploads {
   readonly #root: string;
   readonly #output: string;
-  readonly #link: Link;
+  readonly #link: (from: string, to: string) => void;
+  readonly #now: () => number;
   readonly #directories = new Set<string>();
   /** Files that are the output of the test; appending to one would spoil it. */
   readonly #attached = new Set<string>();
   /** Those of them that are to be copies. */
   readonly #copies = new Set<string>();
   #open: Deno.FsFile | undefined;
+  #slow = false;
 
   /** `root` exists; `output` is the file with the output of the test. */
-  constructor(root: string, output: string, link: Link = Deno.linkSync) {
+  constructor(root: string, output: string, system: SystemCalls = {}) {
     this.#root = root;
     this.#output = output;
-    this.#link = link;
+    this.#link = system.link ?? Deno.linkSync;
+    this.#now = system.now ?? (() => performance.now());
+  }
+
+  /** Whether `append()` has held up the others for long: `appendLater()` is better for large files then. */
+  get slow(): boolean {
+    return this.#slow;
   }
 
   /** Appends the next bytes of a file; nobody else is served meanwhile. */
   append(path: string, bytes: Uint8Array, part: Part): void {
     const file = this.#fileFor(path, part);
+    const began = this.#now();
     try {
       for (let done = 0; done < bytes.length;) {
         done += file.writeSync(bytes.subarray(done));
@@ -44,10 +69,11 @@ export class Uploads {
     } catch (error) {
       throw failure("store the file", path, error);
     }
+    if (this.#now() - began > SLOW) this.#slow = true;
     if (part.last) this.close();
   }
 
-  /** The same in the background: for large files, so that a slow disk holds up nobody else. */
+  /** The same in the background, which takes twice the processor time. */
   async appendLater(
     path: string,
     bytes: Uint8Array,

@@ -6,6 +6,7 @@ import {
   type StartOptions,
 } from "../../connections/process.ts";
 import type { WorkDirectory } from "./scripts.ts";
+import { giveTurn } from "./_turn.ts";
 
 /** How long a test has to end when it is told to. */
 const END_GRACE = 15_000;
@@ -107,6 +108,7 @@ export class WrapperCommand implements AsyncDisposable {
    * `undefined` at its end.
    */
   async read(): Promise<Uint8Array | undefined> {
+    await giveTurn();
     const { done, value } = await this.#control.read(this.#block);
     if (done) return undefined;
     this.#block = new Uint8Array(

@@ -32,7 +32,7 @@ import {
 import type { Report } from "./control.ts";
 import { type Chain, Chains, extend } from "./_partial.ts";
 import { plainResult, resultOf } from "./_written.ts";
-import { type Link, storageError, Uploads } from "./_uploads.ts";
+import { storageError, type SystemCalls, Uploads } from "./_uploads.ts";
 
 export { type ChannelOptions, ControlChannel, type DurationActions };
 
@@ -59,15 +59,9 @@ export interface ReportLimits {
 }
 
 /** Options of {@linkcode Reporter.open}. */
-export interface ReporterOptions {
+export interface ReporterOptions extends SystemCalls {
   /** How much the test may report. */
   limits?: ReportLimits;
-  /**
-   * How a hard link is made.
-   *
-   * @default {Deno.linkSync}
-   */
-  link?: Link;
 }
 
 /** How a run of a test came to its end: with an exit code, or not at all. */
@@ -107,7 +101,7 @@ export class Reporter implements Disposable {
   ) {
     this.output = output;
     this.#writer = writer;
-    this.#uploads = new Uploads(writer.files, output, options.link);
+    this.#uploads = new Uploads(writer.files, output, options);
     this.#limits = options.limits ?? {};
   }
 
@@ -250,7 +244,7 @@ export class Reporter implements Disposable {
       limit(this.#bytes, this.#limits.bytes, "bytes of files");
     }
     const path = pathOf(report.name, file.name);
-    if (file.length <= LARGE) {
+    if (file.length <= LARGE || !this.#uploads.slow) {
       this.#uploads.append(path, bytes, { first, last });
       return undefined;
     }
@@ -334,7 +328,7 @@ export class Reporter implements Disposable {
   }
 }
 
-/** Larger files are written without holding up whoever else is served meanwhile. */
+/** Larger files are written in the background where the disk is slow. */
 const LARGE = 1024 * 1024;
 
 /** The statuses that {@linkcode Reporter.hasStatus} knows of. */

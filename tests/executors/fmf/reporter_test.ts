@@ -163,18 +163,58 @@ Deno.test("Reporter stores large files as they come", async () => {
   }]);
 });
 
-Deno.test("Reporter writes finished results before it waits for a large file", async () => {
-  await using run = new Run();
+Deno.test("Reporter lets others go on while a slow disk takes a large file", async () => {
+  let time = 0;
+  await using run = new Run({ now: () => time += 6 });
+  const large = { name: "big", length: 2 ** 21 };
+  await run.feed(result({ files: [large] }), "a".repeat(2 ** 20));
   const fed = run.feed(
-    result({ name: "a" }),
+    "b".repeat(2 ** 20),
+    result({ name: "small", files: [{ name: "f", length: 1 }] }),
+    "x",
+    result({ name: "c", files: [large] }),
+    "c".repeat(2 ** 21),
+  );
+  const size = () => Deno.statSync(`${run.directory}/files/big`).size;
+  // nothing else has had a turn yet
+  ok(size() < 2 ** 21);
+  await fed;
+  strictEqual(size(), 2 ** 21);
+  deepStrictEqual(
+    (await run.results()).map((result) => (result as { name?: string }).name),
+    [undefined, "small", "c"],
+  );
+  strictEqual(
+    run.files()["c/big"],
+    "c".repeat(2 ** 21),
+  );
+});
+
+Deno.test("Reporter writes finished results before it waits for a large file", async () => {
+  let time = 0;
+  await using run = new Run({ now: () => time += 6 });
+  const fed = run.feed(
+    result({ name: "a", files: [{ name: "small", length: 1 }] }),
+    "x",
     result({ name: "b", files: [{ name: "big", length: 2 ** 21 }] }),
     "x".repeat(2 ** 21),
   );
   // nothing else has had a turn yet
   strictEqual(
     Deno.readTextFileSync(`${run.directory}/results`),
-    '{"name":"a"}\n',
+    '{"name":"a","files":["small"]}\n',
   );
+  await fed;
+});
+
+Deno.test("Reporter writes a large file at once where the disk is fast", async () => {
+  await using run = new Run({ now: () => 0 });
+  const fed = run.feed(
+    result({ name: "b", files: [{ name: "big", length: 2 ** 21 }] }),
+    "x".repeat(2 ** 21),
+  );
+  // nothing else has had a turn yet
+  strictEqual(Deno.statSync(`${run.directory}/files/b/big`).size, 2 ** 21);
   await fed;
 });
 
