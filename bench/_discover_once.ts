@@ -2,7 +2,6 @@
  * One discovery in a process of its own, for `_discover.ts`: prints what it cost,
  * or with `--check` what it found.
  */
-import { createHash } from "node:crypto";
 import { discover } from "../executors/fmf/discover.ts";
 import { canonical } from "./_canonical.ts";
 import { total } from "./_once.ts";
@@ -14,6 +13,7 @@ await using tests = await discover(root, {
   libraries: false,
 });
 if (flags.includes("--check")) {
+  const { createHash } = await import("node:crypto");
   const hash = createHash("sha256");
   hash.update(canonical(Object.fromEntries(tests.data)));
   console.log(JSON.stringify({ check: hash.digest("hex") }));
