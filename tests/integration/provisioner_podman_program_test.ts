@@ -36,6 +36,8 @@ class Storage implements AsyncDisposable {
       prefix: "atex-test-",
     });
     stack.defer(() => Deno.remove(directory, { recursive: true }));
+    // podman mounts its storage onto itself, and leaves it so
+    stack.defer(() => unmountBelow(directory));
     const storage = new Storage(scratch, directory, stack.move());
     const archive = `${directory}/image.tar`;
     await podman("save", "--quiet", `--output=${archive}`, imageName("tiny"));
@@ -104,6 +106,18 @@ class Storage implements AsyncDisposable {
     await this.podman("rm", "--all", "--force", "--time=0");
     await this.podman("rmi", "--all", "--force");
     await this.stack.disposeAsync();
+  }
+}
+
+/** Unmounts what is mounted below a directory. */
+async function unmountBelow(directory: string): Promise<void> {
+  const mounts = await Deno.readTextFile("/proc/self/mounts");
+  const targets = mounts.split("\n").map((line) => line.split(" ")[1] ?? "")
+    .filter((target) => target.startsWith(`${directory}/`));
+  for (const target of targets.reverse()) {
+    const { success } = await new Deno.Command("umount", { args: [target] })
+      .output();
+    assert.ok(success, target);
   }
 }
 
