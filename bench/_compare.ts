@@ -45,6 +45,10 @@ export interface Comparison {
   wall: Ratio;
   cpu: Ratio;
   peak: Ratio;
+  /** The same of what else both sides count. */
+  counts: Record<string, Ratio>;
+  /** What each side took: the median of all pairs. */
+  medians: Record<"ours" | "theirs", Record<string, number>>;
   check: string | number;
   same: boolean;
 }
@@ -72,6 +76,18 @@ async function runForeign(
   return JSON.parse(new TextDecoder().decode(stdout));
 }
 
+/** What a comparison has in a place of its own, and how much work there was. */
+const COMPARED = new Set([
+  "n",
+  "wall_ms",
+  "cpu_ms",
+  "children_cpu_ms",
+  "peak_mib",
+]);
+
+const middle = (sorted: readonly number[]) =>
+  sorted[Math.floor(sorted.length / 2)];
+
 /** Measures in turn, ours and theirs, after one pair that does not count. */
 export async function compare(
   ours: () => Promise<Measurement>,
@@ -90,13 +106,21 @@ export async function compare(
     const ratios = measured.map(([a, b]) => of(a) / of(b)).sort((a, b) =>
       a - b
     );
-    return {
-      median: ratios[Math.floor(ratios.length / 2)],
-      min: ratios[0],
-      max: ratios.at(-1)!,
-    };
+    return { median: middle(ratios), min: ratios[0], max: ratios.at(-1)! };
   };
   const [[{ name, options, check }]] = measured;
+  const numbers = Object.keys(measured[0][0]).filter((key) =>
+    key !== "check" &&
+    measured.every((pair) => pair.every((one) => Number.isFinite(one[key])))
+  );
+  const counts = numbers.filter((key) =>
+    !COMPARED.has(key) && measured.every(([, theirs]) => theirs[key] !== 0)
+  );
+  const medians = (side: 0 | 1) =>
+    Object.fromEntries(numbers.map((key) => {
+      const values = measured.map((pair) => pair[side][key] as number);
+      return [key, middle(values.sort((a, b) => a - b))];
+    }));
   return {
     name,
     options,
@@ -104,6 +128,10 @@ export async function compare(
     wall: ratio((one) => one.wall_ms),
     cpu: ratio((one) => one.cpu_ms + one.children_cpu_ms),
     peak: ratio((one) => one.peak_mib),
+    counts: Object.fromEntries(
+      counts.map((key) => [key, ratio((one) => one[key] as number)]),
+    ),
+    medians: { ours: medians(0), theirs: medians(1) },
     check,
     same: measured.every(([a, b]) => a.check === b.check),
   };

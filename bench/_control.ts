@@ -3,8 +3,9 @@
  *
  *     bench/control_….ts [--count N] [--connection local|ssh] [--against COMMAND] [--pairs N]
  *
- * COMMAND gets the options, and with `--stream FILE` what the test writes to its
- * control channel; it prints the same line of JSON.
+ * COMMAND gets the options, `--tree DIRECTORY` with the test, `--system JSON` (how to
+ * reach the system), and with `--stream FILE` what the test writes to its control
+ * channel; it prints the same line of JSON.
  */
 import type { Measured } from "./_compare.ts";
 import {
@@ -139,10 +140,17 @@ export async function controlBenchmark(stream: Stream): Promise<void> {
         }
         return { n: count, ...cost };
       };
-      const { path, size } = makeTree(`${directory}/${count}`, stream, count);
+      const { tree, path, size } = makeTree(
+        `${directory}/${count}`,
+        stream,
+        count,
+      );
       return {
         ours: () => run(count),
-        theirs: path === undefined ? [] : ["--stream", path],
+        theirs: [
+          ...["--tree", tree, "--system", system],
+          ...path === undefined ? [] : ["--stream", path],
+        ],
         goals: (measured) =>
           GOALS[stream](measured, { size, directory, again: run }),
       };

@@ -22,8 +22,10 @@ await benchmark({
       writeTree(root, shape, tests); // again, if it is there
       return root;
     };
+    const root = tree(tests);
     return {
-      ...await discoveryBenchmark(tree(tests)),
+      ...await discoveryBenchmark(root),
+      theirs: ["--root", root],
       async goals() {
         const costs = [];
         for (const times of [1, 4, 10, 50]) {

@@ -25,6 +25,7 @@ await benchmark({
       ]);
     return {
       warm: false,
+      theirs: ["--tree", tree],
       ours: async () => ({ n: tests, ...await run(tests) }),
       async goals(measured) {
         const none = await run(0);

@@ -93,12 +93,12 @@ function goalsTable(goals: readonly Goal[]): string[] {
 }
 
 function comparisonTable(
-  { wall, cpu, peak, pairs, same, check }: Comparison,
+  { wall, cpu, peak, counts, pairs, same, check }: Comparison,
 ): string[] {
   if (!same) return [`void: the results differ (${check} here)`];
   return alignColumns([
     [`ours / theirs, ${pairs} pairs`, "median", "least", "most"],
-    ...Object.entries({ wall, CPU: cpu, memory: peak }).map((
+    ...Object.entries({ wall, CPU: cpu, memory: peak, ...counts }).map((
       [what, { median, min, max }],
     ) => [what, ...[median, min, max].map(number)]),
   ]);
