@@ -9,7 +9,7 @@ import { Semaphore } from "@std/async/unstable-semaphore";
 import { LocalConnection } from "../connections/local.ts";
 import { discover } from "../executors/fmf/discover.ts";
 import { FmfExecutor } from "../executors/fmf/executor.ts";
-import { measure, switches } from "./_once.ts";
+import { countSwitches, measure } from "./_once.ts";
 
 const [tree, directory] = Deno.args;
 const [count, seconds] = Deno.args.slice(2).map(Number);
@@ -37,11 +37,11 @@ const running = executors.map((executor, n) => {
 });
 await delay(Math.max(5, 0.06 * count) * 1000);
 
-const before = switches();
+const switchesSince = countSwitches();
 const cost = measure();
 await delay(seconds * 1000);
 const measured = cost();
-const wakeups = switches() - before;
+const wakeups = switchesSince();
 
 sleeping.abort();
 let ended = 0;

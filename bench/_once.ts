@@ -93,17 +93,32 @@ function ioOfThreads(): Map<string, Record<string, number>> {
   return threads;
 }
 
-/** How often threads of this process gave up the processor to wait for something. */
-export function switches(): number {
-  let sum = 0;
+/**
+ * How often threads of this process give up the processor from now on, to wait for
+ * something. Threads that have ended by then do not count.
+ */
+export function countSwitches(): () => number {
+  const before = switchesOfThreads();
+  return () => {
+    let sum = 0;
+    for (const [thread, count] of switchesOfThreads()) {
+      sum += count - (before.get(thread) ?? 0);
+    }
+    return sum;
+  };
+}
+
+function switchesOfThreads(): Map<string, number> {
+  const threads = new Map<string, number>();
   for (const { name } of Deno.readDirSync("/proc/self/task")) {
     try {
-      sum += statusOf(`self/task/${name}`, "voluntary_ctxt_switches");
+      const path = `self/task/${name}`;
+      threads.set(name, statusOf(path, "voluntary_ctxt_switches"));
     } catch {
       // it has ended
     }
   }
-  return sum;
+  return threads;
 }
 
 const SELF = 0;
