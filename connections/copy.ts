@@ -48,7 +48,6 @@ import {
   unpackFile,
   unpackTree,
 } from "./_copy_scripts.ts";
-import { MOST_SAID, pipeArchive } from "./_copy_archive.ts";
 import type { Expected } from "./_harmless_tar.ts";
 import { quoteAll } from "./_quote.ts";
 import { linkOf, shareLink } from "./_sessions.ts";
@@ -344,6 +343,8 @@ class Copy {
     to: LocalCommand,
     expected: Expected,
   ): Promise<void> {
+    // few need it: where there is rsync, it copies
+    const { MOST_SAID, pipeArchive } = await import("./_copy_archive.ts");
     const { packed, unpacked, refused } = await pipeArchive(from, to, {
       ...this.#options,
       expected,

@@ -34,8 +34,7 @@ async function modulesOf(script: string): Promise<string[]> {
 Deno.test("a script without discovery loads no parser of YAML, no metadata, no zod", async () => {
   const modules = await modulesOf("_startup_once.ts");
   const heavy = modules.filter((module) =>
-    // a stand-in for @std/path may be made of those of Node.js
-    /yaml|zod|executors\/fmf|^node:(?!path|url)/.test(module)
+    /yaml|zod|executors\/fmf|^node:/.test(module)
   );
   strictEqual(heavy.join("\n"), "");
   ok(modules.length <= 110, `${modules.length} modules`);

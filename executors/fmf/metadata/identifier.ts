@@ -5,7 +5,7 @@ import { isAbsolute } from "@std/path/posix/is-absolute";
 import { join } from "@std/path/posix/join";
 import { FmfError, quote } from "./errors.ts";
 import { shownUrl } from "./address.ts";
-import { type Checkout, checkOut, type FetchOptions } from "./fetch.ts";
+import type { Checkout, FetchOptions } from "./fetch.ts";
 import { openTree } from "./loader.ts";
 import type { FmfNode } from "./node.ts";
 import { isInside } from "./paths.ts";
@@ -183,11 +183,16 @@ export class TreeStore implements AsyncDisposable {
     const key = JSON.stringify([url, ref]);
     let checkout = this.#checkouts.get(key);
     if (!checkout) {
-      checkout = checkOut(url, ref, this.#options)
-        .then((made) => this.#resources.use(made));
+      checkout = this.#fetch(url, ref);
       this.#checkouts.set(key, checkout);
     }
     return checkout;
+  }
+
+  async #fetch(url: string, ref: string | undefined): Promise<Checkout> {
+    // few scripts need it
+    const { checkOut } = await import("./fetch.ts");
+    return this.#resources.use(await checkOut(url, ref, this.#options));
   }
 
   /** Removes the files of all trees. */

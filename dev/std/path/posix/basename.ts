@@ -1,9 +1,9 @@
-import { posix } from "node:path";
-import { toPath } from "./_path.ts";
+import { toPath, withoutEnd } from "./_path.ts";
 
 export function basename(path: string | URL, suffix = ""): string {
-  const name = posix.basename(toPath(path));
-  if (name === "") return toPath(path) === "" ? "" : "/";
+  const whole = withoutEnd(toPath(path));
+  if (/^\/+$/.test(whole)) return "/";
+  const name = whole.slice(whole.lastIndexOf("/") + 1);
   return name !== suffix && suffix !== "" && name.endsWith(suffix)
     ? name.slice(0, -suffix.length)
     : name;

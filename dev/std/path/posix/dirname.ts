@@ -1,5 +1,7 @@
-import { posix } from "node:path";
-import { toPath } from "./_path.ts";
+import { toPath, withoutEnd } from "./_path.ts";
 
-export const dirname = (path: string | URL): string =>
-  posix.dirname(toPath(path)).replace(/(?<=.)\/+$/, "");
+export function dirname(path: string | URL): string {
+  const whole = withoutEnd(toPath(path));
+  const end = whole.lastIndexOf("/");
+  return end === -1 ? "." : whole.slice(0, end).replace(/\/+$/, "") || "/";
+}

@@ -1,3 +1,1 @@
-import { posix } from "node:path";
-
-export const isAbsolute = (path: string): boolean => posix.isAbsolute(path);
+export { isAbsolutePath as isAbsolute } from "./_path.ts";

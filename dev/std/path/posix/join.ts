@@ -1,5 +1,6 @@
-import { posix } from "node:path";
-import { toPath } from "./_path.ts";
+import { normalizePath, toPath } from "./_path.ts";
 
 export const join = (path: string | URL, ...paths: string[]): string =>
-  posix.join(toPath(path), ...paths);
+  normalizePath(
+    [toPath(path), ...paths].filter((path) => path !== "").join("/"),
+  );
