@@ -46,6 +46,11 @@ export interface Backend {
   /** True if a reservation that failed this way shall be tried once more. */
   retries?(error: Error): boolean;
   /**
+   * Cleans up a system that is given back, before it is disconnected; if it is
+   * connected still. A failure is only told.
+   */
+  sweep?(system: System, reason: ReleaseReason): Promise<void>;
+  /**
    * Takes back a system that was disconnected; called once for each that
    * `reserve()` returned.
    *

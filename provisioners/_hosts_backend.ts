@@ -6,6 +6,7 @@ import { SshConnection } from "../connections/ssh.ts";
 import { connectWithin, within } from "../connections/time_limit.ts";
 import type { Backend, Reserving, System } from "./_backend.ts";
 import type { HostList } from "./_host_list.ts";
+import { endLeftProcesses } from "./_left_processes.ts";
 import { removeLeftWork } from "./_left_work.ts";
 import { describeHolder, type Lease, LeaseError } from "./_lease.ts";
 import { LeasedConnection } from "./_leased_connection.ts";
@@ -20,6 +21,9 @@ import { ProvisionError, type ReleaseReason } from "./provisioner.ts";
 
 /** Milliseconds between two attempts to reach a host that may be rebooting. */
 const REBOOT_PAUSE = 1000;
+
+/** Milliseconds in which a host that is damaged answers, or it is left alone. */
+const DAMAGED_ANSWER = 5000;
 
 /** A host, and whether it can be lent. */
 interface Host extends HostEntry {
@@ -148,8 +152,24 @@ export class HostsBackend implements Backend {
     return error instanceof UnusableError;
   }
 
+  /** The hook `clean` of those who have none: over the connection that there is, and for no other. */
+  async sweep({ id }: System, reason: ReleaseReason): Promise<void> {
+    const { clean, connectTimeout } = this.#options;
+    const host = this.#host(id);
+    if (clean || await isLost(host)) return;
+    const patience = isDamaged(reason)
+      ? Math.min(DAMAGED_ANSWER, connectTimeout)
+      : connectTimeout;
+    await this.#attempt(
+      "end what tests left running on",
+      host,
+      new AbortController().signal,
+      (signal) => endLeftProcesses(host.connection!, { patience, signal }),
+    );
+  }
+
   async dispose({ id }: System, reason: ReleaseReason): Promise<void> {
-    const host = this.#hosts.find((host) => host.id === id)!;
+    const host = this.#host(id);
     try {
       await this.#bringBack(host, reason);
     } finally {
@@ -164,6 +184,10 @@ export class HostsBackend implements Backend {
   async stop(): Promise<void> {
     await using _ = this.#reaping;
     await settle(this.#hosts.map((host) => this.#endLease(host)));
+  }
+
+  #host(id: string): Host {
+    return this.#hosts.find((host) => host.id === id)!;
   }
 
   /** The next host to try: one that was never found taken comes first. */
@@ -314,26 +338,37 @@ export class HostsBackend implements Backend {
   /** Removes what dead scripts left on the host: it takes place, but is in nobody's way. */
   async #tidy(
     connection: SshConnection,
+    host: Host,
+    signal: AbortSignal,
+  ): Promise<void> {
+    await this.#attempt(
+      "remove what killed scripts left on",
+      host,
+      signal,
+      (signal) => removeLeftWork(connection, this.#me!, signal),
+    );
+  }
+
+  /** Does something without which the host can be used, too: a failure is only told. */
+  async #attempt(
+    what: string,
     { options: { host } }: Host,
     signal: AbortSignal,
+    call: (signal: AbortSignal) => Promise<void>,
   ): Promise<void> {
     const { hookTimeout } = this.#options;
     const late = () =>
       new Error(`it is not done within ${hookTimeout / 1000} s`);
     try {
-      await within(
-        { ms: hookTimeout, late, signal },
-        (signal) => removeLeftWork(connection, this.#me!, signal),
-      );
+      await within({ ms: hookTimeout, late, signal }, call);
     } catch (error) {
       signal.throwIfAborted();
       const why = (error as Error).message;
       this.#emit({
         type: "warning",
-        error: new ProvisionError(
-          `Cannot remove what killed scripts left on the host ${host}: ${why}`,
-          { cause: error },
-        ),
+        error: new ProvisionError(`Cannot ${what} the host ${host}: ${why}`, {
+          cause: error,
+        }),
       });
     }
   }
@@ -398,7 +433,7 @@ export class HostsBackend implements Backend {
   async #bringBack(host: Host, reason: ReleaseReason): Promise<void> {
     const { recover, clean, quarantine, maxFailures } = this.#options;
     const never = new AbortController().signal;
-    const damaged = reason === "destroyed" || reason === "setup-failed";
+    const damaged = isDamaged(reason);
     const connection = new LeasedConnection(host.connection!, {
       held: (signal) => this.#regain(host, signal),
     });
@@ -450,8 +485,7 @@ export class HostsBackend implements Backend {
    * @throws {ConnectError} if somebody else may have it
    */
   async #checkLease(host: Host): Promise<void> {
-    const lost = await Promise.race([host.lease!.lost, undefined]);
-    if (lost) await this.#regain(host);
+    if (await isLost(host)) await this.#regain(host);
   }
 
   /**
@@ -560,6 +594,15 @@ export class HostsBackend implements Backend {
     const ms = Math.max(0, Math.min(...times) - performance.now());
     await waitFor(this.#changed.promise, ms, signal);
   }
+}
+
+/** The lease of the host is lost: somebody else may have it. */
+async function isLost({ lease }: Host): Promise<boolean> {
+  return await Promise.race([lease!.lost, undefined]) !== undefined;
+}
+
+function isDamaged(reason: ReleaseReason): boolean {
+  return reason === "destroyed" || reason === "setup-failed";
 }
 
 function outputOf(error: unknown): string {

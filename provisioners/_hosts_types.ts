@@ -110,7 +110,13 @@ export interface HostHooks {
   /**
    * Called when a host was given back, whatever the reason, connected.
    *
-   * @default nothing is done
+   * The default ends what tests in the Flexible Metadata Format left running in
+   * sessions of their own: processes whose variable `TMT_TREE` names a directory of
+   * an executor that is gone, by SIGTERM and within two seconds by SIGKILL. It takes
+   * the connection that there is: a host that is away is left alone. What fails is a
+   * `warning`, and the host is lent again.
+   *
+   * @default what tests left running is ended; `() => {}` does nothing
    */
   clean?: (
     connection: Connection,

@@ -402,6 +402,11 @@ export class Pool {
     const startedAt = this.#clock.now();
     let failure: Error | undefined;
     try {
+      await this.#backend.sweep?.(system, reason);
+    } catch (error) {
+      this.#emit({ type: "warning", error: toError(error) });
+    }
+    try {
       await system.connection.disconnect();
     } catch (error) {
       this.#emit({ type: "warning", error: toError(error) });

@@ -8,7 +8,8 @@
  * the script is, however that ends. See {@linkcode HostsProvisionerOptions.lease}.
  *
  * Nothing is reinstalled or cleaned up between two users of a host, unless by
- * the hooks `prepare`, `recover` and `clean`; except that directories of tests are
+ * the hooks `prepare`, `recover` and `clean`; except that what tests left running is
+ * ended (see {@linkcode HostHooks.clean}), and that directories of tests are
  * removed that scripts of this machine left on it when they were killed.
  *
  * Needs `ssh` of OpenSSH, `flock` on the hosts, and the permissions that
@@ -164,8 +165,9 @@ export interface HostsProvisionerOptions
    */
   probeTimeout?: number;
   /**
-   * Milliseconds that a hook may take, and the removal of what tests of killed
-   * scripts left on a host, which is lent nevertheless.
+   * Milliseconds that a hook may take, and the end of what tests left running on
+   * a host, and the removal of what tests of killed scripts left there; it is lent
+   * nevertheless.
    *
    * @default {600_000} ten minutes
    */
@@ -198,7 +200,8 @@ export interface HostsProvisionerOptions
    */
   retryAfter?: number;
   /**
-   * Milliseconds that an attempt to connect may take.
+   * Milliseconds that an attempt to connect may take, and the answer of a host that
+   * is given back.
    *
    * @default {30_000}
    */

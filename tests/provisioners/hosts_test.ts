@@ -24,6 +24,11 @@ if [ -e "$here/drops-$host" ]; then
   exit 255
 fi
 case $command in
+  *TMT_TREE*)
+    echo "$host" >>"$here/swept"
+    if [ -e "$here/fails-$host" ]; then echo "sh: no tr"; exit 1; fi
+    if [ -e "$here/stalls-$host" ]; then echo here; exec sleep 60; fi
+    ;;
   *flock*) if [ -e "$here/chatters-$host" ]; then head -c 1000000 /dev/zero >&2; echo >&2; echo "at last" >&2; exit 1; fi ;;
 esac
 exec sh -c "$command"
@@ -56,7 +61,14 @@ async function lab(
     calls: () => Deno.readTextFileSync(flag("calls")).trim().split("\n"),
     fail: (
       host: string,
-      how: "down" | "hangs" | "crawls" | "drops" | "chatters" = "down",
+      how:
+        | "down"
+        | "hangs"
+        | "crawls"
+        | "drops"
+        | "chatters"
+        | "fails"
+        | "stalls" = "down",
     ) => Deno.writeTextFile(flag(`${how}-${host}`), ""),
     repair: (host: string, how: "down" | "drops" = "down") =>
       Deno.remove(flag(`${how}-${host}`)),
@@ -298,9 +310,8 @@ Deno.test("a host that was lent before is waited for while it reboots", async ()
   await it.fail("a");
   await remote.release();
   const again = it.pool.getRemote();
-  while (it.calls().length < 3) { // it was tried in vain
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+  const calls = it.calls().length;
+  await until(() => it.calls().length > calls); // it was tried in vain
   await it.repair("a");
   assert.equal((await again).id, "ssh:a");
   assert.ok(!it.events.some(({ type }) => type === "reserve-failed"));
@@ -443,6 +454,64 @@ for (const name of ["prepare", "recover", "clean"] as const) {
     }
   });
 }
+
+Deno.test("what tests left running on a host is ended when it is given back, unless there is a hook of one's own", async () => {
+  for (const clean of [undefined, () => {}]) {
+    await using it = await lab(["a"], { ...(clean && { clean }) });
+    await it.pool.start();
+    for (const reason of ["done", "destroyed", "surplus"] as const) {
+      it.pool.provision();
+      await (await it.pool.getRemote()).release({ reason });
+    }
+    const swept = await Deno.readTextFile(`${it.directory}/swept`)
+      .catch(() => "");
+    assert.equal(swept, clean ? "" : "a\na\na\n");
+    assert.ok(!it.events.some(({ type }) => type === "warning"));
+  }
+});
+
+Deno.test("that it cannot be ended is told, and the host is lent again", async () => {
+  for (
+    const [how, why] of [
+      ["fails", 'Cannot run "sh": ended with exit code 1: sh: no tr'],
+      ["stalls", "it is not done within 0.5 s"],
+    ] as const
+  ) {
+    await using it = await lab(["a"], {
+      hookTimeout: 500,
+      quarantine: 0,
+      maxFailures: 1,
+    });
+    await it.fail("a", how);
+    await it.pool.start();
+    it.pool.provision(2);
+    await (await it.pool.getRemote()).release();
+    assert.equal((await it.pool.getRemote()).id, "ssh:a");
+    assert.deepEqual(
+      it.events.flatMap((event) =>
+        event.type === "warning" ? [event.error.message] : []
+      ),
+      [`Cannot end what tests left running on the host a: ${why}`],
+    );
+  }
+});
+
+Deno.test("a host that is away when it is given back is not waited for, nor told of", async () => {
+  for (const reason of ["done", "destroyed"] as const) {
+    for (const how of ["down", "hangs"] as const) {
+      await using it = await lab(["a"], { connectTimeout: 2000 });
+      await it.pool.start();
+      it.pool.provision();
+      const remote = await it.pool.getRemote();
+      await it.fail("a", how);
+      await remote.release({ reason });
+      assert.deepEqual(
+        it.events.map(({ type }) => type),
+        ["reserving", "ready", "lent", "released"],
+      );
+    }
+  }
+});
 
 /** A directory as of a test, whose script is dead unless the owner says something else. */
 async function leftWork(files: AsyncDisposableStack) {

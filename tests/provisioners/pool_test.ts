@@ -8,7 +8,13 @@ import {
   ProvisionError,
   ProvisionerStoppedError,
 } from "../../provisioners/provisioner.ts";
-import { FakeBackend, FakeClock, settle, watch } from "./_fake.ts";
+import {
+  FakeBackend,
+  FakeClock,
+  type FakeSystem,
+  settle,
+  watch,
+} from "./_fake.ts";
 
 async function startedPool(
   options: Partial<PoolOptions> & { backend?: FakeBackend } = {},
@@ -359,6 +365,29 @@ Deno.test("release() goes on when disconnecting fails", async () => {
   systems[0].succeed();
   await (await pool.getRemote()).release();
   assert.deepEqual(systems[0].disposals, ["done"]);
+  assert.deepEqual(events.slice(-2).map(({ type }) => type), [
+    "warning",
+    "released",
+  ]);
+  await pool.stop();
+});
+
+Deno.test("release() cleans up what is connected still, and goes on when that fails", async () => {
+  const { pool, backend, systems, events } = await startedPool();
+  backend.obedient = true;
+  const swept: unknown[] = [];
+  Object.assign(backend, {
+    sweep(system: FakeSystem, reason: string) {
+      swept.push([system, reason, system.connection.disconnected]);
+      return Promise.reject(new Error("stuck"));
+    },
+  });
+  pool.provision(1);
+  systems[0].succeed();
+  await (await pool.getRemote()).release({ reason: "destroyed" });
+  assert.deepEqual(swept, [[systems[0], "destroyed", 0]]);
+  assert.equal(systems[0].connection.disconnected, 1);
+  assert.deepEqual(systems[0].disposals, ["destroyed"]);
   assert.deepEqual(events.slice(-2).map(({ type }) => type), [
     "warning",
     "released",

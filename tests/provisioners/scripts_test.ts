@@ -8,6 +8,7 @@ import {
   REMOVE_WORK_SCRIPT,
 } from "../../provisioners/_left_work.ts";
 import { CONMON_FUNCTIONS } from "../../provisioners/_conmon.ts";
+import { END_PROCESSES_SCRIPT } from "../../provisioners/_left_processes.ts";
 import { LEASE_SCRIPT } from "../../provisioners/_lease_script.ts";
 import { EVENTS_SCRIPT } from "../../provisioners/_end_watch.ts";
 import {
@@ -25,6 +26,7 @@ for (
     LIST_WORK_SCRIPT,
     REMOVE_WORK_SCRIPT,
     CONMON_FUNCTIONS,
+    END_PROCESSES_SCRIPT,
     WATCHDOG_SCRIPT,
     DOMAIN_WATCHDOG_SCRIPT,
   })
