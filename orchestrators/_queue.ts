@@ -50,6 +50,7 @@ class Bucket {
 
   /** Takes out this one; false if it is not there. */
   remove(test: string): boolean {
+    if (typeof test !== "string") return false; // a rule may give what equals a hole
     const index = this.#tests.indexOf(test, this.#head);
     if (index === -1) return false;
     this.#tests[index] = undefined;

@@ -75,6 +75,18 @@ Deno.test("TestQueue loses no test to a rule that names another one", () => {
   equal(queue.size, 1);
 });
 
+Deno.test("TestQueue takes what is no test for no test, even if tests were taken out of turn", () => {
+  const wanted = ["b", undefined];
+  const wish: NextRule = () => [wanted.shift()!];
+  const queue = new TestQueue(["a", "b", "c"], [wish]);
+  equal(queue.take(info), "b");
+  throws(() => queue.take(info), {
+    kind: "InvalidNextTest",
+    message: 'rule 1 of "next" named undefined, which was not offered to it',
+  });
+  equal(queue.size, 2);
+});
+
 Deno.test("TestQueue tells of a rule that throws, or gives no list", () => {
   const cause = new Error("oh no");
   const bad: [NextRule, string, unknown][] = [
