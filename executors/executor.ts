@@ -66,7 +66,8 @@ export interface Executor extends AsyncDisposable {
   /**
    * Runs one test and writes its artifacts (see `executors/results`) into an
    * existing empty directory. A test that fails is data, not an error: the
-   * promise resolves with its exit code (0–255; 128 + n for signal n).
+   * promise resolves with its exit code (0–255; 128 + n for signal n). Orchestrators
+   * take what is no integer as a test that could not be carried out.
    *
    * @throws {TypeError} if there is no such test, or another one runs
    * @throws {TestSetupError} if the system could not be prepared for this test

@@ -6,6 +6,7 @@ import type { SignalOptions } from "../connections/connection.ts";
 import { ProvisionerStoppedError } from "../provisioners/provisioner.ts";
 import type { Supplier } from "./_demand.ts";
 import type { Artifacts, Environment } from "./_environment.ts";
+import { attributesOf } from "./_given.ts";
 import type { Journal } from "./_journal.ts";
 import { Ledger } from "./_ledger.ts";
 import { openPlace, refuseStored } from "./_refuse.ts";
@@ -336,7 +337,7 @@ class AdHocRun {
     { system, outcome, artifacts, earlier }: Action & { type: "ingest" },
   ): Promise<void> {
     const { test } = outcome;
-    const { attributes } = system.remote;
+    const attributes = attributesOf(system.remote);
     this.#journal?.ended({ outcome, attributes, rerun: earlier });
     const history = this.#history.get(test);
     const before = this.#ingesting.get(test);

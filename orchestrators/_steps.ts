@@ -7,6 +7,7 @@ import type {
 } from "../provisioners/provisioner.ts";
 import type { ExecutorFactory, TestOutcome } from "./orchestrator.ts";
 import type { Artifacts, Environment } from "./_environment.ts";
+import { asExitCode, asStored, attributesOf } from "./_given.ts";
 import type { Ledger } from "./_ledger.ts";
 import { refuseUnknown } from "./_refuse.ts";
 import type { OpenRun } from "./_run.ts";
@@ -53,14 +54,14 @@ export class Steps {
   }
 
   /** Takes note of a system that was handed out. */
-  arrived({ id, attributes }: Remote, { name }: Provisioner): void {
+  arrived(remote: Remote, { name }: Provisioner): void {
     const { run, ledger } = this.#options;
-    ledger.arrived(id);
+    ledger.arrived(remote.id);
     run.tell({
       type: "remote-ready",
-      remote: id,
+      remote: remote.id,
       provisioner: name,
-      attributes,
+      attributes: attributesOf(remote),
     });
   }
 
@@ -123,7 +124,7 @@ export class Steps {
         signal,
         () => executor!.runTest(test, artifacts, { signal, attempt }),
       );
-      return end({ exitCode });
+      return end({ exitCode: asExitCode(exitCode, test) });
     } catch (error) {
       return end({ error: asError(error) });
     }
@@ -142,7 +143,7 @@ export class Steps {
     try {
       if (error) await this.#options.artifacts.addOwnResult(artifacts, error);
       await journal?.storing(outcome);
-      const stored = await within(
+      const answer = await within(
         {
           environment,
           ms: ingestTimeout,
@@ -160,6 +161,7 @@ export class Steps {
           })
         ),
       );
+      const stored = asStored(answer);
       journal?.stored(outcome, true);
       if (!earlier) ledger.stored(outcome);
       run.tell({

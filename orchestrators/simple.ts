@@ -38,6 +38,7 @@ import type {
   Run,
 } from "./orchestrator.ts";
 import { type Artifacts, environment } from "./_environment.ts";
+import { attributesOf } from "./_given.ts";
 import { Ledger } from "./_ledger.ts";
 import { type Activity, OpenRun } from "./_run.ts";
 import { platformName, testNames } from "./_settings.ts";
@@ -328,7 +329,7 @@ class SimpleRun {
       this.#waiting.shift();
       this.#ledger.ended(outcome);
       await this.#steps.ingest({
-        attributes: remote.attributes,
+        attributes: attributesOf(remote),
         outcome,
         artifacts,
         aggregator,

@@ -451,6 +451,23 @@ Deno.test("what an executor throws may be anything", async () => {
   equal(error?.message, "a text");
 });
 
+Deno.test("what is no exit code is an error of the executor", async () => {
+  for (const code of [null, undefined, 1.5, "0"]) {
+    const run = new AdHocOrchestrator(options({
+      tests: ["/a"],
+      work: () => code as number,
+    })).run();
+    const { error, exitCode } = (await run.finished).ingested.get("/a")!;
+    equal(exitCode, undefined);
+    equal(
+      error?.message,
+      `Cannot tell what came of "/a": the executor gave ${
+        Deno.inspect(code)
+      }, which is no exit code`,
+    );
+  }
+});
+
 Deno.test("aggregators are told of the attempt, the ones before, the system and the times", async () => {
   const told: IngestInfo[] = [];
   const earlier: IngestInfo[] = [];

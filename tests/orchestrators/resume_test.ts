@@ -4,7 +4,8 @@ import {
   ok,
   strictEqual,
 } from "node:assert/strict";
-import type { IngestInfo } from "../../aggregators/aggregator.ts";
+import type { IngestInfo, Stored } from "../../aggregators/aggregator.ts";
+import type { SignalOptions } from "../../connections/connection.ts";
 import {
   type AdHocOptions,
   AdHocOrchestrator,
@@ -15,6 +16,7 @@ import {
   type RunEvent,
   type RunSummary,
 } from "../../orchestrators/orchestrator.ts";
+import { readEventLog, writeEventLog } from "../../orchestrators/event_log.ts";
 import { Tally } from "../../orchestrators/_tally.ts";
 import { reruns } from "../../orchestrators/policies.ts";
 import { cannotRun } from "../_parts.ts";
@@ -146,6 +148,45 @@ Deno.test("a run with a journal that was aborted goes on where it was", async ()
   const resumed = events.find(({ type }) => type === "run-resumed");
   ok(resumed?.type === "run-resumed");
   equal([resumed.done, resumed.interrupted, resumed.reruns], [[], ["/c"], 2]);
+});
+
+Deno.test("journal and event log can be read whatever blocks of one's own give", async () => {
+  await using place = await Place.open();
+  const log = `${place.path}/events.jsonl`;
+  class OwnPool extends PretendedPool {
+    override async getRemote(options?: SignalOptions) {
+      const remote = await super.getRemote(options);
+      const attributes = { cpus: 4, disks: ["a"], kind: "own" };
+      return Object.assign(remote, { attributes });
+    }
+  }
+  const run = place.run({
+    provisioners: [new OwnPool()],
+    work: (test) => test === "/a" ? null as unknown as number : 0,
+    aggregator: new PretendedAggregator((test) =>
+      (test === "/b"
+        ? true
+        : { directory: "/out", size: 1n }) as unknown as Stored
+    ),
+  });
+  await writeEventLog(run, log);
+  const { passed, failed, ingested } = await run.finished;
+  equal([passed, failed], [2, 1]);
+  match(ingested.get("/a")!.error!.message, /null, which is no exit code/);
+
+  const events = await Array.fromAsync(readEventLog(log));
+  const ready = events.find((event) => event.type === "remote-ready")!;
+  equal(ready.attributes, { cpus: "4", disks: '[ "a" ]', kind: "own" });
+  equal(
+    events.filter((event) => event.type === "ingest-finished")
+      .map(({ test, stored }) => [test, stored])
+      .sort(),
+    [["/a", { directory: "/out" }], ["/b", undefined], ["/c", {
+      directory: "/out",
+    }]],
+  );
+  const again = place.run({ aggregator: new PretendedAggregator() });
+  equal(shape(await again.finished), shape(await run.finished));
 });
 
 Deno.test("a run whose journal is complete has nothing to do, and the same summary", async () => {
