@@ -1,6 +1,7 @@
 /** What is to be in an HTML report, and where its data comes from. */
 import { dirname } from "@std/path/posix/dirname";
 import { join } from "@std/path/posix/join";
+import type { Known } from "../options.ts";
 import { EarlierResults } from "./_compare.ts";
 import { Excerpts } from "./_html_logs.ts";
 import { ReportModel } from "./_html_model.ts";
@@ -51,6 +52,16 @@ export interface HtmlReportOptions {
    */
   maxRows?: number;
 }
+
+/** All of them. */
+export const REPORT_OPTIONS: Known<HtmlReportOptions> = {
+  report: "a path or a URL",
+  title: "optional",
+  files: "optional",
+  compareWith: "optional",
+  excerpts: "optional",
+  maxRows: "optional",
+};
 
 /** The options that have defaults. */
 export interface Complete {

@@ -1,4 +1,5 @@
 import { join } from "@std/path/posix/join";
+import { checkKind, checkOptions, type Known } from "../options.ts";
 import type { JUnitCase, JUnitOutcome } from "./_junit_case.ts";
 import { outputOf } from "./_junit_output.ts";
 import { headerLine, writeReport } from "./_junit_report.ts";
@@ -48,6 +49,16 @@ export interface WriteJUnitOptions {
   statusMap?: Readonly<Record<string, JUnitOutcome>>;
 }
 
+const OPTIONS: Known<WriteJUnitOptions> = {
+  target: "a path or a URL",
+  name: "optional",
+  subtests: "optional",
+  files: "optional",
+  attachments: "optional",
+  outputTail: "optional",
+  statusMap: "optional",
+};
+
 /** Characters before they are written. */
 const BLOCK = 64 * 1024;
 
@@ -58,6 +69,7 @@ const BLOCK = 64 * 1024;
  * files.
  *
  * @param results as `readResults()` gives them
+ * @throws {TypeError} if `target` is missing
  * @throws {Deno.errors.AlreadyExists} if the target is there already
  *
  * @example
@@ -73,6 +85,8 @@ export async function writeJUnit(
   results: AsyncIterable<StoredResult> | Iterable<StoredResult>,
   options: WriteJUnitOptions,
 ): Promise<void> {
+  checkKind("writeJUnit()", "results", results, "what readResults() gives");
+  checkOptions("writeJUnit()", options, OPTIONS);
   const { name = "atex", statusMap } = options;
   const target = pathOf(options.target);
   const part = startPart(target, "finishJUnit");

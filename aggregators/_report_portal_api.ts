@@ -1,4 +1,5 @@
 /** The part of ReportPortal's API that reporting takes. */
+import { checkOptions, type Known } from "../options.ts";
 import { z } from "zod";
 import {
   type Call,
@@ -52,6 +53,18 @@ export interface ReportPortalApiOptions {
   /** Told when calls begin to fail and are repeated; once until one succeeds. */
   onWarning?: (message: string) => void;
 }
+
+const OPTIONS: Known<ReportPortalApiOptions> = {
+  url: "optional",
+  project: "optional",
+  token: "optional",
+  caCerts: "optional",
+  retryDelays: "optional",
+  retryFor: "optional",
+  callTimeout: "optional",
+  signal: "optional",
+  onWarning: "optional",
+};
 
 /** A launch, as ReportPortal tells of it. */
 export interface Launch {
@@ -145,8 +158,13 @@ export class ReportPortalApi implements Disposable {
   readonly #options: ReportPortalApiOptions;
   #http: HttpClient | undefined;
 
-  /** Stores the options. */
+  /**
+   * Stores the options.
+   *
+   * @throws {TypeError} if one is misspelt
+   */
   constructor(options: ReportPortalApiOptions = {}) {
+    checkOptions("ReportPortalApi", options, OPTIONS);
     this.#options = options;
   }
 

@@ -17,6 +17,7 @@
  *
  * @module
  */
+import { checkKind } from "../options.ts";
 import { EarlierResults, isFailing, NO_RESULT } from "./_compare.ts";
 import type { StoredResult } from "./_stored_result.ts";
 import { readStoredTests } from "./_stored_tests.ts";
@@ -68,6 +69,9 @@ export async function* compareResults(
   results: AsyncIterable<StoredResult> | Iterable<StoredResult>,
   earlier: AsyncIterable<StoredResult> | Iterable<StoredResult>,
 ): AsyncGenerator<ComparedTest> {
+  for (const [name, value] of Object.entries({ results, earlier })) {
+    checkKind("compareResults()", name, value, "what readResults() gives");
+  }
   const before = await EarlierResults.read(earlier);
   for await (const found of readStoredTests(results)) {
     const { platform, test, own, earlier: attempts = [] } = found;

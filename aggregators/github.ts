@@ -19,6 +19,7 @@
  */
 import { fromFileUrl } from "@std/path/posix/from-file-url";
 import { readResultBatches } from "../executors/results.ts";
+import { checkKind, checkOptions, type Known } from "../options.ts";
 import type { Aggregator, IngestInfo } from "./aggregator.ts";
 import { statusOf, Summary, type SummaryTest } from "./_github_summary.ts";
 import {
@@ -80,6 +81,16 @@ export interface GitHubAggregatorOptions {
   allowDuplicate?: boolean;
 }
 
+const OPTIONS: Known<GitHubAggregatorOptions> = {
+  summary: "optional",
+  annotations: "optional",
+  write: "optional",
+  title: "optional",
+  files: "optional",
+  location: "optional",
+  allowDuplicate: "optional",
+};
+
 const TITLE = "Test results";
 /** GitHub drops the whole summary of a step if it is larger than 1 MiB. */
 const MAX_SUMMARY = 900 * 1024;
@@ -114,8 +125,13 @@ export class GitHubAggregator implements Aggregator {
   #started: Started | undefined;
   #stopped: Promise<void> | undefined;
 
-  /** Stores the options. */
+  /**
+   * Stores the options.
+   *
+   * @throws {TypeError} if one is misspelt
+   */
   constructor(options: GitHubAggregatorOptions = {}) {
+    checkOptions("GitHubAggregator", options, OPTIONS);
     this.#options = options;
     // there is nothing to tell
     undoStartBy(this, () => void (this.#started = undefined));
@@ -276,6 +292,11 @@ export type GitHubSummaryOptions = Pick<
   "title" | "files"
 >;
 
+const SUMMARY_OPTIONS: Known<GitHubSummaryOptions> = {
+  title: "optional",
+  files: "optional",
+};
+
 /**
  * The same summary, of results that were stored.
  *
@@ -292,8 +313,11 @@ export type GitHubSummaryOptions = Pick<
  */
 export async function gitHubSummary(
   results: AsyncIterable<StoredResult> | Iterable<StoredResult>,
-  { title = TITLE, files }: GitHubSummaryOptions = {},
+  options: GitHubSummaryOptions = {},
 ): Promise<string> {
+  checkKind("gitHubSummary()", "results", results, "what readResults() gives");
+  checkOptions("gitHubSummary()", options, SUMMARY_OPTIONS);
+  const { title = TITLE, files } = options;
   const collected = new Summary();
   for await (const { own, ...test } of readStoredTests(results)) {
     collected.add({

@@ -42,6 +42,7 @@
  */
 import { Semaphore } from "@std/async/unstable-semaphore";
 import { readResultBatches, type Result } from "../executors/results.ts";
+import { checkKind, checkOptions, type Known } from "../options.ts";
 import type { Aggregator, IngestInfo } from "./aggregator.ts";
 import { ReportFile } from "./_html_file.ts";
 import type { ReportModel } from "./_html_model.ts";
@@ -52,6 +53,7 @@ import {
   complete,
   type HtmlReportOptions,
   openModel,
+  REPORT_OPTIONS,
 } from "./_html_options.ts";
 import { type TimedEvent, type Timeline, Timelines } from "./_html_timeline.ts";
 import { Names } from "./_names.ts";
@@ -99,6 +101,14 @@ export interface HtmlReportAggregatorOptions extends HtmlReportOptions {
   allowDuplicate?: boolean;
 }
 
+const OPTIONS: Known<HtmlReportAggregatorOptions> = {
+  ...REPORT_OPTIONS,
+  existing: "optional",
+  stored: "optional",
+  refresh: "optional",
+  allowDuplicate: "optional",
+};
+
 const REFRESH = 10_000;
 /** Tests that are read at once. */
 const AT_ONCE = 16;
@@ -142,9 +152,11 @@ export class HtmlReportAggregator implements Aggregator {
   /**
    * Stores the options.
    *
+   * @throws {TypeError} if `report` is missing
    * @throws {RangeError} if a number is negative or none
    */
   constructor(options: HtmlReportAggregatorOptions) {
+    checkOptions("HtmlReportAggregator", options, OPTIONS);
     this.#options = complete(options);
     this.continues = options.existing === "replace";
     this.#refresh = atLeastZero("refresh", options.refresh ?? REFRESH);
@@ -319,6 +331,11 @@ export interface WriteHtmlReportOptions extends HtmlReportOptions {
   events?: AsyncIterable<TimedEvent> | Iterable<TimedEvent>;
 }
 
+const WRITE_OPTIONS: Known<WriteHtmlReportOptions> = {
+  ...REPORT_OPTIONS,
+  events: "optional",
+};
+
 /**
  * Makes an HTML report of results that were stored. What the page tells of systems,
  * times and attempts comes from the events, or from the fields with which results were
@@ -328,12 +345,20 @@ export interface WriteHtmlReportOptions extends HtmlReportOptions {
  * `--allow-read` for files.
  *
  * @param results as `readResults()` gives them
+ * @throws {TypeError} if `report` is missing
  * @throws {RangeError} if a number in the options is negative or none
  */
 export async function writeHtmlReport(
   results: AsyncIterable<StoredResult> | Iterable<StoredResult>,
   options: WriteHtmlReportOptions,
 ): Promise<void> {
+  checkKind(
+    "writeHtmlReport()",
+    "results",
+    results,
+    "what readResults() gives",
+  );
+  checkOptions("writeHtmlReport()", options, WRITE_OPTIONS);
   const all = complete(options);
   const path = pathOf(options.report);
   const timelines = new Timelines();

@@ -28,6 +28,7 @@
  * @module
  */
 import { readResultBatches, type Result } from "../executors/results.ts";
+import { checkOptions, type Known } from "../options.ts";
 import type { Aggregator, IngestInfo, Stored } from "./aggregator.ts";
 import { Collector } from "./_collector.ts";
 import type { Compression } from "./_compression.ts";
@@ -86,6 +87,15 @@ export interface JsonLinesAggregatorOptions {
   compression?: Compression;
 }
 
+const OPTIONS: Known<JsonLinesAggregatorOptions> = {
+  results: "a path or a URL",
+  files: "a path or a URL",
+  allowDuplicate: "optional",
+  existing: "optional",
+  fields: "optional",
+  compression: "optional",
+};
+
 /**
  * Collects results as lines of JSON.
  *
@@ -104,10 +114,11 @@ export class JsonLinesAggregator implements Aggregator {
   /**
    * Stores the options.
    *
-   * @throws {TypeError} if there is no such compression, or no such choice
+   * @throws {TypeError} if `results` or `files` is missing, or there is no such compression, or no such choice
    * @throws {RangeError} if there is no such level of it
    */
   constructor(options: JsonLinesAggregatorOptions) {
+    checkOptions("JsonLinesAggregator", options, OPTIONS);
     this.continues = options.existing === "continue";
     this.allowDuplicate = options.allowDuplicate ?? false;
     this.#collector = new Collector({

@@ -17,6 +17,7 @@
  */
 import { Semaphore } from "@std/async/unstable-semaphore";
 import { readResultBatches } from "../executors/results.ts";
+import { checkOptions, type Known } from "../options.ts";
 import type { Aggregator, IngestInfo } from "./aggregator.ts";
 import type { JUnitCase, JUnitHeader, JUnitOutcome } from "./_junit_case.ts";
 import { outputOf } from "./_junit_output.ts";
@@ -102,6 +103,17 @@ export interface JUnitAggregatorOptions {
   allowDuplicate?: boolean;
 }
 
+const OPTIONS: Known<JUnitAggregatorOptions> = {
+  target: "a path or a URL",
+  existing: "optional",
+  name: "optional",
+  subtests: "optional",
+  attachments: "optional",
+  outputTail: "optional",
+  statusMap: "optional",
+  allowDuplicate: "optional",
+};
+
 /** Tests that are read at once. */
 const AT_ONCE = 16;
 
@@ -158,10 +170,11 @@ export class JUnitAggregator implements Aggregator {
    * Stores the options.
    *
    * @throws {RangeError} if `outputTail` is no number of characters
-   * @throws {TypeError} if `existing` is no such choice
+   * @throws {TypeError} if `target` is missing, or `existing` no such choice
    */
-  constructor(
-    {
+  constructor(options: JUnitAggregatorOptions) {
+    checkOptions("JUnitAggregator", options, OPTIONS);
+    const {
       target,
       existing = "fail",
       name = "atex",
@@ -170,8 +183,7 @@ export class JUnitAggregator implements Aggregator {
       outputTail = 65536,
       statusMap,
       allowDuplicate = false,
-    }: JUnitAggregatorOptions,
-  ) {
+    } = options;
     if (!Number.isSafeInteger(outputTail) || outputTail < 0) {
       throw new RangeError(
         `Cannot take ${outputTail} characters of output: it must be a whole number`,

@@ -24,6 +24,7 @@
  */
 import { dirname } from "@std/path/posix/dirname";
 import { Semaphore } from "@std/async/unstable-semaphore";
+import { checkKind } from "../options.ts";
 import type { Aggregator, IngestInfo, Stored } from "./aggregator.ts";
 import { copyTree, lookAt } from "./_move.ts";
 import { pathOf } from "./_paths.ts";
@@ -108,9 +109,14 @@ export class MultiAggregator implements Aggregator {
   /**
    * Stores the aggregators. They must not have been started.
    *
-   * @throws {TypeError} if there is none
+   * @throws {TypeError} if there is none, or something else among them
    */
   constructor(children: readonly Aggregator[]) {
+    checkKind("MultiAggregator", "children", children, "a list");
+    for (const [index, child] of [...children].entries()) {
+      const name = `children[${index}]`;
+      checkKind("MultiAggregator", name, child, "an aggregator");
+    }
     if (children.length === 0) {
       throw new TypeError("Cannot aggregate into nothing: give an aggregator");
     }

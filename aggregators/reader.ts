@@ -13,6 +13,7 @@
  *
  * @module
  */
+import { checkKind } from "../options.ts";
 import { textOf } from "./_decompress.ts";
 import { parseJsonLines } from "./_jsonl_reader.ts";
 import { pathOf } from "./_paths.ts";
@@ -33,6 +34,7 @@ export type { StoredResult } from "./_stored_result.ts";
 export async function* readResults(
   path: string | URL,
 ): AsyncGenerator<StoredResult> {
+  checkKind("readResults()", "path", path, "a path or a URL");
   const name = pathOf(path);
   const text = textOf(name);
   try {

@@ -32,6 +32,7 @@
  * @module
  */
 import { readArtifacts } from "../executors/results.ts";
+import { checkOptions, type Known, wrongKind } from "../options.ts";
 import type { Aggregator, IngestInfo } from "./aggregator.ts";
 import { pathOf } from "./_paths.ts";
 import type { ReportPortalApi } from "./_report_portal_api.ts";
@@ -61,6 +62,18 @@ export type {
   ReportPortalAggregatorOptions,
 } from "./_report_portal_options.ts";
 
+const OPTIONS: Known<ReportPortalAggregatorOptions> = {
+  api: "an object",
+  launch: "anything",
+  attributes: "optional",
+  description: "optional",
+  joinSubtest: "optional",
+  subtest: "optional",
+  file: "optional",
+  maxFileSize: "optional",
+  onWarning: "optional",
+};
+
 /**
  * Reports results to ReportPortal. A test that is ingested again becomes a retry of
  * the one before. If a call fails for good, `ingest()` rejects, the artifacts stay, and the
@@ -81,10 +94,20 @@ export class ReportPortalAggregator implements Aggregator {
   #starting = false;
   #stopped: Promise<void> | undefined;
 
-  /** Stores the options. */
+  /**
+   * Stores the options.
+   *
+   * @throws {TypeError} if `api` or `launch` is missing
+   */
   constructor(options: ReportPortalAggregatorOptions) {
+    checkOptions("ReportPortalAggregator", options, OPTIONS);
+    const { api } = options;
+    if (typeof api.startLaunch !== "function") {
+      const right = "a ReportPortalApi";
+      throw wrongKind("ReportPortalAggregator", "api", api, right);
+    }
     this.#options = options;
-    this.#api = options.api;
+    this.#api = api;
     this.#steps = new Steps(options);
   }
 

@@ -34,6 +34,7 @@
  * @module
  */
 import { readResultBatches, type Result } from "../executors/results.ts";
+import { checkOptions, type Known } from "../options.ts";
 import type { Aggregator, IngestInfo, Stored } from "./aggregator.ts";
 import { Collector } from "./_collector.ts";
 import type { Compression } from "./_compression.ts";
@@ -82,6 +83,14 @@ export interface YamlAggregatorOptions {
   compression?: Compression;
 }
 
+const OPTIONS: Known<YamlAggregatorOptions> = {
+  results: "a path or a URL",
+  files: "a path or a URL",
+  allowDuplicate: "optional",
+  existing: "optional",
+  compression: "optional",
+};
+
 /**
  * Collects results as YAML documents.
  *
@@ -99,10 +108,11 @@ export class YamlAggregator implements Aggregator {
   /**
    * Stores the options.
    *
-   * @throws {TypeError} if there is no such compression, or no such choice
+   * @throws {TypeError} if `results` or `files` is missing, or there is no such compression, or no such choice
    * @throws {RangeError} if there is no such level of it
    */
   constructor(options: YamlAggregatorOptions) {
+    checkOptions("YamlAggregator", options, OPTIONS);
     this.continues = options.existing === "continue";
     this.allowDuplicate = options.allowDuplicate ?? false;
     this.#collector = new Collector({

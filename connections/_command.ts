@@ -1,6 +1,6 @@
 import { fromFileUrl } from "@std/path/posix/from-file-url";
 import type { Connection, LocalCommand } from "./connection.ts";
-import { checkArgv, checkOptions, withVariables } from "./_quote.ts";
+import { checkArgv, checkSurroundings, withVariables } from "./_quote.ts";
 import { linkOf, type Sessions } from "./_sessions.ts";
 
 /** {@linkcode Connection.command} for any connection, on top of its `local()`. */
@@ -17,7 +17,7 @@ export function remoteCommand(
   }
   let argv: readonly string[] = [file, ...args];
   checkArgv(argv);
-  checkOptions({ env });
+  checkSurroundings({ env });
   if (clearEnv) argv = withVariables(argv, env, true);
   const command = connection.local(argv, {
     ...(!clearEnv && { env }),

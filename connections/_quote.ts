@@ -36,7 +36,9 @@ export function checkArgv(argv: readonly string[]): void {
 }
 
 /** Checks what no kind of connection can pass on. */
-export function checkOptions({ env = {}, cwd }: RemoteCommandOptions): void {
+export function checkSurroundings(
+  { env = {}, cwd }: RemoteCommandOptions,
+): void {
   for (const [name, value] of Object.entries(env)) {
     if (!/^[^-=\0][^=\0]*$/.test(name)) {
       throw new TypeError(
@@ -85,7 +87,7 @@ export function withOptions(
   options: RemoteCommandOptions = {},
 ): readonly string[] {
   checkArgv(argv);
-  checkOptions(options);
+  checkSurroundings(options);
   const { env = {}, cwd } = options;
   const command = withVariables(argv, env);
   if (cwd === undefined) return command;

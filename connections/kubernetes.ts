@@ -20,6 +20,7 @@
  *
  * @module
  */
+import { checkOptions, type Known } from "../options.ts";
 import {
   ConnectError,
   type Connection,
@@ -78,6 +79,16 @@ export interface KubernetesOptions {
   connectTimeout?: number;
 }
 
+const OPTIONS: Known<KubernetesOptions> = {
+  pod: "a text",
+  container: "optional",
+  namespace: "optional",
+  context: "optional",
+  kubeconfig: "optional",
+  kubectl: "optional",
+  connectTimeout: "optional",
+};
+
 /** A container of a running pod. The pod belongs to somebody else. */
 export class KubernetesConnection implements Connection {
   readonly #options: KubernetesOptions;
@@ -88,9 +99,10 @@ export class KubernetesConnection implements Connection {
   /**
    * Only stores the options.
    *
-   * @throws {TypeError} if `pod` is empty or begins with "-", `kubectl` is no list of words, or the time is no positive number
+   * @throws {TypeError} if `pod` is missing, empty or begins with "-", `kubectl` is no list of words, or the time is no positive number
    */
   constructor(options: KubernetesOptions) {
+    checkOptions("KubernetesConnection", options, OPTIONS);
     const { pod, container, kubectl = ["kubectl"] } = options;
     if (!/^[^-]/.test(pod)) {
       throw new TypeError(

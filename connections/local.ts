@@ -14,6 +14,7 @@
  *
  * @module
  */
+import { checkOptions, type Known } from "../options.ts";
 import type {
   Connection,
   LocalCommand,
@@ -21,7 +22,7 @@ import type {
   SignalOptions,
 } from "./connection.ts";
 import { denoCommand, pathOf } from "./_command.ts";
-import { checkArgv, checkOptions } from "./_quote.ts";
+import { checkArgv, checkSurroundings } from "./_quote.ts";
 import { rsyncBehindPrefix } from "./_rsync.ts";
 
 /** Options of {@linkcode LocalConnection}. */
@@ -46,6 +47,12 @@ export interface LocalConnectionOptions {
   clearEnv?: boolean;
 }
 
+const OPTIONS: Known<LocalConnectionOptions> = {
+  cwd: "optional",
+  env: "optional",
+  clearEnv: "optional",
+};
+
 /**
  * The local system. Always connected: connecting and disconnecting do nothing.
  *
@@ -60,8 +67,13 @@ export class LocalConnection implements Connection {
 
   readonly #options: LocalConnectionOptions;
 
-  /** Stores the options. */
+  /**
+   * Stores the options.
+   *
+   * @throws {TypeError} if one is misspelt
+   */
   constructor(options: LocalConnectionOptions = {}) {
+    checkOptions("LocalConnection", options, OPTIONS);
     this.#options = options;
   }
 
@@ -94,7 +106,7 @@ export class LocalConnection implements Connection {
     options: LocalOptions = {},
   ): LocalCommand {
     checkArgv(argv);
-    checkOptions(options);
+    checkSurroundings(options);
     const defaults = this.#options;
     const cwd = options.cwd ?? defaults.cwd;
     return {

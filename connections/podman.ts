@@ -23,6 +23,7 @@
  *
  * @module
  */
+import { checkOptions, type Known } from "../options.ts";
 import {
   ConnectError,
   type Connection,
@@ -75,6 +76,13 @@ export interface PodmanOptions {
   connectTimeout?: number;
 }
 
+const OPTIONS: Known<PodmanOptions> = {
+  container: "a text",
+  direct: "optional",
+  podman: "optional",
+  connectTimeout: "optional",
+};
+
 /** A running container. The container itself belongs to somebody else. */
 export class PodmanConnection implements Connection {
   readonly #options: PodmanOptions;
@@ -88,9 +96,10 @@ export class PodmanConnection implements Connection {
   /**
    * Only stores the options.
    *
-   * @throws {TypeError} if `podman` is no list of words, or the time no positive number
+   * @throws {TypeError} if `container` is missing, `podman` is no list of words, or the time no positive number
    */
   constructor(options: PodmanOptions) {
+    checkOptions("PodmanConnection", options, OPTIONS);
     checkProgram("podman", options.podman ?? ["podman"]);
     checkTimeout("connectTimeout", options.connectTimeout ?? 60_000);
     this.#options = { ...options };

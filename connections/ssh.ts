@@ -47,6 +47,7 @@
  */
 import { abortable } from "@std/async/abortable";
 import { delay } from "@std/async/delay";
+import { checkOptions, type Known } from "../options.ts";
 import {
   ConnectError,
   type Connection,
@@ -150,6 +151,19 @@ export interface SshOptions {
   connectTimeout?: number;
 }
 
+const OPTIONS: Known<SshOptions> = {
+  host: "a text",
+  identityFile: "optional",
+  password: "optional",
+  sudo: "optional",
+  options: "optional",
+  configFile: "optional",
+  stateless: "optional",
+  maxSessions: "optional",
+  ssh: "optional",
+  connectTimeout: "optional",
+};
+
 /** What there is while connected. */
 interface Link {
   /** `ssh` with all arguments that come before the command. */
@@ -187,6 +201,7 @@ export class SshConnection implements Connection {
    * @throws {TypeError} if they cannot be used
    */
   constructor(options: SshOptions) {
+    checkOptions("SshConnection", options, OPTIONS);
     const { maxSessions = 8, connectTimeout = CONNECT_TIMEOUT } = options;
     checkTarget(options);
     checkTimeout("connectTimeout", connectTimeout);

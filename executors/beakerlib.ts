@@ -24,9 +24,12 @@
  * @module
  */
 import type { Connection, SignalOptions } from "../connections/connection.ts";
+import type { Known } from "../options.ts";
 import type { Executor, RunTestOptions } from "./executor.ts";
 import {
+  checkExecutor,
   createVariant,
+  EXECUTOR_OPTIONS,
   type FmfExecutor,
   type FmfExecutorOptions,
 } from "./fmf/executor.ts";
@@ -45,6 +48,11 @@ export interface BeakerlibExecutorOptions extends FmfExecutorOptions {
   install?: boolean;
 }
 
+const OPTIONS: Known<BeakerlibExecutorOptions> = {
+  ...EXECUTOR_OPTIONS,
+  install: "optional",
+};
+
 /**
  * Runs tests of the Flexible Metadata Format as `FmfExecutor` does, with what
  * those need that use Beakerlib: the library is installed, each phase becomes a
@@ -62,9 +70,11 @@ export class BeakerlibExecutor implements Executor {
    * Only stores the options. The connection stays yours: connect it before
    * `start()`, disconnect it after `stop()`.
    *
+   * @throws {TypeError} if `connection` or `tests` is none
    * @throws {RangeError} if a time is not a positive number
    */
   constructor(connection: Connection, options: BeakerlibExecutorOptions) {
+    checkExecutor("BeakerlibExecutor", connection, options, OPTIONS);
     const { install = true } = options;
     const variant = install ? { ...VARIANT, packages: PACKAGES } : VARIANT;
     this.#executor = createVariant(connection, options, variant);

@@ -22,6 +22,7 @@ import {
   type SignalOptions,
 } from "../connections/connection.ts";
 import { output, start } from "../connections/process.ts";
+import { checkKind, checkOptions, type Known } from "../options.ts";
 import { Activity } from "./activity.ts";
 import {
   type Executor,
@@ -71,6 +72,14 @@ export interface CommandExecutorOptions {
   env?: Readonly<Record<string, string>>;
 }
 
+const OPTIONS: Known<CommandExecutorOptions> = {
+  tests: "an object",
+  output: "optional",
+  evaluate: "optional",
+  timeout: "optional",
+  env: "optional",
+};
+
 /**
  * Becomes the command, and leaves a watcher beside it that ends the command's
  * process group when the standard input ends: with the client here, whatever
@@ -111,9 +120,14 @@ export class CommandExecutor implements Executor {
   /**
    * Stores the options.
    *
-   * @throws {TypeError} if `output` is no valid file name
+   * @throws {TypeError} if `connection` is none, a test is no list, or `output` no valid file name
    */
   constructor(connection: Connection, options: CommandExecutorOptions) {
+    checkKind("CommandExecutor", "connection", connection, "a connection");
+    checkOptions("CommandExecutor", options, OPTIONS);
+    for (const [name, command] of Object.entries(options.tests)) {
+      checkKind('"tests" of CommandExecutor', name, command, "a list");
+    }
     this.#connection = connection;
     this.#options = options;
     this.#output = normaliseFileName(options.output ?? "output.txt");

@@ -31,6 +31,7 @@ import {
   ConnectionError,
   type SignalOptions,
 } from "../connections/connection.ts";
+import { checkKind, checkOptions, type Known } from "../options.ts";
 import { Activity } from "./activity.ts";
 import {
   type Executor,
@@ -115,6 +116,14 @@ export interface FunctionExecutorOptions<R extends Connection = Connection> {
   cleanup?: (remote: R) => unknown;
 }
 
+const OPTIONS: Known<FunctionExecutorOptions> = {
+  tests: "an object",
+  timeout: "optional",
+  grace: "optional",
+  setup: "optional",
+  cleanup: "optional",
+};
+
 /**
  * Runs functions as tests of one system. Results and files become the same
  * artifacts as those of other executors: a thrown error is a failed test with
@@ -128,8 +137,18 @@ export class FunctionExecutor<R extends Connection = Connection>
   readonly #activity = new Activity();
   #setUp = false;
 
-  /** Stores the options. */
+  /**
+   * Stores the options.
+   *
+   * @throws {TypeError} if `remote` is no connection, or a test no function
+   */
   constructor(remote: R, options: FunctionExecutorOptions<R>) {
+    checkKind("FunctionExecutor", "remote", remote, "a connection");
+    checkOptions("FunctionExecutor", options, OPTIONS);
+    for (const [name, entry] of Object.entries(options.tests)) {
+      const test = typeof entry === "object" ? entry?.test : entry;
+      checkKind('"tests" of FunctionExecutor', name, test, "a function");
+    }
     this.#remote = remote;
     this.#options = options;
   }

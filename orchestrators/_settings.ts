@@ -1,6 +1,7 @@
 import { fromFileUrl } from "@std/path/posix/from-file-url";
 import type { Aggregator } from "../aggregators/aggregator.ts";
 import { normalisePath } from "../executors/results.ts";
+import { checkKind, checkOptions, type Known } from "../options.ts";
 import type { Provisioner } from "../provisioners/provisioner.ts";
 import type {
   DestructiveRule,
@@ -8,7 +9,12 @@ import type {
   NextRule,
   RerunRule,
 } from "./orchestrator.ts";
-import { checkNumbers, type TimeLimits, timeLimits } from "./_time_limits.ts";
+import {
+  checkNumbers,
+  TIME_LIMIT_OPTIONS,
+  type TimeLimits,
+  timeLimits,
+} from "./_time_limits.ts";
 
 /** How much of a kind may be under way at once. */
 export interface Concurrency {
@@ -132,6 +138,32 @@ export interface AdHocOptions extends TimeLimits {
   journal?: string | URL;
 }
 
+const OPTIONS: Known<AdHocOptions> = {
+  ...TIME_LIMIT_OPTIONS,
+  platform: "a text",
+  tests: "a list",
+  provisioners: "a list",
+  executor: "a function",
+  aggregator: "an aggregator",
+  earlier: "optional",
+  next: "optional",
+  rerun: "optional",
+  destructive: "optional",
+  maxSpares: "optional",
+  maxFailedSetups: "optional",
+  maxProvisionFailures: "optional",
+  concurrency: "optional",
+  stallTimeout: "optional",
+  artifacts: "optional",
+  journal: "optional",
+};
+
+const CONCURRENCY_OPTIONS: Known<Concurrency> = {
+  setup: "optional",
+  ingest: "optional",
+  release: "optional",
+};
+
 type Listed = "tests" | "provisioners" | "next" | "concurrency";
 type Optional = "earlier" | "artifacts" | "journal";
 
@@ -154,11 +186,13 @@ const whole = (value: number) => Number.isInteger(value) && value >= 0;
  * Checks options and fills in what is not given.
  *
  * @throws {RangeError} if a value cannot be used
- * @throws {TypeError} if `tests` is one text instead of a list, a rule is no function,
- * or there is a journal although an aggregator cannot go on
+ * @throws {TypeError} if something is missing, misspelt or of the wrong kind, or there is a journal although an aggregator cannot go on
  */
 export function settingsOf(options: AdHocOptions): Settings {
+  checkOptions("AdHocOrchestrator", options, OPTIONS);
   const { concurrency = {}, next = [] } = options;
+  const within = '"concurrency" of AdHocOrchestrator';
+  checkOptions(within, concurrency, CONCURRENCY_OPTIONS);
   const settings: Settings = {
     rerun: () => false,
     destructive: ({ exitCode }) => exitCode !== 0,
@@ -169,19 +203,25 @@ export function settingsOf(options: AdHocOptions): Settings {
     ...given({ ...options, journal: undefined }),
     ...timeLimits(options),
     ...(options.journal !== undefined && { journal: pathOf(options.journal) }),
-    tests: testNames(options.tests),
+    tests: testNames("AdHocOrchestrator", options.tests),
     provisioners: distinct(options.provisioners),
     next: typeof next === "function" ? [next] : [...next],
     concurrency: { setup: 10, ingest: 4, release: 10, ...given(concurrency) },
   };
   platformName(settings.platform);
   functions({
-    executor: settings.executor,
-    "aggregator.ingest": settings.aggregator?.ingest,
     destructive: settings.destructive,
     rerun: settings.rerun,
   });
   for (const rule of settings.next) functions({ next: rule });
+  if (settings.earlier !== undefined) {
+    checkKind(
+      "AdHocOrchestrator",
+      "earlier",
+      settings.earlier,
+      "an aggregator",
+    );
+  }
   if (settings.journal !== undefined) goesOn(settings);
   const { maxSpares, maxFailedSetups, maxProvisionFailures, stallTimeout } =
     settings;
@@ -234,20 +274,16 @@ function given<T extends object>(options: T): T {
  * Checks the names of tests.
  *
  * @throws {RangeError} if there are none, or one is there twice
- * @throws {TypeError} if it is one text instead of a list
+ * @throws {TypeError} if one is no text
  */
-export function testNames(tests: Iterable<string>): string[] {
-  if (typeof tests === "string") {
-    throw new TypeError(
-      `Cannot run tests: "tests" is the text "${tests}", it must be a list of names`,
-    );
-  }
+export function testNames(of: string, tests: Iterable<string>): string[] {
   const names = [...tests];
   if (names.length === 0) {
     throw new RangeError('Cannot run tests: "tests" is empty');
   }
   const seen = new Set<string>();
-  for (const name of names) {
+  for (const [index, name] of names.entries()) {
+    checkKind(of, `tests[${index}]`, name, "a text");
     if (seen.has(name)) {
       throw new RangeError(
         `Cannot run tests: "tests" holds "${name}" more than once`,
@@ -291,6 +327,10 @@ function functions(options: Readonly<Record<string, unknown>>): void {
 
 function distinct(provisioners: Iterable<Provisioner>): Provisioner[] {
   const list = [...provisioners];
+  for (const [index, one] of list.entries()) {
+    const name = `provisioners[${index}]`;
+    checkKind("AdHocOrchestrator", name, one, "a provisioner");
+  }
   if (list.length === 0) {
     throw new RangeError('Cannot run tests: "provisioners" is empty');
   }

@@ -1,5 +1,7 @@
 /** How long orchestrators wait for what others do. */
 
+import type { Known } from "../options.ts";
+
 /** How long an orchestrator waits for what others do, in milliseconds; `Infinity` is for ever. */
 export interface TimeLimits {
   /**
@@ -31,6 +33,14 @@ export interface TimeLimits {
    */
   cancelGrace?: number;
 }
+
+/** All of them. */
+export const TIME_LIMIT_OPTIONS: Known<TimeLimits> = {
+  setupTimeout: "optional",
+  ingestTimeout: "optional",
+  releaseTimeout: "optional",
+  cancelGrace: "optional",
+};
 
 const DEFAULTS: Readonly<Required<TimeLimits>> = {
   setupTimeout: 30 * 60_000,

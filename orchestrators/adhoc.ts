@@ -104,7 +104,7 @@ export class AdHocOrchestrator implements Orchestrator {
    * Stores the options.
    *
    * @throws {RangeError} if there are no tests or provisioners, one is there twice, or a number makes no sense
-   * @throws {TypeError} if `tests` is one text instead of a list, or there is a
+   * @throws {TypeError} if something is missing, misspelt or of the wrong kind, or there is a
    * `journal`, but an aggregator that cannot go on
    */
   constructor(options: AdHocOptions) {

@@ -24,6 +24,7 @@
  */
 import { dirname } from "@std/path/posix/dirname";
 import { fromFileUrl } from "@std/path/posix/from-file-url";
+import { checkKind, checkOptions, type Known } from "../options.ts";
 import {
   OrchestratorError,
   type Run,
@@ -51,6 +52,10 @@ export interface EventLogOptions {
   existing?: "fail" | "continue";
 }
 
+const OPTIONS: Known<EventLogOptions> = {
+  existing: "optional",
+};
+
 /**
  * Writes the events of a run, or of several by `runAll()`, to a file until
  * they are over. Each event is in the file at once: what a killed script leaves is
@@ -66,8 +71,12 @@ export interface EventLogOptions {
 export async function writeEventLog(
   run: AsyncIterable<RunEvent>,
   path: string | URL,
-  { existing = "fail" }: EventLogOptions = {},
+  options: EventLogOptions = {},
 ): Promise<void> {
+  checkKind("writeEventLog()", "run", run, "a run");
+  checkKind("writeEventLog()", "path", path, "a path or a URL");
+  checkOptions("writeEventLog()", options, OPTIONS);
+  const { existing = "fail" } = options;
   const name = pathOf(path);
   using file = existing === "continue" ? reopen(name) : create(name);
   const encoder = new TextEncoder();
@@ -130,6 +139,7 @@ function reopen(path: string): Deno.FsFile {
 export async function* readEventLog(
   path: string | URL,
 ): AsyncGenerator<LoggedEvent> {
+  checkKind("readEventLog()", "path", path, "a path or a URL");
   const name = pathOf(path);
   const { decodeEvent } = await import("./_event_schema.ts");
   const decode = (text: string): LoggedEvent => {
@@ -167,6 +177,10 @@ export interface ReplayOptions {
   run?: number;
 }
 
+const REPLAY_OPTIONS: Known<ReplayOptions> = {
+  run: "optional",
+};
+
 /**
  * A run that is over, from its log. Each iteration gives its events from the
  * beginning, as fast as they are taken; `status` is that of the last event
@@ -177,8 +191,11 @@ export interface ReplayOptions {
  */
 export function replayRun(
   path: string | URL,
-  { run = 0 }: ReplayOptions = {},
+  options: ReplayOptions = {},
 ): Run {
+  checkKind("replayRun()", "path", path, "a path or a URL");
+  checkOptions("replayRun()", options, REPLAY_OPTIONS);
+  const { run = 0 } = options;
   return new LoggedRun(pathOf(path), run);
 }
 

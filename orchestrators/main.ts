@@ -18,6 +18,7 @@
  *
  * @module
  */
+import { checkKind, checkOptions, type Known } from "../options.ts";
 import { errorText } from "./_error_text.ts";
 
 /** Exit status of a script that could not do what it was to do. */
@@ -63,6 +64,10 @@ export interface RunMainOptions {
   write?: (text: string) => void;
 }
 
+const OPTIONS: Known<RunMainOptions> = {
+  write: "optional",
+};
+
 /**
  * Runs the main function of a script and sets `Deno.exitCode`:
  *
@@ -88,6 +93,8 @@ export async function runMain(
   main: (signal: AbortSignal) => Promise<number | void> | number | void,
   options: RunMainOptions = {},
 ): Promise<void> {
+  checkKind("runMain()", "main", main, "a function");
+  checkOptions("runMain()", options, OPTIONS);
   const { write = console.error } = options;
   const controller = new AbortController();
   const insisted = new AbortController();

@@ -29,6 +29,7 @@
  * @module
  */
 import { durationOf } from "../executors/fmf/duration.ts";
+import { checkOptions, type Known } from "../options.ts";
 import type {
   DestructiveRule,
   NextRule,
@@ -53,6 +54,10 @@ export interface ByRankOptions {
   decides?: (rank: number) => boolean;
 }
 
+const RANK_OPTIONS: Known<ByRankOptions> = {
+  decides: "optional",
+};
+
 /**
  * Narrows to the tests with the smallest number. The queue is sorted by it once,
  * when the run begins, so that it costs nothing later.
@@ -66,8 +71,10 @@ export interface ByRankOptions {
  */
 export function byRank(
   rank: (test: string) => number,
-  { decides }: ByRankOptions = {},
+  options: ByRankOptions = {},
 ): NextRule {
+  checkOptions("byRank()", options, RANK_OPTIONS);
+  const { decides } = options;
   const narrow = (candidates: readonly string[]) => {
     const ranks = candidates.map(rank);
     const first = ranks.reduce((a, b) => Math.min(a, b), Infinity);
@@ -179,12 +186,17 @@ export interface RerunsOptions {
   exitCodes?: readonly number[];
 }
 
+const RERUNS_OPTIONS: Known<RerunsOptions> = {
+  exitCodes: "optional",
+};
+
 /**
  * Runs a failed test again, at most `count` times.
  *
  * @throws {RangeError} if `count` is not an integer of at least 0
  */
 export function reruns(count: number, options: RerunsOptions = {}): RerunRule {
+  checkOptions("reruns()", options, RERUNS_OPTIONS);
   if (!Number.isInteger(count) || count < 0) {
     throw new RangeError(
       `Cannot rerun tests ${count} times: it must be an integer of at least 0`,

@@ -14,6 +14,7 @@
  *
  * @module
  */
+import { checkKind, checkOptions, type Known } from "../options.ts";
 import type { Run } from "./orchestrator.ts";
 import { type Line, Progress, type Tone } from "./_progress.ts";
 import { printableLines } from "./_text.ts";
@@ -50,6 +51,13 @@ export interface ProgressOptions {
   size?: () => { columns: number; rows: number };
 }
 
+const OPTIONS: Known<ProgressOptions> = {
+  write: "optional",
+  live: "optional",
+  color: "optional",
+  size: "optional",
+};
+
 const CODES: Record<Tone, string> = {
   good: "32",
   bad: "31",
@@ -77,6 +85,8 @@ export async function showProgress(
   run: Run,
   options: ProgressOptions = {},
 ): Promise<void> {
+  checkKind("showProgress()", "run", run, "a run");
+  checkOptions("showProgress()", options, OPTIONS);
   const live = options.live ?? Deno.stdout.isTerminal();
   const color = options.color ?? (live && !Deno.env.get("NO_COLOR"));
   const write = options.write ?? writeToStdout;

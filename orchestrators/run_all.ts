@@ -19,6 +19,7 @@
  */
 import { Channel } from "@std/async/channel";
 import type { SignalOptions } from "../connections/connection.ts";
+import { checkKind, checkOptions, type Known } from "../options.ts";
 import {
   type Orchestrator,
   OrchestratorError,
@@ -36,6 +37,11 @@ export interface RunAllOptions extends SignalOptions {
    */
   failFast?: boolean;
 }
+
+const OPTIONS: Known<RunAllOptions> = {
+  failFast: "optional",
+  signal: "optional",
+};
 
 /** An event of one of several runs. */
 export type AnyRunEvent = RunEvent & {
@@ -72,13 +78,21 @@ export interface Runs extends AsyncIterable<AnyRunEvent>, AsyncDisposable {
  */
 export function runAll(
   orchestrators: Iterable<Orchestrator>,
-  { failFast = false, signal }: RunAllOptions = {},
+  options: RunAllOptions = {},
 ): Runs {
+  checkKind("runAll()", "orchestrators", orchestrators, "a list");
+  const all = [...orchestrators];
+  for (const [index, one] of all.entries()) {
+    const name = `orchestrators[${index}]`;
+    checkKind("runAll()", name, one, "an orchestrator");
+  }
+  checkOptions("runAll()", options, OPTIONS);
+  const { failFast = false, signal } = options;
   const stop = new AbortController();
   const either = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
   const runs: Run[] = [];
   try {
-    for (const one of orchestrators) runs.push(one.run({ signal: either }));
+    for (const one of all) runs.push(one.run({ signal: either }));
   } catch (error) {
     stop.abort(error);
     throw error;

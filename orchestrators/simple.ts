@@ -30,6 +30,7 @@
  */
 import type { Aggregator } from "../aggregators/aggregator.ts";
 import type { SignalOptions } from "../connections/connection.ts";
+import { checkOptions, type Known } from "../options.ts";
 import type { Provisioner, Remote } from "../provisioners/provisioner.ts";
 import type {
   ExecutorFactory,
@@ -46,7 +47,11 @@ import { openPlace, refuseStored } from "./_refuse.ts";
 import { type Ending, RefusedError, type Station } from "./_state.ts";
 import { asError, Steps } from "./_steps.ts";
 import { testFinished } from "./_outcome.ts";
-import { type TimeLimits, timeLimits } from "./_time_limits.ts";
+import {
+  TIME_LIMIT_OPTIONS,
+  type TimeLimits,
+  timeLimits,
+} from "./_time_limits.ts";
 import { untilEnd } from "./_waiting.ts";
 
 export type { TimeLimits } from "./_time_limits.ts";
@@ -93,6 +98,18 @@ export interface SimpleOptions extends TimeLimits {
   artifacts?: string | URL;
 }
 
+const OPTIONS: Known<SimpleOptions> = {
+  ...TIME_LIMIT_OPTIONS,
+  platform: "a text",
+  tests: "a list",
+  provisioner: "a provisioner",
+  executor: "a function",
+  aggregator: "an aggregator",
+  destructive: "optional",
+  onError: "optional",
+  artifacts: "optional",
+};
+
 /**
  * Runs tests one after the other on one system. Exit codes do not matter to the
  * order of things, nothing is run again, and the results of a test are stored
@@ -110,11 +127,12 @@ export class SimpleOrchestrator implements Orchestrator {
    * Stores the options.
    *
    * @throws {RangeError} if `platform` or `tests` is empty, a test is there twice, or a time makes no sense
-   * @throws {TypeError} if `tests` is one text instead of a list
+   * @throws {TypeError} if something is missing, misspelt or of the wrong kind
    */
   constructor(options: SimpleOptions) {
+    checkOptions("SimpleOrchestrator", options, OPTIONS);
     platformName(options.platform);
-    this.#tests = testNames(options.tests);
+    this.#tests = testNames("SimpleOrchestrator", options.tests);
     this.#options = { ...options };
     this.#limits = timeLimits(options);
   }

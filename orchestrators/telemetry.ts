@@ -18,6 +18,7 @@
  *
  * @module
  */
+import { checkKind } from "../options.ts";
 import type { RunEvent, RunSummary } from "./orchestrator.ts";
 import { type Span, Spans } from "./_spans.ts";
 
@@ -36,6 +37,7 @@ import { type Span, Spans } from "./_spans.ts";
 export async function sendSpans(
   events: AsyncIterable<RunEvent>,
 ): Promise<void> {
+  checkKind("sendSpans()", "events", events, "a run");
   const api = globalApi();
   if (!api) return;
   const sender = new Sender(api);

@@ -14,6 +14,7 @@
  * @module
  */
 import { fromFileUrl } from "@std/path/posix/from-file-url";
+import { checkKind } from "../options.ts";
 import type { RunEvent } from "./orchestrator.ts";
 import { type Span, Spans } from "./_spans.ts";
 import { Tally } from "./_tally.ts";
@@ -57,6 +58,8 @@ export async function writeTrace(
   events: AsyncIterable<RunEvent>,
   path: string | URL,
 ): Promise<void> {
+  checkKind("writeTrace()", "events", events, "a run");
+  checkKind("writeTrace()", "path", path, "a path or a URL");
   const name = typeof path === "string" ? path : fromFileUrl(path);
   using file = await Deno.open(name, {
     write: true,

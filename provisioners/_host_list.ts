@@ -1,12 +1,21 @@
 import { SshConnection, type SshOptions } from "../connections/ssh.ts";
+import { checkKind, type Known, wrongKind } from "../options.ts";
 import type {
   HostEntry,
   HostOptions,
   HostSelection,
   Listed,
+  SshConfigHosts,
 } from "./_hosts_types.ts";
 import { resolveName } from "./_ssh_names.ts";
 import { ProvisionError } from "./provisioner.ts";
+
+/** All options of a selection. */
+export const SELECTION_OPTIONS: Known<HostSelection> = {
+  hosts: "anything",
+  where: "optional",
+  ssh: "optional",
+};
 
 /** Which hosts there are: given, or in a file that is read when they are needed. */
 export interface HostListOptions extends HostSelection {
@@ -93,6 +102,29 @@ function isList(
   hosts: HostListOptions["hosts"],
 ): hosts is readonly (string | HostOptions)[] {
   return Array.isArray(hosts);
+}
+
+/** Whether hosts are those of an `ssh_config`. */
+export function isSshConfig(hosts: unknown): hosts is SshConfigHosts {
+  return typeof hosts === "object" && hosts !== null && "sshConfig" in hosts;
+}
+
+/**
+ * Checks the option `hosts`, but not what is said of each.
+ *
+ * @throws {TypeError} if it is no list, and no file either
+ */
+export function checkHosts(of: string, hosts: HostListOptions["hosts"]): void {
+  if (typeof hosts === "string" || hosts instanceof URL) return;
+  if (isSshConfig(hosts)) return;
+  if (!isList(hosts)) {
+    const right = "a list of hosts, or a file with one,";
+    throw wrongKind(of, "hosts", hosts, right);
+  }
+  for (const [index, host] of hosts.entries()) {
+    if (typeof host === "string") continue;
+    checkKind(of, `hosts[${index}]`, host, "an object");
+  }
 }
 
 /** @throws {TypeError} if it cannot be the path of a lease file */

@@ -1,5 +1,6 @@
 import type { Semaphore } from "@std/async/unstable-semaphore";
 import { checkProgram } from "../connections/program.ts";
+import type { Known } from "../options.ts";
 import { guard } from "./_guard.ts";
 import { checkMilliseconds } from "./_milliseconds.ts";
 import { PodmanBackend, type Variant } from "./_podman_backend.ts";
@@ -21,6 +22,22 @@ export interface ContainerOptions extends EventOptions {
   commandTimeout?: number;
   limit?: Semaphore;
 }
+
+/** All of them. */
+export const CONTAINER_OPTIONS: Known<ContainerOptions> = {
+  image: "a text",
+  maxRemotes: "optional",
+  runOptions: "optional",
+  command: "optional",
+  pull: "optional",
+  maxLifetime: "optional",
+  podman: "optional",
+  parallel: "optional",
+  reserveTimeout: "optional",
+  commandTimeout: "optional",
+  limit: "optional",
+  onEvent: "optional",
+};
 
 /**
  * What the pool of a provisioner of containers is made of.

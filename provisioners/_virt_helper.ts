@@ -5,6 +5,7 @@ import {
   ConnectionLostError,
   type SignalOptions,
 } from "../connections/connection.ts";
+import { checkKind, checkOptions, type Known } from "../options.ts";
 import { type Process, start } from "../connections/process.ts";
 import { within } from "../connections/time_limit.ts";
 import {
@@ -77,6 +78,14 @@ export interface VirtHelperOptions {
    */
   onOutput?: (text: string) => void;
 }
+
+const OPTIONS: Known<VirtHelperOptions & SignalOptions> = {
+  helper: "optional",
+  reserveName: "optional",
+  commandTimeout: "optional",
+  onOutput: "optional",
+  signal: "optional",
+};
 
 /** Arguments of {@linkcode VirtHelper.copyVolume}. */
 export interface CopyVolumeOptions extends SignalOptions {
@@ -174,6 +183,8 @@ export class VirtHelper implements AsyncDisposable {
     connection: Connection,
     options: VirtHelperOptions & SignalOptions = {},
   ): Promise<VirtHelper> {
+    checkKind("VirtHelper.open()", "connection", connection, "a connection");
+    checkOptions("VirtHelper.open()", options, OPTIONS);
     const { reserveName, signal } = options;
     signal?.throwIfAborted();
     const opened = new this(connection, options);

@@ -17,6 +17,7 @@
  * @module
  */
 import type { Semaphore } from "@std/async/unstable-semaphore";
+import { checkKind, checkOptions, type Known } from "../options.ts";
 import type { EventOptions } from "./events.ts";
 import type { HostsProvisionerOptions } from "./hosts.ts";
 import type { KubernetesProvisionerOptions } from "./kubernetes.ts";
@@ -92,6 +93,20 @@ export interface FromStringOptions extends EventOptions {
   sharedLibvirt?: Partial<Omit<SharedLibvirtProvisionerOptions, "host">>;
 }
 
+const OPTIONS: Known<FromStringOptions> = {
+  maxRemotes: "optional",
+  limit: "optional",
+  local: "optional",
+  podman: "optional",
+  systemd: "optional",
+  hosts: "optional",
+  testingFarm: "optional",
+  kubernetes: "optional",
+  libvirt: "optional",
+  sharedLibvirt: "optional",
+  onEvent: "optional",
+};
+
 /** What {@linkcode provisionerFromString} understands, for messages and help. */
 export const PROVISIONER_FORMS: readonly string[] = [
   "local",
@@ -128,6 +143,8 @@ export async function provisionerFromString(
   text: string,
   options: FromStringOptions = {},
 ): Promise<Provisioner> {
+  checkKind("provisionerFromString()", "text", text, "a text");
+  checkOptions("provisionerFromString()", options, OPTIONS);
   const {
     local,
     podman,

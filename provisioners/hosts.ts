@@ -72,8 +72,15 @@
  * @module
  */
 import type { Semaphore } from "@std/async/unstable-semaphore";
+import { checkOptions, type Known } from "../options.ts";
 import { guard } from "./_guard.ts";
-import { checkLeaseFile, HostList } from "./_host_list.ts";
+import {
+  checkHosts,
+  checkLeaseFile,
+  HostList,
+  isSshConfig,
+  SELECTION_OPTIONS,
+} from "./_host_list.ts";
 import { LEASE_FILE, leaseMaker } from "./_host_leases.ts";
 import { HostsBackend } from "./_hosts_backend.ts";
 import type {
@@ -231,6 +238,32 @@ export interface HostsProvisionerOptions
   limit?: Semaphore;
 }
 
+const OPTIONS: Known<HostsProvisionerOptions> = {
+  ...SELECTION_OPTIONS,
+  order: "optional",
+  lease: "optional",
+  leaseFile: "optional",
+  leaseDirectory: "optional",
+  rebootGrace: "optional",
+  purpose: "optional",
+  pollInterval: "optional",
+  probe: "optional",
+  probeTimeout: "optional",
+  hookTimeout: "optional",
+  quarantine: "optional",
+  maxFailures: "optional",
+  maxRemotes: "optional",
+  retryAfter: "optional",
+  connectTimeout: "optional",
+  rebootTimeout: "optional",
+  reserveTimeout: "optional",
+  prepare: "optional",
+  recover: "optional",
+  clean: "optional",
+  limit: "optional",
+  onEvent: "optional",
+};
+
 /**
  * Lends hosts from a list.
  *
@@ -261,6 +294,7 @@ const DAY = 86_400_000;
 
 /** What the pool is made of; checks the options. */
 function poolOptions(options: HostsProvisionerOptions): PoolOptions {
+  checkOptions("HostsProvisioner", options, OPTIONS);
   const {
     hosts,
     ssh,
@@ -277,6 +311,7 @@ function poolOptions(options: HostsProvisionerOptions): PoolOptions {
     limit,
     onEvent,
   } = options;
+  checkHosts("HostsProvisioner", hosts);
   const times = checkTimes(options);
   if (!(maxFailures >= 1)) {
     throw new RangeError(
@@ -288,8 +323,7 @@ function poolOptions(options: HostsProvisionerOptions): PoolOptions {
     hosts,
     ...(ssh && { ssh }),
     ...(where && { where }),
-    resolve: lease === "local" ||
-      typeof hosts === "object" && "sshConfig" in hosts,
+    resolve: lease === "local" || isSshConfig(hosts),
   });
   const backend = new HostsBackend({
     list,

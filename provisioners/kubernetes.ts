@@ -50,6 +50,7 @@
  */
 import type { Semaphore } from "@std/async/unstable-semaphore";
 import { checkProgram } from "../connections/program.ts";
+import { checkOptions, type Known } from "../options.ts";
 import { guard } from "./_guard.ts";
 import { KubernetesBackend, type PodTemplate } from "./_kubernetes_backend.ts";
 import { DURATION } from "./_kubernetes_owner.ts";
@@ -198,6 +199,27 @@ export interface KubernetesProvisionerOptions extends EventOptions {
   limit?: Semaphore;
 }
 
+const OPTIONS: Known<KubernetesProvisionerOptions> = {
+  image: "optional",
+  template: "optional",
+  namespace: "optional",
+  context: "optional",
+  kubeconfig: "optional",
+  command: "optional",
+  resources: "optional",
+  maxRemotes: "optional",
+  scheduleTimeout: "optional",
+  troubleTimeout: "optional",
+  reserveTimeout: "optional",
+  deleteTimeout: "optional",
+  commandTimeout: "optional",
+  renewInterval: "optional",
+  maxLifetime: "optional",
+  kubectl: "optional",
+  limit: "optional",
+  onEvent: "optional",
+};
+
 /** Milliseconds: one renewal may fail. */
 const LONGEST_RENEWAL = DURATION * 1000;
 
@@ -240,6 +262,7 @@ export class KubernetesProvisioner extends PooledProvisioner {
 
 /** What the pool is made of; checks the options. */
 function poolOptions(options: KubernetesProvisionerOptions): PoolOptions {
+  checkOptions("KubernetesProvisioner", options, OPTIONS);
   const {
     namespace,
     context,

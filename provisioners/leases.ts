@@ -15,7 +15,13 @@
  * @module
  */
 import type { SignalOptions } from "../connections/connection.ts";
-import { HostList } from "./_host_list.ts";
+import { checkOptions, type Known } from "../options.ts";
+import {
+  checkHosts,
+  HostList,
+  isSshConfig,
+  SELECTION_OPTIONS,
+} from "./_host_list.ts";
 import { LEASE_FILE, leaseMaker, thisUser } from "./_host_leases.ts";
 import type {
   HostEntry,
@@ -72,6 +78,15 @@ export interface ReadLeasesOptions extends HostSelection, SignalOptions {
   connectTimeout?: number;
 }
 
+const OPTIONS: Known<ReadLeasesOptions> = {
+  ...SELECTION_OPTIONS,
+  lease: "optional",
+  leaseFile: "optional",
+  leaseDirectory: "optional",
+  connectTimeout: "optional",
+  signal: "optional",
+};
+
 /** Hosts that are asked at the same time. */
 const AT_ONCE = 16;
 
@@ -84,6 +99,7 @@ const AT_ONCE = 16;
 export async function readLeases(
   options: ReadLeasesOptions,
 ): Promise<HostLease[]> {
+  checkOptions("readLeases()", options, OPTIONS);
   const {
     hosts,
     ssh,
@@ -94,13 +110,13 @@ export async function readLeases(
     connectTimeout = 30_000,
     signal = new AbortController().signal,
   } = options;
+  checkHosts("readLeases()", hosts);
   signal.throwIfAborted();
   const list = new HostList({
     hosts,
     ...(ssh && { ssh }),
     ...(where && { where }),
-    resolve: lease === "local" ||
-      typeof hosts === "object" && "sshConfig" in hosts,
+    resolve: lease === "local" || isSshConfig(hosts),
   });
   const makeLease = leaseMaker({
     lease,

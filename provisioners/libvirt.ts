@@ -46,6 +46,7 @@
  */
 import type { Semaphore } from "@std/async/unstable-semaphore";
 import { checkProgram } from "../connections/program.ts";
+import { checkOptions, type Known } from "../options.ts";
 import { guard } from "./_guard.ts";
 import { isLocal, LibvirtBackend } from "./_libvirt_backend.ts";
 import { checkMilliseconds } from "./_milliseconds.ts";
@@ -117,6 +118,21 @@ export interface LibvirtProvisionerOptions extends EventOptions {
   limit?: Semaphore;
 }
 
+const OPTIONS: Known<LibvirtProvisionerOptions> = {
+  origin: "a text",
+  sshKey: "a path or a URL",
+  user: "optional",
+  uri: "optional",
+  domainHost: "optional",
+  portFrom: "optional",
+  maxRemotes: "optional",
+  virsh: "optional",
+  reserveTimeout: "optional",
+  commandTimeout: "optional",
+  limit: "optional",
+  onEvent: "optional",
+};
+
 /**
  * Lends clones of a domain of libvirt.
  *
@@ -132,10 +148,11 @@ export class LibvirtProvisioner extends PooledProvisioner {
   /**
    * Stores the options.
    *
-   * @throws {TypeError} if a text cannot be used, `domainHost` is missing, or `virsh` is no list of words
+   * @throws {TypeError} if a text cannot be used, `origin`, `sshKey` or `domainHost` is missing, or `virsh` is no list of words
    * @throws {RangeError} if a number is out of range
    */
   constructor(options: LibvirtProvisionerOptions) {
+    checkOptions("LibvirtProvisioner", options, OPTIONS);
     const {
       origin,
       sshKey,

@@ -22,6 +22,7 @@ import {
   LocalConnection,
   type LocalConnectionOptions,
 } from "../connections/local.ts";
+import { checkOptions, type Known } from "../options.ts";
 import type { Reserving, System } from "./_backend.ts";
 import { nextNumber } from "./_run.ts";
 import type { EventOptions } from "./events.ts";
@@ -45,6 +46,15 @@ export interface LocalProvisionerOptions
   limit?: Semaphore;
 }
 
+const OPTIONS: Known<LocalProvisionerOptions> = {
+  maxRemotes: "optional",
+  limit: "optional",
+  onEvent: "optional",
+  cwd: "optional",
+  env: "optional",
+  clearEnv: "optional",
+};
+
 /**
  * Lends the system that the script runs on. What tests left running goes on after
  * `stop()`. Needs the permission to tell the name of the host.
@@ -53,9 +63,11 @@ export class LocalProvisioner extends PooledProvisioner {
   /**
    * Stores the options.
    *
+   * @throws {TypeError} if one is misspelt
    * @throws {RangeError} if `maxRemotes` is neither a whole number nor `Infinity`
    */
   constructor(options: LocalProvisionerOptions = {}) {
+    checkOptions("LocalProvisioner", options, OPTIONS);
     const { maxRemotes = 1, limit, onEvent, ...connection } = options;
     super({
       name: "local",

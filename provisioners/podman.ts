@@ -29,8 +29,9 @@
  * @module
  */
 import type { Semaphore } from "@std/async/unstable-semaphore";
+import { checkOptions, type Known } from "../options.ts";
 import { plainVariant } from "./_podman_backend.ts";
-import { containerPoolOptions } from "./_podman_pool.ts";
+import { CONTAINER_OPTIONS, containerPoolOptions } from "./_podman_pool.ts";
 import type { EventOptions } from "./events.ts";
 import { PooledProvisioner } from "./pooled.ts";
 
@@ -112,6 +113,11 @@ export interface PodmanProvisionerOptions extends EventOptions {
   limit?: Semaphore;
 }
 
+const OPTIONS: Known<PodmanProvisionerOptions> = {
+  ...CONTAINER_OPTIONS,
+  init: "optional",
+};
+
 /**
  * Lends podman containers of an image.
  *
@@ -124,10 +130,11 @@ export class PodmanProvisioner extends PooledProvisioner {
   /**
    * Stores the options.
    *
-   * @throws {TypeError} if `image` or `command` is empty, `image` begins with "-", or `podman` is no list of words
+   * @throws {TypeError} if `image` is missing, `image` or `command` is empty, `image` begins with "-", or `podman` is no list of words
    * @throws {RangeError} if a number is out of range
    */
   constructor(options: PodmanProvisionerOptions) {
+    checkOptions("PodmanProvisioner", options, OPTIONS);
     const { init = true } = options;
     super(containerPoolOptions(options, plainVariant(init)));
   }

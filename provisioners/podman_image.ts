@@ -23,6 +23,7 @@
  */
 import type { SignalOptions } from "../connections/connection.ts";
 import { checkProgram } from "../connections/program.ts";
+import { checkKind, checkOptions, type Known } from "../options.ts";
 import {
   type BuildImageOptions,
   buildOnce,
@@ -43,6 +44,22 @@ export interface PullImageOptions extends SignalOptions {
   podman?: readonly string[];
 }
 
+const PULL_OPTIONS: Known<PullImageOptions> = {
+  podman: "optional",
+  signal: "optional",
+};
+
+const BUILD_OPTIONS: Known<BuildImageOptions> = {
+  packages: "optional",
+  files: "optional",
+  tag: "optional",
+  pull: "optional",
+  runOptions: "optional",
+  podman: "optional",
+  timeout: "optional",
+  signal: "optional",
+};
+
 /**
  * Fetches an image from its registry, also if there is one of that name already.
  *
@@ -62,6 +79,8 @@ export async function pullImage(
   name: string,
   options: PullImageOptions = {},
 ): Promise<string> {
+  checkKind("pullImage()", "name", name, "a text");
+  checkOptions("pullImage()", options, PULL_OPTIONS);
   const { podman = ["podman"], signal } = options;
   checkProgram("podman", podman);
   return await pullFrom(new PodmanCli(podman, Infinity), name, signal);
@@ -80,6 +99,8 @@ export async function buildImage(
   origin: string,
   options: BuildImageOptions = {},
 ): Promise<string> {
+  checkKind("buildImage()", "origin", origin, "a text");
+  checkOptions("buildImage()", options, BUILD_OPTIONS);
   return await buildOnce(origin, options);
 }
 
@@ -104,5 +125,7 @@ export async function buildSystemdImage(
   origin: string,
   options: BuildImageOptions = {},
 ): Promise<string> {
+  checkKind("buildSystemdImage()", "origin", origin, "a text");
+  checkOptions("buildSystemdImage()", options, BUILD_OPTIONS);
   return await buildSystemdOnce(origin, options);
 }

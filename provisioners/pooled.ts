@@ -40,6 +40,7 @@
  * @module
  */
 import type { SignalOptions } from "../connections/connection.ts";
+import { checkOptions, type Known } from "../options.ts";
 import {
   type Backend,
   type Reserving,
@@ -52,6 +53,17 @@ import type { Provisioner, Remote } from "./provisioner.ts";
 export { StillAliveError };
 export type { Backend, PoolOptions, Reserving, System };
 
+const OPTIONS: Known<PoolOptions> = {
+  name: "a text",
+  maxRemotes: "a number",
+  backend: "an object",
+  limit: "optional",
+  reserveTimeout: "optional",
+  reserveStagger: "optional",
+  stopConcurrency: "optional",
+  onEvent: "optional",
+};
+
 /** A provisioner that is a pool of what a {@linkcode Backend} makes. */
 export class PooledProvisioner implements Provisioner {
   /** Names the provisioner in logs and events. */
@@ -61,9 +73,11 @@ export class PooledProvisioner implements Provisioner {
   /**
    * Stores the options.
    *
+   * @throws {TypeError} if an option is missing or misspelt
    * @throws {RangeError} if `maxRemotes` is neither a whole number nor `Infinity`, or `stopConcurrency` neither a positive one nor that
    */
   constructor(options: PoolOptions) {
+    checkOptions("PooledProvisioner", options, OPTIONS);
     this.name = options.name;
     this.#pool = new Pool(options);
   }

@@ -22,6 +22,7 @@
  */
 import type { SignalOptions } from "../connections/connection.ts";
 import { checkProgram } from "../connections/program.ts";
+import { checkOptions, type Known } from "../options.ts";
 import type { Candidate, Leftover, LeftoverKind } from "./_leftover.ts";
 import { type DeadRun, findDeadRuns, signOff } from "./_other_runs.ts";
 import { isMissing } from "./_program.ts";
@@ -105,6 +106,20 @@ export interface ReapOptions extends SignalOptions {
   };
 }
 
+const OPTIONS: Known<ReapOptions> = {
+  dryRun: "optional",
+  kinds: "optional",
+  more: "optional",
+  run: "optional",
+  living: "optional",
+  podman: "optional",
+  libvirt: "optional",
+  directories: "optional",
+  testingFarm: "optional",
+  kubernetes: "optional",
+  signal: "optional",
+};
+
 /** What is looked for unless something else is asked for: what is on this machine. */
 const USUAL: readonly LeftoverKind[] = [
   "container",
@@ -130,6 +145,7 @@ const PATIENCE = 60_000;
  * @throws {TypeError} if a program is no list of words
  */
 export async function reap(options: ReapOptions = {}): Promise<Leftover[]> {
+  checkOptions("reap()", options, OPTIONS);
   const {
     dryRun = false,
     living = false,

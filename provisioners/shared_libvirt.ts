@@ -74,6 +74,7 @@ import type { Semaphore } from "@std/async/unstable-semaphore";
 import type { Connection, SignalOptions } from "../connections/connection.ts";
 import { checkProgram } from "../connections/program.ts";
 import type { SshOptions } from "../connections/ssh.ts";
+import { checkOptions, type Known } from "../options.ts";
 import { guard } from "./_guard.ts";
 import { checkMilliseconds } from "./_milliseconds.ts";
 import type { PoolOptions } from "./_pool.ts";
@@ -190,6 +191,35 @@ export interface SharedLibvirtProvisionerOptions
   limit?: Semaphore;
 }
 
+const HOST_OPTIONS: Known<SharedLibvirtHostOptions> = {
+  host: "anything",
+  helper: "optional",
+  commandTimeout: "optional",
+};
+
+const OPTIONS: Known<SharedLibvirtProvisionerOptions> = {
+  ...HOST_OPTIONS,
+  image: "a text",
+  pool: "optional",
+  domainFilter: "optional",
+  domainHost: "optional",
+  user: "optional",
+  sshKey: "optional",
+  ssh: "optional",
+  reserveDelay: "optional",
+  reserveName: "optional",
+  maxRemotes: "optional",
+  reserveTimeout: "optional",
+  destroyOnRelease: "optional",
+  limit: "optional",
+  onEvent: "optional",
+};
+
+const LIST_OPTIONS: Known<SharedLibvirtHostOptions & SignalOptions> = {
+  ...HOST_OPTIONS,
+  signal: "optional",
+};
+
 /**
  * Lends domains of a libvirt host, which many scripts may do at once.
  *
@@ -238,6 +268,7 @@ export interface SharedReservation {
  * ) console.log(domain, state, holder);
  * ```
  *
+ * @throws {TypeError} if there is no host, or `helper` is no list of words
  * @throws {RangeError} if `commandTimeout` is no positive number
  * @throws {ConnectError} if the host cannot be reached
  * @throws {ProvisionError} if there is no virt helper on it
@@ -246,6 +277,7 @@ export interface SharedReservation {
 export async function listReservations(
   options: SharedLibvirtHostOptions & SignalOptions,
 ): Promise<SharedReservation[]> {
+  checkOptions("listReservations()", options, LIST_OPTIONS);
   const { host, helper, signal, commandTimeout } = options;
   await using opened = new VirtHost(
     host,
@@ -263,6 +295,7 @@ export async function listReservations(
 
 /** What the pool is made of; checks the options. */
 function poolOptions(options: SharedLibvirtProvisionerOptions): PoolOptions {
+  checkOptions("SharedLibvirtProvisioner", options, OPTIONS);
   const {
     image,
     pool = "default",

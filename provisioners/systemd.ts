@@ -30,11 +30,12 @@
  * @module
  */
 import type { SignalOptions } from "../connections/connection.ts";
+import { checkKind, checkOptions, type Known } from "../options.ts";
 import { borrowImage } from "./_borrowed_image.ts";
 import type { BuildImageOptions } from "./_build_image.ts";
 import { guard } from "./_guard.ts";
 import type { Variant } from "./_podman_backend.ts";
-import { containerPoolOptions } from "./_podman_pool.ts";
+import { CONTAINER_OPTIONS, containerPoolOptions } from "./_podman_pool.ts";
 import { openSystemd, revive } from "./_systemd.ts";
 import type { PodmanProvisionerOptions } from "./podman.ts";
 import { PooledProvisioner } from "./pooled.ts";
@@ -65,6 +66,12 @@ export interface SystemdProvisionerOptions
   bootCapability?: boolean;
 }
 
+const OPTIONS: Known<SystemdProvisionerOptions> = {
+  ...CONTAINER_OPTIONS,
+  bootTimeout: "optional",
+  bootCapability: "optional",
+};
+
 /**
  * Lends podman containers with systemd in them, each when it is up.
  *
@@ -77,10 +84,11 @@ export class SystemdProvisioner extends PooledProvisioner {
   /**
    * Stores the options.
    *
-   * @throws {TypeError} if `image` is empty or begins with "-", or `podman` is no list of words
+   * @throws {TypeError} if `image` is missing, empty or begins with "-", or `podman` is no list of words
    * @throws {RangeError} if a number is out of range
    */
   constructor(options: SystemdProvisionerOptions) {
+    checkOptions("SystemdProvisioner", options, OPTIONS);
     const { bootTimeout = 60_000, bootCapability = true } = options;
     const variant: Variant = {
       kind: "systemd",
@@ -111,6 +119,14 @@ export interface WithSystemdImageOptions
    */
   build?: Omit<BuildImageOptions, "pull" | "podman" | "signal">;
 }
+
+const { image: _image, ...ALL_BUT_IMAGE } = OPTIONS;
+
+const WITH_IMAGE: Known<WithSystemdImageOptions> = {
+  ...ALL_BUT_IMAGE,
+  build: "optional",
+  signal: "optional",
+};
 
 /** Systems of an image that was built for them. Disposing of it is the end of both. */
 export interface SystemsOfImage extends AsyncDisposable {
@@ -151,6 +167,8 @@ export async function withSystemdImage(
   origin: string,
   options: WithSystemdImageOptions = {},
 ): Promise<SystemsOfImage> {
+  checkKind("withSystemdImage()", "origin", origin, "a text");
+  checkOptions("withSystemdImage()", options, WITH_IMAGE);
   const { build, pull = "never", signal, ...rest } = options;
   new SystemdProvisioner({ ...rest, image: origin }); // refuses what is wrong before the build
   const { podman, onEvent } = rest;

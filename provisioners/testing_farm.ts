@@ -44,6 +44,7 @@
  */
 import type { Semaphore } from "@std/async/unstable-semaphore";
 import type { SignalOptions } from "../connections/connection.ts";
+import { checkOptions, type Known } from "../options.ts";
 import { guard } from "./_guard.ts";
 import type { PoolOptions } from "./_pool.ts";
 import { isAddress } from "./_testing_farm_address.ts";
@@ -274,6 +275,50 @@ export interface TestingFarmProvisionerOptions extends EventOptions {
   limit?: Semaphore;
 }
 
+const OPTIONS: Known<TestingFarmProvisionerOptions> = {
+  compose: "a text",
+  arch: "optional",
+  maxRemotes: "optional",
+  retries: "optional",
+  timeout: "optional",
+  pool: "optional",
+  hardware: "optional",
+  kickstart: "optional",
+  artifacts: "optional",
+  variables: "optional",
+  secrets: "optional",
+  tags: "optional",
+  skipGuestSetup: "optional",
+  clean: "optional",
+  sshKey: "optional",
+  sourceCidr: "optional",
+  watchdog: "optional",
+  url: "optional",
+  token: "optional",
+  times: "optional",
+  onLog: "optional",
+  limit: "optional",
+  onEvent: "optional",
+};
+
+const SERVICE_OPTIONS: Known<TestingFarmServiceOptions> = {
+  url: "optional",
+  token: "optional",
+  signal: "optional",
+};
+
+const TIMES_OPTIONS: Known<TestingFarmTimes> = {
+  retryDelays: "optional",
+  retryTime: "optional",
+  releaseTime: "optional",
+  callTimeout: "optional",
+  pollInterval: "optional",
+  lostInterval: "optional",
+  sshInterval: "optional",
+  spread: "optional",
+  reapInterval: "optional",
+};
+
 /**
  * Lends systems of a Testing Farm.
  *
@@ -290,7 +335,7 @@ export class TestingFarmProvisioner extends PooledProvisioner {
   /**
    * Stores the options.
    *
-   * @throws {TypeError} if `compose` is empty, or `url` or `sourceCidr` is none
+   * @throws {TypeError} if `compose` is missing or empty, or `url` or `sourceCidr` is none
    * @throws {RangeError} if a number is out of range
    */
   constructor(options: TestingFarmProvisionerOptions) {
@@ -346,6 +391,7 @@ export interface TestingFarmCompose {
 export function describeTestingFarm(
   options: TestingFarmServiceOptions = {},
 ): Promise<TestingFarmService> {
+  checkOptions("describeTestingFarm()", options, SERVICE_OPTIONS);
   const { signal } = options;
   const call = { giveUp: 0, ...(signal && { signal }) };
   return askService("a description of itself", options, async (api) => {
@@ -369,6 +415,7 @@ export function describeTestingFarm(
 export function listComposes(
   options: TestingFarmServiceOptions = {},
 ): Promise<TestingFarmCompose[]> {
+  checkOptions("listComposes()", options, SERVICE_OPTIONS);
   const { signal } = options;
   const call = signal ? { signal } : {};
   return askService("composes", options, async (api) => {
@@ -379,6 +426,7 @@ export function listComposes(
 
 /** What the pool is made of; checks the options. */
 function poolOptions(options: TestingFarmProvisionerOptions): PoolOptions {
+  checkOptions("TestingFarmProvisioner", options, OPTIONS);
   const {
     compose,
     arch = "x86_64",
@@ -394,11 +442,12 @@ function poolOptions(options: TestingFarmProvisionerOptions): PoolOptions {
     limit,
     onEvent,
     onLog,
-    times: given,
+    times: given = {},
     ...wanted
   } = options;
+  checkOptions('"times" of TestingFarmProvisioner', given, TIMES_OPTIONS);
   const times = { ...TIMES, ...given };
-  checkOptions({ compose, arch, url, sourceCidr });
+  checkTexts({ compose, arch, url, sourceCidr });
   checkNumbers({ maxRemotes, retries, timeout, times });
   const cleaningScript = typeof clean === "object"
     ? clean.script
@@ -425,7 +474,7 @@ function poolOptions(options: TestingFarmProvisionerOptions): PoolOptions {
   };
 }
 
-function checkOptions(
+function checkTexts(
   { compose, arch, url, sourceCidr }: {
     compose: string;
     arch: string;

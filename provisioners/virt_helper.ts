@@ -62,6 +62,7 @@
  */
 import type { Connection, SignalOptions } from "../connections/connection.ts";
 import { run } from "../connections/process.ts";
+import { checkKind, checkOptions, type Known } from "../options.ts";
 import { VIRT_HELPER as program } from "./_virt_helper_program.ts";
 
 export {
@@ -94,6 +95,11 @@ export interface InstallVirtHelperOptions extends SignalOptions {
   path?: string;
 }
 
+const OPTIONS: Known<InstallVirtHelperOptions> = {
+  path: "optional",
+  signal: "optional",
+};
+
 /** Puts what it reads into place when all of it is there. */
 const INSTALL = `
 set -e
@@ -117,6 +123,8 @@ export async function installVirtHelper(
   connection: Connection,
   options: InstallVirtHelperOptions = {},
 ): Promise<void> {
+  checkKind("installVirtHelper()", "connection", connection, "a connection");
+  checkOptions("installVirtHelper()", options, OPTIONS);
   const { path = "/usr/local/bin/atex-virt-helper", signal } = options;
   const bytes = new TextEncoder().encode(VIRT_HELPER);
   await run(

@@ -1,4 +1,6 @@
 /** What an executor is given. */
+import type { Connection } from "../../connections/connection.ts";
+import { checkKind, checkOptions, type Known } from "../../options.ts";
 import type { FmfExecutorEvent } from "./_events.ts";
 import type { ReportLimits } from "./reporter.ts";
 
@@ -79,12 +81,41 @@ export interface FmfExecutorOptions {
   onEvent?: (event: FmfExecutorEvent) => void;
 }
 
+/** All of them. */
+export const EXECUTOR_OPTIONS: Known<FmfExecutorOptions> = {
+  tests: "what discover() gives",
+  env: "optional",
+  setupTimeout: "optional",
+  exitGrace: "optional",
+  heartbeat: "optional",
+  heartbeatLimit: "optional",
+  markers: "optional",
+  limits: "optional",
+  onEvent: "optional",
+};
+
+/**
+ * Checks what an executor is given.
+ *
+ * @param of the class of the executor
+ * @throws {TypeError} if something is missing or of the wrong kind
+ */
+export function checkExecutor<O extends FmfExecutorOptions>(
+  of: string,
+  connection: Connection,
+  options: O,
+  known: Known<O>,
+): void {
+  checkKind(of, "connection", connection, "a connection");
+  checkOptions(of, options, known);
+}
+
 /**
  * Checks what TypeScript cannot.
  *
  * @throws {RangeError} if a time is not a positive number
  */
-export function checkOptions(options: FmfExecutorOptions): void {
+export function checkTimes(options: FmfExecutorOptions): void {
   const { setupTimeout, exitGrace, heartbeat, heartbeatLimit } = options;
   const times = { setupTimeout, exitGrace, heartbeat, heartbeatLimit };
   for (const [name, value] of Object.entries(times)) {

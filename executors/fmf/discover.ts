@@ -2,6 +2,7 @@
  * Finding the tests of a tree of metadata, as a plan asks for them.
  */
 import { temporaryPrefix } from "../../connections/owner.ts";
+import { checkOptions, type Known } from "../../options.ts";
 import { type CopyOptions, copyTree } from "./_copy.ts";
 import {
   defaultSection,
@@ -102,6 +103,19 @@ export interface DiscoverOptions {
   signal?: AbortSignal;
 }
 
+const OPTIONS: Known<DiscoverOptions> = {
+  plan: "optional",
+  names: "optional",
+  filters: "optional",
+  excludes: "optional",
+  conditions: "optional",
+  context: "optional",
+  caseSensitive: "optional",
+  libraries: "optional",
+  fetch: "optional",
+  signal: "optional",
+};
+
 /**
  * What is known of a test: an object without prototype with all of its metadata.
  * Of the types, only those that are named here are certain.
@@ -148,6 +162,7 @@ export interface FmfTests extends AsyncDisposable {
  * identifier. A `name` in an identifier restricts tests and plans to what is
  * below that node.
  * @throws {FmfError} that says which file, node, key or option is wrong
+ * @throws {TypeError} if an option is misspelt
  *
  * @example The tests of a plan
  * ```ts
@@ -177,6 +192,7 @@ export async function discover(
   tree: string | URL | Tree | FmfIdentifier,
   options: DiscoverOptions = {},
 ): Promise<FmfTests> {
+  checkOptions("discover()", options, OPTIONS);
   return await new Discovery(options).run(tree);
 }
 

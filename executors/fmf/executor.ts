@@ -15,7 +15,12 @@ import {
   readEnvironment,
 } from "./_environment.ts";
 import type { Emit } from "./_events.ts";
-import { checkOptions, type FmfExecutorOptions } from "./_options.ts";
+import {
+  checkExecutor,
+  checkTimes,
+  EXECUTOR_OPTIONS,
+  type FmfExecutorOptions,
+} from "./_options.ts";
 import { carryOut } from "./_plan.ts";
 import { ignoredSteps, type Phase, type Step, stepsOf } from "./_steps.ts";
 import { Workplace } from "./_system.ts";
@@ -25,6 +30,7 @@ import type { Heartbeat } from "./_wrapper_command.ts";
 import { Reporter } from "./reporter.ts";
 import type { Variant } from "./variant.ts";
 
+export { checkExecutor, EXECUTOR_OPTIONS } from "./_options.ts";
 export type { FmfExecutorOptions, RunnableTests } from "./_options.ts";
 
 /** The steps of a plan, checked. */
@@ -111,10 +117,12 @@ export class FmfExecutor implements Executor {
    * Only stores the options. The connection stays yours: connect it before
    * `start()`, disconnect it after `stop()`.
    *
+   * @throws {TypeError} if `connection` or `tests` is none
    * @throws {RangeError} if a time is not a positive number
    */
   constructor(connection: Connection, options: FmfExecutorOptions) {
-    checkOptions(options);
+    checkExecutor("FmfExecutor", connection, options, EXECUTOR_OPTIONS);
+    checkTimes(options);
     this.#connection = connection;
     this.#options = { ...options, env: { ...options.env } };
     this.#setupTimeout = options.setupTimeout ?? 30 * 60_000;

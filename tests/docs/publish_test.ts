@@ -40,6 +40,7 @@ Deno.test("a publish has the modules and what tells about them", async () => {
     "README.md",
     "deno.json",
     "mod.ts",
+    "options.ts",
   ]);
   for (const path of Object.values(config.exports)) {
     ok(files.includes(path.slice(2)), path);

@@ -9,6 +9,7 @@ import {
   type Connection,
   ConnectionLostError,
 } from "../../connections/connection.ts";
+import { LocalConnection } from "../../connections/local.ts";
 import { SetupError } from "../../executors/executor.ts";
 import {
   FunctionExecutor,
@@ -18,7 +19,7 @@ import {
 import { readArtifacts } from "../../executors/results.ts";
 
 /** Tests here need no system: what they are given is handed through. */
-const REMOTE = {} as Connection;
+const REMOTE: Connection = new LocalConnection();
 
 async function withDirectory(use: (directory: string) => Promise<void>) {
   const directory = await Deno.makeTempDir({ prefix: "atex-test-" });

@@ -635,11 +635,6 @@ Deno.test("AdHocOrchestrator refuses options that make no sense, each with one m
       'the "platform" "../.." makes no directory; a label such as "fedora-42@x86_64" would be right',
     ],
     [
-      { aggregator: undefined as never },
-      "TypeError",
-      '"aggregator.ingest" is undefined, it must be a function',
-    ],
-    [
       { rerun: 2 as never },
       "TypeError",
       '"rerun" is 2, it must be a function',
@@ -649,11 +644,6 @@ Deno.test("AdHocOrchestrator refuses options that make no sense, each with one m
       { tests: ["/a", "/b", "/a"] },
       "RangeError",
       '"tests" holds "/a" more than once',
-    ],
-    [
-      { tests: "/a" },
-      "TypeError",
-      '"tests" is the text "/a", it must be a list of names',
     ],
     [{ provisioners: [] }, "RangeError", '"provisioners" is empty'],
     [

@@ -1,0 +1,174 @@
+/** A look at options where they come in: scripts are run without a check of their types. */
+
+/** All that an option can be that has to be given, in the words of messages. */
+const KINDS = {
+  "a text": (value) => typeof value === "string",
+  "a path or a URL": (value) =>
+    typeof value === "string" || value instanceof URL,
+  "a number": (value) => typeof value === "number",
+  "a list": (value) => can(value, Symbol.iterator),
+  "an object": isPlain,
+  "a function": (value) => typeof value === "function",
+  "a connection": (value) => can(value, "local"),
+  "a provisioner": (value) => can(value, "getRemote"),
+  "an aggregator": (value) => can(value, "ingest"),
+  "an orchestrator": (value) => can(value, "run"),
+  "a run": isIterable,
+  "what discover() gives": (value) =>
+    isObject(value) && "data" in value && can(value.data, "get"),
+  "what readResults() gives": isIterable,
+  /** For those that have a check of their own. */
+  "anything": () => true,
+} satisfies Record<string, (value: unknown) => boolean>;
+
+/** What an option can be that has to be given. */
+export type Kind = keyof typeof KINDS;
+
+/** All options of a class or a function. The compiler refuses a list that forgets one. */
+export type Known<T> = {
+  readonly [K in keyof T]-?: undefined extends T[K] ? "optional" : Kind;
+};
+
+/**
+ * Checks that all options are there that have to be, and that none is misspelt. Those
+ * that resemble nothing are ignored: what has more than the options can be given for them.
+ *
+ * @param of whose options they are
+ * @throws {TypeError} if one is missing, misspelt, or something else than it has to be
+ */
+export function checkOptions<T extends object>(
+  of: string,
+  options: T,
+  known: Known<T>,
+): void {
+  const kinds: Readonly<Record<string, Kind | "optional">> = known;
+  const needed = Object.keys(kinds).filter((name) =>
+    kinds[name] !== "optional"
+  );
+  if (!isPlain(options)) {
+    const right = needed.length > 0 ? ` with ${quoted(needed)}` : "";
+    throw new TypeError(
+      `Cannot use ${
+        told(options)
+      } as the options of ${of}: an object${right} would be right`,
+    );
+  }
+  const given = options as Readonly<Record<string, unknown>>;
+  const absent = Object.keys(kinds).filter((name) => given[name] === undefined);
+  const strange = Object.keys(given).filter((name) =>
+    given[name] !== undefined && !Object.hasOwn(kinds, name)
+  );
+  for (const name of strange) {
+    const meant = closest(name, absent);
+    if (meant === undefined) continue;
+    throw new TypeError(
+      `Cannot use "${name}" as an option of ${of}: "${meant}" would be right`,
+    );
+  }
+  const missing = needed.filter((name) => absent.includes(name));
+  if (missing.length > 0) {
+    const instead = strange.length > 0
+      ? `, and there is no option ${quoted(strange, " or ")}`
+      : "";
+    throw new TypeError(
+      `Cannot use the options of ${of}: ${quoted(missing)} ${
+        missing.length > 1 ? "are" : "is"
+      } missing${instead}`,
+    );
+  }
+  for (const name of needed) {
+    checkKind(of, name, given[name], kinds[name] as Kind);
+  }
+}
+
+/**
+ * Checks what one option, or one argument, is.
+ *
+ * @throws {TypeError} if it is something else
+ */
+export function checkKind(
+  of: string,
+  name: string,
+  value: unknown,
+  kind: Kind,
+): void {
+  if (!KINDS[kind](value)) throw wrongKind(of, name, value, kind);
+}
+
+/** The error for an option, or an argument, that is something else than what is right. */
+export function wrongKind(
+  of: string,
+  name: string,
+  value: unknown,
+  right: string,
+): TypeError {
+  return new TypeError(
+    `Cannot use ${told(value)} as "${name}" of ${of}: ${right} would be right`,
+  );
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null;
+}
+
+/** Neither a list nor a promise. */
+function isPlain(value: unknown): value is object {
+  return isObject(value) && !Array.isArray(value) &&
+    !(value instanceof Promise);
+}
+
+function isIterable(value: unknown): boolean {
+  return can(value, Symbol.asyncIterator) || can(value, Symbol.iterator);
+}
+
+function can(value: unknown, method: PropertyKey): boolean {
+  return isObject(value) &&
+    typeof (value as Record<PropertyKey, unknown>)[method] === "function";
+}
+
+/** What it is, but nothing of a text or an object, which may be secret. */
+function told(value: unknown): string {
+  if (typeof value === "string") return "a text";
+  if (typeof value === "function") return "a function";
+  if (Array.isArray(value)) return "a list";
+  if (value instanceof Promise) return "a promise, which has to be awaited,";
+  return isObject(value) ? "an object" : String(value);
+}
+
+function quoted(names: readonly string[], joint = " and "): string {
+  return names.map((name) => `"${name}"`).join(joint);
+}
+
+/**
+ * The one that was meant, if one was: it begins with the same letter, and of the others a
+ * third at most is different, and not more than two.
+ */
+function closest(name: string, others: readonly string[]): string | undefined {
+  return others
+    .map((other) => ({ other, far: distance(folded(name), folded(other)) }))
+    .filter(({ other, far }) =>
+      folded(name)[0] === folded(other)[0] &&
+      far <= Math.min(2, other.length / 3)
+    )
+    .sort((a, b) => a.far - b.far)[0]?.other;
+}
+
+function folded(name: string): string {
+  return name.toLowerCase().replaceAll(/[-_]/g, "");
+}
+
+/** How many letters have to be added, left out, replaced or swapped to make `b` of `a`. */
+function distance(a: string, b: string): number {
+  const rows = [Array.from({ length: b.length + 1 }, (_, j) => j)];
+  for (let i = 1; i <= a.length; i++) {
+    const row = rows[i] = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = rows[i - 1][j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1);
+      row[j] = Math.min(replaced, rows[i - 1][j] + 1, row[j - 1] + 1);
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
+        row[j] = Math.min(row[j], rows[i - 2][j - 2] + 1);
+      }
+    }
+  }
+  return rows[a.length][b.length];
+}

@@ -1,0 +1,700 @@
+/** What scripts are told whose options are wrong: they run without a check of their types. */
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { HtmlReportAggregator, writeHtmlReport } from "../aggregators/html.ts";
+import { compareResults } from "../aggregators/compare.ts";
+import { GitHubAggregator, gitHubSummary } from "../aggregators/github.ts";
+import { JsonLinesAggregator } from "../aggregators/jsonl.ts";
+import { JUnitAggregator, writeJUnit } from "../aggregators/junit.ts";
+import { MultiAggregator } from "../aggregators/multi.ts";
+import { readResults } from "../aggregators/reader.ts";
+import {
+  ReportPortalAggregator,
+  ReportPortalApi,
+} from "../aggregators/report_portal.ts";
+import { Tally } from "../aggregators/tally.ts";
+import { YamlAggregator } from "../aggregators/yaml.ts";
+import { KubernetesConnection } from "../connections/kubernetes.ts";
+import { LocalConnection } from "../connections/local.ts";
+import { PodmanConnection } from "../connections/podman.ts";
+import { SshConnection } from "../connections/ssh.ts";
+import config from "../deno.json" with { type: "json" };
+import { BeakerlibExecutor } from "../executors/beakerlib.ts";
+import { CommandExecutor } from "../executors/command.ts";
+import { discover, FmfExecutor } from "../executors/fmf/mod.ts";
+import { FunctionExecutor } from "../executors/function.ts";
+import { checkOptions, type Known } from "../options.ts";
+import { AdHocOrchestrator } from "../orchestrators/adhoc.ts";
+import { replayRun, writeEventLog } from "../orchestrators/event_log.ts";
+import { runMain } from "../orchestrators/main.ts";
+import { byRank, reruns } from "../orchestrators/policies.ts";
+import { showProgress } from "../orchestrators/progress.ts";
+import { runAll } from "../orchestrators/run_all.ts";
+import { SimpleOrchestrator } from "../orchestrators/simple.ts";
+import { sendSpans } from "../orchestrators/telemetry.ts";
+import { writeTrace } from "../orchestrators/trace.ts";
+import { provisionerFromString } from "../provisioners/from_string.ts";
+import { HostsProvisioner } from "../provisioners/hosts.ts";
+import { KubernetesProvisioner } from "../provisioners/kubernetes.ts";
+import { readLeases } from "../provisioners/leases.ts";
+import { LibvirtProvisioner } from "../provisioners/libvirt.ts";
+import { LocalProvisioner } from "../provisioners/local.ts";
+import { PodmanProvisioner } from "../provisioners/podman.ts";
+import {
+  buildImage,
+  buildSystemdImage,
+  pullImage,
+} from "../provisioners/podman_image.ts";
+import { PooledProvisioner } from "../provisioners/pooled.ts";
+import { reap } from "../provisioners/reap.ts";
+import {
+  listReservations,
+  SharedLibvirtProvisioner,
+} from "../provisioners/shared_libvirt.ts";
+import {
+  SystemdProvisioner,
+  withSystemdImage,
+} from "../provisioners/systemd.ts";
+import {
+  describeTestingFarm,
+  listComposes,
+  TestingFarmProvisioner,
+} from "../provisioners/testing_farm.ts";
+import { installVirtHelper, VirtHelper } from "../provisioners/virt_helper.ts";
+
+// deno-lint-ignore no-explicit-any -- what the compiler would refuse
+type Wrong = any;
+
+/** The message of what is thrown, or of what it rejects with; none if all is well. */
+async function said(action: () => unknown): Promise<string | undefined> {
+  try {
+    await action();
+  } catch (error) {
+    ok(error instanceof TypeError, Deno.inspect(error));
+    return error.message;
+  }
+}
+
+const here = new LocalConnection();
+const tests = { plan: {}, data: new Map(), sources: new Map(), root: "/" };
+const aggregator = new Tally();
+const provisioner = new LocalProvisioner();
+const executor = () => new CommandExecutor(here, { tests: {} });
+const run = { async *[Symbol.asyncIterator]() {} } as Wrong;
+const api = new ReportPortalApi();
+
+/** A class or a function, with options that are right and one that is misspelt. */
+interface Row {
+  of: string;
+  call: (options: Wrong) => unknown;
+  /** All that have to be given. */
+  right: Record<string, unknown>;
+  typo: [name: string, meant: string];
+}
+
+const CLASSES: Row[] = [
+  {
+    of: "SshConnection",
+    call: (options) => new SshConnection(options),
+    right: { host: "root@10.0.0.7" },
+    typo: ["identityfile", "identityFile"],
+  },
+  {
+    of: "PodmanConnection",
+    call: (options) => new PodmanConnection(options),
+    right: { container: "web" },
+    typo: ["connecTimeout", "connectTimeout"],
+  },
+  {
+    of: "KubernetesConnection",
+    call: (options) => new KubernetesConnection(options),
+    right: { pod: "web-0" },
+    typo: ["kubeConfig", "kubeconfig"],
+  },
+  {
+    of: "LocalConnection",
+    call: (options) => new LocalConnection(options),
+    right: {},
+    typo: ["clear_env", "clearEnv"],
+  },
+  {
+    of: "PooledProvisioner",
+    call: (options) => new PooledProvisioner(options),
+    right: { name: "own", maxRemotes: 1, backend: {} },
+    typo: ["maxRemote", "maxRemotes"],
+  },
+  {
+    of: "LocalProvisioner",
+    call: (options) => new LocalProvisioner(options),
+    right: {},
+    typo: ["max-remotes", "maxRemotes"],
+  },
+  {
+    of: "PodmanProvisioner",
+    call: (options) => new PodmanProvisioner(options),
+    right: { image: "fedora:42" },
+    typo: ["maxRemote", "maxRemotes"],
+  },
+  {
+    of: "SystemdProvisioner",
+    call: (options) => new SystemdProvisioner(options),
+    right: { image: "fedora:42" },
+    typo: ["bootTimout", "bootTimeout"],
+  },
+  {
+    of: "HostsProvisioner",
+    call: (options) => new HostsProvisioner(options),
+    right: { hosts: ["root@10.0.0.7"] },
+    typo: ["reserveTimeot", "reserveTimeout"],
+  },
+  {
+    of: "LibvirtProvisioner",
+    call: (options) => new LibvirtProvisioner(options),
+    right: { origin: "fedora-42", sshKey: "key" },
+    typo: ["sshkey", "sshKey"],
+  },
+  {
+    of: "SharedLibvirtProvisioner",
+    call: (options) => new SharedLibvirtProvisioner(options),
+    right: { host: "root@10.0.0.7", image: "fedora-42.raw" },
+    typo: ["reserveNmae", "reserveName"],
+  },
+  {
+    of: "KubernetesProvisioner",
+    call: (options) => new KubernetesProvisioner(options),
+    right: {},
+    typo: ["Image", "image"],
+  },
+  {
+    of: "TestingFarmProvisioner",
+    call: (options) => new TestingFarmProvisioner(options),
+    right: { compose: "Fedora-42" },
+    typo: ["time", "times"],
+  },
+  {
+    of: "FmfExecutor",
+    call: (options) => new FmfExecutor(here, options),
+    right: { tests },
+    typo: ["test", "tests"],
+  },
+  {
+    of: "BeakerlibExecutor",
+    call: (options) => new BeakerlibExecutor(here, options),
+    right: { tests },
+    typo: ["instal", "install"],
+  },
+  {
+    of: "FunctionExecutor",
+    call: (options) => new FunctionExecutor(here, options),
+    right: { tests: { "/a": () => {} } },
+    typo: ["setUp", "setup"],
+  },
+  {
+    of: "CommandExecutor",
+    call: (options) => new CommandExecutor(here, options),
+    right: { tests: { "/a": ["true"] } },
+    typo: ["timout", "timeout"],
+  },
+  {
+    of: "JsonLinesAggregator",
+    call: (options) => new JsonLinesAggregator(options),
+    right: { results: "out/results.jsonl", files: "out/files" },
+    typo: ["result", "results"],
+  },
+  {
+    of: "YamlAggregator",
+    call: (options) => new YamlAggregator(options),
+    right: { results: "out/results.yaml", files: "out/files" },
+    typo: ["allowDuplicates", "allowDuplicate"],
+  },
+  {
+    of: "JUnitAggregator",
+    call: (options) => new JUnitAggregator(options),
+    right: { target: "out/junit.xml" },
+    typo: ["subtest", "subtests"],
+  },
+  {
+    of: "HtmlReportAggregator",
+    call: (options) => new HtmlReportAggregator(options),
+    right: { report: "out/report.html" },
+    typo: ["compare_with", "compareWith"],
+  },
+  {
+    of: "GitHubAggregator",
+    call: (options) => new GitHubAggregator(options),
+    right: {},
+    typo: ["annotation", "annotations"],
+  },
+  {
+    of: "ReportPortalAggregator",
+    call: (options) => new ReportPortalAggregator(options),
+    right: { api, launch: "nightly" },
+    typo: ["joinSubtests", "joinSubtest"],
+  },
+  {
+    of: "ReportPortalApi",
+    call: (options) => new ReportPortalApi(options),
+    right: {},
+    typo: ["caCert", "caCerts"],
+  },
+  {
+    of: "AdHocOrchestrator",
+    call: (options) => new AdHocOrchestrator(options),
+    right: {
+      platform: "here",
+      tests: ["/a"],
+      provisioners: [provisioner],
+      executor,
+      aggregator,
+    },
+    typo: ["provisioner", "provisioners"],
+  },
+  {
+    of: "SimpleOrchestrator",
+    call: (options) => new SimpleOrchestrator(options),
+    right: {
+      platform: "here",
+      tests: ["/a"],
+      provisioner,
+      executor,
+      aggregator,
+    },
+    typo: ["onerror", "onError"],
+  },
+];
+
+/** Those with `right: {}` would do something if they were called with that. */
+const FUNCTIONS: Row[] = [
+  {
+    of: "discover()",
+    call: (options) => discover("/", options),
+    right: {},
+    typo: ["filter", "filters"],
+  },
+  {
+    of: "provisionerFromString()",
+    call: (options) => provisionerFromString("local", options),
+    right: {},
+    typo: ["sharedlibvirt", "sharedLibvirt"],
+  },
+  {
+    of: "pullImage()",
+    call: (options) => pullImage("fedora:42", options),
+    right: {},
+    typo: ["signl", "signal"],
+  },
+  {
+    of: "buildImage()",
+    call: (options) => buildImage("fedora:42", options),
+    right: {},
+    typo: ["package", "packages"],
+  },
+  {
+    of: "buildSystemdImage()",
+    call: (options) => buildSystemdImage("fedora:42", options),
+    right: {},
+    typo: ["package", "packages"],
+  },
+  {
+    of: "withSystemdImage()",
+    call: (options) => withSystemdImage("fedora:42", options),
+    right: {},
+    typo: ["bild", "build"],
+  },
+  {
+    of: "readLeases()",
+    call: (options) => readLeases(options),
+    right: { hosts: ["root@10.0.0.7"] },
+    typo: ["leasefile", "leaseFile"],
+  },
+  {
+    of: "listReservations()",
+    call: (options) => listReservations(options),
+    right: { host: "root@10.0.0.7" },
+    typo: ["helpr", "helper"],
+  },
+  {
+    of: "reap()",
+    call: (options) => reap(options),
+    right: {},
+    typo: ["dryrun", "dryRun"],
+  },
+  {
+    of: "describeTestingFarm()",
+    call: (options) => describeTestingFarm(options),
+    right: {},
+    typo: ["tokn", "token"],
+  },
+  {
+    of: "listComposes()",
+    call: (options) => listComposes(options),
+    right: {},
+    typo: ["tokn", "token"],
+  },
+  {
+    of: "installVirtHelper()",
+    call: (options) => installVirtHelper(here, options),
+    right: {},
+    typo: ["paht", "path"],
+  },
+  {
+    of: "VirtHelper.open()",
+    call: (options) => VirtHelper.open(here, options),
+    right: {},
+    typo: ["helpr", "helper"],
+  },
+  {
+    of: "writeHtmlReport()",
+    call: (options) => writeHtmlReport([], options),
+    right: { report: "out/report.html" },
+    typo: ["event", "events"],
+  },
+  {
+    of: "writeJUnit()",
+    call: (options) => writeJUnit([], options),
+    right: { target: "out/junit.xml" },
+    typo: ["subtest", "subtests"],
+  },
+  {
+    of: "gitHubSummary()",
+    call: (options) => gitHubSummary([], options),
+    right: {},
+    typo: ["titel", "title"],
+  },
+  {
+    of: "showProgress()",
+    call: (options) => showProgress(run, options),
+    right: {},
+    typo: ["colour", "color"],
+  },
+  {
+    of: "writeEventLog()",
+    call: (options) => writeEventLog(run, "out/events.jsonl", options),
+    right: {},
+    typo: ["exsiting", "existing"],
+  },
+  {
+    of: "replayRun()",
+    call: (options) => replayRun("out/events.jsonl", options),
+    right: {},
+    typo: ["runs", "run"],
+  },
+  {
+    of: "runAll()",
+    call: (options) => runAll([], options),
+    right: {},
+    typo: ["failfast", "failFast"],
+  },
+  {
+    of: "runMain()",
+    call: (options) => runMain(() => {}, options),
+    right: {},
+    typo: ["wirte", "write"],
+  },
+  {
+    of: "byRank()",
+    call: (options) => byRank(() => 0, options),
+    right: {},
+    typo: ["decide", "decides"],
+  },
+  {
+    of: "reruns()",
+    call: (options) => reruns(2, options),
+    right: {},
+    typo: ["exitCode", "exitCodes"],
+  },
+];
+
+const quoted = (names: readonly string[]) =>
+  names.map((name) => `"${name}"`).join(" and ");
+
+for (
+  const { of, call, right, typo: [misspelt, meant] } of [
+    ...CLASSES,
+    ...FUNCTIONS,
+  ]
+) {
+  const needed = Object.keys(right);
+  Deno.test(`${of} says which option is wrong`, async () => {
+    const object = needed.length > 0
+      ? `an object with ${quoted(needed)}`
+      : "an object";
+    strictEqual(
+      await said(() => call(null)),
+      `Cannot use null as the options of ${of}: ${object} would be right`,
+    );
+    strictEqual(
+      await said(() => call({ [misspelt]: "a" })),
+      `Cannot use "${misspelt}" as an option of ${of}: "${meant}" would be right`,
+    );
+    if (needed.length === 0) return;
+    const missing = `Cannot use the options of ${of}: ${quoted(needed)} ${
+      needed.length > 1 ? "are" : "is"
+    } missing`;
+    strictEqual(
+      await said(() => call(undefined)),
+      `Cannot use undefined as the options of ${of}: ${object} would be right`,
+    );
+    strictEqual(await said(() => call({})), missing);
+    strictEqual(
+      await said(() => call({ zzz: 1, xxx: 2, yyy: undefined })),
+      `${missing}, and there is no option "zzz" or "xxx"`,
+    );
+    for (const name of needed) {
+      strictEqual(
+        await said(() => call({ ...right, [name]: undefined })),
+        `Cannot use the options of ${of}: "${name}" is missing`,
+      );
+    }
+  });
+}
+
+for (const { of, call, right, typo: [misspelt, meant] } of CLASSES) {
+  if (of === "KubernetesProvisioner") continue; // needs the image or the template
+  Deno.test(`${of} takes what has more than its options`, async () => {
+    const more = { ...right, zzz: 1, signal: undefined, [misspelt]: undefined };
+    strictEqual(await said(() => call(more)), undefined);
+    if (Object.hasOwn(right, meant)) {
+      const both = { ...right, [misspelt]: 1 };
+      strictEqual(await said(() => call(both)), undefined);
+    }
+  });
+}
+
+Deno.test("every class that can be imported and takes options is looked at", async () => {
+  const taking = new Set<string>();
+  for (const [name, path] of Object.entries(config.exports)) {
+    if (name === "./fmf") continue; // stands alone, and has errors of its own
+    const module = await import(new URL(`../${path}`, import.meta.url).href);
+    for (const [name, value] of Object.entries<Wrong>(module)) {
+      if (typeof value !== "function") continue;
+      if (value.prototype instanceof Error) continue;
+      const [, parameters] =
+        /^class\b[^]*?\bconstructor\(([^)]*)\)/.exec(String(value)) ?? [];
+      if (parameters?.includes("options")) taking.add(name);
+    }
+  }
+  const known = [...CLASSES, ...FUNCTIONS].map(({ of }) => of.split(".")[0]);
+  ok(taking.has("SshConnection") && taking.has("LocalProvisioner"));
+  deepStrictEqual([...taking].filter((name) => !known.includes(name)), []);
+});
+
+Deno.test("what has to be given has to be of the right kind", async () => {
+  const promise = Promise.resolve();
+  const simple = CLASSES.find(({ of }) => of === "SimpleOrchestrator")!;
+  const adHoc = CLASSES.find(({ of }) => of === "AdHocOrchestrator")!;
+  const wrong: [action: () => unknown, message: string][] = [
+    [
+      () => new SshConnection("root@10.0.0.7" as Wrong),
+      'Cannot use a text as the options of SshConnection: an object with "host" would be right',
+    ],
+    [
+      () => new JsonLinesAggregator({ target: "out" } as Wrong),
+      'Cannot use the options of JsonLinesAggregator: "results" and "files" are missing, and there is no option "target"',
+    ],
+    [
+      () => new JsonLinesAggregator({ results: 3, files: "out" } as Wrong),
+      'Cannot use 3 as "results" of JsonLinesAggregator: a path or a URL would be right',
+    ],
+    [
+      () => new PodmanProvisioner({ image: ["fedora:42"] } as Wrong),
+      'Cannot use a list as "image" of PodmanProvisioner: a text would be right',
+    ],
+    [
+      () => new HostsProvisioner({ hosts: { host: "a" } } as Wrong),
+      'Cannot use an object as "hosts" of HostsProvisioner: a list of hosts, or a file with one, would be right',
+    ],
+    [
+      () => readLeases({ hosts: null } as Wrong),
+      'Cannot use null as "hosts" of readLeases(): a list of hosts, or a file with one, would be right',
+    ],
+    [
+      () => new HostsProvisioner({ hosts: ["a", 3] } as Wrong),
+      'Cannot use 3 as "hosts[1]" of HostsProvisioner: an object would be right',
+    ],
+    [
+      () =>
+        new TestingFarmProvisioner({
+          compose: "Fedora-42",
+          times: { pollinterval: 1 } as Wrong,
+        }),
+      'Cannot use "pollinterval" as an option of "times" of TestingFarmProvisioner: "pollInterval" would be right',
+    ],
+    [
+      () => new FmfExecutor({ tests } as Wrong, undefined as Wrong),
+      'Cannot use an object as "connection" of FmfExecutor: a connection would be right',
+    ],
+    [
+      () => new BeakerlibExecutor(undefined as Wrong, { tests }),
+      'Cannot use undefined as "connection" of BeakerlibExecutor: a connection would be right',
+    ],
+    [
+      () => new CommandExecutor(provisioner as Wrong, { tests: {} }),
+      'Cannot use an object as "connection" of CommandExecutor: a connection would be right',
+    ],
+    [
+      () => new FunctionExecutor(promise as Wrong, { tests: {} }),
+      'Cannot use a promise, which has to be awaited, as "remote" of FunctionExecutor: a connection would be right',
+    ],
+    [
+      () => new FmfExecutor(here, { tests: promise as Wrong }),
+      'Cannot use a promise, which has to be awaited, as "tests" of FmfExecutor: what discover() gives would be right',
+    ],
+    [
+      () => new FmfExecutor(here, { tests: tests.data as Wrong }),
+      'Cannot use an object as "tests" of FmfExecutor: what discover() gives would be right',
+    ],
+    [
+      () => new CommandExecutor(here, { tests: { "/a": "true" } as Wrong }),
+      'Cannot use a text as "/a" of "tests" of CommandExecutor: a list would be right',
+    ],
+    [
+      () => new FunctionExecutor(here, { tests: { "/a": null } as Wrong }),
+      'Cannot use undefined as "/a" of "tests" of FunctionExecutor: a function would be right',
+    ],
+    [
+      () => new ReportPortalAggregator({ api: {}, launch: "a" } as Wrong),
+      'Cannot use an object as "api" of ReportPortalAggregator: a ReportPortalApi would be right',
+    ],
+    [
+      () => new MultiAggregator(aggregator as Wrong),
+      'Cannot use an object as "children" of MultiAggregator: a list would be right',
+    ],
+    [
+      () => new MultiAggregator([aggregator, promise as Wrong]),
+      'Cannot use a promise, which has to be awaited, as "children[1]" of MultiAggregator: an aggregator would be right',
+    ],
+    [
+      () => readResults(undefined as Wrong).next(),
+      'Cannot use undefined as "path" of readResults(): a path or a URL would be right',
+    ],
+    [
+      () => compareResults([], "out/results.jsonl" as Wrong).next(),
+      'Cannot use a text as "earlier" of compareResults(): what readResults() gives would be right',
+    ],
+    [
+      () => writeHtmlReport("out/results.jsonl" as Wrong, { report: "a" }),
+      'Cannot use a text as "results" of writeHtmlReport(): what readResults() gives would be right',
+    ],
+    [
+      () => adHoc.call({ ...adHoc.right, tests: "/a" }),
+      'Cannot use a text as "tests" of AdHocOrchestrator: a list would be right',
+    ],
+    [
+      () => simple.call({ ...simple.right, tests: "/a" }),
+      'Cannot use a text as "tests" of SimpleOrchestrator: a list would be right',
+    ],
+    [
+      () => simple.call({ ...simple.right, provisioner: [provisioner] }),
+      'Cannot use a list as "provisioner" of SimpleOrchestrator: a provisioner would be right',
+    ],
+    [
+      () => adHoc.call({ ...adHoc.right, tests: new Map([["/a", {}]]) }),
+      'Cannot use a list as "tests[0]" of AdHocOrchestrator: a text would be right',
+    ],
+    [
+      () => adHoc.call({ ...adHoc.right, provisioners: provisioner }),
+      'Cannot use an object as "provisioners" of AdHocOrchestrator: a list would be right',
+    ],
+    [
+      () => adHoc.call({ ...adHoc.right, provisioners: [promise] }),
+      'Cannot use a promise, which has to be awaited, as "provisioners[0]" of AdHocOrchestrator: a provisioner would be right',
+    ],
+    [
+      () => adHoc.call({ ...adHoc.right, executor: executor() }),
+      'Cannot use an object as "executor" of AdHocOrchestrator: a function would be right',
+    ],
+    [
+      () => adHoc.call({ ...adHoc.right, aggregator: promise }),
+      'Cannot use a promise, which has to be awaited, as "aggregator" of AdHocOrchestrator: an aggregator would be right',
+    ],
+    [
+      () => adHoc.call({ ...adHoc.right, earlier: {} }),
+      'Cannot use an object as "earlier" of AdHocOrchestrator: an aggregator would be right',
+    ],
+    [
+      () => adHoc.call({ ...adHoc.right, concurrency: { setups: 1 } }),
+      'Cannot use "setups" as an option of "concurrency" of AdHocOrchestrator: "setup" would be right',
+    ],
+    [
+      () => showProgress(new AdHocOrchestrator(adHoc.right as Wrong) as Wrong),
+      'Cannot use an object as "run" of showProgress(): a run would be right',
+    ],
+    [
+      () => writeEventLog(run, undefined as Wrong),
+      'Cannot use undefined as "path" of writeEventLog(): a path or a URL would be right',
+    ],
+    [
+      () => writeTrace("out/events.jsonl" as Wrong, "out/trace.json"),
+      'Cannot use a text as "events" of writeTrace(): a run would be right',
+    ],
+    [
+      () => sendSpans(undefined as Wrong),
+      'Cannot use undefined as "events" of sendSpans(): a run would be right',
+    ],
+    [
+      () => runAll([run]),
+      'Cannot use an object as "orchestrators[0]" of runAll(): an orchestrator would be right',
+    ],
+    [
+      () => runMain(undefined as Wrong),
+      'Cannot use undefined as "main" of runMain(): a function would be right',
+    ],
+  ];
+  for (const [action, message] of wrong) {
+    strictEqual(await said(action), message);
+  }
+});
+
+Deno.test("checkOptions() tells nothing of a value that may be secret", async () => {
+  const known: Known<{ password: number }> = { password: "a number" };
+  strictEqual(
+    await said(() =>
+      checkOptions("it", { password: "secret" } as never, known)
+    ),
+    'Cannot use a text as "password" of it: a number would be right',
+  );
+  strictEqual(
+    await said(() => checkOptions("it", "secret" as never, known)),
+    'Cannot use a text as the options of it: an object with "password" would be right',
+  );
+});
+
+Deno.test("checkOptions() knows a misspelt option from another one", async () => {
+  interface Options {
+    ssh?: string;
+    user?: string;
+    timeout?: number;
+    maxRemotes?: number;
+  }
+  const known: Known<Options> = {
+    ssh: "optional",
+    user: "optional",
+    timeout: "optional",
+    maxRemotes: "optional",
+  };
+  const meant = async (name: string) => {
+    const message = await said(() =>
+      checkOptions<Options>("it", { [name]: 1 }, known)
+    );
+    return message && /: "(\w+)" would be right$/.exec(message)?.[1];
+  };
+  for (
+    const [name, expected] of [
+      ["sh", "ssh"],
+      ["ss", "ssh"],
+      ["shs", "ssh"],
+      ["url", undefined],
+      ["users", "user"],
+      ["usesr", "user"],
+      ["Timeout", "timeout"],
+      ["timeuot", "timeout"],
+      ["time", undefined],
+      ["hookTimeout", undefined],
+      ["max_remotes", "maxRemotes"],
+      ["MAX-REMOTE", "maxRemotes"],
+      ["maxRemote", "maxRemotes"],
+      ["", undefined],
+      ["__proto__", undefined],
+    ] as const
+  ) strictEqual(await meant(name), expected, name);
+});
