@@ -4,6 +4,7 @@ import {
   type ArtifactsWriter,
   normaliseFileName,
   normalisePath,
+  placeOf,
   type Result,
 } from "./results.ts";
 
@@ -48,12 +49,13 @@ export class FunctionArtifacts implements Disposable {
   }
 
   /** Stores a result of the test. */
-  report({ files = [], ...result }: Report): void {
+  report({ files = [], ...reported }: Report): void {
     if (this.#ended) {
       throw new Error(
-        `Cannot report "${result.name ?? result.status}": the test has ended`,
+        `Cannot report ${subjectOf(reported)}: the test has ended`,
       );
     }
+    const result = asStored(reported); // first: a result that is refused takes no files
     const names = Array.isArray(files)
       ? files.map((name) => this.#take(name, result))
       : Object.entries(files).map(([name, content]) =>
@@ -98,8 +100,10 @@ export class FunctionArtifacts implements Disposable {
 
   /** Ends the artifacts of a test that threw; gives its exit code. */
   fail(error: unknown): number {
-    this.log(Deno.inspect(error));
-    const note = error instanceof Error ? error.message : String(error);
+    const details = Deno.inspect(error);
+    this.#tell(details);
+    const said = error instanceof Error ? error.message : error;
+    const note = typeof said === "string" ? said : details;
     this.#writeOwn({ status: "fail", note });
     return 1;
   }
@@ -112,12 +116,18 @@ export class FunctionArtifacts implements Disposable {
     });
   }
 
+  /** Adds a line to the output, if it can be written: the result matters more. */
+  #tell(text: string): void {
+    try {
+      this.log(text);
+    } catch {
+      // The note of the result has the essence.
+    }
+  }
+
   #writeOwn(result: Result): void {
+    const left = filesBelow(this.scratch).flatMap((name) => this.#keep(name));
     this.#ended = true;
-    const left = filesBelow(this.scratch)
-      .map((name) =>
-        this.#move(name, this.#unusedName(normalisePath(name)), {})
-      );
     const files = [
       ...(this.#output ? [OUTPUT] : []),
       ...this.#own.files,
@@ -131,8 +141,23 @@ export class FunctionArtifacts implements Disposable {
     });
   }
 
+  /** Takes over a file that was left; a name that cannot be used is told. */
+  #keep(name: string): string[] {
+    try {
+      return [this.#move(name, this.#unusedName(normalisePath(name)), {})];
+    } catch (error) {
+      this.#tell(`Cannot keep "${name}": ${(error as Error).message}`);
+      return [];
+    }
+  }
+
   #take(name: string, result: Result): string {
     const path = normaliseFileName(name);
+    if (isDirectory(`${this.scratch}/${path}`)) {
+      throw new Deno.errors.IsADirectory(
+        `Cannot report file "${path}": it is a directory`,
+      );
+    }
     return this.#move(path, path, result);
   }
 
@@ -160,14 +185,18 @@ export class FunctionArtifacts implements Disposable {
   }
 
   #newPath(name: string, result: Result): string {
-    const path = this.#writer.pathFor(name, result);
-    if (exists(path) || (name === OUTPUT && !result.name)) {
-      throw new Deno.errors.AlreadyExists(
-        `Cannot report file "${name}"${
-          result.name ? ` of "${result.name}"` : ""
-        }: there is one of that name`,
+    const refuse = (reason: string) => {
+      const of = result.name ? ` of "${result.name}"` : "";
+      return new Deno.errors.AlreadyExists(
+        `Cannot report file "${name}"${of}: ${reason}`,
       );
+    };
+    const place = placeOf(result);
+    if (isOutput(place ? `${place}/${name}` : name)) {
+      throw refuse(`"${OUTPUT}" is where the output of the test belongs`);
     }
+    const path = this.#writer.pathFor(name, result);
+    if (exists(path)) throw refuse("there is one of that name");
     return path;
   }
 
@@ -179,7 +208,7 @@ export class FunctionArtifacts implements Disposable {
         ? name
         : [`${first}.${number}`, ...rest].join("/");
       if (
-        candidate !== OUTPUT && !exists(`${this.#writer.files}/${candidate}`)
+        !isOutput(candidate) && !exists(`${this.#writer.files}/${candidate}`)
       ) {
         return candidate;
       }
@@ -198,6 +227,41 @@ export class FunctionArtifacts implements Disposable {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
   }
+}
+
+/** What a result is about, for messages. */
+function subjectOf({ name }: Omit<Report, "files">): string {
+  return name ? `"${name}"` : "the result of the test";
+}
+
+/**
+ * A result as readers will see it: scripts are run without a check of their types.
+ *
+ * @throws {TypeError} if they could not read it
+ */
+function asStored(result: Omit<Report, "files">): Result {
+  const refuse = (reason: string, options?: ErrorOptions) =>
+    new TypeError(`Cannot report ${subjectOf(result)}: ${reason}`, options);
+  let stored: Result;
+  try {
+    stored = JSON.parse(JSON.stringify(result));
+  } catch (cause) {
+    throw refuse((cause as Error).message, { cause });
+  }
+  for (const key of ["name", "status", "note"] as const) {
+    if (typeof (stored[key] ?? "") === "string") continue;
+    throw refuse(`its "${key}" is not text`);
+  }
+  return stored;
+}
+
+/** Whether a path, below the files of the test, is that of its output or leads through it. */
+function isOutput(path: string): boolean {
+  return path.split("/")[0] === OUTPUT;
+}
+
+function isDirectory(path: string): boolean {
+  return exists(path) && Deno.lstatSync(path).isDirectory;
 }
 
 /** Whether a path is taken, perhaps by a file in place of a directory on the way. */

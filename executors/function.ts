@@ -65,7 +65,8 @@ export interface TestContext<R extends Connection = Connection> {
    * Stores a result: with a `name` that of a subtest, without one the test's
    * own (which is stored at the end, so that a later error still counts).
    *
-   * @throws {Error} if a file is not there, has a name that leads elsewhere, or was reported before
+   * @throws {Error} if a file is not there, has a name that leads elsewhere, or was
+   * reported before, or if the result cannot be written as JSON; nothing is stored then
    */
   report(result: Report): void;
   /** Adds a line to the output of the test. */

@@ -13,6 +13,7 @@ import { LocalConnection } from "../../connections/local.ts";
 import { SetupError } from "../../executors/executor.ts";
 import {
   FunctionExecutor,
+  type Report,
   type TestContext,
   type TestFunctions,
 } from "../../executors/function.ts";
@@ -104,7 +105,10 @@ Deno.test("FunctionExecutor fails a test that throws, with message, stack and ca
 });
 
 Deno.test("FunctionExecutor fails a test that throws something odd", async () => {
-  for (const odd of [undefined, null, "text", 0]) {
+  const strange = Object.assign(new Error(), { message: 5 });
+  for (
+    const odd of [undefined, null, "text", 0, { __proto__: null }, strange]
+  ) {
     const { code, results } = await outcome(() => {
       throw odd;
     });
@@ -195,12 +199,14 @@ Deno.test("report() refuses files that are missing, lead elsewhere or are there"
       [["../x"], /"\.\.\/x" as a file name: it has a "\.\." part/],
       [["/etc/passwd"], /begins with a slash/],
       [{ "../x": "" }, /has a "\.\." part/],
-      [{ "output.txt": "" }, /"output.txt": there is one of that name/],
+      [{ "output.txt": "" }, /is where the output of the test belongs/],
+      [["directory"], /"directory": it is a directory/],
     ] as const
   ) {
-    const { code, results } = await outcome(({ report }) =>
-      report({ status: "pass", files })
-    );
+    const { code, results } = await outcome(({ artifacts, report }) => {
+      Deno.mkdirSync(`${artifacts}/directory`);
+      report({ status: "pass", files });
+    });
     strictEqual(code, 1);
     match((results as { note: string }[])[0]!.note, message);
   }
@@ -213,6 +219,65 @@ Deno.test("report() refuses files that are missing, lead elsewhere or are there"
     /"f" of "s": there is one of that name/,
   );
   strictEqual(files["s/f"], "1");
+});
+
+Deno.test("report() refuses what readers could not read, and takes no files then", async () => {
+  const circle: Record<string, unknown> = {};
+  circle.circle = circle;
+  for (
+    const [odd, message] of [
+      [circle, /^Cannot report the result of the test: .*circular/],
+      [{ name: "s", count: 5n }, /^Cannot report "s": .*BigInt/],
+      [{ name: 5 }, /^Cannot report "5": its "name" is not text$/],
+      [{ status: 5 }, /^Cannot report the .*: its "status" is not text$/],
+      [{ name: "s", note: [] }, /^Cannot report "s": its "note" is not text$/],
+    ] as const
+  ) {
+    const { code, results } = await outcome(({ report }) =>
+      report({ ...odd, files: { f: "" } } as unknown as Report)
+    );
+    strictEqual(code, 1);
+    const [own, ...others] = results as { note: string }[];
+    match(own!.note, message);
+    deepStrictEqual({ ...own, note: "" }, {
+      status: "fail",
+      note: "",
+      files: ["output.txt"],
+    });
+    deepStrictEqual(others, []);
+  }
+});
+
+Deno.test("a subtest cannot put its files in the place of the output", async () => {
+  for (const then of ["throw", "log"]) {
+    const { code, results, files } = await outcome(({ report, log }) => {
+      try {
+        report({ name: "output.txt", status: "pass", files: { f: "" } });
+      } finally {
+        if (then === "log") log("said");
+      }
+    });
+    strictEqual(code, 1);
+    match(
+      (results as { note: string }[])[0]!.note,
+      /"f" of "output.txt": "output.txt" is where the output of the test belongs/,
+    );
+    deepStrictEqual(Object.keys(files), ["output.txt"]);
+  }
+});
+
+Deno.test("FunctionExecutor stores the result of a test when a file that it left cannot be kept", async () => {
+  const long = "x".repeat(254);
+  const { code, results, files } = await outcome(({ artifacts }) => {
+    // both are the same name here, and none longer is possible
+    Deno.writeTextFileSync(`${artifacts}/${long}\t`, "");
+    Deno.writeTextFileSync(`${artifacts}/${long}_`, "");
+  });
+  strictEqual(code, 0);
+  deepStrictEqual(results, [
+    { status: "pass", files: ["output.txt", `${long}_`] },
+  ]);
+  match(files["output.txt"]!, /^Cannot keep "x+_": .*too long .*\n$/);
 });
 
 Deno.test("a file left under the name of the output does not replace it", async () => {
