@@ -1,6 +1,7 @@
 /**
  * Copying trees of files, here.
  */
+import { parseTemporaryName } from "../../connections/owner.ts";
 import { FmfError } from "./metadata/errors.ts";
 import { reasonOf } from "./metadata/paths.ts";
 
@@ -16,8 +17,9 @@ const BATCH = 500;
 
 /**
  * Copies what is in the directory `from` into `to`, which is made if need be:
- * symbolic links as they are, modes and times kept, `.git` left out at any
- * depth. What is there already is kept, files of the same name are replaced.
+ * symbolic links as they are, modes and times kept; `.git`, and temporary
+ * directories of this package, left out at any depth. What is there already is
+ * kept, files of the same name are replaced.
  *
  * @throws {FmfError} of kind `discover`
  */
@@ -62,6 +64,8 @@ class Copier {
     const entries = wrapped(from, () => [...Deno.readDirSync(from)]);
     for (const { name, isDirectory, isSymlink, isFile } of entries) {
       if (name === ".git") continue;
+      // the copy itself, if temporary directories are made inside of the tree
+      if (isDirectory && parseTemporaryName(name)) continue;
       const source = `${from}/${name}`;
       const target = `${to}/${name}`;
       if (++this.#copied % BATCH === 0) await this.#pause();

@@ -114,12 +114,33 @@ export async function git(
       `git ${command} takes longer than ${timeout / 1000} s`,
     );
   }
-  const decoder = new TextDecoder();
-  return {
-    success: output.success,
-    stdout: decoder.decode(output.stdout),
-    stderr: decoder.decode(output.stderr).trim(),
-  };
+  return output;
+}
+
+/** What comes through a pipe, until it ends or is given up. */
+class Pipe {
+  readonly ended: Promise<void>;
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
+  readonly #pieces: Uint8Array<ArrayBuffer>[] = [];
+
+  constructor(stream: ReadableStream<Uint8Array<ArrayBuffer>>) {
+    this.#reader = stream.getReader();
+    this.ended = this.#read();
+  }
+
+  async #read(): Promise<void> {
+    for (;;) {
+      const { done, value } = await this.#reader.read();
+      if (done) return;
+      this.#pieces.push(value);
+    }
+  }
+
+  /** What came; nothing more is taken. */
+  async close(): Promise<string> {
+    await this.#reader.cancel();
+    return await new Blob(this.#pieces).text();
+  }
 }
 
 /** Nothing if it took too long; an abort ends it. */
@@ -127,7 +148,7 @@ async function outputWithin(
   child: Deno.ChildProcess,
   ms: number,
   signal?: AbortSignal,
-): Promise<Deno.CommandOutput | undefined> {
+): Promise<GitOutput | undefined> {
   let isLate = false;
   const timers: ReturnType<typeof setTimeout>[] = [];
   const end = () => {
@@ -141,9 +162,21 @@ async function outputWithin(
     }, ms));
   }
   signal?.addEventListener("abort", end);
+  const pipes = [new Pipe(child.stdout), new Pipe(child.stderr)] as const;
   try {
-    const output = await child.output();
-    return isLate ? undefined : output;
+    const { success } = await child.status;
+    const wasLate = isLate;
+    // what an ssh of git's leaves in the background may hold them for ever
+    const grace = Promise.withResolvers<void>();
+    timers.push(setTimeout(grace.resolve, GRACE));
+    await Promise.race([
+      Promise.all(pipes.map(({ ended }) => ended)),
+      grace.promise,
+    ]);
+    const [stdout, stderr] = await Promise.all(
+      pipes.map((pipe) => pipe.close()),
+    );
+    return wasLate ? undefined : { success, stdout, stderr: stderr.trim() };
   } finally {
     signal?.removeEventListener("abort", end);
     for (const timer of timers) clearTimeout(timer);

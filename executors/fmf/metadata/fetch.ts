@@ -354,7 +354,10 @@ class Repository {
     const ref = this.#ref ?? "HEAD";
     const candidates = [
       `refs/remotes/origin/${ref.replace(/^refs\/heads\//, "")}`,
-      `refs/tags/${ref.replace(/^refs\/tags\//, "")}`,
+      // a shallow clone has tags from when it was made, which no fetch moves
+      ...(this.#isShallow
+        ? []
+        : [`refs/tags/${ref.replace(/^refs\/tags\//, "")}`]),
       ...(/^[0-9a-f]{4,64}$/i.test(ref) ? [ref] : []),
     ];
     for (const candidate of candidates) {

@@ -134,6 +134,20 @@ Deno.test("discover() leaves out special files and says so", async () => {
   }]);
 });
 
+Deno.test("discover() does not copy its copy, where temporary directories are inside of the tree", async () => {
+  await using tree = await temporaryTree({
+    "main.fmf": "/t: {test: x}\n/p: {discover: [{name: a}, {name: b}]}\n",
+    "tmp/kept": "",
+  });
+  using _temporary = temporaryVariable("TMPDIR", `${tree.path}/tmp`);
+  await using tests = await discover(tree.path, { plan: "/p" });
+  deepStrictEqual([...tests.data.keys()], ["/a/t", "/b/t"]);
+  deepStrictEqual(
+    [...Deno.readDirSync(`${tests.root}/b/tmp`)].map(({ name }) => name),
+    ["kept"],
+  );
+});
+
 Deno.test("discover() leaves nothing behind when it fails half-way", async () => {
   await using tree = await temporaryTree({
     "main.fmf":

@@ -106,6 +106,17 @@ Deno.test("checkOut() follows a default branch with a slash that is renamed, in 
   strictEqual(await read(url, undefined, { maxAge: 0 }), "two");
 });
 
+Deno.test("checkOut() follows a tag that is moved, in a shallow clone", async () => {
+  await using repos = await Repositories.open();
+  const url = await repos.make("r", { f: "one" }, false);
+  await repos.git("r", "tag", "latest");
+  strictEqual(await read(url), "one");
+  await repos.commit("r", { f: "two" });
+  await repos.git("r", "tag", "-f", "latest");
+  strictEqual(await read(url, undefined, { maxAge: 0 }), "two");
+  strictEqual(await read(url, "latest", { maxAge: 0 }), "two");
+});
+
 Deno.test("checkOut() takes a branch before a tag of the same name", async () => {
   await using repos = await Repositories.open();
   const url = await repos.make("r", { f: "tag" });
@@ -246,6 +257,34 @@ Deno.test("checkOut() ends git when it is aborted", async () => {
     [],
   );
   await rejects(checkOut("x", undefined, { signal }), /enough/);
+});
+
+Deno.test("checkOut() does not wait for what an ssh of git's leaves in the background", async () => {
+  await using repos = await Repositories.open();
+  const ssh = `${repos.path}/ssh`;
+  const script = (command: string) =>
+    Deno.writeTextFileSync(
+      ssh,
+      `#!/bin/sh\n[ "$1" != -G ] || exit 0\nsetsid sleep 60 >/dev/null &\necho $! >>${repos.path}/pids\n${command}\n`,
+      { mode: 0o755 },
+    );
+  using _variable = temporaryVariable("GIT_SSH_COMMAND", ssh);
+  try {
+    const started = performance.now();
+    script("echo refused >&2; exit 1");
+    await rejects(checkOut("ssh://nowhere/r", undefined), /refused/);
+    script("sleep 60");
+    await rejects(
+      checkOut("ssh://nowhere/r", undefined, { commandTimeout: 500 }),
+      /git clone takes longer than 0.5 s/,
+    );
+    // all of them would have ended by themselves
+    ok(performance.now() - started < 60_000);
+  } finally {
+    for (const pid of Deno.readTextFileSync(`${repos.path}/pids`).split("\n")) {
+      if (pid) Deno.kill(Number(pid), "SIGKILL");
+    }
+  }
 });
 
 Deno.test("checkOut() refuses addresses and refs that are more than that", async () => {
