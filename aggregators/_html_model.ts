@@ -74,8 +74,10 @@ export class ReportModel {
   readonly #tests: string[] = [];
   /** Tests that somebody has to look at, by index. */
   readonly #failures = new Map<number, Failure>();
-  /** Their indices, by name, by platform. */
+  /** Their indices, by name, by platform; of the same name in several sources the last one. */
   readonly #indices = new Map<string, Map<string, number>>();
+  /** Where tests are from, by index, if that is known. */
+  readonly #sources: (string | undefined)[] = [];
   #rows = 0;
   #leftOut = 0;
 
@@ -100,9 +102,12 @@ export class ReportModel {
 
   /** Adds a test, or replaces it. */
   add(report: TestReport): void {
-    const { platform, test, own } = report;
+    const { platform, test, own, source } = report;
     const indices = this.#indices.get(platform) ?? new Map<string, number>();
-    const index = indices.get(test) ?? this.#tests.length;
+    const known = indices.get(test);
+    const isKnown = known !== undefined && this.#sources[known] === source;
+    const index = isKnown ? known : this.#tests.length;
+    this.#sources[index] = source;
     this.#indices.set(platform, indices.set(test, index));
     const status = own ? own.status : NO_RESULT;
     this.#tests[index] = encode(this.#encodeTest(report, status));

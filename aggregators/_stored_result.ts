@@ -16,6 +16,11 @@ export interface StoredResult {
   note?: string;
   /** Whatever else was stored: the seventh item of a JSON line. */
   fields?: Record<string, unknown>;
+  /**
+   * Tells apart what is read from several files one after the other: a test of another
+   * source is another one, whatever its name. `readResults()` leaves it out.
+   */
+  source?: string;
 }
 
 /** Whether something is text. */

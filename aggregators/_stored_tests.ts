@@ -7,6 +7,8 @@ import type { StoredResult } from "./_stored_result.ts";
 export interface StoredTest {
   platform: string;
   test: string;
+  /** See {@linkcode StoredResult.source}. */
+  source?: string | undefined;
   /** Absent if the test said nothing about itself. */
   own?: {
     status?: string | undefined;
@@ -26,27 +28,46 @@ export interface StoredTest {
   finishedAt?: number | undefined;
 }
 
-/** Puts together what was stored of each test, which is in one place. */
-export async function* readStoredTests(
+/**
+ * Puts together what was stored of each test: at least one result.
+ *
+ * @param results as `readResults()` gives them
+ *
+ * @example How many tests are there, whatever parts they have?
+ * ```ts
+ * import { readResults, resultsByTest } from "jsr:@atex/atex/aggregators/reader";
+ *
+ * const tests = await Array.fromAsync(resultsByTest(readResults("out/results.jsonl.gz")));
+ * console.log(tests.length);
+ * ```
+ */
+export async function* resultsByTest(
   results: AsyncIterable<StoredResult> | Iterable<StoredResult>,
-): AsyncGenerator<StoredTest> {
+): AsyncGenerator<StoredResult[]> {
   let together: StoredResult[] = [];
   for await (const result of results) {
-    const [first] = together;
+    const [first = result] = together;
     if (
-      first &&
-      (first.platform !== result.platform || first.test !== result.test)
+      first.platform !== result.platform || first.test !== result.test ||
+      first.source !== result.source
     ) {
-      yield merged(together);
+      yield together;
       together = [];
     }
     together.push(result);
   }
-  if (together.length > 0) yield merged(together);
+  if (together.length > 0) yield together;
+}
+
+/** Puts together what was stored of each test. */
+export async function* readStoredTests(
+  results: AsyncIterable<StoredResult> | Iterable<StoredResult>,
+): AsyncGenerator<StoredTest> {
+  for await (const together of resultsByTest(results)) yield merged(together);
 }
 
 function merged(results: readonly StoredResult[]): StoredTest {
-  const { platform, test } = results[0]!;
+  const { platform, test, source } = results[0]!;
   const own = new OwnResult();
   const subtests = [];
   let fields: Record<string, unknown> = {};
@@ -65,6 +86,7 @@ function merged(results: readonly StoredResult[]): StoredTest {
   return {
     platform,
     test,
+    ...(source !== undefined && { source }),
     ...(own.found && { own }),
     subtests,
     ...known(fields),

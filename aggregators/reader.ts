@@ -20,6 +20,7 @@ import { pathOf } from "./_paths.ts";
 import type { StoredResult } from "./_stored_result.ts";
 
 export type { StoredResult } from "./_stored_result.ts";
+export { resultsByTest } from "./_stored_tests.ts";
 
 /**
  * Reads results one by one, of each test all together. What is at the end and is

@@ -65,7 +65,7 @@ async function withFiles(
   return { path };
 }
 
-/** All results, one file after the other. */
+/** All results, one file after the other; of several, each tells its file. */
 export async function* readAll(
   all: readonly Stored[],
   signal: AbortSignal,
@@ -73,7 +73,7 @@ export async function* readAll(
   for (const { path } of all) {
     for await (const result of readResults(path)) {
       signal.throwIfAborted();
-      yield result;
+      yield all.length > 1 ? { ...result, source: path } : result;
     }
   }
 }

@@ -2,7 +2,7 @@
 import { dirname } from "@std/path/posix/dirname";
 import { relative } from "@std/path/posix/relative";
 import type { ComparedTest } from "../aggregators/compare.ts";
-import type { StoredResult } from "../aggregators/reader.ts";
+import { resultsByTest, type StoredResult } from "../aggregators/reader.ts";
 import { type Call, type Command, print, UsageError } from "./_command.ts";
 import { findResults, readAll, type Stored } from "./_results.ts";
 
@@ -36,7 +36,8 @@ export const report: Command = {
     { name: "json", about: "a JSON object a line" },
   ],
   details:
-    `RESULTS are files, or directories with a results.jsonl or results.yaml in them.
+    `RESULTS are files, or directories with a results.jsonl or results.yaml in them; of
+several, tests with the same name are different ones.
 OLD is one, too; with --html the page shows what changed.`,
   permissions:
     "--allow-read; for results compressed with xz --allow-run=xz; for --html and --junit --allow-write",
@@ -105,27 +106,17 @@ interface Told {
   readonly status: string;
 }
 
-/** Puts together what was stored of each test, which is in one place, and counts it, anew each time. */
+/** Puts together what was stored of each test, and counts it, anew each time. */
 async function* counted(
   stored: AsyncIterable<StoredResult>,
   tally: Tally,
 ): AsyncGenerator<Told> {
   tally.clear();
-  let results: StoredResult[] = [];
-  const told = (): Told => {
+  for await (const results of resultsByTest(stored)) {
     const status = statusOf(results);
     tally.set(status, (tally.get(status) ?? 0) + 1);
-    return { results, status };
-  };
-  for await (const result of stored) {
-    const [first = result] = results;
-    if (first.platform !== result.platform || first.test !== result.test) {
-      yield told();
-      results = [];
-    }
-    results.push(result);
+    yield { results, status };
   }
-  if (results.length > 0) yield told();
 }
 
 function statusOf(results: readonly StoredResult[]): string {

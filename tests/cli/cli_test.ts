@@ -546,6 +546,44 @@ Deno.test("atex report shows results, and its status tells whether tests failed 
   });
 });
 
+Deno.test("atex report tells tests of the same name in several files apart", async () => {
+  await withDirectory(async (directory) => {
+    const paths = ["fail", "pass"].map((status) => {
+      const path = `${directory}/${status}.jsonl`;
+      const line = ["p", status, "/a", null, [], null];
+      Deno.writeTextFileSync(path, `${JSON.stringify(line)}\n`);
+      return path;
+    });
+    const [bad] = paths;
+    const page = `${directory}/report.html`;
+    const xml = `${directory}/junit.xml`;
+    const reports = ["--html", page, "--junit", xml, "--summary"];
+    const failed = await printed(
+      ...["report", ...paths, "--failed", "--exit-code", "--json"],
+    );
+    deepStrictEqual(failed, {
+      status: 1,
+      out: [JSON.stringify({
+        platform: "p",
+        test: "/a",
+        status: "fail",
+        files: [],
+        source: bad,
+      })],
+      err: ["1 fail, 1 pass"],
+    });
+    const made = await printed("report", ...paths, ...reports);
+    match(made.out.join("\n"), /1 failed, 1 passed/);
+    match(await Deno.readTextFile(xml), /tests="2" failures="1"/);
+    match(
+      await Deno.readTextFile(page),
+      /"tests":\[\n\{[^\n]*"s":"fail"\},\n\{[^\n]*"s":"pass"\}/,
+    );
+    const compared = await printed("report", ...paths, "--compare", paths[1]);
+    deepStrictEqual(compared.out, ["broken   p  /a  pass → fail"]);
+  });
+});
+
 Deno.test("atex report takes the last status of a test itself, and one without for failed", async () => {
   await withDirectory(async (directory) => {
     const path = `${directory}/results.jsonl`;
