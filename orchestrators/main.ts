@@ -73,7 +73,8 @@ const OPTIONS: Known<RunMainOptions> = {
  *
  * | status | when |
  * | --- | --- |
- * | what `main` returned | it returned a number |
+ * | what `main` returned | it returned a whole number from 0 to 255 |
+ * | 1 | it returned another number: how many tests failed, for example, of which 256 would otherwise be 0 |
  * | 2 | it threw, or a promise was rejected that nobody waited for (which also aborts `signal`); the error and its causes are written as one message |
  * | 128 + n | the process got signal n: SIGINT, SIGTERM or SIGHUP |
  *
@@ -142,7 +143,7 @@ export async function runMain(
 
   try {
     const status = await main(controller.signal);
-    if (typeof status === "number") Deno.exitCode = status;
+    if (typeof status === "number") Deno.exitCode = asStatus(status);
     if (stray) Deno.exitCode = STATUS_ERROR;
   } catch (error) {
     if (interrupted === undefined || !isInterruption(error)) {
@@ -163,6 +164,11 @@ export async function runMain(
       Deno.unrefTimer(setTimeout(() => Deno.exit(), LAST_MS));
     }
   }
+}
+
+/** What fits into the byte that an exit status is. */
+function asStatus(number: number): number {
+  return Number.isInteger(number) && number >= 0 && number <= 255 ? number : 1;
 }
 
 /** Whether an error only says that the interruption took effect. */

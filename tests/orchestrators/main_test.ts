@@ -64,6 +64,14 @@ Deno.test("runMain() makes what main returns the exit status", async () => {
   strictEqual(await script.stderr, "");
 });
 
+Deno.test("runMain() makes 1 of a number that is no exit status", async () => {
+  for (const number of ["256", "-256", "0.5", "NaN", "Infinity"]) {
+    await using script = new Script(`await runMain(() => ${number});`);
+    strictEqual(await script.status(), 1, number);
+    strictEqual(await script.stderr, "");
+  }
+});
+
 Deno.test("runMain() shows an error with its causes and its place, and exits with 2", async () => {
   await using script = new Script(`
 await runMain(() => {
