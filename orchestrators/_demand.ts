@@ -5,6 +5,8 @@ export interface Supplier {
   readonly provisioner: Provisioner;
   /** Systems asked for that were not answered yet. */
   owed: number;
+  /** Systems that may come: those that are owed, and those that were asked for, but are not needed any more. */
+  coming: number;
   /** Reservations that failed. */
   failures: number;
   /** True if nothing more is asked of it. */
@@ -29,6 +31,7 @@ export class Demand {
     this.suppliers = provisioners.map((provisioner) => ({
       provisioner,
       owed: 0,
+      coming: 0,
       failures: 0,
       dead: provisioner.maxRemotes <= 0,
       taking: false,
@@ -40,11 +43,13 @@ export class Demand {
   /** Notes a request. */
   add(supplier: Supplier, count: number): void {
     supplier.owed += count;
+    supplier.coming += count;
     this.owed += count;
   }
 
   /** Notes an answer, which may be to a request that was dropped since. */
   answered(supplier: Supplier): void {
+    supplier.coming--;
     if (supplier.owed === 0) return;
     supplier.owed--;
     this.owed--;

@@ -101,9 +101,10 @@ export class Moves {
 
   // Provisioners
 
-  /** Waits for the next system of a provisioner. */
+  /** Waits for the next system of a provisioner, if one may come: more than were asked for are not taken. */
   await(supplier: Supplier): void {
     if (supplier.dead || supplier.taking || this.#state.mode === "over") return;
+    if (supplier.coming === 0) return;
     supplier.taking = true;
     this.do({ type: "take", supplier });
   }
@@ -111,6 +112,7 @@ export class Moves {
   request(supplier: Supplier, count: number): void {
     this.#state.demand.add(supplier, count);
     this.do({ type: "request", supplier, count });
+    this.await(supplier);
   }
 
   /** Asks for more systems: where one was just lost, else of all in turn. */

@@ -74,9 +74,7 @@ function take(state: State, moves: Moves, happening: Happening): void {
 function begin(state: State, moves: Moves): void {
   if (moves.want === 0) return; // an earlier process has done everything
   for (const supplier of state.demand.suppliers) {
-    if (supplier.dead) continue;
-    moves.request(supplier, moves.want);
-    moves.await(supplier);
+    if (!supplier.dead) moves.request(supplier, moves.want);
   }
 }
 

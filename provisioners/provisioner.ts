@@ -84,8 +84,9 @@ export interface Provisioner extends AsyncDisposable {
   provision(count?: number): void;
 
   /**
-   * Waits for the next ready system, whoever asked for it. Callers are served in
-   * the order of their calls. A caller who stops waiting loses no system: it
+   * Waits for the next ready system, whoever asked for it: there are only as many as
+   * were asked for by {@linkcode provision}. Callers are served in
+   * the order of their calls. The wait ends when its `signal` is aborted. A caller who stops waiting loses no system: it
    * stays queued for the next one.
    *
    * @throws {ProvisionError} if a reservation failed; `fatal` if no other can succeed

@@ -474,6 +474,11 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     "read=DIR",
     "write=DIR",
   ],
-  "own_provisioner.ts": ["run=pwd", "write=DIR"],
+  "own_provisioner.ts": [
+    "run=pwd,ls,/bin/sh",
+    "sys=hostname",
+    "read=DIR",
+    "write=DIR",
+  ],
   "resume.ts": ["run=sleep", "sys=hostname", "read=DIR", "write=DIR"],
 };

@@ -23,6 +23,7 @@ import {
   PretendedAggregator,
   PretendedExecutor,
   PretendedPool,
+  PretendedRemote,
   StoppedPool,
   untilAborted,
 } from "./pretend.ts";
@@ -174,6 +175,26 @@ Deno.test("a run that fails disturbs nobody who does not wait for it", async () 
   const events = await eventsOf(run); // an unhandled rejection would fail this test
   const last = events.at(-1);
   equal(last?.type === "run-finished" && last.kind, "NoRemotes");
+});
+
+Deno.test("a provisioner that always has a system is asked for no more than are needed", async () => {
+  let made = 0;
+  const pool = new PretendedPool({ maxRemotes: Infinity });
+  pool.getRemote = () => {
+    const remote = new PretendedRemote(`pool#${++made}`, false, () => {});
+    return Promise.resolve(remote);
+  };
+  const gate = Promise.withResolvers<void>();
+  const run = new AdHocOrchestrator(options({
+    tests: ["/a", "/b"],
+    provisioners: [pool],
+    work: async () => {
+      await gate.promise;
+      return 0;
+    },
+  })).run();
+  setTimeout(gate.resolve, 20); // it would have made hundreds
+  equal([(await run.finished).handedOut, made], [2, 2]);
 });
 
 Deno.test("a provisioner that was stopped is not asked again", async () => {

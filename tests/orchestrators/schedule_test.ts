@@ -251,40 +251,51 @@ Deno.test("ready: a system that is needed is set up, and the next one is waited 
 
 Deno.test("ready: a system that is not needed is given back without setup", () => {
   const desk = begun({ tests: ["/a"], provisioners: { p: 1, q: 1 } }, "p#1");
-  equal(desk.ready("q#1"), ["release q#1 surplus", "take of q"]);
+  equal(desk.ready("q#1"), ["release q#1 surplus"]);
   equal(desk.told, ["remote-surplus"]);
 });
 
 Deno.test("ready: an answer to demand that was dropped does not count below zero", () => {
-  const desk = begun({ tests: ["/a"] }, "p#1");
-  desk.ready("p#2");
+  const desk = begun({ tests: ["/a", "/b", "/c"] }, "p#1");
+  desk.end("p#1");
+  equal(desk.end("p#1").at(-1), "clear p");
+  equal(desk.ready("p#2"), ["release p#2 surplus", "take of p"]);
   desk.ready("p#3");
   equal(desk.owed, { p: 0 });
   equal(desk.state.demand.owed, 0);
 });
 
+Deno.test("ready: no more systems are taken than were asked for", () => {
+  const desk = new Desk({ tests: ["/a", "/b"] });
+  desk.begin();
+  equal(desk.ready("p#1"), ["set-up p#1", "take of p"]);
+  equal(desk.ready("p#2"), ["set-up p#2"]);
+  desk.setUp("p#1");
+  equal(desk.setupFails("p#2").slice(1), ["request 1 of p", "take of p"]);
+});
+
 Deno.test("ready: after an abort a system is given back for that reason", () => {
-  const desk = begun({ tests: ["/a"] }, "p#1");
+  const desk = begun({ tests: ["/a", "/b", "/c"] }, "p#1");
   desk.abort();
   equal(desk.ready("p#2"), ["release p#2 abort", "take of p"]);
 });
 
 Deno.test("reservation failed: it is asked for again, of the provisioners in turn", () => {
   const desk = begun({ tests: ["/a"], provisioners: { p: 1, q: 1 } });
-  equal(desk.refuse("p"), ["take of p"], "q still owes one");
-  equal(desk.refuse("q"), ["take of q", "request 1 of p"]);
-  equal(desk.refuse("p"), ["take of p", "request 1 of q"]);
+  equal(desk.refuse("p"), [], "q still owes one");
+  equal(desk.refuse("q"), ["request 1 of p", "take of p"]);
+  equal(desk.refuse("p"), ["request 1 of q", "take of q"]);
 });
 
 Deno.test("reservation failed: too often, and nothing more is asked of the provisioner", () => {
   const desk = begun({
-    tests: ["/a"],
-    provisioners: { p: 1, q: 1 },
+    tests: ["/a", "/b"],
+    provisioners: { p: 2, q: 2 },
     maxProvisionFailures: 1,
   });
   equal(desk.refuse("p"), ["take of p"]);
   equal(desk.refuse("p"), ["clear p"]);
-  equal(desk.owed, { p: 0, q: 1 });
+  equal(desk.owed, { p: 0, q: 2 });
   equal(desk.refuse("q"), ["take of q", "request 1 of q"]);
 });
 
@@ -335,6 +346,7 @@ Deno.test("setup failed: the system is replaced from where it came", () => {
   equal(desk.setupFails("q#1"), [
     "release q#1 setup-failed",
     "request 1 of q",
+    "take of q",
   ]);
   equal(desk.told, ["setup-failed"]);
 });
@@ -499,6 +511,7 @@ Deno.test("lost: a setup is cancelled and counts as failed", () => {
   equal(desk.setupFails("p#1"), [
     "release p#1 destroyed as it is",
     "request 1 of p",
+    "take of p",
   ]);
   equal(desk.state.failedSetups, 1);
 });
@@ -510,6 +523,7 @@ Deno.test("lost: a setup that ended nevertheless is of no use", () => {
   equal(desk.setUp("p#1"), [
     "release p#1 destroyed as it is",
     "request 1 of p",
+    "take of p",
   ]);
 });
 
@@ -518,6 +532,7 @@ Deno.test("lost: a spare is given back and replaced", () => {
   equal(desk.lose("p#2"), [
     "release p#2 destroyed as it is",
     "request 1 of p",
+    "take of p",
   ]);
 });
 
@@ -555,8 +570,7 @@ Deno.test("abort while winding down: only the outcome changes", () => {
   equal(desk.abort(), []);
   equal(desk.state.end?.kind, "Aborted");
   desk.stored();
-  desk.released();
-  equal(desk.left("p"), ["finish"]);
+  equal(desk.released(), ["finish"]);
 });
 
 Deno.test("abort: does not hide what went wrong before", () => {
@@ -604,6 +618,7 @@ Deno.test("D0: a spare takes over at once when a rerun comes up", () => {
     "ingest /a#1 as earlier",
     "run /a#2 on p#3",
     "request 1 of p",
+    "take of p",
   ]);
 });
 
@@ -644,6 +659,7 @@ Deno.test("D3: demand is dropped as soon as no test waits, and again after a rer
     "release p#1 destroyed as it is",
     "ingest /a#1 as earlier",
     "request 1 of p",
+    "take of p",
   ]);
   desk.ready("p#2");
   equal(desk.setUp("p#2"), ["run /a#2 on p#2"]);
@@ -695,9 +711,11 @@ Deno.test("E1: when nothing is left, spares are given back and setups are cancel
 });
 
 Deno.test("E2: the run is over when setups, ingests, releases and waiting have ended", () => {
-  const desk = begun({ tests: ["/a"], maxSpares: 1 }, "p#1");
+  const desk = begun({ tests: ["/a", "/b"], maxSpares: 1 }, "p#1");
   desk.ready("p#2");
+  desk.end("p#1"); // goes on with /b
   desk.end("p#1");
+  equal(desk.stored(), []);
   equal(desk.stored(), []);
   equal(desk.released(), []);
   equal(desk.setupFails("p#2"), ["release p#2 surplus"]);
@@ -714,7 +732,7 @@ Deno.test("E2: whichever of them ends last", () => {
     setUp: (desk: Desk) => (desk.setUp("p#2"), desk.released()),
   };
   for (const last of Object.values(steps)) {
-    const desk = begun({ tests: ["/a", "/b"], provisioners: { p: 9 } }, "p#1");
+    const desk = begun({ tests: ["/a", "/b"], maxSpares: 1 }, "p#1");
     desk.ready("p#2");
     desk.end("p#1"); // goes on with /b
     desk.end("p#1");
