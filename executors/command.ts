@@ -120,13 +120,20 @@ export class CommandExecutor implements Executor {
   /**
    * Stores the options.
    *
-   * @throws {TypeError} if `connection` is none, a test is no list, or `output` no valid file name
+   * @throws {TypeError} if `connection` is none, a test is no command, or `output` no valid file name
    */
   constructor(connection: Connection, options: CommandExecutorOptions) {
     checkKind("CommandExecutor", "connection", connection, "a connection");
     checkOptions("CommandExecutor", options, OPTIONS);
     for (const [name, command] of Object.entries(options.tests)) {
       checkKind('"tests" of CommandExecutor', name, command, "a list");
+      // "exec" of a shell does nothing without a command, and takes options
+      if (/^[^-]/.test(command[0] ?? "")) continue;
+      throw new TypeError(
+        `Cannot use ${
+          Deno.inspect(command)
+        } as the command of test "${name}": a program and its arguments would be right`,
+      );
     }
     this.#connection = connection;
     this.#options = options;

@@ -168,6 +168,21 @@ Deno.test("CommandExecutor leaves what a command started on purpose", async () =
   Deno.kill(pid, "SIGKILL");
 });
 
+Deno.test("CommandExecutor refuses commands without a program", async () => {
+  await using here = await LocalConnection.open();
+  for (const command of [[], [""], ["-c"], ["--", "true"]]) {
+    throws(
+      () => new CommandExecutor(here, { tests: { "/t": command } }),
+      {
+        name: "TypeError",
+        message: `Cannot use ${
+          Deno.inspect(command)
+        } as the command of test "/t": a program and its arguments would be right`,
+      },
+    );
+  }
+});
+
 Deno.test("CommandExecutor refuses unknown tests and bad names of the output", async () => {
   await using here = await LocalConnection.open();
   const executor = new CommandExecutor(here, { tests: { "/t": ["true"] } });
