@@ -71,7 +71,7 @@ export class BeakerlibExecutor implements Executor {
    * `start()`, disconnect it after `stop()`.
    *
    * @throws {TypeError} if `connection` or `tests` is none
-   * @throws {RangeError} if a time is not a positive number
+   * @throws {RangeError} if a time is not a positive number, or does not fit another one
    */
   constructor(connection: Connection, options: BeakerlibExecutorOptions) {
     checkExecutor("BeakerlibExecutor", connection, options, OPTIONS);

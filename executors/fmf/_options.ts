@@ -48,11 +48,12 @@ export interface FmfExecutorOptions {
    * How often the system is told that this program is still there; `false` or
    * `Infinity`: never. It matters where a link can die without either side noticing.
    *
-   * @default {15_000} except on systems that share the kernel of this one
+   * @default {15_000} or a quarter of `heartbeatLimit` if that is less; never on
+   * systems that share the kernel of this one
    */
   heartbeat?: number | false;
   /**
-   * How long a test goes on without being told so.
+   * How long a test goes on without being told so: at least twice `heartbeat`.
    *
    * @default {240_000}
    */
@@ -110,10 +111,17 @@ export function checkExecutor<O extends FmfExecutorOptions>(
   checkOptions(of, options, known);
 }
 
+/** How often a system is told that this program is there, and how long it goes on without. */
+export function heartbeatOf(
+  { heartbeat, heartbeatLimit: limit = 240_000 }: FmfExecutorOptions,
+): { interval: number | false; limit: number } {
+  return { interval: heartbeat ?? Math.min(15_000, limit / 4), limit };
+}
+
 /**
  * Checks what TypeScript cannot.
  *
- * @throws {RangeError} if a time is not a positive number
+ * @throws {RangeError} if a time is not a positive number, or does not fit another one
  */
 export function checkTimes(options: FmfExecutorOptions): void {
   const { setupTimeout, exitGrace, heartbeat, heartbeatLimit } = options;
@@ -122,6 +130,15 @@ export function checkTimes(options: FmfExecutorOptions): void {
     if (value === undefined || value === false || value > 0) continue;
     throw new RangeError(
       `Cannot use ${value} as "${name}": milliseconds, more than 0, would be right`,
+    );
+  }
+  const { interval, limit } = heartbeatOf(options);
+  if (interval === false || interval === Infinity) return;
+  if (limit < 2 * interval) {
+    throw new RangeError(
+      `Cannot use ${limit} as "heartbeatLimit": with a "heartbeat" of ${interval}, ${
+        2 * interval
+      } or more would be right`,
     );
   }
 }

@@ -20,6 +20,7 @@ import {
   checkTimes,
   EXECUTOR_OPTIONS,
   type FmfExecutorOptions,
+  heartbeatOf,
 } from "./_options.ts";
 import { carryOut } from "./_plan.ts";
 import { ignoredSteps, type Phase, type Step, stepsOf } from "./_steps.ts";
@@ -118,7 +119,7 @@ export class FmfExecutor implements Executor {
    * `start()`, disconnect it after `stop()`.
    *
    * @throws {TypeError} if `connection` or `tests` is none
-   * @throws {RangeError} if a time is not a positive number
+   * @throws {RangeError} if a time is not a positive number, or does not fit another one
    */
   constructor(connection: Connection, options: FmfExecutorOptions) {
     checkExecutor("FmfExecutor", connection, options, EXECUTOR_OPTIONS);
@@ -239,15 +240,14 @@ export class FmfExecutor implements Executor {
   }
 
   async #prepare(place: Workplace, signal: AbortSignal): Promise<void> {
-    const { tests, heartbeatLimit: limit = 240_000 } = this.#options;
     const limits = { timeout: this.#setupTimeout, signal };
     await place.make(limits);
-    const { heartbeat: interval = place.sharesKernel ? false : 15_000 } =
-      this.#options;
-    this.#heartbeat = interval === false || interval > LONGEST_TIMER
-      ? undefined
-      : { interval, limit };
-    await place.upload(tests.root, limits);
+    const { interval, limit } = heartbeatOf(this.#options);
+    const needed = this.#options.heartbeat !== undefined || !place.sharesKernel;
+    this.#heartbeat = needed && interval !== false && interval <= LONGEST_TIMER
+      ? { interval, limit }
+      : undefined;
+    await place.upload(this.#options.tests.root, limits);
     await this.#carryOut("prepare", signal);
     const { packages } = this.#variant;
     if (packages) {

@@ -145,6 +145,26 @@ Deno.test("FmfExecutor refuses times that are none", () => {
   }
 });
 
+Deno.test("FmfExecutor refuses a limit that heartbeats would not come in time for", () => {
+  const tests = { plan: {}, data: new Map(), sources: new Map(), root: "/" };
+  const make = (options: Partial<FmfExecutorOptions>) =>
+    new FmfExecutor(new LocalConnection(), { tests, ...options });
+  assert.throws(
+    () => make({ heartbeat: 20_000, heartbeatLimit: 39_999 }),
+    {
+      name: "RangeError",
+      message:
+        'Cannot use 39999 as "heartbeatLimit": with a "heartbeat" of 20000, 40000 or more would be right',
+    },
+  );
+  assert.throws(() => make({ heartbeat: 120_001 }), RangeError);
+  make({ heartbeat: 20_000, heartbeatLimit: 40_000 });
+  make({ heartbeatLimit: 1000 });
+  for (const heartbeat of [false, Infinity] as const) {
+    make({ heartbeat, heartbeatLimit: 1000 });
+  }
+});
+
 Deno.test("the environment that is given in stays as it is", async () => {
   const env = { A: "1" };
   await withBench({ "/t": "echo $A $B" }, { env }, async (bench) => {
