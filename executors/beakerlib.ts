@@ -80,6 +80,11 @@ export class BeakerlibExecutor implements Executor {
     this.#executor = createVariant(connection, options, variant);
   }
 
+  /** Whether there is such a test. */
+  has(name: string): boolean {
+    return this.#executor.has(name);
+  }
+
   /**
    * Prepares the system: looks whether it has what tests need, uploads them,
    * carries out the `prepare` of the plan, and installs the library.

@@ -352,3 +352,16 @@ Deno.test("BeakerlibExecutor prepares each run anew", async () => {
   assert.match(printed[1]!, /^[0-9a-f-]{36} metadata.yaml\n$/);
   assert.notEqual(printed[0], printed[1]);
 });
+
+Deno.test("BeakerlibExecutor knows its tests before it is started", async () => {
+  await using here = await LocalConnection.open();
+  await using executor = new BeakerlibExecutor(here, {
+    tests: {
+      plan: {},
+      data: new Map([["/t", {}]]),
+      sources: new Map(),
+      root: "/",
+    },
+  });
+  assert.deepEqual([executor.has("/t"), executor.has("/u")], [true, false]);
+});
