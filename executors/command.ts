@@ -30,7 +30,7 @@ import {
   TestAbortedError,
 } from "./executor.ts";
 import { ArtifactsWriter, normaliseFileName } from "./results.ts";
-import { after } from "../connections/time_limit.ts";
+import { after, checkTimeout } from "../connections/time_limit.ts";
 
 /** How a command ended, for {@linkcode CommandExecutorOptions.evaluate}. */
 export interface CommandOutcome {
@@ -115,12 +115,14 @@ export class CommandExecutor implements Executor {
   readonly #connection: Connection;
   readonly #options: CommandExecutorOptions;
   readonly #output: string;
+  readonly #timeout: number;
   readonly #activity = new Activity();
 
   /**
    * Stores the options.
    *
-   * @throws {TypeError} if `connection` is none, a test is no command, or `output` no valid file name
+   * @throws {TypeError} if `connection` is none, a test is no command, `output` no
+   * valid file name, or a time no positive number
    */
   constructor(connection: Connection, options: CommandExecutorOptions) {
     checkKind("CommandExecutor", "connection", connection, "a connection");
@@ -135,6 +137,8 @@ export class CommandExecutor implements Executor {
         } as the command of test "${name}": a program and its arguments would be right`,
       );
     }
+    this.#timeout = options.timeout ?? HOUR;
+    checkTimeout("timeout", this.#timeout);
     this.#connection = connection;
     this.#options = options;
     this.#output = normaliseFileName(options.output ?? "output.txt");
@@ -221,7 +225,7 @@ export class CommandExecutor implements Executor {
     outputPath: string,
     { signal, env }: RunTestOptions,
   ): Promise<number> {
-    using limit = new TimeLimit(this.#options.timeout ?? HOUR);
+    using limit = new TimeLimit(this.#timeout);
     const ending = signal
       ? AbortSignal.any([signal, limit.signal])
       : limit.signal;

@@ -40,7 +40,7 @@ import {
   TestAbortedError,
 } from "./executor.ts";
 import { FunctionArtifacts, type Report } from "./_function_artifacts.ts";
-import { after } from "../connections/time_limit.ts";
+import { after, checkTimeout } from "../connections/time_limit.ts";
 
 export type { Report } from "./_function_artifacts.ts";
 
@@ -135,13 +135,16 @@ export class FunctionExecutor<R extends Connection = Connection>
   implements Executor {
   readonly #remote: R;
   readonly #options: FunctionExecutorOptions<R>;
+  readonly #timeout: number;
+  readonly #grace: number;
   readonly #activity = new Activity();
   #setUp = false;
 
   /**
    * Stores the options.
    *
-   * @throws {TypeError} if `remote` is no connection, or a test no function
+   * @throws {TypeError} if `remote` is no connection, a test no function, or a time
+   * no positive number
    */
   constructor(remote: R, options: FunctionExecutorOptions<R>) {
     checkKind("FunctionExecutor", "remote", remote, "a connection");
@@ -149,7 +152,14 @@ export class FunctionExecutor<R extends Connection = Connection>
     for (const [name, entry] of Object.entries(options.tests)) {
       const test = typeof entry === "object" ? entry?.test : entry;
       checkKind('"tests" of FunctionExecutor', name, test, "a function");
+      if (typeof entry === "object") {
+        checkTimeout(`timeout of ${name}`, entry.timeout);
+      }
     }
+    this.#timeout = options.timeout ?? 300_000;
+    this.#grace = options.grace ?? 5_000;
+    checkTimeout("timeout", this.#timeout);
+    checkTimeout("grace", this.#grace);
     this.#remote = remote;
     this.#options = options;
   }
@@ -206,8 +216,9 @@ export class FunctionExecutor<R extends Connection = Connection>
     if (entry === undefined) {
       throw new TypeError(`Cannot run test "${name}": there is no such test`);
     }
-    const { test, timeout = this.#options.timeout ?? 300_000 } =
-      typeof entry === "function" ? { test: entry } : entry;
+    const { test, timeout = this.#timeout } = typeof entry === "function"
+      ? { test: entry }
+      : entry;
     return await this.#activity.run(
       `test "${name}"`,
       options.signal,
@@ -270,7 +281,7 @@ export class FunctionExecutor<R extends Connection = Connection>
     store: FunctionArtifacts,
     { signal: outer, env = {}, attempt = 1 }: RunTestOptions,
   ): Promise<unknown> {
-    using ending = new Ending(outer, timeout, this.#options.grace ?? 5_000);
+    using ending = new Ending(outer, timeout, this.#grace);
     if (ending.reason) throw ending.reason;
     const context: TestContext<R> = {
       remote: this.#remote,

@@ -183,6 +183,16 @@ Deno.test("CommandExecutor refuses commands without a program", async () => {
   }
 });
 
+Deno.test("CommandExecutor refuses times that are none", async () => {
+  await using here = await LocalConnection.open();
+  for (const timeout of [0, -1, NaN]) {
+    throws(
+      () => new CommandExecutor(here, { tests: {}, timeout }),
+      new RegExp(`${timeout} as "timeout"`),
+    );
+  }
+});
+
 Deno.test("CommandExecutor refuses unknown tests and bad names of the output", async () => {
   await using here = await LocalConnection.open();
   const executor = new CommandExecutor(here, { tests: { "/t": ["true"] } });

@@ -4,6 +4,7 @@ import {
   ok,
   rejects,
   strictEqual,
+  throws,
 } from "node:assert/strict";
 import {
   type Connection,
@@ -561,6 +562,28 @@ Deno.test("FunctionExecutor ends a test that runs, then cleans up, when it is di
       note: "TestAbortedError(cancel requested)",
     }]);
   });
+});
+
+Deno.test("FunctionExecutor refuses times that are none", () => {
+  const test = () => {};
+  for (const time of [0, -1, NaN]) {
+    for (
+      const [name, options] of [
+        ["timeout", { tests: {}, timeout: time }],
+        ["grace", { tests: {}, grace: time }],
+        ["timeout of /t", { tests: { "/t": { test, timeout: time } } }],
+      ] as const
+    ) {
+      throws(
+        () => new FunctionExecutor(REMOTE, options),
+        {
+          name: "TypeError",
+          message: `Cannot use ${time} as "${name}": ` +
+            "a positive number of milliseconds would be right",
+        },
+      );
+    }
+  }
 });
 
 Deno.test("stop() ends a setup that is under way", async () => {
