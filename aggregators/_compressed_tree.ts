@@ -2,7 +2,7 @@
 import { normalisePath, placeOf, type Result } from "../executors/results.ts";
 import type { Compression } from "./_compression.ts";
 import type { Compressor, Job } from "./_compressor.ts";
-import { copyAttributes, lookAt } from "./_move.ts";
+import { copyAttributes, linkIfPossible, lookAt } from "./_move.ts";
 
 /** The longest name that file systems take, in bytes. */
 const LONGEST_NAME = 255;
@@ -140,11 +140,11 @@ export class CompressedTree {
     if (info.isSymlink) {
       return Deno.symlinkSync(this.#aimOf(entry.from), to);
     }
+    if (!info.isFile) return linkIfPossible(from, to);
     try {
       Deno.linkSync(from, to);
-    } catch (error) {
+    } catch {
       // on another file system, or on one without links
-      if (!info.isFile) throw error;
       await Deno.copyFile(from, to);
       copyAttributes(info, to);
     }

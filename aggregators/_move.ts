@@ -143,9 +143,9 @@ export function isCrossDevice(error: unknown): boolean {
 }
 
 /**
- * Copies a directory with modes, times, symbolic links, and hard links within it.
- *
- * @throws {Deno.errors.NotSupported} if there is a socket, device or named pipe in it
+ * Copies a directory with modes, times, symbolic links, and hard links within it. Sockets,
+ * devices and named pipes hold nothing: they are linked, or left out where that
+ * is impossible, on another file system.
  */
 export async function copyTree(
   from: string,
@@ -161,13 +161,18 @@ export async function copyTree(
     else if (entry.isSymlink) {
       Deno.symlinkSync(Deno.readLinkSync(source), target);
     } else if (entry.isFile) await copyFile(source, target, linked);
-    else {
-      throw new Deno.errors.NotSupported(
-        `Cannot copy "${source}": it is neither a file nor a directory nor a symbolic link`,
-      );
-    }
+    else linkIfPossible(source, target);
   }
   copyAttributes(info, to);
+}
+
+/** For what is neither a file nor a directory nor a symbolic link. */
+export function linkIfPossible(from: string, to: string): void {
+  try {
+    Deno.linkSync(from, to);
+  } catch {
+    // there is nothing in it that could be lost
+  }
 }
 
 async function copyFile(
