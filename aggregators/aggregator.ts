@@ -54,6 +54,12 @@ export interface IngestInfo {
   startedAt?: number;
   /** When it ended, in milliseconds since 1970. */
   finishedAt?: number;
+  /**
+   * How often the test was stored before this run, if an earlier process may have given
+   * these results to the same aggregator before it was killed. Of several aggregators
+   * in one, those that `count()` more have them.
+   */
+  storedBefore?: number;
 }
 
 /** Where an aggregator put the files of a test. */
@@ -81,6 +87,23 @@ export interface Aggregator extends AsyncDisposable {
    * @default unknown
    */
   readonly continues?: boolean;
+
+  /**
+   * Whether a test that an earlier process ingested is taken again, in place of
+   * what there is of it: among several aggregators in one, such a one is given it again
+   * rather than not at all.
+   *
+   * @default {false}
+   */
+  readonly replaces?: boolean;
+
+  /**
+   * Whether a test that `count()` counts is stored wherever it is to be. Several
+   * aggregators in one of which some cannot count say `false`.
+   *
+   * @default {true}
+   */
+  readonly countsAll?: boolean;
 
   /**
    * Whether a test of a platform that is stored is taken once more.

@@ -28,6 +28,7 @@ import { checkKind } from "../options.ts";
 import type { Aggregator, IngestInfo, Stored } from "./aggregator.ts";
 import { copyTree, lookAt } from "./_move.ts";
 import { pathOf } from "./_paths.ts";
+import { removeNote, Taken } from "./_taken.ts";
 import { notStarted, UnderWay } from "./_under_way.ts";
 import { undoStart, undoStartBy } from "./_undo_start.ts";
 
@@ -88,9 +89,19 @@ interface Ingest {
 /** Tests that are copied and ingested at once. */
 const AT_ONCE = 16;
 
+/** Whether an aggregator tells of each test if it has it. */
+const tells = ({ count, countsAll }: Aggregator): boolean =>
+  count !== undefined && countsAll !== false;
+
 /**
  * Gives every test to several aggregators. Those that only read get the artifacts,
- * all others but the last a copy; at the end the last one takes the artifacts.
+ * all others but the last a copy; at the end the last one takes the artifacts, or if
+ * somebody else did not take them, a copy: then they stay for whoever lacks them.
+ *
+ * A process that goes on after this one was killed can give artifacts again. Those that
+ * have them by their `count()` are left out then, and of those without one those
+ * that are noted in the directory of the artifacts. One without `count()` gets a test
+ * twice only if the process was killed while that one took it.
  *
  * Needs `--allow-read` and `--allow-write` for the directory in which the
  * directories of artifacts are: copies are made there.
@@ -141,6 +152,11 @@ export class MultiAggregator implements Aggregator {
     return all.includes(undefined) ? undefined : true;
   }
 
+  /** Whether all can tell what they have. */
+  get countsAll(): boolean {
+    return this.#children.every(tells);
+  }
+
   /** Whether all that can tell what they have take a test that is stored once more. */
   get allowDuplicate(): boolean {
     return this.#children.every((child) =>
@@ -181,12 +197,13 @@ export class MultiAggregator implements Aggregator {
   }
 
   /**
-   * Gives a test to all. Whatever one does, all others get it, too. The first time
-   * after the start, those are left out that have it already while others have not:
-   * an earlier process was killed between them.
+   * Gives a test to all. Whatever one does, all others get it, too. Those are left out
+   * that an earlier process gave it to, before it was killed or others failed; without
+   * `info.storedBefore` these are, the first time after the start, those that have it
+   * by their `count()` while others have not.
    *
-   * @throws {ChildFailedError} if some did not take it; if the last one that does
-   * not only read is among them, the artifacts are as they were
+   * @throws {ChildFailedError} if some did not take it; the artifacts are as they were,
+   * but for a note who has them
    * @throws {Deno.errors.NotFound} if there is no results file
    */
   ingest(
@@ -195,28 +212,27 @@ export class MultiAggregator implements Aggregator {
     artifacts: string | URL,
     info?: IngestInfo,
   ): Promise<Stored | void> {
-    return this.#begin(
-      { platform, test, artifacts: pathOf(artifacts), info },
-      this.#lacking(platform, test),
-    );
+    const ingest = { platform, test, artifacts: pathOf(artifacts), info };
+    return this.#begin(ingest, this.#lacking(ingest));
   }
 
-  /** All, but those that took a test from a process that was killed before the others did. */
-  #lacking(platform: string, test: string): readonly Aggregator[] {
+  /** All that do not tell that they have a test from an earlier process. */
+  #lacking({ platform, test, info }: Ingest): readonly Aggregator[] {
     const key = JSON.stringify([platform, test]);
-    if (!this.#started || !this.count || this.#seen.has(key)) {
-      return this.#children;
+    if (!this.#started || !this.count) return this.#children;
+    let known = info?.storedBefore;
+    if (known === undefined && !this.#seen.has(key)) {
+      known = this.count(platform, test);
     }
     this.#seen.add(key);
-    const least = this.count(platform, test);
+    if (known === undefined) return this.#children;
     return this.#children.filter((child) =>
-      !child.count || child.count(platform, test) === least
+      !tells(child) || child.count!(platform, test) <= known
     );
   }
 
   /**
-   * Gives a test once more to those that did not take it. It takes the artifacts:
-   * they are there unless the last one that does not only read has taken them.
+   * Gives a test once more to those that did not take it. Then the artifacts are taken.
    *
    * @throws {ChildFailedError} if some did not take it again
    * @throws {Deno.errors.NotFound} if the artifacts are gone
@@ -236,7 +252,7 @@ export class MultiAggregator implements Aggregator {
 
   async #ingest(
     ingest: Ingest,
-    children: readonly Aggregator[],
+    given: readonly Aggregator[],
   ): Promise<Stored | void> {
     const { platform, test, artifacts, info } = ingest;
     using _slot = await this.#slots.acquire();
@@ -245,36 +261,54 @@ export class MultiAggregator implements Aggregator {
         `Cannot read results from "${artifacts}/results": there is no such file`,
       );
     }
+    // who only reads leaves no note
+    const taken = this.readsOnly
+      ? undefined
+      : new Taken(artifacts, this.#children);
+    const indexOf = (child: Aggregator) => this.#children.indexOf(child);
+    const children = given.filter((child) =>
+      tells(child) || !taken?.has(indexOf(child))
+    );
     const stored = new Map<Aggregator, Stored>();
     const failures: ChildFailure[] = [];
     const give = async (child: Aggregator, directory: string) => {
       const place = await child.ingest(platform, test, directory, info);
       if (place) stored.set(child, place);
     };
-    const attempt = async (child: Aggregator, giving: Promise<void>) => {
+    const attempt = async (
+      child: Aggregator,
+      giving: Promise<void>,
+    ): Promise<boolean> => {
       try {
         await giving;
+        return true;
       } catch (thrown) {
         const error = thrown instanceof Error ? thrown : new Error(`${thrown}`);
-        failures.push({ child, index: this.#children.indexOf(child), error });
+        failures.push({ child, index: indexOf(child), error });
+        return false;
+      }
+    };
+    /** Lets one have the artifacts, or a copy of them. */
+    const lend = async (child: Aggregator) => {
+      const giving = child.readsOnly
+        ? give(child, artifacts)
+        : withCopy(artifacts, (copy) => give(child, copy));
+      if (await attempt(child, giving) && !tells(child) && !child.replaces) {
+        taken?.add(indexOf(child));
       }
     };
     const last = children.findLast(({ readsOnly }) => !readsOnly);
     await Promise.all(
-      children.filter((child) => child !== last).map((child) =>
-        attempt(
-          child,
-          child.readsOnly
-            ? give(child, artifacts)
-            : withCopy(artifacts, (copy) => give(child, copy)),
-        )
-      ),
+      children.filter((child) => child !== last).map(lend),
     );
-    if (last) await attempt(last, give(last, artifacts));
+    if (last && failures.length > 0) await lend(last);
+    else if (last) await attempt(last, give(last, artifacts));
     if (failures.length > 0) {
       failures.sort((a, b) => a.index - b.index);
       throw new ChildFailedError(ingest, failures);
     }
+    if (!last && !this.readsOnly) await removeTaken(artifacts);
+    taken?.clear();
     return children.map((child) => stored.get(child))
       .find((place) => place?.directory !== undefined);
   }
@@ -321,6 +355,13 @@ async function stopAll(aggregators: readonly Aggregator[]): Promise<void> {
   }
 }
 
+/** Removes what all have who are to have it. */
+async function removeTaken(artifacts: string): Promise<void> {
+  await Deno.remove(`${artifacts}/results`);
+  // everything is stored: what is left over must not change that
+  await Deno.remove(`${artifacts}/files`, { recursive: true }).catch(() => {});
+}
+
 /** Lets `use` have a copy, which is gone at the end. */
 async function withCopy(
   artifacts: string,
@@ -331,6 +372,7 @@ async function withCopy(
   const copy = `${dirname(original)}/atex-multi-${crypto.randomUUID()}`;
   try {
     await copyTree(original, copy);
+    removeNote(copy);
     await use(copy);
   } finally {
     await Deno.remove(copy, { recursive: true }).catch(() => {});

@@ -84,6 +84,8 @@ class AdHocRun {
   readonly #releases: Semaphore;
   /** Attempts of tests that are run again. */
   readonly #history = new Map<string, EarlierAttempt[]>();
+  /** How often tests were stored before earlier processes ran them. */
+  #storedBefore: ReadonlyMap<string, number> = new Map();
   /** The last ingest of tests that are run again. */
   readonly #ingesting = new Map<string, Promise<void>>();
   readonly #tasks = new Set<Promise<unknown>>();
@@ -163,7 +165,7 @@ class AdHocRun {
   async #resume(): Promise<void> {
     try {
       const { continueRun } = await import("./_continue.ts");
-      const { journal, history } = await continueRun({
+      const { journal, history, storedBefore } = await continueRun({
         settings: this.#settings,
         environment: this.#environment,
         state: this.#state,
@@ -174,6 +176,7 @@ class AdHocRun {
         onFailure: (error) => this.#post({ type: "journal-failed", error }),
       });
       this.#journal = journal;
+      this.#storedBefore = storedBefore;
       for (const [test, earlier] of history) this.#history.set(test, earlier);
     } catch (thrown) {
       const error = asError(thrown);
@@ -318,7 +321,13 @@ class AdHocRun {
     let artifacts: string | undefined;
     try {
       artifacts = this.#artifacts.make();
-      this.#journal?.started(test, attempt, artifacts);
+      const { aggregator, platform } = this.#settings;
+      this.#journal?.started(
+        test,
+        attempt,
+        artifacts,
+        aggregator.count?.(platform, test),
+      );
     } catch (thrown) {
       if (artifacts !== undefined) await this.#artifacts.remove(artifacts);
       const error = asError(thrown);
@@ -355,6 +364,7 @@ class AdHocRun {
         aggregator,
         earlier,
         history,
+        storedBefore: earlier ? undefined : this.#storedBefore.get(test),
         journal: this.#journal,
       });
     };

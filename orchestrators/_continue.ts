@@ -1,10 +1,9 @@
 /** Loaded only by runs that have a journal. */
 import { Semaphore } from "@std/async/unstable-semaphore";
-import type { EarlierAttempt } from "../aggregators/aggregator.ts";
 import type { Artifacts, Environment } from "./_environment.ts";
 import { Journal } from "./_journal.ts";
 import type { Ledger } from "./_ledger.ts";
-import { planFrom } from "./_resume.ts";
+import { type Plan, planFrom } from "./_resume.ts";
 import { refuseStored } from "./_refuse.ts";
 import type { OpenRun } from "./_run.ts";
 import type { Settings } from "./_settings.ts";
@@ -34,7 +33,7 @@ export interface Begun {
 export async function continueRun(
   { settings, environment, state, ledger, run, steps, artifacts, onFailure }:
     Begun,
-): Promise<{ journal: Journal; history: Map<string, EarlierAttempt[]> }> {
+): Promise<{ journal: Journal } & Pick<Plan, "history" | "storedBefore">> {
   const { platform, tests } = settings;
   const path = settings.journal!;
   const store = await environment.openJournal(path);
@@ -99,7 +98,8 @@ export async function continueRun(
     for (const session of past.sessions) {
       await artifacts.sweep(session.artifacts);
     }
-    return { journal, history: plan.history };
+    const { history, storedBefore } = plan;
+    return { journal, history, storedBefore };
   } catch (error) {
     store.close();
     throw error;

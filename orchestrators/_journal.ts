@@ -97,8 +97,19 @@ export class Journal {
    *
    * @throws {Error} if that cannot be noted; then it must not run
    */
-  started(test: string, attempt: number, artifacts: string): void {
-    const entry = { type: "started", test, attempt, artifacts } as const;
+  started(
+    test: string,
+    attempt: number,
+    artifacts: string,
+    storedBefore?: number,
+  ): void {
+    const entry: Entry = {
+      type: "started",
+      test,
+      attempt,
+      artifacts,
+      storedBefore,
+    };
     const error = this.#append(lineOf(entry));
     if (error) throw error;
   }

@@ -15,6 +15,8 @@ export interface PastAttempt {
   attempt: number;
   artifacts: string;
   session: Session;
+  /** How often an aggregator had the test when it began. */
+  storedBefore?: number | undefined;
   /** What came of it; absent if it was interrupted. */
   ended?: Ended;
   /** Whether an aggregator was given its results. */
@@ -41,7 +43,13 @@ export interface Past {
 /** A line, after the first one. */
 export type Entry =
   | { type: "opened"; at: number; boot?: string; artifacts: string }
-  | { type: "started"; test: string; attempt: number; artifacts: string }
+  | {
+    type: "started";
+    test: string;
+    attempt: number;
+    artifacts: string;
+    storedBefore?: number | undefined;
+  }
   | {
     type: "ended";
     test: string;
@@ -173,7 +181,11 @@ const attempt = { test: isText, attempt: isCount };
 /** What there has to be in an entry of each type. */
 const FIELDS: Record<Entry["type"], Record<string, Check>> = {
   opened: { artifacts: isText, boot: optional(isText) },
-  started: { ...attempt, artifacts: isText },
+  started: {
+    ...attempt,
+    artifacts: isText,
+    storedBefore: optional(isWhole),
+  },
   ended: {
     ...attempt,
     exitCode: optional(isWhole),
@@ -216,8 +228,15 @@ function take({ sessions, attempts }: Past, entry: Entry): void {
   if (entry.type === "started") {
     const session = sessions.at(-1);
     if (!session) throw new Error("a test was started by nobody");
-    const { artifacts } = entry;
-    list.push({ test, attempt, artifacts, session, given: false });
+    const { artifacts, storedBefore } = entry;
+    list.push({
+      test,
+      attempt,
+      artifacts,
+      session,
+      ...(storedBefore !== undefined && { storedBefore }),
+      given: false,
+    });
     attempts.set(test, list);
     return;
   }

@@ -25,6 +25,8 @@ export interface Leftover {
   aggregator: Aggregator;
   earlier: boolean;
   history: readonly EarlierAttempt[];
+  /** How often the test was stored before it. */
+  storedBefore: number;
 }
 
 /** What is to be done. */
@@ -43,6 +45,8 @@ export interface Plan {
   attempts: Map<string, number>;
   /** What came of that. */
   history: Map<string, EarlierAttempt[]>;
+  /** How often they were stored before the first time. */
+  storedBefore: Map<string, number>;
   /** Tests whose last attempt was interrupted. */
   interrupted: string[];
 }
@@ -59,6 +63,7 @@ export function planFrom(past: Past, evidence: Evidence): Plan {
     tests: [],
     attempts: new Map(),
     history: new Map(),
+    storedBefore: new Map(),
     interrupted: [],
   };
   for (const test of evidence.tests) {
@@ -75,28 +80,37 @@ function planTest(
   evidence: Evidence,
 ): void {
   const history: EarlierAttempt[] = [];
+  const storedBefore = attempts.reduce(
+    (least, { storedBefore = 0 }) => Math.min(least, storedBefore),
+    attempts[0]?.storedBefore ?? 0,
+  );
   for (const attempt of attempts) {
-    const { ended } = attempt;
+    const { ended, artifacts } = attempt;
     if (ended?.rerun) {
       plan.again.push(ended.outcome);
-      const { earlier } = evidence;
-      if (earlier && isMissing(attempt, attempts, earlier, evidence)) {
+      const { earlier: aggregator } = evidence;
+      const known = attempts.filter((one) => one.stored && one.ended?.rerun)
+        .length;
+      if (aggregator && isMissing(attempt, aggregator, known, evidence)) {
         plan.leftovers.push({
           ...ended,
-          artifacts: attempt.artifacts,
-          aggregator: earlier,
+          artifacts,
+          aggregator,
           earlier: true,
           history: [...history],
+          storedBefore: known,
         });
       }
     } else if (ended && attempt === attempts.at(-1)) {
-      if (isMissing(attempt, attempts, evidence.aggregator, evidence)) {
+      const { aggregator } = evidence;
+      if (isMissing(attempt, aggregator, storedBefore, evidence)) {
         plan.leftovers.push({
           ...ended,
-          artifacts: attempt.artifacts,
-          aggregator: evidence.aggregator,
+          artifacts,
+          aggregator,
           earlier: false,
           history,
+          storedBefore,
         });
         return;
       }
@@ -104,7 +118,7 @@ function planTest(
     history.push(ended ? asEarlier(ended.outcome) : INTERRUPTED);
   }
   const last = attempts.at(-1);
-  if (last && isStored(last, evidence)) {
+  if (last && isStored(last, storedBefore, evidence)) {
     const { ended, stored } = last;
     plan.done.push(ended?.outcome ?? unknownOutcome(last));
     if (ended && !stored) plan.concluded.push(ended.outcome);
@@ -114,16 +128,22 @@ function planTest(
   if (!last) return;
   plan.attempts.set(test, last.attempt);
   plan.history.set(test, history);
+  plan.storedBefore.set(test, storedBefore);
   if (!last.ended) plan.interrupted.push(test);
 }
 
 /** Whether the final results of a test are stored. */
 function isStored(
   { test, ended, given, stored, artifacts }: PastAttempt,
+  before: number,
   { platform, aggregator, artifacts: all }: Evidence,
 ): boolean {
-  // what it says counts, also if the journal knows less or the results were removed
-  if (aggregator.count) return aggregator.count(platform, test) > 0;
+  const { count, countsAll = true } = aggregator;
+  if (count) {
+    const counted = aggregator.count!(platform, test) > before;
+    // what it says counts, also if the journal knows less or the results were removed
+    if (countsAll || !counted) return counted;
+  }
   if (!ended || ended.rerun || !given) return false;
   // by its contract it removes the results file when it has taken all
   return stored ?? all.look(artifacts)?.results === false;
@@ -131,23 +151,19 @@ function isStored(
 
 /** Whether results of an attempt are not stored, but still there to be stored. */
 function isMissing(
-  attempt: PastAttempt,
-  attempts: readonly PastAttempt[],
+  { test, given, stored, session, artifacts }: PastAttempt,
   aggregator: Aggregator,
-  { platform, artifacts, boot }: Evidence,
+  before: number,
+  { platform, artifacts: all, boot }: Evidence,
 ): boolean {
-  const { test, given, stored, session, ended } = attempt;
   if (stored) return false;
-  if (given && stored === undefined && aggregator.count) {
-    const known = attempts.filter((one) =>
-      one.stored && one.ended?.rerun === ended?.rerun
-    ).length;
-    if (aggregator.count(platform, test) > known) return false;
+  if (given && stored === undefined && aggregator.countsAll !== false) {
+    if ((aggregator.count?.(platform, test) ?? 0) > before) return false;
   }
   // what was not flushed before a restart of the host may be there in part
   const sure = stored === false || boot !== undefined && session.boot === boot;
   if (!sure) return false;
-  const left = artifacts.look(attempt.artifacts);
+  const left = all.look(artifacts);
   return left !== undefined && (left.results || !given);
 }
 

@@ -125,9 +125,9 @@ export interface AdHocOptions extends TimeLimits {
    *   allow, and once more for each interruption.
    *
    * For that the aggregator must be able to go on with what it has stored, too (as
-   * `JsonLinesAggregator` with `existing: "continue"`). With one that has no
-   * `count()`, a test can be stored twice if the script was killed while it was
-   * being stored. When all is stored, another start has nothing to do.
+   * `JsonLinesAggregator` with `existing: "continue"`). One that has no `count()` can be
+   * given a test twice if the script was killed while it took it. When all is
+   * stored, another start has nothing to do.
    *
    * The run ends with an error of kind `JournalFailed` if the journal is of other
    * tests, of another platform or version, in use by another run, or cannot be

@@ -38,6 +38,8 @@ export interface IngestStep {
   readonly earlier: boolean;
   /** The attempts before. */
   readonly history?: readonly EarlierAttempt[];
+  /** How often the test was stored before, if an earlier process may have stored this. */
+  readonly storedBefore?: number | undefined;
   /** Where that is noted, if it is. */
   readonly journal?: {
     storing(outcome: TestOutcome): Promise<void>;
@@ -132,8 +134,16 @@ export class Steps {
 
   /** Stores the artifacts of a test, or notes where they are. */
   async ingest(
-    { attributes, outcome, artifacts, aggregator, earlier, history, journal }:
-      IngestStep,
+    {
+      attributes,
+      outcome,
+      artifacts,
+      aggregator,
+      earlier,
+      history,
+      storedBefore,
+      journal,
+    }: IngestStep,
   ): Promise<void> {
     const { run, environment, ledger, ingestTimeout } = this.#options;
     const { test, attempt, error, remote, startedAt, finishedAt } = outcome;
@@ -158,6 +168,7 @@ export class Steps {
             attributes,
             startedAt,
             finishedAt,
+            ...(storedBefore !== undefined && { storedBefore }),
           })
         ),
       );

@@ -11,7 +11,8 @@ import { ChildFailedError, MultiAggregator } from "../../aggregators/multi.ts";
 import { Tally } from "../../aggregators/tally.ts";
 import { YamlAggregator } from "../../aggregators/yaml.ts";
 import { rejected, thrown } from "../_thrown.ts";
-import { contents } from "./_artifacts.ts";
+import { inMemory } from "../_memory.ts";
+import { contents, layOut, temporary } from "./_artifacts.ts";
 import { Place } from "./_place.ts";
 import { type Doings, pretend } from "./_pretend.ts";
 
@@ -41,6 +42,16 @@ function jsonl(place: Place, number: number): JsonLinesAggregator {
 function copies(place: Place): string[] {
   return [...Deno.readDirSync(`${place.root}/artifacts`)]
     .map(({ name }) => name).filter((name) => name.startsWith("atex-multi-"));
+}
+
+/** What is in a directory of artifacts, but for the note who has them. */
+function entries(artifacts: string): string[] {
+  return Object.keys(contents(artifacts)).filter((name) => name !== "taken-by");
+}
+
+function makePipe(path: string): void {
+  const { success } = new Deno.Command("mkfifo", { args: [path] }).outputSync();
+  ok(success);
 }
 
 Deno.test("MultiAggregator needs an aggregator", () => {
@@ -255,7 +266,7 @@ Deno.test("MultiAggregator gives those that only read the artifacts themselves, 
     readsOnly,
     async ingest(platform, test, directory, info) {
       strictEqual(`${platform} ${test}`, "p /t");
-      deepStrictEqual(Object.keys(contents(directory)), ["files/f", "results"]);
+      deepStrictEqual(entries(directory), ["files/f", "results"]);
       await new Promise((resolve) => setTimeout(resolve, readsOnly ? 10 : 1));
       seen.push([name, directory === artifacts, info?.remote]);
       if (!readsOnly) Deno.removeSync(`${directory}/results`);
@@ -384,22 +395,91 @@ Deno.test("MultiAggregator.retry() gives the artifacts to one that failed alone"
   }
 });
 
-Deno.test("MultiAggregator.retry() says so if the artifacts are gone", async () => {
+Deno.test("MultiAggregator keeps the artifacts until all have them, whoever failed", async () => {
+  for (const readsOnly of [false, true]) {
+    for (const isLast of [false, true]) {
+      await using place = new Place();
+      let broken = true;
+      const fragile: Doings = {
+        readsOnly,
+        ingest(_platform, _test, artifacts) {
+          if (broken) throw new Error("away");
+          strictEqual(Deno.readTextFileSync(`${artifacts}/files/f`), "1");
+        },
+      };
+      const lasting = jsonl(place, 1);
+      const children = isLast ? [lasting, fragile] : [fragile, lasting];
+      const multi = await start(place, ...children);
+      const artifacts = place.artifacts([{ status: "pass" }], { f: "1" });
+      const error = await rejected(
+        multi.ingest("p", "/t", artifacts),
+        ChildFailedError,
+      );
+      deepStrictEqual(Object.keys(contents(artifacts)), ["files/f", "results"]);
+      broken = false;
+      await multi.retry(error);
+      if (readsOnly) deepStrictEqual(contents(artifacts), {});
+      Deno.removeSync(artifacts, { recursive: true });
+      await rejected(multi.retry(error), Deno.errors.NotFound, artifacts);
+    }
+  }
+});
+
+Deno.test("MultiAggregator gives artifacts again to those that lack them, also in another process", async () => {
   await using place = new Place();
-  const multi = await start(
-    place,
-    {
-      ingest() {
-        throw new Error("no");
-      },
-    },
-    jsonl(place, 1),
+  const calls: string[] = [];
+  const broken = new Set(["b", "c"]);
+  const make = () => {
+    const named = (name: string, readsOnly = false): Aggregator =>
+      pretend({
+        readsOnly,
+        ingest(_platform, _test, artifacts) {
+          calls.push(name);
+          deepStrictEqual(entries(artifacts), ["files/f", "results"]);
+          if (broken.has(name)) throw new Error(`${name} is away`);
+          if (!readsOnly) Deno.removeSync(`${artifacts}/results`);
+        },
+      });
+    const replacing = { ...named("replacing", true), replaces: true };
+    return new MultiAggregator([
+      named("a"),
+      named("b", true),
+      new MultiAggregator([named("c"), named("d")]),
+      replacing,
+      new JsonLinesAggregator({ ...place.paths(), existing: "continue" }),
+    ]);
+  };
+  const artifacts = place.artifacts([{ status: "pass" }], { f: "1" });
+  const give = async (storedBefore?: number) => {
+    calls.length = 0;
+    await using multi = await make().start();
+    const info = storedBefore === undefined ? undefined : { storedBefore };
+    const error = await multi.ingest("p", "/t", artifacts, info)
+      .then(() => undefined, (error) => error);
+    return [
+      calls.sort().join(" "),
+      error?.failures.map(({ index }: { index: number }) => index),
+    ];
+  };
+  deepStrictEqual(await give(), ["a b c d replacing", [1, 2]]);
+  broken.delete("b");
+  deepStrictEqual(await give(0), ["b c d replacing", [2]]);
+  broken.clear();
+  // the last one that lacked them had them itself: its own note is there
+  deepStrictEqual(await give(0), ["c replacing", undefined]);
+  deepStrictEqual(Object.keys(contents(artifacts)), ["files/f"]);
+  const lines = await Array.fromAsync(readJsonLines(place.paths().results));
+  strictEqual(lines.length, 1);
+});
+
+Deno.test("MultiAggregator tells whether all of it can count", () => {
+  const [one, other] = ["x", "y"].map((results) =>
+    new JsonLinesAggregator({ results, files: "f" })
   );
-  const error = await rejected(
-    multi.ingest("p", "/t", place.artifacts()),
-    ChildFailedError,
-  );
-  await rejected(multi.retry(error), Deno.errors.NotFound, error.artifacts);
+  const partly = new MultiAggregator([one!, pretend({})]);
+  ok(partly.count && !partly.countsAll);
+  ok(new MultiAggregator([one!, other!]).countsAll);
+  ok(!new MultiAggregator([one!, partly]).countsAll);
 });
 
 Deno.test("MultiAggregator refuses the same test twice, by each that does", async () => {
@@ -417,24 +497,38 @@ Deno.test("MultiAggregator refuses the same test twice, by each that does", asyn
   );
 });
 
-Deno.test("MultiAggregator: what cannot be copied fails for those that were to get a copy", async () => {
+Deno.test("MultiAggregator gives a named pipe among the files to all", async () => {
   await using place = new Place();
-  const tally = new Tally();
-  const multi = await start(place, jsonl(place, 1), tally, jsonl(place, 2));
+  const multi = await start(place, jsonl(place, 1), jsonl(place, 2));
   const artifacts = place.artifacts([{ status: "pass" }], { f: "1" });
-  const { success } = new Deno.Command("mkfifo", {
-    args: [`${artifacts}/files/pipe`],
-  }).outputSync();
-  ok(success);
-  const error = await rejected(
-    multi.ingest("p", "/t", artifacts),
-    ChildFailedError,
-    "pipe",
-  );
-  deepStrictEqual(error.failures.map(({ index }) => index), [0]);
-  strictEqual(tally.passed, 1);
-  ok(Deno.lstatSync(`${place.root}/files2/p/t/pipe`).isFifo);
+  makePipe(`${artifacts}/files/pipe`);
+  await multi.ingest("p", "/t", artifacts);
+  for (const number of [1, 2]) {
+    ok(Deno.lstatSync(`${place.root}/files${number}/p/t/pipe`).isFifo);
+  }
   deepStrictEqual(copies(place), []);
+});
+
+Deno.test("a named pipe that cannot be had on another file system keeps no results from being stored", async () => {
+  await using place = new Place(temporary());
+  await using elsewhere = temporary(inMemory.dir);
+  for (const compression of [undefined, { format: "gzip" } as const]) {
+    const artifacts = layOut(`${elsewhere.path}/artifacts`, [{}], { f: "1" });
+    makePipe(`${artifacts}/files/pipe`);
+    const root = `${place.root}/${compression?.format}`;
+    const aggregator = await place.start(
+      new JsonLinesAggregator({
+        results: `${root}/results.jsonl`,
+        files: `${root}/files`,
+        ...(compression && { compression }),
+      }),
+    );
+    await aggregator.ingest("p", "/t", artifacts);
+    deepStrictEqual(
+      [...Deno.readDirSync(`${root}/files/p/t`)].map(({ name }) => name),
+      [compression ? "f.gz" : "f"],
+    );
+  }
 });
 
 Deno.test("MultiAggregator ingests 100 tests at once", async () => {

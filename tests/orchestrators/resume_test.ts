@@ -6,6 +6,7 @@ import {
 } from "node:assert/strict";
 import type { IngestInfo, Stored } from "../../aggregators/aggregator.ts";
 import type { SignalOptions } from "../../connections/connection.ts";
+import { MultiAggregator } from "../../aggregators/multi.ts";
 import {
   type AdHocOptions,
   AdHocOrchestrator,
@@ -19,6 +20,7 @@ import {
 import { readEventLog, writeEventLog } from "../../orchestrators/event_log.ts";
 import { Tally } from "../../orchestrators/_tally.ts";
 import { reruns } from "../../orchestrators/policies.ts";
+import { runBesideUpload } from "./_run_beside_upload.ts";
 import { cannotRun } from "../_parts.ts";
 import { onSmallDisk, smallDiskAvailable } from "../_small_disk.ts";
 import {
@@ -259,6 +261,92 @@ Deno.test("results that could not be stored are stored by the next run, without 
   }).finished;
   equal([passed, seen.sort()], [3, ["/a!", "/b!", "/c!"]]);
   equal(place.names, ["run.journal"]);
+});
+
+for (const order of ["first", "last"] as const) {
+  Deno.test(`results for several aggregators reach each of them, wherever the script was killed, if one that cannot count comes ${order}`, async () => {
+    const script = new URL("_killed_beside_upload.ts", import.meta.url);
+    for (const works of [true, false]) {
+      let killed = true;
+      for (let step = 0; killed; step++) {
+        await using place = await Place.open();
+        const { path } = place;
+        const { stdout, signal } = await new Deno.Command(Deno.execPath(), {
+          args: [
+            ...["run", "-qA", "--no-check", script.pathname],
+            ...[path, JSON.stringify({ order, works }), `${step}`],
+          ],
+        }).output();
+        killed = signal === "SIGKILL";
+        const kind = works ? "complete" : "IngestFailed"; // it may be away for longer
+        const said = new TextDecoder().decode(stdout).trim();
+        const what = `killed at step ${step}, while it ${works}`;
+        equal(said, killed ? "" : kind, what);
+        equal(await runBesideUpload(path, { order, works }), kind, what);
+        for (const works of [true, false]) {
+          const end = await runBesideUpload(path, { order, works });
+          equal(end, "complete", what);
+        }
+        const uploads = Deno.readTextFileSync(`${path}/uploads`)
+          .split("/a\n").length - 1;
+        // once more only if the script was killed while it took them
+        ok(uploads === 1 || works && killed && uploads === 2, what);
+        const lines = Deno.readTextFileSync(`${path}/results.jsonl`);
+        equal(lines.trim(), '["here","pass","/a",null,[],null]', what);
+        const left = ["files", "results.jsonl", "run.journal", "uploads"];
+        equal(place.names, left, what);
+        equal(Deno.readTextFileSync(`${path}/files/here/a/log`), "log");
+      }
+    }
+  });
+}
+
+Deno.test("a test that not all of several aggregators have for sure runs again for those that cannot tell", async () => {
+  await using place = await Place.open();
+  const lasting = new Lasting((test) => {
+    if (lasting.tests.includes(test)) throw new Error(`${test} twice`);
+  });
+  const uploaded: string[] = [];
+  const pass: Work = (_test, artifacts) => {
+    Deno.writeTextFileSync(`${artifacts}/results`, "{}\n");
+    return 0;
+  };
+  const upload = new PretendedAggregator((test) => void uploaded.push(test));
+  const run = async () => {
+    const children = [lasting, upload];
+    await using aggregator = await new MultiAggregator(children).start();
+    return (await place.run({ aggregator, work: pass }).finished).passed;
+  };
+  await run();
+  // the host went down, and with it artifacts and the last lines
+  const lines = await Deno.readTextFile(place.journal);
+  await Deno.writeTextFile(
+    place.journal,
+    lines.replace(/\{"type":"stored","test":"\/b".*\n/, ""),
+  );
+  for (let n = 0; n < 2; n++) equal(await run(), 3);
+  equal(lasting.tests.toSorted(), ["/a", "/b", "/c"]);
+  equal(uploaded.toSorted(), ["/a", "/b", "/b", "/c"]);
+});
+
+Deno.test("a test is not taken for stored because an earlier run stored it", async () => {
+  await using place = await Place.open();
+  const aggregator = Object.assign(new Lasting(), { allowDuplicate: true });
+  aggregator.tests.push("/a", "/b", "/c");
+  const abort = new AbortController();
+  await incomplete(place.run({
+    aggregator,
+    signal: abort.signal,
+    work: (test, _artifacts, { signal }) => {
+      if (test === "/a") return 0;
+      abort.abort();
+      return untilAborted(signal);
+    },
+  }));
+  await place.run({ aggregator }).finished;
+  const { passed } = await place.run({ aggregator }).finished;
+  equal(passed, 3);
+  equal(aggregator.tests.toSorted(), ["/a", "/a", "/b", "/b", "/c", "/c"]);
 });
 
 Deno.test("results that vanished are made once more", async () => {
