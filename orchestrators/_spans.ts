@@ -46,7 +46,8 @@ interface Open {
 
 /**
  * Puts events that belong together into spans, and tells of them as they begin and
- * end. What is open when the events are over ends with the last of them.
+ * end. What is open when the events are over, or when another process goes on with a
+ * run, ends with the last event before that.
  */
 export class Spans {
   readonly #listener: SpanListener;
@@ -60,8 +61,10 @@ export class Spans {
   /** Takes an event. */
   take(event: RunEvent & { readonly run?: number }): void {
     const { run = 0, time } = event;
-    this.#last = time;
     let open = this.#runs.get(run);
+    // the process before this one was killed: whatever was under way ended there
+    if (open && event.type === "run-started") this.stop();
+    this.#last = time;
     if (!open) {
       open = { systems: new Map(), work: new Map(), ingests: new Map() };
       this.#runs.set(run, open);
@@ -97,8 +100,6 @@ export class Spans {
     };
     switch (event.type) {
       case "run-started":
-        // a process before this one was killed
-        if (open.run) this.#endAll(open);
         open.run = begin("run", event.platform, {});
         break;
       case "run-finished":

@@ -104,8 +104,30 @@ Deno.test("traceOf() goes on after a process that was killed", async () => {
   equal(
     spans.filter(({ name }) => name === "p").map(({ ts, dur }) => [ts, dur]),
     [
-      [0, 50_000],
+      [0, 4_000],
       [50_000, 13_000],
+    ],
+  );
+});
+
+Deno.test("traceOf() ends all runs of a process that was killed where its events end", async () => {
+  const process = (at: number, events: readonly RunEvent[]) =>
+    [0, 1].flatMap((run) =>
+      events.map((event) => ({ ...event, run, time: event.time + at }))
+    );
+  const killed = process(0, SMALL.slice(0, 5));
+  const spans = spansIn(await traced([...killed, ...process(50, SMALL)]));
+  equal(
+    spans.filter(({ name }) => name === "p").map(({ pid, ts, dur }) => [
+      pid,
+      ts,
+      dur,
+    ]),
+    [
+      [1, 0, 4_000],
+      [2, 0, 4_000],
+      [1, 50_000, 13_000],
+      [2, 50_000, 13_000],
     ],
   );
 });
