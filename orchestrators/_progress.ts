@@ -59,6 +59,7 @@ export class Progress {
   #done = 0;
   #tests = 0;
   #began = 0;
+  #platform = "";
   #aborting = false;
   #draining = false;
   /** How many systems are being given back. */
@@ -74,6 +75,7 @@ export class Progress {
     switch (event.type) {
       case "run-started":
         this.#tests = event.tests.length;
+        this.#platform = event.platform;
         this.#began = event.time;
         yield plain(`${count(this.#tests, "test")} on ${event.platform}`);
         break;
@@ -197,10 +199,17 @@ export class Progress {
   *block(
     status: RunStatus,
     now: number,
-    { columns, rows }: { columns: number; rows: number },
+    { columns, rows, named }: {
+      columns: number;
+      rows: number;
+      /** Whether it is to be told which run it is. */
+      named: boolean;
+    },
   ): Generator<Line> {
+    if (rows < 1) return;
     // What grows stands at the end: a narrow terminal cuts it.
     const parts = [
+      ...named ? [printable(this.#platform)] : [],
       span(this.#began ? now - this.#began : 0),
       `${status.done}/${status.tests} done`,
       `${status.running} running`,
@@ -223,6 +232,7 @@ export class Progress {
       text: fit(parts.join(" · "), columns),
     };
 
+    if (rows < 2) return;
     const running = [...this.#running];
     const shown = running.length < rows ? running : running.slice(0, rows - 2);
     const width = Math.min(

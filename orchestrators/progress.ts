@@ -17,6 +17,7 @@
 import { checkKind, checkOptions, type Known } from "../options.ts";
 import type { Run } from "./orchestrator.ts";
 import { type Line, Progress, type Tone } from "./_progress.ts";
+import { besideScreens, type Block, screenOf } from "./_screen.ts";
 import { printableLines } from "./_text.ts";
 
 export { printable, span } from "./_text.ts";
@@ -65,10 +66,6 @@ const CODES: Record<Tone, string> = {
   dim: "2",
   plain: "",
 };
-/** Between two drawings of the live block that no event caused. */
-const REDRAW_MS = 1000;
-/** Between two drawings that events caused: a fast run must not be held up by its picture. */
-const FRAME_MS = 50;
 const MAX_BLOCK_ROWS = 12;
 
 /**
@@ -78,7 +75,8 @@ const MAX_BLOCK_ROWS = 12;
  * output, and the totals.
  *
  * Names and messages come from tests and are not trusted: control characters
- * never reach the terminal. Does not reject when the run fails: ask
+ * never reach the terminal. Several runs can be shown at once, with the same `write`:
+ * their live blocks are below each other, and tell the platform. Does not reject when the run fails: ask
  * `run.finished`. Call it in the same turn as `run()`, to miss nothing.
  */
 export async function showProgress(
@@ -94,29 +92,28 @@ export async function showProgress(
     color && CODES[tone] ? `\x1b[${CODES[tone]}m${text}\x1b[0m` : text;
 
   const progress = new Progress();
-  const screen = live
-    ? new LiveBlock(
-      write,
-      () =>
-        progress.block(run.status, Date.now(), blockSize(options.size))
-          .map(paint).toArray(),
-    )
-    : { print: (text: string) => write(text), changed() {}, stop() {} };
+  const print = (lines: Iterator<Line>) => {
+    const text = Iterator.from(lines).map((line) => `${paint(line)}\n`)
+      .toArray().join("");
+    if (text !== "") screenOf(write).print(text);
+  };
+  const block: Block = (index, count) => {
+    const size = blockSize(options.size, index, count);
+    const named = count > 1;
+    return progress.block(run.status, Date.now(), { ...size, named })
+      .map(paint).toArray();
+  };
+  if (live) screenOf(write).add(block);
   try {
     for await (const event of run) {
-      const lines = progress.take(event).map((line) => `${paint(line)}\n`)
-        .toArray();
-      if (lines.length > 0) screen.print(lines.join(""));
-      screen.changed();
+      print(progress.take(event));
+      if (live) screenOf(write).changed();
     }
   } finally {
-    screen.stop();
+    if (live) screenOf(write).remove(block);
   }
-  for (const line of progress.end()) write(`${paint(line)}\n`);
+  print(progress.end());
 }
-
-/** The live blocks that are shown now. */
-const blocks = new Set<LiveBlock>();
 
 /**
  * Writes lines for people to standard error: above what {@linkcode showProgress} keeps
@@ -139,71 +136,21 @@ const blocks = new Set<LiveBlock>();
  * ```
  */
 export function note(text: string): void {
-  for (const block of blocks) block.erase();
-  console.error(printableLines(text));
-  for (const block of blocks) block.print("");
+  besideScreens(() => console.error(printableLines(text)));
 }
 
-/** A block of lines that stays at the end of the output. */
-class LiveBlock {
-  readonly #write: (text: string) => void;
-  readonly #lines: () => string[];
-  readonly #ticker: ReturnType<typeof setInterval>;
-  #frame: ReturnType<typeof setTimeout> | undefined;
-  #height = 0;
-
-  constructor(write: (text: string) => void, lines: () => string[]) {
-    this.#write = write;
-    this.#lines = lines;
-    this.#ticker = setInterval(() => this.#draw(), REDRAW_MS);
-    blocks.add(this);
-  }
-
-  /** Writes whole lines above the block. */
-  print(text: string): void {
-    this.#draw(text);
-  }
-
-  /** Says that the block should be drawn again soon. */
-  changed(): void {
-    this.#frame ??= setTimeout(() => this.#draw(), FRAME_MS);
-  }
-
-  /** Removes the block. */
-  stop(): void {
-    blocks.delete(this);
-    clearInterval(this.#ticker);
-    clearTimeout(this.#frame);
-    this.erase();
-  }
-
-  /** Removes the block until it is drawn again. */
-  erase(): void {
-    this.#write(this.#erased());
-    this.#height = 0;
-  }
-
-  #draw(above = ""): void {
-    clearTimeout(this.#frame);
-    this.#frame = undefined;
-    const lines = this.#lines();
-    const block = lines.map((line) => `${line}\n`).join("");
-    this.#write(this.#erased() + above + block);
-    this.#height = lines.length;
-  }
-
-  /** Moves to where the block began and clears from there. */
-  #erased(): string {
-    return this.#height > 0 ? `\x1b[${this.#height}A\r\x1b[J` : "";
-  }
-}
-
-function blockSize(size = terminalSize): { columns: number; rows: number } {
+/** The room of a live block, of several that share it. */
+function blockSize(
+  size = terminalSize,
+  index: number,
+  count: number,
+): { columns: number; rows: number } {
   const { columns, rows } = size();
-  // The last column stays free: some terminals begin a new line when it is filled.
+  const share = Math.floor((Math.max(2, rows - 4) + count - 1 - index) / count);
   return {
+    // The last column stays free: some terminals begin a new line when it is filled.
     columns: Math.max(20, columns - 1),
-    rows: Math.max(2, Math.min(MAX_BLOCK_ROWS, rows - 4)),
+    rows: Math.min(MAX_BLOCK_ROWS, share),
   };
 }
 

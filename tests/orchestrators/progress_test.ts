@@ -496,6 +496,85 @@ function screenOf(text: string): string[] {
   return lines;
 }
 
+Deno.test("showProgress() shows several runs at once, each with a live block", async () => {
+  let text = "";
+  const screens: string[][] = [];
+  const both = Promise.withResolvers<void>();
+  const first = Promise.withResolvers<void>();
+  const run = (platform: string, test: string, gate?: Promise<void>) => ({
+    ...runOf(),
+    async *[Symbol.asyncIterator]() {
+      const at = (event: object) =>
+        ({ time: Date.now(), ...event }) as RunEvent;
+      yield at({ ...begin, platform });
+      yield at(started(test));
+      yield at(ended(test, { exitCode: 1 }));
+      if (gate) both.resolve();
+      await (gate ?? both.promise);
+      screens.push(screenOf(text));
+      yield at(finish);
+    },
+  });
+  const options = {
+    write: (part: string) => text += part,
+    live: true,
+    color: false,
+    size: () => ({ columns: 80, rows: 24 }),
+  };
+  const showing = showProgress(run("q\x1b", "/b", first.promise), options);
+  await showProgress(run("p", "/a"), options);
+  first.resolve();
+  await showing;
+  const failure = /^ {2}\/[ab] {2}exit/;
+  const shape = (screen: string[]) =>
+    screen.map((line) =>
+      failure.test(line) ? line : line.replace(/\d\.\d s/, "t").slice(0, 11)
+    );
+  const printed = ["3 tests on ", "3 tests on ", "FAIL   /b  ", "FAIL   /a  "];
+  const failed = (test: string) => [
+    ...["", "Failed:", `  ${test}  exit code 1 on local:1`],
+    ...["", "Not run: 1", "  /never", "", "1 passed, 1"],
+  ];
+  deepStrictEqual(
+    shape(screens[0]!),
+    [
+      ...printed,
+      "q\ufffd · t · 1/3",
+      "p · t · 1/3 ",
+    ].map((line) => line.slice(0, 11)),
+  );
+  deepStrictEqual(shape(screens[1]!), [
+    ...printed,
+    ...failed("/a"),
+    "t · 1/3 don",
+  ]);
+  deepStrictEqual(shape(screenOf(text)), [
+    ...printed,
+    ...failed("/a"),
+    ...failed("/b"),
+  ]);
+});
+
+Deno.test("showProgress() keeps the live blocks of many runs within the terminal", async () => {
+  let [text, most] = ["", 0];
+  const write = (part: string) => {
+    text += part;
+    const blocks = screenOf(text).filter((line) => line.includes(" running"));
+    most = Math.max(most, blocks.length);
+  };
+  await Promise.all(
+    Array.from(
+      { length: 30 },
+      () =>
+        showProgress(runOf(begin, started("/a"), ended("/a"), finish), {
+          ...{ write, live: true, color: false },
+          size: () => ({ columns: 80, rows: 24 }),
+        }),
+    ),
+  );
+  deepStrictEqual(most, 20);
+});
+
 Deno.test("note() writes lines above the live block, and without one", async () => {
   const { error } = console;
   let text = "";
