@@ -5,7 +5,7 @@ import type { Known } from "../options.ts";
 import { EarlierResults } from "./_compare.ts";
 import { Excerpts } from "./_html_logs.ts";
 import { ReportModel } from "./_html_model.ts";
-import { readStoredTests } from "./_stored_tests.ts";
+import type { StoredTest } from "./_stored_tests.ts";
 import type { Timeline } from "./_html_timeline.ts";
 import { pathOf, placeFor } from "./_paths.ts";
 import type { StoredResult } from "./_stored_result.ts";
@@ -139,12 +139,12 @@ function filesDirectory(
 /** Adds stored results, with what events tell of them. */
 export async function addStored(
   model: ReportModel,
-  results: AsyncIterable<StoredResult> | Iterable<StoredResult>,
+  tests: AsyncIterable<StoredTest>,
   { report, files }: Pick<HtmlReportOptions, "report"> & Complete,
   runs: readonly Timeline[] = [],
 ): Promise<void> {
   const place = filesDirectory(pathOf(report), files);
-  for await (const stored of readStoredTests(results)) {
+  for await (const stored of tests) {
     const { platform, test } = stored;
     const last = runs.findLast((run) =>
       run.platform === platform && run.tests.has(test)

@@ -59,6 +59,17 @@ export async function* resultsByTest(
   if (together.length > 0) yield together;
 }
 
+/** Puts together what was stored before a run, as {@linkcode readStoredTests}; a file that is not there is none. */
+export async function* readStoredBefore(
+  results: AsyncIterable<StoredResult> | Iterable<StoredResult>,
+): AsyncGenerator<StoredTest> {
+  try {
+    yield* readStoredTests(results);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
 /** Puts together what was stored of each test. */
 export async function* readStoredTests(
   results: AsyncIterable<StoredResult> | Iterable<StoredResult>,

@@ -17,7 +17,6 @@
  *
  * @module
  */
-import { fromFileUrl } from "@std/path/posix/from-file-url";
 import { readResultBatches } from "../executors/results.ts";
 import { checkKind, checkOptions, type Known } from "../options.ts";
 import type { Aggregator, IngestInfo } from "./aggregator.ts";
@@ -27,7 +26,13 @@ import {
   commandLine,
   type TestLocation,
 } from "./_github_text.ts";
-import { readStoredTests } from "./_stored_tests.ts";
+import {
+  readStoredBefore,
+  readStoredTests,
+  type StoredTest,
+} from "./_stored_tests.ts";
+import { lookAt } from "./_move.ts";
+import { makeParents, pathOf, unmake } from "./_paths.ts";
 import { Names } from "./_names.ts";
 import { OwnResult } from "./_own_result.ts";
 import type { StoredResult } from "./_stored_result.ts";
@@ -39,7 +44,7 @@ export type { TestLocation } from "./_github_text.ts";
 /** Options of {@linkcode GitHubAggregator}. */
 export interface GitHubAggregatorOptions {
   /**
-   * The file that the summary is appended to.
+   * The file that the summary is appended to. Directories on the way are made.
    *
    * @default what `GITHUB_STEP_SUMMARY` names, if `GITHUB_ACTIONS` is `true`; otherwise there is no summary
    */
@@ -73,6 +78,15 @@ export interface GitHubAggregatorOptions {
   /** Where a test is defined: annotations are shown there. */
   location?: (test: string) => TestLocation | undefined;
   /**
+   * Results that are stored already, as `readResults()` gives them: for a run that
+   * goes on after it was killed. Those that are ingested again are replaced; a file
+   * of results that is not there is none. What is told of their times and attempts is
+   * what was stored, see `fields` of `JsonLinesAggregator`.
+   *
+   * @default there are none, and a run with a `journal` refuses the aggregator
+   */
+  stored?: AsyncIterable<StoredResult> | Iterable<StoredResult>;
+  /**
    * Take a test of a platform that was ingested before once more, under its name
    * with ` (1)`, ` (2)` and so on.
    *
@@ -88,6 +102,7 @@ const OPTIONS: Known<GitHubAggregatorOptions> = {
   title: "optional",
   files: "optional",
   location: "optional",
+  stored: "optional",
   allowDuplicate: "optional",
 };
 
@@ -101,8 +116,12 @@ const MAX_ANNOTATIONS = 10;
 interface Started {
   collected: Summary;
   names: Names;
+  /** What earlier processes stored, and nobody has ingested again. */
+  stored: Map<string, SummaryTest>;
   /** The file for the summary. */
   path: string | undefined;
+  /** What was made for it. */
+  made: string[];
   annotations: boolean;
 }
 
@@ -120,6 +139,10 @@ interface Started {
 export class GitHubAggregator implements Aggregator {
   /** It leaves the artifacts where they are. */
   readonly readsOnly = true;
+  /** Whether another process can go on: then `stored` tells it what there is. */
+  readonly continues: boolean;
+  /** Whether tests that are stored are taken again. */
+  readonly replaces: boolean;
   readonly #options: GitHubAggregatorOptions;
   readonly #underWay = new UnderWay();
   #started: Started | undefined;
@@ -133,28 +156,37 @@ export class GitHubAggregator implements Aggregator {
   constructor(options: GitHubAggregatorOptions = {}) {
     checkOptions("GitHubAggregator", options, OPTIONS);
     this.#options = options;
-    // there is nothing to tell
-    undoStartBy(this, () => void (this.#started = undefined));
+    this.continues = this.replaces = options.stored !== undefined;
+    undoStartBy(this, () => this.#undoStart());
   }
 
-  /** Finds out whether this is a job of GitHub. */
-  // deno-lint-ignore require-await -- errors are to reject
+  /** Finds out whether this is a job of GitHub, and whether the summary can be written. */
   async start(): Promise<this> {
     if (this.#started) throw new Error("Cannot start a summary twice");
     const onGitHub = Deno.env.get("GITHUB_ACTIONS") === "true";
-    const { annotations = onGitHub, allowDuplicate = false } = this.#options;
+    const { annotations = onGitHub, allowDuplicate = false, stored = [] } =
+      this.#options;
     const summary = this.#options.summary ??
       (onGitHub ? Deno.env.get("GITHUB_STEP_SUMMARY") : undefined);
-    this.#stopped = undefined;
-    this.#started = {
+    const path = summary ? pathOf(summary) : undefined;
+    const started: Started = {
       collected: new Summary(),
       names: new Names(allowDuplicate),
-      path: summary instanceof URL
-        ? fromFileUrl(summary)
-        : summary || undefined,
+      stored: await readStored(stored),
+      path,
+      made: [],
       annotations,
     };
+    if (path !== undefined) makeFile(path, started.made);
+    this.#stopped = undefined;
+    this.#started = started;
     return this;
+  }
+
+  #undoStart(): void {
+    // there is nothing to tell
+    unmake(this.#started?.made ?? []);
+    this.#started = undefined;
   }
 
   /**
@@ -178,20 +210,13 @@ export class GitHubAggregator implements Aggregator {
       for await (const results of readResultBatches(artifacts)) {
         for (const result of results) own.take(result);
       }
-      const { status, note, files, found } = own;
-      const { remote, earlier, startedAt, finishedAt } = info;
-      started.collected.add({
+      started.collected.add(summaryTest({
         platform,
         test: turn.name,
-        status,
-        note,
-        files,
-        noResult: !found,
-        remote,
-        earlier,
-        startedAt,
-        finishedAt,
-      });
+        ...(own.found && { own }),
+        ...info,
+      }));
+      started.stored.delete(keyOf({ platform, test }));
       turn.keep();
     })());
   }
@@ -209,9 +234,10 @@ export class GitHubAggregator implements Aggregator {
   }
 
   async #finish(
-    { collected, path, annotations }: Started,
+    { collected, stored, path, annotations }: Started,
   ): Promise<void> {
     await this.#underWay.ended();
+    for (const test of stored.values()) collected.add(test);
     const { write = writeToStdout } = this.#options;
     try {
       if (annotations) write(this.#annotations(collected));
@@ -319,16 +345,58 @@ export async function gitHubSummary(
   checkOptions("gitHubSummary()", options, SUMMARY_OPTIONS);
   const { title = TITLE, files } = options;
   const collected = new Summary();
-  for await (const { own, ...test } of readStoredTests(results)) {
-    collected.add({
-      ...test,
-      status: own?.status,
-      note: own?.note,
-      files: own?.files ?? [],
-      noResult: !own,
-    });
+  for await (const test of readStoredTests(results)) {
+    collected.add(summaryTest(test));
   }
   return collected.toMarkdown({ title, files, most: MAX_SUMMARY });
+}
+
+/** What a summary takes of a test. */
+function summaryTest(
+  { platform, test, own, remote, earlier, startedAt, finishedAt }: Omit<
+    StoredTest,
+    "subtests"
+  >,
+): SummaryTest {
+  return {
+    platform,
+    test,
+    status: own?.status,
+    note: own?.note,
+    files: own?.files ?? [],
+    noResult: !own,
+    remote,
+    earlier,
+    startedAt,
+    finishedAt,
+  };
+}
+
+function keyOf({ platform, test }: Pick<SummaryTest, "platform" | "test">) {
+  return JSON.stringify([platform, test]);
+}
+
+async function readStored(
+  results: NonNullable<GitHubAggregatorOptions["stored"]>,
+): Promise<Map<string, SummaryTest>> {
+  const stored = new Map<string, SummaryTest>();
+  for await (const test of readStoredBefore(results)) {
+    stored.set(keyOf(test), summaryTest(test));
+  }
+  return stored;
+}
+
+/** Makes sure that a file can be appended to; adds to `made` what is new. */
+function makeFile(path: string, made: string[]): void {
+  try {
+    makeParents(path, made);
+    const isNew = !lookAt(path);
+    Deno.openSync(path, { append: true, create: true }).close();
+    if (isNew) made.push(path);
+  } catch (error) {
+    unmake(made);
+    throw error;
+  }
 }
 
 function writeToStdout(text: string): void {

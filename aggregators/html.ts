@@ -60,6 +60,7 @@ import { Names } from "./_names.ts";
 import { OwnResult } from "./_own_result.ts";
 import { pathOf } from "./_paths.ts";
 import type { StoredResult } from "./_stored_result.ts";
+import { readStoredBefore, readStoredTests } from "./_stored_tests.ts";
 import { undoStartBy } from "./_undo_start.ts";
 import { notStarted, UnderWay } from "./_under_way.ts";
 
@@ -82,7 +83,7 @@ export interface HtmlReportAggregatorOptions extends HtmlReportOptions {
    * goes on after it was killed. Those that are ingested again are replaced; a file
    * of results that is not there is none.
    *
-   * @default there are none
+   * @default there are none, and a run with a `journal` refuses the report
    */
   stored?: AsyncIterable<StoredResult> | Iterable<StoredResult>;
   /**
@@ -134,8 +135,13 @@ interface Started {
 export class HtmlReportAggregator implements Aggregator {
   /** It leaves the artifacts where they are. */
   readonly readsOnly = true;
-  /** Whether another process can write the page anew: then `stored` tells it what there is. */
+  /**
+   * Whether another process can write the page anew: if it may replace the page, and `stored`
+   * tells it what there is.
+   */
   readonly continues: boolean;
+  /** Whether tests that are stored are taken again. */
+  readonly replaces: boolean;
   readonly #options: HtmlReportAggregatorOptions & Complete;
   readonly #refresh: number;
   readonly #file: ReportFile;
@@ -158,7 +164,8 @@ export class HtmlReportAggregator implements Aggregator {
   constructor(options: HtmlReportAggregatorOptions) {
     checkOptions("HtmlReportAggregator", options, OPTIONS);
     this.#options = complete(options);
-    this.continues = options.existing === "replace";
+    this.continues = this.replaces = options.existing === "replace" &&
+      options.stored !== undefined;
     this.#refresh = atLeastZero("refresh", options.refresh ?? REFRESH);
     this.#file = new ReportFile(pathOf(options.report), this.#options.title);
     undoStartBy(this, () => this.#undoStart());
@@ -176,9 +183,7 @@ export class HtmlReportAggregator implements Aggregator {
     const { allowDuplicate = false, existing = "fail", stored = [] } =
       this.#options;
     const model = await openModel(this.#options, this.#refresh);
-    await addStored(model, stored, this.#options).catch((error) => {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    });
+    await addStored(model, readStoredBefore(stored), this.#options);
     const started = { model, names: new Names(allowDuplicate) };
     if (existing === "fail") await this.#file.create(model);
     else await this.#file.replace(model, [], false);
@@ -300,7 +305,7 @@ export class HtmlReportAggregator implements Aggregator {
 
   /** Stops; a page that the start made is gone. */
   async #undoStart(): Promise<void> {
-    if (this.continues) return this.stop();
+    if (this.#options.existing === "replace") return this.stop();
     this.#started = undefined;
     clearTimeout(this.#timer);
     await this.#writing;
@@ -365,6 +370,6 @@ export async function writeHtmlReport(
   for await (const event of options.events ?? []) timelines.take(event);
   const runs = [...timelines.all.values()];
   const model = await openModel(all, 0);
-  await addStored(model, results, all, runs);
+  await addStored(model, readStoredTests(results), all, runs);
   await new ReportFile(path, all.title).replace(model, runs, true);
 }

@@ -93,6 +93,10 @@ const AT_ONCE = 16;
 const tells = ({ count, countsAll }: Aggregator): boolean =>
   count !== undefined && countsAll !== false;
 
+/** Whether nobody but a note tells if it has a test. */
+const isToBeNoted = (child: Aggregator): boolean =>
+  !tells(child) && !child.replaces;
+
 /**
  * Gives every test to several aggregators. Those that only read get the artifacts,
  * all others but the last a copy; at the end the last one takes the artifacts, or if
@@ -101,7 +105,8 @@ const tells = ({ count, countsAll }: Aggregator): boolean =>
  * A process that goes on after this one was killed can give artifacts again. Those that
  * have them by their `count()` are left out then, and of those without one those
  * that are noted in the directory of the artifacts. One without `count()` gets a test
- * twice only if the process was killed while that one took it.
+ * twice only if the process was killed while that one took it, or if it says that it
+ * `replaces` what it has.
  *
  * Needs `--allow-read` and `--allow-write` for the directory in which the
  * directories of artifacts are: copies are made there.
@@ -110,6 +115,8 @@ export class MultiAggregator implements Aggregator {
   readonly #children: readonly Aggregator[];
   /** How often a test is stored: the least that one of them tells. There if one can tell. */
   readonly count?: (platform: string, test: string) => number;
+  /** Whether it notes who has artifacts; one that only reads leaves them as they are. */
+  readonly #takesNotes: boolean;
   /** Tests that were ingested since the start. */
   readonly #seen = new Set<string>();
   readonly #slots = new Semaphore(AT_ONCE);
@@ -132,6 +139,7 @@ export class MultiAggregator implements Aggregator {
       throw new TypeError("Cannot aggregate into nothing: give an aggregator");
     }
     this.#children = [...children];
+    this.#takesNotes = !this.readsOnly && children.some(isToBeNoted);
     undoStartBy(this, () => this.#undoStart());
     const counting = children.filter(({ count }) => count);
     if (counting.length > 0) {
@@ -261,13 +269,12 @@ export class MultiAggregator implements Aggregator {
         `Cannot read results from "${artifacts}/results": there is no such file`,
       );
     }
-    // who only reads leaves no note
-    const taken = this.readsOnly
-      ? undefined
-      : new Taken(artifacts, this.#children);
+    const taken = this.#takesNotes
+      ? new Taken(artifacts, this.#children)
+      : undefined;
     const indexOf = (child: Aggregator) => this.#children.indexOf(child);
     const children = given.filter((child) =>
-      tells(child) || !taken?.has(indexOf(child))
+      !isToBeNoted(child) || !taken?.has(indexOf(child))
     );
     const stored = new Map<Aggregator, Stored>();
     const failures: ChildFailure[] = [];
@@ -293,7 +300,7 @@ export class MultiAggregator implements Aggregator {
       const giving = child.readsOnly
         ? give(child, artifacts)
         : withCopy(artifacts, (copy) => give(child, copy));
-      if (await attempt(child, giving) && !tells(child) && !child.replaces) {
+      if (await attempt(child, giving) && isToBeNoted(child)) {
         taken?.add(indexOf(child));
       }
     };

@@ -17,11 +17,22 @@
  * Deno.exitCode = tally.failed > 0 ? 1 : 0;
  * ```
  *
+ * @example With a `journal`, it has to know what earlier processes of the run stored
+ * ```ts
+ * import { readResults } from "jsr:@atex/atex/aggregators/reader";
+ * import { Tally } from "jsr:@atex/atex/aggregators/tally";
+ *
+ * const tally = new Tally({ stored: readResults("out/results.jsonl") });
+ * ```
+ *
  * @module
  */
 import { readResultBatches } from "../executors/results.ts";
+import { checkOptions, type Known } from "../options.ts";
 import type { Aggregator, IngestInfo } from "./aggregator.ts";
 import { OwnResult } from "./_own_result.ts";
+import type { StoredResult } from "./_stored_result.ts";
+import { readStoredBefore, type StoredTest } from "./_stored_tests.ts";
 import { notStarted, UnderWay } from "./_under_way.ts";
 
 /** A test that a tally names. */
@@ -38,6 +49,21 @@ export interface TalliedTest {
   attempt?: number;
 }
 
+/** Options of {@linkcode Tally}. */
+export interface TallyOptions {
+  /**
+   * Results that are stored already, as `readResults()` gives them: for a run that
+   * goes on after it was killed. They are counted, too, those that are ingested again
+   * only once; a file of results that is not there is none. Which of them were flaky
+   * is known if they were stored with the field `earlier`.
+   *
+   * @default there are none, and a run with a `journal` refuses the tally
+   */
+  stored?: AsyncIterable<StoredResult> | Iterable<StoredResult>;
+}
+
+const OPTIONS: Known<TallyOptions> = { stored: "optional" };
+
 const FAILED = new Set(["fail", "error", "infra"]);
 const PASSED = new Set(["pass", "info", "warn"]);
 
@@ -52,6 +78,13 @@ const PASSED = new Set(["pass", "info", "warn"]);
 export class Tally implements Aggregator {
   /** It leaves the artifacts where they are. */
   readonly readsOnly = true;
+  /** Whether another process can go on counting: then `stored` tells it what there is. */
+  readonly continues: boolean;
+  /** Whether tests that are stored are taken again. */
+  readonly replaces: boolean;
+  readonly #stored: NonNullable<TallyOptions["stored"]>;
+  /** What takes back that a test was counted which an earlier process stored. */
+  readonly #undo = new Map<string, () => void>();
   readonly #underWay = new UnderWay();
   #started = false;
   #total = 0;
@@ -60,6 +93,18 @@ export class Tally implements Aggregator {
   #failures: TalliedTest[] = [];
   #unfinished: TalliedTest[] = [];
   #flaky: TalliedTest[] = [];
+
+  /**
+   * Stores the options.
+   *
+   * @throws {TypeError} if one is misspelt
+   */
+  constructor(options: TallyOptions = {}) {
+    checkOptions("Tally", options, OPTIONS);
+    const { stored } = options;
+    this.continues = this.replaces = stored !== undefined;
+    this.#stored = stored ?? [];
+  }
 
   /**
    * How many tests there are, by platform and status: `none` if the test did not say
@@ -99,8 +144,7 @@ export class Tally implements Aggregator {
     return this.#flaky;
   }
 
-  /** Begins to count from nothing. */
-  // deno-lint-ignore require-await -- errors are to reject
+  /** Begins to count, from what is stored. */
   async start(): Promise<this> {
     if (this.#started) throw new Error("Cannot start a tally twice");
     this.#started = true;
@@ -110,6 +154,15 @@ export class Tally implements Aggregator {
     this.#failures = [];
     this.#unfinished = [];
     this.#flaky = [];
+    this.#undo.clear();
+    try {
+      for await (const test of readStoredBefore(this.#stored)) {
+        this.#undo.set(keyOf(test), this.#count(test));
+      }
+    } catch (error) {
+      this.#started = false;
+      throw error;
+    }
     return this;
   }
 
@@ -131,32 +184,47 @@ export class Tally implements Aggregator {
       for await (const results of readResultBatches(artifacts)) {
         for (const result of results) own.take(result);
       }
-      this.#count({ platform, test }, own, info);
+      const key = keyOf({ platform, test });
+      this.#undo.get(key)?.();
+      this.#undo.delete(key);
+      this.#count({ platform, test, ...(own.found && { own }), ...info });
     })());
   }
 
+  /** Counts a test; gives what takes that back. */
   #count(
-    names: Pick<TalliedTest, "platform" | "test">,
-    { found, status, note }: OwnResult,
-    { attempt, earlier = [] }: IngestInfo,
-  ): void {
+    { platform, test, own, attempt, earlier = [] }: Counted,
+  ): () => void {
     const tallied: TalliedTest = {
-      ...names,
-      ...(status && { status }),
-      ...(note !== undefined && { note }),
+      platform,
+      test,
+      ...(own?.status && { status: own.status }),
+      ...(own?.note !== undefined && { note: own.note }),
       ...(attempt !== undefined && { attempt }),
     };
-    this.#total++;
-    const counts = this.#counts.get(names.platform) ?? new Map();
-    this.#counts.set(names.platform, counts);
-    const key = found ? status || "none" : "no-result";
-    counts.set(key, (counts.get(key) ?? 0) + 1);
-    if (!found) this.#unfinished.push(tallied);
-    else if (FAILED.has(key)) this.#failures.push(tallied);
-    else if (PASSED.has(key)) {
-      this.#passed++;
-      if (earlier.length > 0) this.#flaky.push(tallied);
-    }
+    const key = own ? own.status || "none" : "no-result";
+    const passed = PASSED.has(key) ? 1 : 0;
+    const list = !own
+      ? this.#unfinished
+      : FAILED.has(key)
+      ? this.#failures
+      : passed && earlier.length > 0
+      ? this.#flaky
+      : undefined;
+    const add = (count: number) => {
+      this.#total += count;
+      this.#passed += count * passed;
+      const counts = this.#counts.get(platform) ?? new Map();
+      this.#counts.set(platform, counts);
+      counts.set(key, (counts.get(key) ?? 0) + count);
+      if (counts.get(key) === 0) counts.delete(key);
+    };
+    add(1);
+    list?.push(tallied);
+    return () => {
+      add(-1);
+      list?.splice(list.indexOf(tallied), 1);
+    };
   }
 
   /** Waits for ingests under way. */
@@ -169,4 +237,14 @@ export class Tally implements Aggregator {
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
   }
+}
+
+/** What is to be known of a test to count it. */
+type Counted = Pick<
+  StoredTest,
+  "platform" | "test" | "own" | "attempt" | "earlier"
+>;
+
+function keyOf({ platform, test }: Counted): string {
+  return JSON.stringify([platform, test]);
 }

@@ -258,7 +258,7 @@ function goesOn(
   for (const [name, one] of Object.entries({ aggregator, earlier })) {
     if (one?.continues !== false) continue;
     throw new TypeError(
-      `Cannot run tests: with a "journal", the "${name}" must be able to go on with what it has: existing: "continue" would be right ("replace" for an HTML report)`,
+      `Cannot run tests: with a "journal", the "${name}" must be able to go on with what it has: existing: "continue" would be right; for a Tally or a GitHubAggregator stored: readResults(…), and for an HTML report that and existing: "replace"`,
     );
   }
 }

@@ -225,6 +225,12 @@ const CLASSES: Row[] = [
     typo: ["annotation", "annotations"],
   },
   {
+    of: "Tally",
+    call: (options) => new Tally(options),
+    right: {},
+    typo: ["store", "stored"],
+  },
+  {
     of: "ReportPortalAggregator",
     call: (options) => new ReportPortalAggregator(options),
     right: { api, launch: "nightly" },

@@ -1,4 +1,6 @@
 import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
+import type { Aggregator } from "../../aggregators/aggregator.ts";
+import { GitHubAggregator } from "../../aggregators/github.ts";
 import { finishResults, JsonLinesAggregator } from "../../aggregators/jsonl.ts";
 import { finishJUnit, JUnitAggregator } from "../../aggregators/junit.ts";
 import { HtmlReportAggregator } from "../../aggregators/html.ts";
@@ -9,6 +11,7 @@ import { YamlAggregator } from "../../aggregators/yaml.ts";
 import { inMemory } from "../_memory.ts";
 import { cannotRun, missingPrograms } from "../_parts.ts";
 import { contents, layOut, temporary } from "./_artifacts.ts";
+import { pretend } from "./_pretend.ts";
 import {
   CONTINUED_FORMS,
   type ContinuedForm,
@@ -302,8 +305,20 @@ Deno.test("aggregators tell whether a later process can go on", () => {
   const both = [new JsonLinesAggregator(goesOn), new YamlAggregator(goesOn)];
   strictEqual(new MultiAggregator(both).continues, true);
   strictEqual(new MultiAggregator(both).allowDuplicate, false);
-  const unknown = new MultiAggregator([...both, new Tally()]);
+  const unknown = new MultiAggregator([...both, pretend({})]);
   strictEqual(unknown.continues, undefined);
+  // what forgets everything has to be told
+  const page = { report: "r", existing: "replace" } as const;
+  const forgetful = (told: { stored?: [] }): Aggregator[] => [
+    new Tally(told),
+    new GitHubAggregator(told),
+    new HtmlReportAggregator({ ...page, ...told }),
+  ];
+  for (const one of forgetful({})) {
+    strictEqual(new MultiAggregator([...both, one]).continues, false);
+  }
+  const told = new MultiAggregator([...both, ...forgetful({ stored: [] })]);
+  strictEqual(told.continues, true);
   const one = new JUnitAggregator({ target: "t" });
   strictEqual(new MultiAggregator([...both, one]).continues, false);
   const twice = { ...goesOn, allowDuplicate: true };

@@ -17,6 +17,7 @@ import {
   type GitHubAggregatorOptions,
   gitHubSummary,
 } from "../../aggregators/github.ts";
+import { readResults, type StoredResult } from "../../aggregators/reader.ts";
 import { BadResultsError, type Result } from "../../executors/results.ts";
 import { rejected } from "../_thrown.ts";
 import { contents, layOut, temporary } from "./_artifacts.ts";
@@ -420,4 +421,43 @@ Deno.test("annotations are cut where GitHub would not take more", async () => {
   const [error] = lines.split("\n");
   ok(error!.length < 5000);
   match(error!, /…::y+…$/);
+});
+
+Deno.test("GitHubAggregator goes on with what is stored", async () => {
+  const one = (test: string, status: string): StoredResult => ({
+    platform: "p",
+    test,
+    status,
+    files: [],
+  });
+  const { summary, lines } = await tell(
+    [ended("/again", "pass"), ended("/new", "pass")],
+    { stored: [one("/bad", "fail"), one("/again", "fail")] },
+  );
+  match(summary, /\*\*1 failed, 2 passed/);
+  match(summary, /<code>fail<\/code> \| <code>\/bad<\/code>/);
+  doesNotMatch(summary, /\/again/);
+  match(lines, /^::error title=\/bad \(p\)::fail\n::notice .*1 failed/);
+  const missing = readResults("/nowhere/results.jsonl");
+  match((await tell(FEW, { stored: missing })).summary, /Failed/);
+});
+
+Deno.test("GitHubAggregator makes the way to the summary, or fails before anything runs", async () => {
+  await using directory = temporary();
+  const summary = `${directory.path}/a/b/summary.md`;
+  await using aggregator = await new GitHubAggregator({ summary }).start();
+  await aggregator.stop();
+  match(await Deno.readTextFile(summary), /no results/);
+  const before = contents(directory.path);
+  for (
+    const [path, why] of [[`${summary}/c`, "Not a"], ["/a", "a directory"]]
+  ) {
+    const wrong = path === "/a" ? directory.path : path!;
+    await rejected(
+      new GitHubAggregator({ summary: wrong }).start(),
+      Error,
+      why!,
+    );
+  }
+  equal(contents(directory.path), before);
 });

@@ -1,5 +1,7 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import type { IngestInfo } from "../../aggregators/aggregator.ts";
+import { JsonLinesAggregator } from "../../aggregators/jsonl.ts";
+import { readResults } from "../../aggregators/reader.ts";
 import { Tally } from "../../aggregators/tally.ts";
 import { BadResultsError, type Result } from "../../executors/results.ts";
 import { rejected } from "../_thrown.ts";
@@ -100,4 +102,85 @@ Deno.test("Tally leaves artifacts alone, counts what could be read, and keeps it
   Deno.removeSync(`${artifacts}/results`);
   await rejected(tally.ingest("p", "/t", artifacts), Deno.errors.NotFound);
   strictEqual(tally.total, 0);
+});
+
+Deno.test("Tally goes on with what is stored, and counts what is ingested again once", async () => {
+  await using place = new Place();
+  const { results } = place.paths();
+  const lines = new JsonLinesAggregator({
+    ...place.paths(),
+    fields: ["attempt", "earlier"],
+  });
+  const none = await place.start(new Tally({ stored: readResults(results) }));
+  strictEqual(none.total, 0);
+  await place.start(lines);
+  const tests: [string, Result[], IngestInfo?][] = [
+    ["/fail", [{ status: "fail", note: "why" }], FLAKY],
+    ["/infra", [{ status: "infra" }]],
+    ["/parts", [{ name: "s", status: "pass" }]],
+    ["/flaky", [{ status: "pass" }], FLAKY],
+    ["/pass", [{ status: "pass" }]],
+    ["/skip", [{ status: "skip" }]],
+  ];
+  for (const [test, own, info] of tests) {
+    await lines.ingest("p", test, place.artifacts(own), info);
+  }
+  await lines.stop();
+  const tally = await place.start(new Tally({ stored: readResults(results) }));
+  const seen = () => [
+    tally.total,
+    tally.passed,
+    tally.failed,
+    ...[tally.failures, tally.unfinished, tally.flaky].map((list) =>
+      list.map(({ test }) => test).join(" ")
+    ),
+    Object.fromEntries(tally.counts.get("p")!),
+  ];
+  const counts = { fail: 1, infra: 1, "no-result": 1, pass: 2, skip: 1 };
+  deepStrictEqual(seen(), [
+    6,
+    2,
+    3,
+    "/fail /infra",
+    "/parts",
+    "/flaky",
+    counts,
+  ]);
+  const { failures } = tally;
+  const first = { platform: "p", test: "/fail", status: "fail", note: "why" };
+  deepStrictEqual(failures[0], { ...first, attempt: 2 });
+  for (const [test, own, info] of tests) {
+    await tally.ingest("p", test, place.artifacts(own), info);
+  }
+  deepStrictEqual(seen(), [
+    6,
+    2,
+    3,
+    "/fail /infra",
+    "/parts",
+    "/flaky",
+    counts,
+  ]);
+  for (const [test] of tests) {
+    await tally.ingest("p", test, place.artifacts([{ status: "warn" }]));
+  }
+  // whatever this process ingests counts
+  strictEqual(tally.total, 12);
+});
+
+Deno.test("Tally.start() that fails can be repeated", async () => {
+  let broken = true;
+  const tally = new Tally({
+    stored: {
+      async *[Symbol.asyncIterator]() {
+        if (broken) throw new Error("not now");
+        yield { platform: "p", test: "/a", status: "fail", files: [] };
+      },
+    },
+  });
+  await rejected(tally.start(), Error, "not now");
+  broken = false;
+  await tally.start();
+  await tally.stop();
+  strictEqual(tally.failed, 1);
 });

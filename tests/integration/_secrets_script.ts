@@ -10,6 +10,7 @@ import { HtmlReportAggregator } from "../../aggregators/html.ts";
 import { JsonLinesAggregator } from "../../aggregators/jsonl.ts";
 import { JUnitAggregator } from "../../aggregators/junit.ts";
 import { MultiAggregator } from "../../aggregators/multi.ts";
+import { readResults } from "../../aggregators/reader.ts";
 import {
   ReportPortalAggregator,
   ReportPortalApi,
@@ -70,6 +71,7 @@ async function testOn(provisioner: Provisioner, name: string): Promise<void> {
     new HtmlReportAggregator({
       report: `${place}/report.html`,
       existing: "replace",
+      stored: readResults(`${place}/results.jsonl`),
     }),
   ]).start();
   const tests = {

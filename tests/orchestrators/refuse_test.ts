@@ -7,6 +7,7 @@ import {
   throws,
 } from "node:assert/strict";
 import { JsonLinesAggregator } from "../../aggregators/jsonl.ts";
+import { Tally } from "../../aggregators/tally.ts";
 import type { Executor } from "../../executors/executor.ts";
 import {
   type AdHocOptions,
@@ -111,6 +112,10 @@ Deno.test("results of which a new journal does not tell are told before a system
 });
 
 Deno.test("a journal is refused with an aggregator that cannot go on", () => {
+  throws(
+    () => both(new PretendedPool(), { aggregator: new Tally(), journal: "j" }),
+    { name: "TypeError", message: /for a Tally .* stored: readResults\(…\)/ },
+  );
   const results = new JsonLinesAggregator({ results: "r", files: "f" });
   for (const name of ["aggregator", "earlier"]) {
     throws(

@@ -6,7 +6,10 @@ import {
 } from "node:assert/strict";
 import type { IngestInfo, Stored } from "../../aggregators/aggregator.ts";
 import type { SignalOptions } from "../../connections/connection.ts";
+import { JsonLinesAggregator } from "../../aggregators/jsonl.ts";
 import { MultiAggregator } from "../../aggregators/multi.ts";
+import { readResults } from "../../aggregators/reader.ts";
+import { Tally } from "../../aggregators/tally.ts";
 import {
   type AdHocOptions,
   AdHocOrchestrator,
@@ -18,7 +21,7 @@ import {
   type RunSummary,
 } from "../../orchestrators/orchestrator.ts";
 import { readEventLog, writeEventLog } from "../../orchestrators/event_log.ts";
-import { Tally } from "../../orchestrators/_tally.ts";
+import { Tally as EventTally } from "../../orchestrators/_tally.ts";
 import { reruns } from "../../orchestrators/policies.ts";
 import { runBesideUpload } from "./_run_beside_upload.ts";
 import { cannotRun } from "../_parts.ts";
@@ -224,7 +227,7 @@ Deno.test("a run whose journal is complete has nothing to do, and the same summa
     "run-finished",
   ]);
   equal(run.status.done, 3);
-  const tally = new Tally();
+  const tally = new EventTally();
   for (const event of events) tally.take(event);
   equal(tally.status, run.status);
 });
@@ -347,6 +350,43 @@ Deno.test("a test is not taken for stored because an earlier run stored it", asy
   const { passed } = await place.run({ aggregator }).finished;
   equal(passed, 3);
   equal(aggregator.tests.toSorted(), ["/a", "/a", "/b", "/b", "/c", "/c"]);
+});
+
+Deno.test("a tally that is told what is stored is right after a run that went on, also if some aggregators took a test before", async () => {
+  await using place = await Place.open();
+  const results = `${place.path}/results.jsonl`;
+  let away = true;
+  const run = async (work: Work, signal?: AbortSignal) => {
+    const tally = new Tally({ stored: readResults(results) });
+    await using aggregator = await new MultiAggregator([
+      new JsonLinesAggregator({
+        results,
+        files: `${place.path}/files`,
+        existing: "continue",
+      }),
+      tally,
+      new PretendedAggregator(() => {
+        if (away) throw new Error("away");
+      }),
+    ]).start();
+    await place.run({ aggregator, work, signal }).finished.catch(() => {});
+    return [tally.total, tally.failed];
+  };
+  const abort = new AbortController();
+  const first = await run((test, artifacts, { signal }) => {
+    const status = test === "/a" ? "fail" : "pass";
+    Deno.writeTextFileSync(`${artifacts}/results`, JSON.stringify({ status }));
+    if (test !== "/c") return status === "fail" ? 1 : 0;
+    abort.abort();
+    return untilAborted(signal);
+  }, abort.signal);
+  equal(first, [2, 1]);
+  away = false;
+  const second = await run((_test, artifacts) => {
+    Deno.writeTextFileSync(`${artifacts}/results`, '{"status":"pass"}');
+    return 0;
+  });
+  equal(second, [3, 1]);
 });
 
 Deno.test("results that vanished are made once more", async () => {
