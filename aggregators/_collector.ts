@@ -11,7 +11,7 @@ import type { CompressedTree } from "./_compressed_tree.ts";
 import type { FindTests, Intent } from "./_continued.ts";
 import type { Compressor } from "./_compressor.ts";
 import { compressResults } from "./_finish_results.ts";
-import { copyTree, isCrossDevice, lookAt, Move } from "./_move.ts";
+import { copyTree, isCrossDevice, lookAt, Move, type Shelf } from "./_move.ts";
 import { Names } from "./_names.ts";
 import {
   cannotGoOn,
@@ -101,6 +101,7 @@ export class Collector {
   readonly #loadFinder: (() => Promise<FindTests>) | undefined;
   readonly #compression: Required<Compression> | undefined;
   readonly #places = new PathTurns();
+  readonly #shelf: Shelf;
   readonly #slots = new Semaphore(AT_ONCE);
   readonly #underWay = new UnderWay();
   #started: Started | undefined;
@@ -119,6 +120,7 @@ export class Collector {
     this.#loadFinder = checkExisting(existing) ? loadFinder : undefined;
     this.#results = pathOf(results);
     this.#files = pathOf(files);
+    this.#shelf = { root: this.#files, seen: new Set() };
     this.#allowDuplicate = allowDuplicate;
     this.#compression = compression && completeCompression(compression);
   }
@@ -263,13 +265,16 @@ export class Collector {
     using _slot = await this.#slots.acquire();
 
     using text = new Spool();
-    const files = filesOf(artifacts);
-    const tree = files && started.compressing?.treeOf(files.path);
-    const own = await encode(
-      turn.name,
-      text,
-      (result) => tree ? tree.listed(result) : result.files ?? [],
-    );
+    const directory = filesOf(artifacts);
+    const tree = directory && started.compressing?.treeOf(directory.path);
+    let listsAny = false;
+    const own = await encode(turn.name, text, (result) => {
+      listsAny ||= (result.files ?? []).length > 0;
+      return tree ? tree.listed(result) : result.files ?? [];
+    });
+    const files = directory && (listsAny || !isEmpty(directory.path))
+      ? directory
+      : undefined;
     const intent = started.intentOf?.(JSON.stringify([platform, turn.name]));
     const append = (move?: Move) =>
       started.target.append(text, {
@@ -288,7 +293,7 @@ export class Collector {
     if (!files) return await append();
     const move = async (from: string) => {
       const note = intent && intent.note.bind(intent);
-      const move = new Move(from, this.#files, place, note);
+      const move = new Move(from, this.#shelf, place, note);
       try {
         await append(move);
       } catch (error) {
@@ -363,7 +368,7 @@ interface FileTree {
   dev: number;
 }
 
-/** The files of a test, if there are any. */
+/** The directory for the files of a test, if there is one. */
 function filesOf(artifacts: string): FileTree | undefined {
   const path = `${artifacts}/files`;
   const found = lookAt(path);
@@ -373,8 +378,12 @@ function filesOf(artifacts: string): FileTree | undefined {
       `Cannot ingest the files in "${path}": it is not a directory`,
     );
   }
-  for (const _entry of Deno.readDirSync(path)) return { path, dev: found.dev };
-  return undefined;
+  return { path, dev: found.dev };
+}
+
+function isEmpty(directory: string): boolean {
+  for (const _entry of Deno.readDirSync(directory)) return false;
+  return true;
 }
 
 /** Everything is stored, or nothing was: what is left over must not change that. */

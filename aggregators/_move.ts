@@ -1,12 +1,23 @@
 /** Moving the files of a test to their place: all of them, or none. */
+import { dirname } from "@std/path/posix/dirname";
+
+/** Where the files of all tests go. */
+export interface Shelf {
+  readonly root: string;
+  /** Directories below it that were seen to be there: to look again for each test would take longer than to move it. */
+  readonly seen: Set<string>;
+}
+
+/** Directories that are remembered. */
+const MOST_SEEN = 1000;
 
 /**
- * Moves a directory to a place below `root`. What is there already stays, and
+ * Moves a directory to a place on a shelf. What is there already stays, and
  * nothing lands on it. Every method is one synchronous step, so that nobody sees
  * half of it.
  */
 export class Move {
-  readonly #root: string;
+  readonly #shelf: Shelf;
   readonly #place: string;
   readonly #from: string;
   /** Directories that were made for it, outermost first. */
@@ -21,19 +32,19 @@ export class Move {
   /** `place` is a normalised path; `note` is told what will be renamed. */
   constructor(
     from: string,
-    root: string,
+    shelf: Shelf,
     place: string,
     note: (renames: readonly [from: string, to: string][]) => void = () => {},
   ) {
     this.#note = note;
     this.#from = from;
-    this.#root = root;
+    this.#shelf = shelf;
     this.#place = place;
   }
 
   /** Where the directory goes. */
   get target(): string {
-    return `${this.#root}/${this.#place}`;
+    return `${this.#shelf.root}/${this.#place}`;
   }
 
   /**
@@ -42,8 +53,9 @@ export class Move {
    * @throws {Deno.errors.AlreadyExists} if a file, or a directory, would land on a file
    */
   do(): void {
+    const parent = dirname(this.target);
     try {
-      this.#makeParents();
+      this.#makeParents(parent);
       if (this.#make(this.target)) {
         this.#note([[this.#from, this.target]]);
         // onto the empty directory that was just made
@@ -60,6 +72,8 @@ export class Move {
       }
     } catch (error) {
       this.undo();
+      // somebody may have removed what was seen
+      if (!lookAt(parent) && this.#shelf.seen.delete(parent)) return this.do();
       throw error;
     }
   }
@@ -69,7 +83,10 @@ export class Move {
     for (const [from, to] of this.#renamed.splice(0).reverse()) {
       Deno.renameSync(to, from);
     }
-    for (const path of this.#made.splice(0).reverse()) Deno.removeSync(path);
+    for (const path of this.#made.splice(0).reverse()) {
+      this.#shelf.seen.delete(path);
+      Deno.removeSync(path);
+    }
     this.#emptied.length = 0;
   }
 
@@ -84,15 +101,19 @@ export class Move {
     }
   }
 
-  #makeParents(): void {
-    const parts = this.#place.split("/").slice(0, -1);
-    let path = this.#root;
-    for (const part of parts) {
+  #makeParents(parent: string): void {
+    const { root, seen } = this.#shelf;
+    if (seen.has(parent)) return;
+    let path = root;
+    for (const part of this.#place.split("/").slice(0, -1)) {
       path += `/${part}`;
       const found = lookAt(path);
       if (!found) this.#make(path);
+      // a link that a test left would lead elsewhere
       else if (!found.isDirectory) throw occupied(path);
     }
+    if (seen.size >= MOST_SEEN) seen.clear();
+    seen.add(parent);
   }
 
   /** Makes a directory; returns whether there was nothing. */

@@ -31,7 +31,7 @@ export class PathTurns {
     const id = Symbol(path);
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#waiting.set(id, { path, done: promise });
-    await Promise.all(before);
+    if (before.length > 0) await Promise.all(before);
     return {
       [Symbol.dispose]: () => {
         this.#waiting.delete(id);

@@ -190,6 +190,15 @@ Deno.test("JsonLinesAggregator.ingest() leaves an empty directory to the caller"
   deepStrictEqual(contents(it.files), { "p/x/a/b/f": "1", "p/x/a/b/g": "2" });
 });
 
+Deno.test("JsonLinesAggregator.ingest() makes directories again that somebody removed", async () => {
+  await using it = await new Case().start();
+  for (const test of ["/a/1", "/a/2"]) {
+    await it.aggregator.ingest("p", test, it.artifacts([{}], { f: test }));
+    if (test === "/a/1") Deno.removeSync(`${it.files}/p`, { recursive: true });
+  }
+  deepStrictEqual(contents(it.files), { "p/a/2/f": "/a/2" });
+});
+
 Deno.test("JsonLinesAggregator.ingest() refuses names that leave no path", async () => {
   await using it = await new Case().start();
   const artifacts = it.artifacts();
