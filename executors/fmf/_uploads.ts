@@ -6,6 +6,8 @@ const MAX_PATH = 4096;
 
 /** How long a write may hold up whoever else is served, in milliseconds; a disk that needs longer is slow. */
 const SLOW = 5;
+/** So many writes go into the background then; it may have been the processor that was slow. */
+const CAUTION = 256;
 
 /** What the system does: another one for tests of systems that do less, or slower. */
 export interface SystemCalls {
@@ -43,7 +45,8 @@ export class Uploads {
   /** Those of them that are to be copies. */
   readonly #copies = new Set<string>();
   #open: Deno.FsFile | undefined;
-  #slow = false;
+  /** How many writes had better be made in the background. */
+  #caution = 0;
 
   /** `root` exists; `output` is the file with the output of the test. */
   constructor(root: string, output: string, system: SystemCalls = {}) {
@@ -55,7 +58,7 @@ export class Uploads {
 
   /** Whether `append()` has held up the others for long: `appendLater()` is better for large files then. */
   get slow(): boolean {
-    return this.#slow;
+    return this.#caution > 0;
   }
 
   /** Appends the next bytes of a file; nobody else is served meanwhile. */
@@ -69,7 +72,7 @@ export class Uploads {
     } catch (error) {
       throw failure("store the file", path, error);
     }
-    if (this.#now() - began > SLOW) this.#slow = true;
+    if (this.#now() - began > SLOW) this.#caution = CAUTION;
     if (part.last) this.close();
   }
 
@@ -79,6 +82,7 @@ export class Uploads {
     bytes: Uint8Array,
     part: Part,
   ): Promise<void> {
+    this.#caution--;
     const file = this.#fileFor(path, part);
     try {
       for (let done = 0; done < bytes.length;) {
