@@ -39,7 +39,12 @@ type Known =
       cancelled?: boolean;
     }
     | { type: "release-finished"; remote: string }
-    | { type: "release-failed"; remote: string; error: Error }
+    | {
+      type: "release-failed";
+      remote: string;
+      error: Error;
+      givenBack?: boolean;
+    }
     | { type: "test-started"; remote: string; test: string; attempt: number }
     | {
       type: "test-finished";
@@ -139,10 +144,12 @@ export class Timeline {
       case "release-finished":
         this.#end(it.remote, "release", at);
         return this.#gone(it.remote, at);
-      case "release-failed":
+      case "release-failed": {
+        const what = it.givenBack ? "cleaned up" : "given back";
         this.#end(it.remote, "release", at, it.error.message);
         this.#gone(it.remote, at);
-        return this.#incident(at, `${it.remote} was not given back`, it.error);
+        return this.#incident(at, `${it.remote} was not ${what}`, it.error);
+      }
       case "reservation-failed":
         return this.#incident(at, `${it.provisioner}: no system`, it.error);
       case "ingest-failed":

@@ -152,7 +152,12 @@ const FIELDS = {
   "ingest-failed": { ...ingest, ...timed, error, artifacts: text },
   "release-started": release,
   "release-finished": { ...release, ...timed },
-  "release-failed": { ...release, ...timed, error },
+  "release-failed": {
+    ...release,
+    ...timed,
+    error,
+    givenBack: flag.optional(),
+  },
   "draining": { kind, why: text, error: error.optional() },
   "aborting": { reason: z.union([error, text]) },
   "stalled": { waitingFor: texts, ...timed },

@@ -1,4 +1,9 @@
-import type { RunEvent, RunStatus, RunSummary } from "./orchestrator.ts";
+import type {
+  RunEvent,
+  RunStatus,
+  RunSummary,
+  TestOutcome,
+} from "./orchestrator.ts";
 import { count, fit, pad, printable, span } from "./_text.ts";
 
 /** How a line is meant; a terminal shows it as a colour. */
@@ -16,11 +21,12 @@ interface Running {
   readonly since: number;
 }
 
-interface Ended {
-  readonly test: string;
-  readonly attempt: number;
-  readonly remote: string;
-  readonly how: string;
+/** How a test failed. */
+interface Failure {
+  /** These are absent if an earlier process ran it: the summary knows them. */
+  readonly attempt?: number;
+  readonly remote?: string;
+  readonly how?: string;
   place?: string;
 }
 
@@ -40,6 +46,11 @@ function brief({ message }: { message: string }): string {
   return `${first.replace(/…$/, "").trimEnd()} … ${more.at(-1)!.trim()}`;
 }
 
+/** How a test failed. */
+function howOf({ exitCode, error }: { exitCode?: number; error?: Error }) {
+  return error ? `${error.name}: ${brief(error)}` : `exit code ${exitCode}`;
+}
+
 /** Why a run comes to its end; what it came of is not said again if a line before has told it. */
 function reasonOf(
   { kind, why, error }: RunEvent & { type: "draining" },
@@ -55,7 +66,9 @@ function reasonOf(
 export class Progress {
   readonly #running = new Map<string, Running>();
   /** Tests that failed and are not run again, by name, in the order of their ends. */
-  readonly #failed = new Map<string, Ended>();
+  #failed = new Map<string, Failure>();
+  /** Those of a process before this one, if it saw that, too. */
+  #failedBefore = new Map<string, Failure>();
   #done = 0;
   #tests = 0;
   #began = 0;
@@ -74,13 +87,14 @@ export class Progress {
   *take(event: RunEvent): Generator<Line> {
     switch (event.type) {
       case "run-started":
-        this.#tests = event.tests.length;
-        this.#platform = event.platform;
-        this.#began = event.time;
+        this.#start(event);
         yield plain(`${count(this.#tests, "test")} on ${event.platform}`);
         break;
       case "run-resumed":
         this.#done = event.done.length;
+        for (const test of event.failed) {
+          this.#failed.set(test, this.#failedBefore.get(test) ?? {});
+        }
         yield notice(`goes on: ${this.#done} of them are done already`);
         break;
       case "test-started":
@@ -89,23 +103,17 @@ export class Progress {
       case "test-finished":
         yield this.#ended(event);
         break;
-      case "ingest-finished": {
-        const failed = this.#failed.get(event.test);
-        if (failed?.attempt === event.attempt) {
-          failed.place = event.stored?.output ?? event.stored?.directory;
-        }
+      case "ingest-finished":
+        this.#placed(event, event.stored?.output ?? event.stored?.directory);
         break;
-      }
-      case "ingest-failed": {
-        const failed = this.#failed.get(event.test);
-        if (failed?.attempt === event.attempt) failed.place = event.artifacts;
+      case "ingest-failed":
+        this.#placed(event, event.artifacts);
         yield bad(
           `results of ${event.test} could not be stored: ${
             brief(event.error)
           } (they are in ${event.artifacts})`,
         );
         break;
-      }
       case "remote-ready":
         this.#reasons.delete(event.provisioner);
         break;
@@ -127,7 +135,11 @@ export class Progress {
         break;
       case "release-failed":
         this.#releasing--;
-        yield notice(`${event.remote}: not given back: ${brief(event.error)}`);
+        yield notice(
+          `${event.remote}: not ${
+            event.givenBack ? "cleaned up" : "given back"
+          }: ${brief(event.error)}`,
+        );
         break;
       case "stalled":
         yield notice(
@@ -148,6 +160,29 @@ export class Progress {
         this.#summary = event.summary;
         break;
     }
+  }
+
+  /** Begins, perhaps once more after a process that was killed. */
+  #start({ tests, platform, time }: RunEvent & { type: "run-started" }): void {
+    this.#tests = tests.length;
+    this.#platform = platform;
+    this.#began = time;
+    this.#running.clear();
+    this.#failedBefore = this.#failed;
+    this.#failed = new Map();
+    this.#done = this.#releasing = 0;
+    this.#aborting = this.#draining = false;
+  }
+
+  /** Notes where the output of a test is, if it failed. */
+  #placed(
+    { test, earlier }: RunEvent & {
+      type: "ingest-finished" | "ingest-failed";
+    },
+    place?: string,
+  ): void {
+    const failure = this.#failed.get(test);
+    if (failure && !earlier) failure.place = place;
   }
 
   /** The same reason again is not worth a line, unless it was the last attempt. */
@@ -173,9 +208,7 @@ export class Progress {
   #ended(event: RunEvent & { type: "test-finished" }): Line {
     this.#running.delete(event.test);
     const { test, attempt, remote } = event;
-    const how = event.error
-      ? `${event.error.name}: ${brief(event.error)}`
-      : `exit code ${event.exitCode}`;
+    const how = howOf(event);
     if (this.#aborting && event.error) {
       return notice(`ended  ${test}  ${span(event.ms)} on ${remote}`);
     }
@@ -191,7 +224,7 @@ export class Progress {
       span(event.ms)
     } on ${remote}${again}  [${this.#done}/${this.#tests}]`;
     if (passed) return good(`pass   ${test}  ${place}`);
-    this.#failed.set(test, { test, attempt, remote, how });
+    this.#failed.set(test, { attempt, remote, how });
     return bad(`FAIL   ${test}  ${how}, ${place}`);
   }
 
@@ -264,18 +297,16 @@ export class Progress {
   *end(): Generator<Line> {
     const summary = this.#summary;
     if (!summary) return;
+    const { notRun, ingested } = summary;
+    for (const test of notRun) this.#failed.delete(test); // it could not be carried out
     if (this.#failed.size > 0) {
       yield plain("");
       yield plain("Failed:");
-      for (
-        const { test, attempt, remote, how, place } of this.#failed.values()
-      ) {
-        const attempts = attempt > 1 ? `, after ${attempt} attempts` : "";
-        yield bad(`  ${test}  ${how} on ${remote}${attempts}`);
-        if (place) yield plain(`    ${place}`);
+      for (const [test, failure] of this.#failed) {
+        yield bad(`  ${test}  ${describe(failure, ingested.get(test))}`);
+        if (failure.place) yield plain(`    ${failure.place}`);
       }
     }
-    const { notRun } = summary;
     if (notRun.length > 0) {
       yield plain("");
       yield plain(`Not run: ${notRun.length}`);
@@ -288,6 +319,16 @@ export class Progress {
       text: totals(summary),
     };
   }
+}
+
+/** How a test failed and where, as far as it is known. */
+function describe(failure: Failure, outcome?: TestOutcome): string {
+  const { how, remote, attempt = 1 } = failure.how || !outcome
+    ? failure
+    : { ...outcome, how: howOf(outcome) };
+  if (how === undefined) return "before the run went on";
+  const attempts = attempt > 1 ? `, after ${attempt} attempts` : "";
+  return `${how} on ${remote}${attempts}`;
 }
 
 function totals(summary: RunSummary): string {

@@ -212,28 +212,30 @@ export class Steps {
     const { id } = remote;
     const began = environment.now();
     run.tell({ type: "release-started", remote: id, reason });
-    const failures: unknown[] = [];
+    let [dirty, kept]: (Error | undefined)[] = [];
     if (executor && remote.reusable && !lost) {
       const what = `Cannot clean up ${id}`;
       const { insisted } = run;
       const stop = Promise.try(() => executor.stop());
       await within({ environment, ms: cancelGrace, what, insisted }, stop)
         .catch((error) => {
-          if (usable) failures.push(error);
+          if (usable) dirty = asError(error);
         });
     }
     const what = `Cannot give back ${id}`;
     const release = Promise.try(() => remote.release({ reason }));
     await within({ environment, ms: releaseTimeout, what }, release)
-      .catch((error) => failures.unshift(error));
+      .catch((error) => kept = asError(error));
     const ms = environment.now() - began;
-    if (failures.length === 0) {
-      ledger.released++;
-      run.tell({ type: "release-finished", remote: id, reason, ms });
-    } else {
-      const error = asError(failures[0]);
+    const error = kept ?? dirty;
+    const about = { remote: id, reason, ms };
+    if (error) {
+      const givenBack = kept ? {} : { givenBack: true };
       ledger.releaseErrors.push({ remote: id, error });
-      run.tell({ type: "release-failed", remote: id, reason, ms, error });
+      run.tell({ type: "release-failed", ...about, error, ...givenBack });
+    } else {
+      ledger.released++;
+      run.tell({ type: "release-finished", ...about });
     }
   }
 

@@ -144,13 +144,13 @@ export interface RunSummary {
   readonly notRun: readonly string[];
   /** Results that could not be stored. */
   readonly ingestErrors: readonly IngestFailure[];
-  /** Systems that could not be given back, with the reason. */
+  /** Systems that could not be given back, or not be cleaned up before that, with the reason. */
   readonly releaseErrors: readonly { remote: string; error: Error }[];
   /** Systems that were taken; one that was lent again counts again. */
   readonly handedOut: number;
   /** Different systems that were taken. */
   readonly systems: number;
-  /** Systems that were given back. */
+  /** Systems that were given back without such an error. */
   readonly released: number;
   /** Setups that were begun. */
   readonly setups: number;
@@ -388,6 +388,8 @@ export type RunEventBody =
     readonly reason: ReleaseReason;
     readonly ms: number;
     readonly error: Error;
+    /** True if it was given back nevertheless: only the clean-up before that failed. */
+    readonly givenBack?: boolean;
   }
   | {
     readonly type: "draining";

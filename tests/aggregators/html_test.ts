@@ -775,6 +775,13 @@ Deno.test("the timeline of a run that was killed goes on with the next process",
       },
       {
         time: 204,
+        type: "release-failed",
+        remote: "elsewhere",
+        error: new Error("busy"),
+        givenBack: true,
+      },
+      {
+        time: 204,
         type: "draining",
         kind: "PolicyFailed",
         why: 'the rule "rerun" threw',
@@ -784,6 +791,7 @@ Deno.test("the timeline of a run that was killed goes on with the next process",
     ] as never,
   });
   const { runs: [run], waiting, tests: rows, systems } = await readPage(report);
+  equal(run!.incidents.at(-2)![1], "elsewhere was not cleaned up: busy");
   equal(run!.incidents.at(-1), [
     104,
     'no further test is started: the rule "rerun" threw: boom',

@@ -146,6 +146,7 @@ const events: {
     reason: "abort",
     ms: 1,
     error,
+    givenBack: true,
   },
   "draining": { type: "draining", kind: "NoRemotes", why: "no pool", error },
   "aborting": { type: "aborting", reason: error },

@@ -110,6 +110,7 @@ Deno.test("a release that takes too long counts as failed and is not waited for"
     ]),
     [["p#1", "Cannot give back p#1: it takes longer than 30 ms"]],
   );
+  equal(only(simulation, "release-failed")[0].givenBack, undefined);
 });
 
 Deno.test("a clean-up that takes too long is told of, and the system is given back", async () => {
@@ -119,7 +120,8 @@ Deno.test("a clean-up that takes too long is told of, and the system is given ba
   }));
   equal([...broken(simulation)], []);
   equal(simulation.endedAt, 145);
-  const [{ error, ms }] = only(simulation, "release-failed");
+  const [{ error, ms, givenBack }] = only(simulation, "release-failed");
+  equal(givenBack, true);
   equal(error.message, "Cannot clean up p#1: it takes longer than 40 ms");
   equal(ms, 45);
 });

@@ -11,6 +11,7 @@ import type {
   RunEventBody,
   RunStatus,
   RunSummary,
+  TestOutcome,
 } from "../../orchestrators/orchestrator.ts";
 import {
   PretendedAggregator,
@@ -158,6 +159,86 @@ Deno.test("showProgress() ends with the failed tests and where their output is",
     text.endsWith(
       "\n1 passed, 1 failed, 1 not run in 1 min 1 s on 2 systems\n",
     ),
+  );
+});
+
+Deno.test("showProgress() lists what failed before the run went on, as far as it is known", async () => {
+  const outcome = (test: string, rest: Partial<TestOutcome>): TestOutcome => ({
+    ...{ test, attempt: 1, remote: "local:7", startedAt: 0, finishedAt: 1 },
+    ...rest,
+  });
+  const tests = ["/a", "/b", "/c", "/d"];
+  const going = { ...begin, tests } as RunEventBody;
+  const summary = {
+    ...SUMMARY,
+    notRun: [],
+    ingested: new Map([
+      outcome("/a", { exitCode: 3, attempt: 2 }),
+      outcome("/b", { error: new TypeError("gone") }),
+    ].map((one) => [one.test, one])),
+  };
+  const resumed: RunEventBody = {
+    type: "run-resumed",
+    done: tests.slice(0, 3),
+    failed: tests.slice(0, 3),
+    interrupted: [],
+    reruns: 1,
+  };
+  const stored: RunEventBody = {
+    type: "ingest-finished",
+    test: "/b",
+    attempt: 1,
+    earlier: false,
+    ms: 1,
+    stored: { output: "out/b" },
+  };
+  const list = async (...before: RunEventBody[]) => {
+    const finish: RunEventBody = { type: "run-finished", kind: null, summary };
+    const text = await shown(
+      runOf(...before, going, resumed, stored, ended("/d"), finish),
+    );
+    return text.split("\n\n")[1]!.split("\n");
+  };
+  deepStrictEqual(await list(), [
+    "Failed:",
+    "  /a  exit code 3 on local:7, after 2 attempts",
+    "  /b  TypeError: gone on local:7",
+    "    out/b",
+    "  /c  before the run went on",
+  ]);
+  const killed = [
+    going,
+    ended("/c", { exitCode: 4 }),
+    ended("/d", { exitCode: 4 }), // its results were lost with the process
+  ];
+  deepStrictEqual((await list(...killed)).slice(4), [
+    "  /c  exit code 4 on local:1",
+  ]);
+});
+
+Deno.test("showProgress() lists a test that could not be carried out once", async () => {
+  const error = new Error("no bash");
+  const text = await shown(
+    runOf(begin, ended("/never", { exitCode: undefined, error }), finish),
+  );
+  doesNotMatch(text, /Failed:/);
+  match(text, /\n\nNot run: 1\n {2}\/never\n/);
+});
+
+Deno.test("showProgress() tells which systems were not given back, and which only not cleaned up", async () => {
+  const failed: RunEventBody = {
+    type: "release-failed",
+    remote: "local:1",
+    reason: "done",
+    ms: 1,
+    error: new Error("busy"),
+  };
+  const text = await shown(
+    runOf(begin, failed, { ...failed, givenBack: true }, finish),
+  );
+  match(
+    text,
+    /^local:1: not given back: busy\nlocal:1: not cleaned up: busy$/m,
   );
 });
 
