@@ -1,6 +1,7 @@
 /** What a summary of GitHub says of many tests. */
 import { normaliseFileName, normalisePath } from "../executors/results.ts";
 import type { EarlierAttempt } from "./aggregator.ts";
+import { durationOf } from "./_stored_tests.ts";
 import { code, heading, link } from "./_github_text.ts";
 
 /** What is known of a test. */
@@ -17,6 +18,7 @@ export interface SummaryTest {
   earlier?: readonly EarlierAttempt[] | undefined;
   startedAt?: number | undefined;
   finishedAt?: number | undefined;
+  durationMs?: number | undefined;
 }
 
 /** Counts of tests. */
@@ -88,10 +90,13 @@ export class Summary {
   }
 
   #time(test: SummaryTest): void {
-    const { startedAt, finishedAt } = test;
-    if (startedAt === undefined || finishedAt === undefined) return;
-    this.#start = Math.min(this.#start, startedAt);
-    this.#end = Math.max(this.#end, finishedAt);
+    const ms = durationOf(test);
+    if (ms === undefined) return;
+    const { startedAt } = test;
+    if (startedAt !== undefined) {
+      this.#start = Math.min(this.#start, startedAt);
+      this.#end = Math.max(this.#end, startedAt + ms);
+    }
     this.#slow.push(test);
     if (this.#slow.length < 10 * MAX_SLOW) return;
     this.#slow = this.slowest;
@@ -99,7 +104,7 @@ export class Summary {
 
   /** The tests that took longest. */
   get slowest(): SummaryTest[] {
-    return this.#slow.toSorted((a, b) => durationOf(b) - durationOf(a))
+    return this.#slow.toSorted((a, b) => durationOf(b)! - durationOf(a)!)
       .slice(0, MAX_SLOW);
   }
 
@@ -173,7 +178,7 @@ export class Summary {
       new List(
         "Slowest",
         [...names, "Time"],
-        this.slowest.map((test) => [...columns(test), span(durationOf(test))]),
+        this.slowest.map((test) => [...columns(test), span(durationOf(test)!)]),
         true,
       ),
     ].filter(({ rows }) => rows.length > 0);
@@ -281,10 +286,6 @@ function links({ platform, test, files }: SummaryTest, base: string): string {
   });
   const more = files.length - MAX_FILES;
   return list.join("<br>") + (more > 0 ? `<br>and ${more} more` : "");
-}
-
-function durationOf({ startedAt = 0, finishedAt = 0 }: SummaryTest): number {
-  return Math.max(0, finishedAt - startedAt);
 }
 
 function bytesOf(text: string): number {

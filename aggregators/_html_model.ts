@@ -9,7 +9,7 @@ import type {
 } from "./_html_data.ts";
 import type { Excerpts } from "./_html_logs.ts";
 import type { Timeline } from "./_html_timeline.ts";
-import type { StoredTest } from "./_stored_tests.ts";
+import { durationOf, type StoredTest } from "./_stored_tests.ts";
 
 /** A test, and where its files are. */
 export interface TestReport extends StoredTest {
@@ -118,7 +118,8 @@ export class ReportModel {
   }
 
   #encodeTest(report: TestReport, status: string | undefined): PageTest {
-    const { platform, test, own, remote, startedAt, finishedAt } = report;
+    const { platform, test, own, remote, startedAt } = report;
+    const duration = durationOf(report);
     const { attempt = 1, earlier = [] } = report;
     const note = cut(own?.note);
     const files = this.#files(report, undefined, own);
@@ -134,9 +135,7 @@ export class ReportModel {
       ...(files.length > 0 && { f: files }),
       ...(remote !== undefined && { r: this.#systems.of(remote) }),
       ...(startedAt !== undefined && { b: startedAt }),
-      ...(startedAt !== undefined && finishedAt !== undefined && {
-        d: Math.max(0, finishedAt - startedAt), // clocks can be set back
-      }),
+      ...(duration !== undefined && { d: duration }),
       ...(attempt > 1 && { a: attempt }),
       ...(earlier.length > 0 && {
         e: earlier.map(({ status, note }) =>

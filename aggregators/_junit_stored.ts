@@ -7,7 +7,11 @@ import { makeTarget, partOf, startPart } from "./_part.ts";
 import { pathOf, placeFor } from "./_paths.ts";
 import { Spool } from "./_spool.ts";
 import type { StoredResult } from "./_stored_result.ts";
-import { readStoredTests, type StoredTest } from "./_stored_tests.ts";
+import {
+  durationOf,
+  readStoredTests,
+  type StoredTest,
+} from "./_stored_tests.ts";
 
 /** Options of {@linkcode writeJUnit}. */
 export interface WriteJUnitOptions {
@@ -121,7 +125,7 @@ function casesOf(
   stored: StoredTest,
   options: WriteJUnitOptions,
 ): JUnitCase[] {
-  const { platform, test, own, subtests, startedAt, finishedAt } = stored;
+  const { platform, test, own, subtests, startedAt } = stored;
   const { attempt, earlier, remote } = stored;
   const parts = options.subtests === "none" ? [] : subtests.map((
     { name, status, note, files },
@@ -143,10 +147,7 @@ function casesOf(
     earlier,
     remote,
     startedAt,
-    durationMs: startedAt === undefined || finishedAt === undefined
-      ? undefined
-      // clocks can be set back
-      : Math.max(0, finishedAt - startedAt),
+    durationMs: durationOf(stored),
     output: outputFor(stored, { files: own?.files }, options),
   }];
 }

@@ -15,7 +15,8 @@ export class OwnResult {
     this.found = true;
     this.status = status ?? this.status;
     this.note = note ?? this.note;
-    if (files) this.files.push(...files);
+    // there may be more than a call can take
+    for (const file of files ?? []) this.files.push(file);
     return true;
   }
 }

@@ -26,6 +26,21 @@ export interface StoredTest {
   remote?: string | undefined;
   startedAt?: number | undefined;
   finishedAt?: number | undefined;
+  /** How long it ran: also known if the times are not. */
+  durationMs?: number | undefined;
+}
+
+/** How long a test ran, if that is known. */
+export function durationOf(
+  { durationMs, startedAt, finishedAt }: Pick<
+    StoredTest,
+    "durationMs" | "startedAt" | "finishedAt"
+  >,
+): number | undefined {
+  const ms = startedAt === undefined || finishedAt === undefined
+    ? durationMs
+    : finishedAt - startedAt;
+  return ms === undefined ? undefined : Math.max(0, ms); // clocks can be set back
 }
 
 /**
@@ -106,13 +121,15 @@ function merged(results: readonly StoredResult[]): StoredTest {
 
 /** What was stored of the run of a test, if it was; tests can store anything there. */
 function known(fields: Record<string, unknown>): Partial<StoredTest> {
-  const { attempt, remote, startedAt, finishedAt, earlier } = fields;
+  const { attempt, remote, startedAt, finishedAt, durationMs, earlier } =
+    fields;
   const isNumber = (value: unknown) => Number.isFinite(value);
   return {
     ...(isNumber(attempt) && { attempt: attempt as number }),
     ...(typeof remote === "string" && { remote }),
     ...(isNumber(startedAt) && { startedAt: startedAt as number }),
     ...(isNumber(finishedAt) && { finishedAt: finishedAt as number }),
+    ...(isNumber(durationMs) && { durationMs: durationMs as number }),
     ...(Array.isArray(earlier) && { earlier: earlier.filter(isEarlier) }),
   };
 }

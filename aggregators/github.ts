@@ -353,14 +353,14 @@ export async function gitHubSummary(
 
 /** What a summary takes of a test. */
 function summaryTest(
-  { platform, test, own, remote, earlier, startedAt, finishedAt }: Omit<
+  { own, remote, earlier, startedAt, finishedAt, durationMs, ...names }: Omit<
     StoredTest,
     "subtests"
   >,
 ): SummaryTest {
   return {
-    platform,
-    test,
+    platform: names.platform,
+    test: names.test,
     status: own?.status,
     note: own?.note,
     files: own?.files ?? [],
@@ -369,6 +369,7 @@ function summaryTest(
     earlier,
     startedAt,
     finishedAt,
+    durationMs,
   };
 }
 

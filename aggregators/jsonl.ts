@@ -190,7 +190,7 @@ export class JsonLinesAggregator implements Aggregator {
             if (known) line.push(pick(this.#fields!, known, result));
             lines += before + JSON.stringify(line);
             before = "\n";
-            if (!subtest) own.push(...files);
+            if (!subtest) { for (const file of files) own.push(file); }
           }
           await text.add(lines);
         }

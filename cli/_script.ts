@@ -30,6 +30,15 @@ export function linkTo(directory: string, page: string): string {
   return relative(dirname(page), directory);
 }
 
+/** What is stored of the run of each test: for its time, and for tests that are flaky. */
+export const FIELDS = [
+  "attempt",
+  "earlier",
+  "remote",
+  "startedAt",
+  "durationMs",
+];
+
 /** The script that does what `atex run` does with these options. */
 export function scriptFor(wish: Wish): string {
   const { directory, discover, on, parallel, reruns, env } = wish;
@@ -108,7 +117,8 @@ function aggregatorOf(
     `new ${name}(${literal(options, indent)})`;
   const alone = junit === undefined && html === undefined;
   const indent = alone ? "  " : "    ";
-  const parts = [creation("JsonLinesAggregator", { results, files }, indent)];
+  const lines = { results, files, fields: FIELDS };
+  const parts = [creation("JsonLinesAggregator", lines, indent)];
   if (junit !== undefined) {
     imports.push(["JUnitAggregator", "junit"]);
     const options = { target: junit, attachments: files };

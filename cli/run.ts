@@ -22,7 +22,7 @@ import {
 import { type Call, type Command, UsageError } from "./_command.ts";
 import { discoverOptions, DISCOVERY_OPTIONS, pairs } from "./_discovery.ts";
 import { describeEvent } from "./_events.ts";
-import { filesOf, linkTo, scriptFor, type Wish } from "./_script.ts";
+import { FIELDS, filesOf, linkTo, scriptFor, type Wish } from "./_script.ts";
 import { optionsFor, teller } from "./_system.ts";
 
 /** Runs the tests of a tree. */
@@ -214,7 +214,9 @@ async function aggregatorFor(wish: Wish): Promise<
 > {
   const { results, junit, html } = wish;
   const files = filesOf(wish);
-  const all: Aggregator[] = [new JsonLinesAggregator({ results, files })];
+  const all: Aggregator[] = [
+    new JsonLinesAggregator({ results, files, fields: FIELDS }),
+  ];
   if (junit !== undefined) {
     const { JUnitAggregator } = await import("../aggregators/junit.ts");
     all.push(new JUnitAggregator({ target: junit, attachments: files }));

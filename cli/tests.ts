@@ -73,7 +73,7 @@ function listTests(call: Call, found: FmfTests): void {
 }
 
 const widest = (texts: string[]) =>
-  Math.max(0, ...texts.map(({ length }) => length));
+  texts.reduce((most, { length }) => Math.max(most, length), 0);
 
 function listRequirements(call: Call, found: FmfTests): void {
   const { require, recommend, tests } = describe(found);

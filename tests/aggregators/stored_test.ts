@@ -1,12 +1,23 @@
 /** What is made of results that were stored: JUnit, and what changed. */
-import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
+import {
+  deepStrictEqual,
+  match,
+  ok,
+  rejects,
+  strictEqual,
+} from "node:assert/strict";
 import { compareResults } from "../../aggregators/compare.ts";
+import { gitHubSummary } from "../../aggregators/github.ts";
+import { writeHtmlReport } from "../../aggregators/html.ts";
 import { JsonLinesAggregator } from "../../aggregators/jsonl.ts";
 import { JUnitAggregator, writeJUnit } from "../../aggregators/junit.ts";
 import { MultiAggregator } from "../../aggregators/multi.ts";
 import { readResults, type StoredResult } from "../../aggregators/reader.ts";
+import { Tally } from "../../aggregators/tally.ts";
 import { rejected } from "../_thrown.ts";
 import { layOut, temporary } from "./_artifacts.ts";
+import { readPage } from "./_html.ts";
+import { Place } from "./_place.ts";
 
 Deno.test("writeJUnit() makes of stored results what JUnitAggregator made of the run", async () => {
   await using directory = temporary();
@@ -65,6 +76,71 @@ Deno.test("writeJUnit() makes of stored results what JUnitAggregator made of the
       .filter((name) => name.startsWith("broken")),
     [],
   );
+});
+
+Deno.test("how long tests ran is told from what was stored, whatever of it was", async () => {
+  await using directory = temporary();
+  const { path } = directory;
+  const results = [
+    result("p", "/times", "pass", {
+      fields: { startedAt: 1000, finishedAt: 3000, durationMs: "long" },
+    }),
+    result("p", "/begin", "pass", {
+      fields: { startedAt: 2000, durationMs: 60_000 },
+    }),
+    result("p", "/span", "pass", { fields: { durationMs: 61_234 } }),
+    result("p", "/back", "pass", { fields: { durationMs: -1 } }),
+    result("p", "/none", "pass", { fields: { startedAt: 1000 } }),
+  ];
+  await writeJUnit(results, { target: `${path}/junit.xml` });
+  deepStrictEqual(
+    [...(await Deno.readTextFile(`${path}/junit.xml`))
+      .matchAll(/<testcase name="(.*?)".* time="(.*?)"/g)]
+      .map(([, ...found]) => found),
+    [
+      ["/times", "2.000"],
+      ["/begin", "60.000"],
+      ["/span", "61.234"],
+      ["/back", "0.000"],
+      ["/none", "0.000"],
+    ],
+  );
+  const report = `${path}/report.html`;
+  await writeHtmlReport(results, { report });
+  const { tests } = await readPage(report);
+  deepStrictEqual(tests.map(({ d }) => d), [
+    2000,
+    60_000,
+    61_234,
+    0,
+    undefined,
+  ]);
+  const summary = await gitHubSummary(results);
+  match(summary, /\*\*5 passed in 1 min 1 s\*\*/); // from the first begin to the last known end
+  match(
+    summary,
+    /\/span<\/code> \| 1 min 1 s \|\n.*\/begin<\/code> \| 1 min 0 s \|\n.*\/times/,
+  );
+});
+
+Deno.test("a result may have more files than a call can take", async () => {
+  await using place = new Place();
+  const files = Array.from({ length: 200_000 }, (_, n) => `f${n}`);
+  const results = [{ status: "pass", files }];
+  for (
+    const aggregator of [
+      new JsonLinesAggregator(place.paths()),
+      new JUnitAggregator({ target: `${place.root}/junit.xml` }),
+      new Tally(),
+    ]
+  ) {
+    await aggregator.start();
+    await aggregator.ingest("p", "/t", place.artifacts(results));
+    await aggregator.stop();
+  }
+  const stored = readResults(place.paths().results);
+  const tally = await place.start(new Tally({ stored }));
+  strictEqual(tally.passed, 1);
 });
 
 function result(
