@@ -64,7 +64,7 @@ const COMMON: readonly Option[] = [
   {
     name: "quiet",
     short: "q",
-    about: "say nothing on standard error but errors",
+    about: "print nothing but results and errors",
   },
   { name: "help", about: "show this" },
 ];

@@ -2,8 +2,11 @@ import { dirname } from "@std/path/posix/dirname";
 import { join } from "@std/path/posix/join";
 import { readResults, type StoredResult } from "../aggregators/reader.ts";
 
-/** How files of results are called in a directory. */
-const RESULTS = /^results\.(jsonl|ya?ml)(\.(gz|zst|xz))?$/;
+/** How files of results are called in a directory; those to be compressed at the end have a part before. */
+const RESULTS = /^results\.(jsonl|ya?ml)(\.(gz|zst|xz)(\.part)?)?$/;
+
+/** What a part becomes at the end of a run. */
+const wholeOf = (path: string) => path.replace(/\.part$/, "");
 
 /** Stored results: where they are, and where the files of their tests are. */
 export interface Stored {
@@ -22,12 +25,15 @@ export async function findResults(path: string): Promise<Stored> {
   const { isDirectory } = await statOf(path);
   if (!isDirectory) {
     return withFiles(path, [
-      `${path}.files`,
+      `${wholeOf(path)}.files`,
       join(dirname(path), "files"),
     ]);
   }
-  const names = (await Array.fromAsync(Deno.readDir(path)))
+  const found = (await Array.fromAsync(Deno.readDir(path)))
     .map(({ name }) => name).filter((name) => RESULTS.test(name)).sort();
+  const names = found.filter((name) =>
+    name === wholeOf(name) || !found.includes(wholeOf(name))
+  );
   const [name] = names;
   if (name === undefined || names.length > 1) {
     throw new Error(
@@ -37,7 +43,7 @@ export async function findResults(path: string): Promise<Stored> {
     );
   }
   const file = join(path, name);
-  return withFiles(file, [`${file}.files`, join(path, "files")]);
+  return withFiles(file, [`${wholeOf(file)}.files`, join(path, "files")]);
 }
 
 async function statOf(path: string): Promise<Deno.FileInfo> {

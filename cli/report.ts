@@ -37,13 +37,14 @@ export const report: Command = {
   ],
   details:
     `RESULTS are files, or directories with a results.jsonl or results.yaml in them; of
-several, tests with the same name are different ones.
+several, tests with the same name are different ones. What a killed run left to be
+compressed (results.jsonl.gz.part) is read as well.
 OLD is one, too; with --html the page shows what changed.`,
   permissions:
     "--allow-read; for results compressed with xz --allow-run=xz; for --html and --junit --allow-write",
   example: "atex report out/results.jsonl --failed",
   async run(call) {
-    refuseIncomplete(call);
+    refuseInVain(call);
     const all: Stored[] = [];
     for (const path of call.operands) all.push(await findResults(path));
     const page = call.get("html");
@@ -82,15 +83,20 @@ function failures(tally: Tally): number {
   return sum;
 }
 
-/** Reports count what passed, too. */
-function refuseIncomplete(call: Call): void {
-  if (!call.has("failed")) return;
+/** Reports count what passed, too, and most show no changes. */
+function refuseInVain(call: Call): void {
   const made = ["html", "junit"].find((name) => call.get(name) !== undefined) ??
     (call.has("summary") ? "summary" : undefined);
   if (made === undefined) return;
-  throw new UsageError(
-    `Cannot use "--failed" with "--${made}", which needs all tests: leave it out`,
-  );
+  const refuse = (option: string, why: string) => {
+    throw new UsageError(
+      `Cannot use "--${option}" with "--${made}", which ${why}: leave it out`,
+    );
+  };
+  if (call.has("failed")) refuse("failed", "needs all tests");
+  if (call.get("compare") !== undefined && made !== "html") {
+    refuse("compare", "does not show what changed");
+  }
 }
 
 function summaryOf(tally: Tally): string {

@@ -68,7 +68,8 @@ export const run: Command = {
       about: "print the script that does the same, and run nothing",
     },
   ],
-  details: `SYSTEM is ${PROVISIONER_FORMS.join(", ")}.`,
+  details: `SYSTEM is ${PROVISIONER_FORMS.join(", ")}.
+With -q only the exit status tells whether tests passed.`,
   permissions: "-A",
   example: "atex run ./suite --on podman:fedora:42 --parallel 4 --reruns 1",
   async run(call) {

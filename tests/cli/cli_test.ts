@@ -694,10 +694,37 @@ Deno.test("atex report makes a page, JUnit XML and a summary, of files and direc
     await rejects(printed("report", `${directory}/pages`), {
       message: /there is no results\.jsonl or results\.yaml in it$/,
     });
+    for (const made of ["--junit=x", "--summary"]) {
+      await rejects(
+        printed("report", `${directory}/out`, "--compare=y", made),
+        {
+          name: "UsageError",
+          message: `Cannot use "--compare" with "${
+            made.split("=")[0]
+          }", which does not show what changed: leave it out`,
+        },
+      );
+    }
     await Deno.writeTextFile(`${directory}/out/results.yaml.gz`, "");
     await rejects(printed("report", `${directory}/out`), {
       message: /there are results\.jsonl and results\.yaml\.gz$/,
     });
+  });
+});
+
+Deno.test("atex report shows what a killed run left to be compressed", async () => {
+  await withDirectory(async (directory) => {
+    const results = `${directory}/results.jsonl.gz`;
+    const page = `${directory}/report.html`;
+    await Deno.mkdir(`${results}.files`);
+    await Deno.writeTextFile(`${results}.part`, RESULTS);
+    const shown = await printed("report", directory);
+    deepStrictEqual(shown.err, ["1 fail, 1 pass"]);
+    await printed("report", `${results}.part`, "--html", page);
+    match(await Deno.readTextFile(page), /"files":"results\.jsonl\.gz\.files"/);
+    // if there are both, the part was not removed yet
+    await Deno.writeTextFile(results, RESULTS.split("\n")[0]!);
+    deepStrictEqual((await printed("report", directory)).err, ["1 pass"]);
   });
 });
 
