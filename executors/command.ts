@@ -65,6 +65,14 @@ export interface CommandExecutorOptions {
    */
   timeout?: number;
   /**
+   * How long, in milliseconds, what a command left running may hold its output open.
+   * What it prints meanwhile is kept, unless the system is this one: there, nothing
+   * is waited for.
+   *
+   * @default {10_000}
+   */
+  exitGrace?: number;
+  /**
    * Variables for every command. They may be visible in process lists.
    *
    * @default {{}}
@@ -77,37 +85,55 @@ const OPTIONS: Known<CommandExecutorOptions> = {
   output: "optional",
   evaluate: "optional",
   timeout: "optional",
+  exitGrace: "optional",
   env: "optional",
 };
 
 /**
- * Becomes the command, and leaves a watcher beside it that ends the command's
- * process group when the standard input ends: with the client here, whatever
- * became of it, the command ends there too.
+ * Runs the leash, and tells its exit code on the standard output, which is not that of
+ * the command: a client may go on for as long as anybody holds the latter. It survives
+ * signals to the group of the command, and what a shell says of those is not printed.
+ * Where it is not the leader of its group, as after sudo, the command gets one of its own.
+ */
+const HERALD = `exec 3>&2 2>/dev/null
+trap : HUP INT QUIT PIPE ALRM TERM USR1 USR2
+group=
+kill -0 -$$ || group=$(command -v setsid)
+( exec $group sh -c "$@" >&3 2>&3 3>&- )
+code=$?
+echo
+echo "ended $code"
+exit "$code"`;
+
+/**
+ * Becomes the command, and leaves a watcher beside it that ends the command's process
+ * group, its own or that of the herald, when the standard input ends: with the client
+ * here, whatever became of it, the command ends there too.
  */
 const LEASH = `exec 7<&0 </dev/null
 ( exec <&7 7<&- >/dev/null 2>&1
   trap '' HUP INT TERM
   while read -r line; do :; done
   kill -0 $$ || exit
-  kill -TERM -$$ || kill -TERM $$
+  kill -TERM -$$ || kill -TERM -$PPID || kill -TERM $$
   sleep 5
   kill -0 $$ || exit
-  kill -KILL -$$ || kill -KILL $$
+  kill -KILL -$$ || kill -KILL -$PPID || kill -KILL $$
 ) &
 exec 7<&-
 exec "$@"`;
 
 const HOUR = 3_600_000;
 
-/** Clients use this code for failures of their own, and so may a command. */
+/** Clients use this code for failures of their own. */
 const AMBIGUOUS_CODE = 255;
 
 /**
  * Runs commands as tests of one system. The artifacts of a test are one result,
  * and one file with what the command printed, to standard output and error together.
  * A command gets nothing to read. When its time is over or the run is aborted, it
- * and its process group get SIGTERM, and SIGKILL 5 seconds later.
+ * and its process group get SIGTERM, and SIGKILL 5 seconds later. A test is over when
+ * its command has ended; what that leaves running is left alone.
  *
  * The system needs `sh`.
  */
@@ -116,6 +142,7 @@ export class CommandExecutor implements Executor {
   readonly #options: CommandExecutorOptions;
   readonly #output: string;
   readonly #timeout: number;
+  readonly #exitGrace: number;
   readonly #activity = new Activity();
 
   /**
@@ -138,7 +165,9 @@ export class CommandExecutor implements Executor {
       );
     }
     this.#timeout = options.timeout ?? HOUR;
+    this.#exitGrace = options.exitGrace ?? 10_000;
     checkTimeout("timeout", this.#timeout);
+    checkTimeout("exitGrace", this.#exitGrace);
     this.#connection = connection;
     this.#options = options;
     this.#output = normaliseFileName(options.output ?? "output.txt");
@@ -229,27 +258,44 @@ export class CommandExecutor implements Executor {
     const ending = signal
       ? AbortSignal.any([signal, limit.signal])
       : limit.signal;
-    let status;
+    let told, status;
     try {
       ending.throwIfAborted();
-      const leashed = ["sh", "-c", LEASH, "sh", ...argv];
+      const leashed = ["sh", "-c", HERALD, "sh", LEASH, "sh", ...argv];
       await using process = start(this.#connection, leashed, {
         stdin: "piped",
-        stdout: { append: outputPath },
-        stderr: "stdout",
+        stdout: "piped",
+        stderr: { append: outputPath },
         env: { ...this.#options.env, ...env },
         signal: ending,
       });
-      status = await process.status;
+      const herald = process.stdout.getReader();
+      const letGo = () => {
+        process.kill("SIGKILL");
+        void herald.cancel();
+      };
+      ending.addEventListener("abort", () => process.status.then(letGo));
+      const telling = exitCodeFrom(herald).then((exitCode) => ({
+        exitCode,
+        aborted: this.#aborted(ending, limit), // later, it does not matter any more
+      }));
+      await Promise.race([telling, process.status]);
+      using patience = new TimeLimit(this.#exitGrace);
+      patience.signal.addEventListener("abort", letGo);
+      [told, status] = await Promise.all([telling, process.status]);
     } catch (cause) {
       if (!(cause instanceof ConnectionError)) {
         throw this.#aborted(ending, limit) ?? cause;
       }
       throw new TestAbortedError(cause.message, "connection", { cause });
     }
-    const aborted = this.#aborted(ending, limit);
+    const { exitCode, aborted } = told;
     if (aborted) throw aborted;
+    if (exitCode !== undefined) return exitCode;
     if (status.code === AMBIGUOUS_CODE) await this.#checkConnection(ending);
+    if (status.success) {
+      throw new TestAbortedError("exitcode not reported", "no-exitcode");
+    }
     return status.code;
   }
 
@@ -265,7 +311,7 @@ export class CommandExecutor implements Executor {
       });
   }
 
-  /** Whether it was the command that ended with 255, or the client that could not run it. */
+  /** Whether the client ended with 255 because it could not run the command, or the herald was killed. */
   async #checkConnection(signal: AbortSignal): Promise<void> {
     let reason: unknown;
     try {
@@ -279,6 +325,25 @@ export class CommandExecutor implements Executor {
       "connection",
       { cause: reason },
     );
+  }
+}
+
+/** What the herald tells; `undefined` if it ends, or its client, without a word. */
+async function exitCodeFrom(
+  herald: ReadableStreamDefaultReader<Uint8Array>,
+): Promise<number | undefined> {
+  const decoder = new TextDecoder();
+  let text = ""; // a login shell may print something before
+  try {
+    for (;;) {
+      const { done, value } = await herald.read();
+      if (done) return undefined;
+      text = (text + decoder.decode(value, { stream: true })).slice(-100);
+      const told = /\nended (\d+)\n$/.exec(text);
+      if (told) return Number(told[1]);
+    }
+  } finally {
+    await herald.cancel();
   }
 }
 

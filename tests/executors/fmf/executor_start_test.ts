@@ -15,6 +15,7 @@ import {
   FmfExecutor,
   type FmfExecutorOptions,
 } from "../../../executors/fmf/executor.ts";
+import { heartbeatOf } from "../../../executors/fmf/_options.ts";
 import { removeCommand } from "../../../executors/fmf/scripts.ts";
 import { Bench } from "../../integration/_executor_suite.ts";
 
@@ -163,6 +164,14 @@ Deno.test("FmfExecutor refuses a limit that heartbeats would not come in time fo
   for (const heartbeat of [false, Infinity] as const) {
     make({ heartbeat, heartbeatLimit: 1000 });
   }
+  assert.deepEqual(heartbeatOf({ tests }), {
+    interval: 15_000,
+    limit: 240_000,
+  });
+  assert.deepEqual(heartbeatOf({ tests, heartbeatLimit: 8000 }), {
+    interval: 2000,
+    limit: 8000,
+  });
 });
 
 Deno.test("the environment that is given in stays as it is", async () => {
