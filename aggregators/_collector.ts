@@ -327,9 +327,9 @@ export class Collector {
       if (tree?.isEmpty) await append();
       else await move(copy);
     } finally {
-      await removeIfPossible(incoming);
+      await removeIfPossible(incoming, { entries: 0 });
     }
-    await removeIfPossible(files.path);
+    await removeIfPossible(files.path, { entries: tree?.size });
   }
 
   #stored(place: string, own: readonly string[]): Stored {
@@ -386,7 +386,18 @@ function isEmpty(directory: string): boolean {
   return true;
 }
 
+/** Entries of a tree that are removed without a hop to another thread, which would take longer. */
+const FEW = 100;
+
 /** Everything is stored, or nothing was: what is left over must not change that. */
-async function removeIfPossible(path: string): Promise<void> {
-  await Deno.remove(path, { recursive: true }).catch(() => {});
+async function removeIfPossible(
+  path: string,
+  { entries = Infinity }: { entries?: number | undefined },
+): Promise<void> {
+  try {
+    if (entries <= FEW) Deno.removeSync(path, { recursive: true });
+    else await Deno.remove(path, { recursive: true });
+  } catch {
+    // it stays
+  }
 }

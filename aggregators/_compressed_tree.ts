@@ -39,6 +39,11 @@ export class CompressedTree {
     this.#read("");
   }
 
+  /** How much there is but directories. */
+  get size(): number {
+    return this.#entries.length;
+  }
+
   /** Whether there is nothing but directories. */
   get isEmpty(): boolean {
     return this.#entries.length === 0;
@@ -64,6 +69,7 @@ export class CompressedTree {
     const jobs: Job[] = [];
     const again: Job[] = [];
     const linked = new Map<string, string>();
+    const made = new Set<string>();
     for (const entry of this.#entries) {
       const { info } = entry;
       const job = {
@@ -71,9 +77,9 @@ export class CompressedTree {
         to: `${to}/${entry.to}`,
         info,
       };
-      Deno.mkdirSync(job.to.slice(0, job.to.lastIndexOf("/")), {
-        recursive: true,
-      });
+      const directory = job.to.slice(0, job.to.lastIndexOf("/"));
+      if (!made.has(directory)) Deno.mkdirSync(directory, { recursive: true });
+      made.add(directory);
       if (!entry.compress) {
         await this.#keep(entry, job);
         continue;

@@ -13,6 +13,8 @@ import { writeAll } from "./_spool.ts";
 
 /** Bytes of a file that is compressed in memory: faster, by a third of the work. */
 const SMALL = 128 * 1024;
+/** Bytes that are made room for at once. */
+const CHUNK = 64 * 1024;
 /** How long everything else may have to wait for small files, in milliseconds. */
 const PATIENCE = 20;
 
@@ -20,7 +22,7 @@ const PATIENCE = 20;
 export function openZlib(format: "gzip" | "zstd", level: number): Compressor {
   const options = {
     level,
-    chunkSize: 64 * 1024,
+    chunkSize: CHUNK,
     params: { [constants.ZSTD_c_compressionLevel]: level },
   };
   const [inMemory, stream] = format === "gzip"
@@ -47,8 +49,12 @@ export function openZlib(format: "gzip" | "zstd", level: number): Compressor {
         if (job.info.size > SMALL) await compressLarge(job);
         else {
           const bytes = Deno.readFileSync(job.from);
-          // else zstd makes ready for a large file, which takes 50 times as long
-          const sized = { ...options, pledgedSrcSize: bytes.length };
+          const sized = {
+            ...options,
+            chunkSize: Math.min(CHUNK, bytes.length + 1024),
+            // else zstd makes ready for a large file, which takes 50 times as long
+            pledgedSrcSize: bytes.length,
+          };
           Deno.writeFileSync(job.to, inMemory(bytes, sized), {
             createNew: true,
           });
