@@ -12,7 +12,7 @@ const BLOCK = 256 * 1024;
 export class ReportFile {
   readonly #path: string;
   readonly #title: string;
-  /** The new file, and before it its directory if that is new. */
+  /** The new file, and before it the directories that are new, outermost first. */
   #made: string[] = [];
 
   constructor(path: string, title: string) {
@@ -27,8 +27,7 @@ export class ReportFile {
    */
   async create(model: ReportModel): Promise<void> {
     const directory = dirname(this.#path);
-    // nobody may have to look at what is around it
-    this.#made = lookAt(directory) ? [] : [directory];
+    this.#made = missing(directory);
     await Deno.mkdir(directory, { recursive: true });
     try {
       (await Deno.open(this.#path, { write: true, createNew: true })).close();
@@ -103,4 +102,14 @@ export class ReportFile {
     text += after;
     await flush();
   }
+}
+
+/** Directories on the way to one that are not there, outermost first. */
+function missing(directory: string): string[] {
+  try {
+    if (lookAt(directory)) return [];
+  } catch {
+    return []; // what is around it may be nobody's business
+  }
+  return [...missing(dirname(directory)), directory];
 }

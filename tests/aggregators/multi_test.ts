@@ -136,7 +136,7 @@ Deno.test("MultiAggregator.start() that fails leaves nothing of what was started
       }),
       new JUnitAggregator({ target: `${root}/d/junit.xml` }),
     ]),
-    new HtmlReportAggregator({ report: `${root}/e/report.html` }),
+    new HtmlReportAggregator({ report: `${root}/e/new/report.html` }),
     new GitHubAggregator({
       summary,
       annotations: true,
