@@ -154,8 +154,8 @@ export class YamlAggregator implements Aggregator {
     _info?: IngestInfo,
   ): Promise<Stored> {
     return this.#collector.ingest(
-      platform,
-      test,
+      platform.toWellFormed(), // as it can be told from the file
+      test.toWellFormed(),
       artifacts,
       async (name, text, listed) => {
         const [before, after] = this.#marks;
@@ -184,9 +184,14 @@ export class YamlAggregator implements Aggregator {
     );
   }
 
+  /** Whether it takes tests. */
+  get started(): boolean {
+    return this.#collector.started;
+  }
+
   /** How often a test is stored, also by processes before this one. */
   count(platform: string, test: string): number {
-    return this.#collector.count(platform, test);
+    return this.#collector.count(platform.toWellFormed(), test.toWellFormed());
   }
 
   /**

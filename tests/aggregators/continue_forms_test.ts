@@ -176,6 +176,24 @@ Deno.test("YamlAggregator goes on with results that were cut at any byte", async
   }
 });
 
+Deno.test("YamlAggregator goes on with names that are no text, as it wrote them", async () => {
+  await using root = temporary();
+  const { path } = root;
+  const names = ["p\ud800", "/t\udfff"] as const;
+  for (const before of [0, 1]) {
+    await using aggregator = await new YamlAggregator({
+      results: `${path}/results.yaml`,
+      files: `${path}/files`,
+      existing: "continue",
+    }).start();
+    strictEqual(aggregator.count(...names), before);
+    const ingest = aggregator.ingest(...names, layOutTest(path, `${before}`));
+    if (before === 0) await ingest;
+    else await rejects(ingest, { name: "DuplicateResultError" });
+    strictEqual(aggregator.count(...names), 1);
+  }
+});
+
 Deno.test("YamlAggregator refuses to go on with what others wrote, and leaves it alone", async () => {
   await using root = temporary();
   const { path } = root;
