@@ -178,17 +178,21 @@ export class ReportPortalAggregator implements Aggregator {
     tests: Iterable<string>,
   ): Promise<void> {
     const parent = await this.#steps.platform(launch, platform);
-    for (const test of tests) {
+    const keep = async (test: string) => {
       const key = keyOf(platform, test);
       using _turn = await this.#turns.take(key);
-      if (launch.promised.has(key) || launch.begun.has(key)) continue;
+      if (launch.promised.has(key) || launch.begun.has(key)) return;
       const uuid = await this.#steps.start(launch, parent, {
         name: test,
         // it may turn out to have begun earlier than now
         startTime: launch.startedAt,
       });
       launch.promised.set(key, uuid);
-    }
+    };
+    // the client bounds how many calls are made at once; all have to end
+    const kept = await Promise.allSettled([...tests].map(keep));
+    const failed = kept.find(({ status }) => status === "rejected");
+    if (failed?.status === "rejected") throw failed.reason;
   }
 
   /**
