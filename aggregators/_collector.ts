@@ -206,6 +206,11 @@ export class Collector {
     this.#stopped = undefined;
   }
 
+  /** Whether it takes tests. */
+  get started(): boolean {
+    return this.#started !== undefined;
+  }
+
   /** How often a test is stored. */
   count(platform: string, test: string): number {
     return this.#started?.names.count(platform, test) ?? 0;

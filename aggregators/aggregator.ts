@@ -113,6 +113,14 @@ export interface Aggregator extends AsyncDisposable {
   readonly allowDuplicate?: boolean;
 
   /**
+   * Whether it takes tests: `start()` has resolved, and `stop()` was not called after it.
+   * A run refuses an aggregator that says `false`, before it takes a system.
+   *
+   * @default unknown
+   */
+  readonly started?: boolean;
+
+  /**
    * Opens what is needed. A failure leaves nothing behind.
    *
    * @throws {Deno.errors.AlreadyExists} if the target is there already

@@ -160,6 +160,11 @@ export class GitHubAggregator implements Aggregator {
     undoStartBy(this, () => this.#undoStart());
   }
 
+  /** Whether it takes tests. */
+  get started(): boolean {
+    return this.#started !== undefined;
+  }
+
   /** Finds out whether this is a job of GitHub, and whether the summary can be written. */
   async start(): Promise<this> {
     if (this.#started) throw new Error("Cannot start a summary twice");

@@ -171,6 +171,11 @@ export class HtmlReportAggregator implements Aggregator {
     undoStartBy(this, () => this.#undoStart());
   }
 
+  /** Whether it takes tests. */
+  get started(): boolean {
+    return this.#started !== undefined;
+  }
+
   /**
    * Reads what is stored or to be compared with, and writes the first page.
    *

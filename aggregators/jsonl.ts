@@ -200,6 +200,11 @@ export class JsonLinesAggregator implements Aggregator {
     );
   }
 
+  /** Whether it takes tests. */
+  get started(): boolean {
+    return this.#collector.started;
+  }
+
   /** How often a test is stored, also by processes before this one. */
   count(platform: string, test: string): number {
     return this.#collector.count(platform, test);

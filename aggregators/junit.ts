@@ -203,6 +203,11 @@ export class JUnitAggregator implements Aggregator {
     undoStartBy(this, () => this.#undoStart());
   }
 
+  /** Whether it takes tests. */
+  get started(): boolean {
+    return this.#started !== undefined;
+  }
+
   /**
    * Makes the file for what comes during the run, or opens it to go on.
    *

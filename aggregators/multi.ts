@@ -172,6 +172,11 @@ export class MultiAggregator implements Aggregator {
     );
   }
 
+  /** Whether it takes tests. */
+  get started(): boolean {
+    return this.#started;
+  }
+
   /**
    * Starts all in order. If one fails, those before it are stopped again; of those in
    * this package, what they made is gone then.

@@ -116,6 +116,11 @@ export class ReportPortalAggregator implements Aggregator {
     return this.#launch?.uuid;
   }
 
+  /** Whether it takes tests. */
+  get started(): boolean {
+    return this.#launch !== undefined;
+  }
+
   /**
    * Starts the launch, and what was promised.
    *

@@ -144,6 +144,11 @@ export class Tally implements Aggregator {
     return this.#flaky;
   }
 
+  /** Whether it takes tests. */
+  get started(): boolean {
+    return this.#started;
+  }
+
   /** Begins to count, from what is stored. */
   async start(): Promise<this> {
     if (this.#started) throw new Error("Cannot start a tally twice");

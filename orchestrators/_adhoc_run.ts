@@ -9,7 +9,7 @@ import type { Artifacts, Environment } from "./_environment.ts";
 import { attributesOf } from "./_given.ts";
 import type { Journal } from "./_journal.ts";
 import { Ledger } from "./_ledger.ts";
-import { openPlace, refuseStored } from "./_refuse.ts";
+import { openPlace, refuseNotStarted, refuseStored } from "./_refuse.ts";
 import { OpenRun } from "./_run.ts";
 import { decide, isWaiting } from "./_schedule.ts";
 import type { Settings } from "./_settings.ts";
@@ -150,8 +150,9 @@ class AdHocRun {
 
   /** Begins, unless it can be told that it would be in vain. */
   #begin(): void {
-    const { aggregator, platform, tests, journal } = this.#settings;
+    const { aggregator, earlier, platform, tests, journal } = this.#settings;
     try {
+      refuseNotStarted({ aggregator, earlier });
       if (journal === undefined) refuseStored(aggregator, platform, tests);
       if (this.#state.queue.size > 0) openPlace(this.#artifacts);
       this.#post({ type: "begin" });
@@ -164,6 +165,8 @@ class AdHocRun {
   /** Opens the journal, and does what earlier processes left to do beside running tests. */
   async #resume(): Promise<void> {
     try {
+      const { aggregator, earlier } = this.#settings;
+      refuseNotStarted({ aggregator, earlier });
       const { continueRun } = await import("./_continue.ts");
       const { journal, history, storedBefore } = await continueRun({
         settings: this.#settings,

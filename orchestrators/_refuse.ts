@@ -5,6 +5,23 @@ import type { Artifacts } from "./_environment.ts";
 import { RefusedError } from "./_state.ts";
 
 /**
+ * Checks that aggregators were started, as far as they tell.
+ *
+ * @throws {RefusedError} if one was not
+ */
+export function refuseNotStarted(
+  aggregators: Readonly<Record<string, Aggregator | undefined>>,
+): void {
+  for (const [name, aggregator] of Object.entries(aggregators)) {
+    if (aggregator?.started !== false) continue;
+    throw new RefusedError(
+      "IngestFailed",
+      `the "${name}" is not started, or was stopped: await its start() before the run`,
+    );
+  }
+}
+
+/**
  * Checks that an aggregator will take tests that are to be run.
  *
  * @throws {RefusedError} if it has some of them

@@ -43,7 +43,7 @@ import { attributesOf } from "./_given.ts";
 import { Ledger } from "./_ledger.ts";
 import { type Activity, OpenRun } from "./_run.ts";
 import { platformName, testNames } from "./_settings.ts";
-import { openPlace, refuseStored } from "./_refuse.ts";
+import { openPlace, refuseNotStarted, refuseStored } from "./_refuse.ts";
 import { type Ending, RefusedError, type Station } from "./_state.ts";
 import { asError, Steps } from "./_steps.ts";
 import { testFinished } from "./_outcome.ts";
@@ -221,6 +221,7 @@ class SimpleRun {
   #check(): void {
     const { aggregator, platform } = this.#options;
     try {
+      refuseNotStarted({ aggregator });
       refuseStored(aggregator, platform, this.#waiting);
       openPlace(this.#artifacts);
     } catch (error) {

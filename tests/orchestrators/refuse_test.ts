@@ -6,8 +6,17 @@ import {
   strictEqual,
   throws,
 } from "node:assert/strict";
+import { GitHubAggregator } from "../../aggregators/github.ts";
+import { HtmlReportAggregator } from "../../aggregators/html.ts";
 import { JsonLinesAggregator } from "../../aggregators/jsonl.ts";
+import { JUnitAggregator } from "../../aggregators/junit.ts";
+import { MultiAggregator } from "../../aggregators/multi.ts";
+import {
+  ReportPortalAggregator,
+  ReportPortalApi,
+} from "../../aggregators/report_portal.ts";
 import { Tally } from "../../aggregators/tally.ts";
+import { YamlAggregator } from "../../aggregators/yaml.ts";
 import type { Executor } from "../../executors/executor.ts";
 import {
   type AdHocOptions,
@@ -128,6 +137,54 @@ Deno.test("a journal is refused with an aggregator that cannot go on", () => {
       },
     );
   }
+});
+
+Deno.test("an aggregator that was not started, or stopped, is told before a system is taken", async () => {
+  const directory = await Deno.makeTempDir({ prefix: "atex-test-" });
+  const api = new ReportPortalApi({ url: "http://localhost", project: "p" });
+  const paths = (name: string) => ({
+    results: `${directory}/${name}`,
+    files: `${directory}/${name}.files`,
+  });
+  const stopped = await new Tally().start();
+  await stopped.stop();
+  for (
+    const aggregator of [
+      stopped,
+      new JsonLinesAggregator(paths("jsonl")),
+      new YamlAggregator(paths("yaml")),
+      new JUnitAggregator({ target: `${directory}/xml` }),
+      new HtmlReportAggregator({ report: `${directory}/html` }),
+      new GitHubAggregator(),
+      new MultiAggregator([new Tally()]),
+      new ReportPortalAggregator({ api, launch: "l" }),
+    ]
+  ) {
+    const pool = new PretendedPool();
+    for (const orchestrator of both(pool, { aggregator })) {
+      const { kind, message } = await refused(orchestrator);
+      strictEqual(kind, "IngestFailed");
+      match(
+        message,
+        /: the "aggregator" is not started, or was stopped: await/,
+      );
+    }
+    const journal = `${directory}/run.journal`;
+    const aggregators = {
+      aggregator: await new Tally().start(),
+      earlier: stopped,
+    };
+    const [adhoc] = both(pool, aggregators);
+    match((await refused(adhoc!)).message, /: the "earlier" is not started/);
+    const goesOn = new Tally({ stored: [] });
+    const [resumed] = both(pool, { aggregator: goesOn, journal });
+    match((await refused(resumed!)).message, /: the "aggregator" is not/);
+    strictEqual(pool.asked, 0);
+  }
+  // nothing was made
+  deepStrictEqual([...Deno.readDirSync(directory)], []);
+  api[Symbol.dispose]();
+  await Deno.remove(directory, { recursive: true });
 });
 
 Deno.test("a place for artifacts that is none is told before a system is taken", async () => {
