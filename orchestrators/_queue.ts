@@ -12,65 +12,114 @@ export class NextRuleError extends Error {
   }
 }
 
-/** Tests that no rule with a rank tells apart, in the order in which they came. */
-class Bucket {
-  /** Its place among the buckets: smaller ones run earlier. */
-  readonly order: number;
-  /** The tests from `#head` on; holes are tests that were taken out of turn. */
-  #tests: (string | undefined)[];
-  #head = 0;
-  size: number;
-  /** Whether no rule has a say in which of them runs first. */
-  readonly decided: boolean;
+/** Tests in the order in which they came, of which any can be taken out. */
+class Line {
+  readonly #tests: Set<string>;
+  /** Finds the first one from where it was, since none is left before that. */
+  #first: Iterator<string>;
 
-  constructor(order: number, tests: string[] = [], decided = false) {
-    this.order = order;
-    this.decided = decided;
-    this.#tests = tests;
-    this.size = tests.length;
+  constructor(tests: Iterable<string> = []) {
+    this.#tests = new Set(tests);
+    this.#first = this.#tests.values();
+  }
+
+  get size(): number {
+    return this.#tests.size;
   }
 
   push(test: string): void {
-    this.#tests.push(test);
-    this.size++;
+    this.#tests.add(test);
   }
 
   all(): string[] {
-    return this.#tests.slice(this.#head).filter((test) => test !== undefined);
+    return [...this.#tests];
   }
 
   /** Takes out the first one; there must be one. */
   shift(): string {
-    while (this.#tests[this.#head] === undefined) this.#head++;
-    const test = this.#tests[this.#head]!;
-    this.#tests[this.#head++] = undefined;
-    this.#taken();
-    return test;
+    let next = this.#first.next();
+    if (next.done) {
+      this.#first = this.#tests.values();
+      next = this.#first.next();
+    }
+    this.#tests.delete(next.value);
+    return next.value;
   }
 
   /** Takes out this one; false if it is not there. */
   remove(test: string): boolean {
-    if (typeof test !== "string") return false; // a rule may give what equals a hole
-    const index = this.#tests.indexOf(test, this.#head);
-    if (index === -1) return false;
-    this.#tests[index] = undefined;
-    this.#taken();
-    return true;
-  }
-
-  #taken(): void {
-    this.size--;
-    const used = this.#tests.length;
-    if (used < 32 || this.size > used / 2) return;
-    this.#tests = this.all();
-    this.#head = 0;
+    return this.#tests.delete(test);
   }
 }
 
+/** The same tests by their keys. */
+class Groups {
+  readonly #keys = new Map<string, unknown>();
+  readonly #lines = new Map<unknown, Line>();
+
+  constructor(tests: readonly string[], keyOf: (test: string) => unknown) {
+    for (const test of tests) {
+      this.#keys.set(test, keyOf(test));
+      this.push(test);
+    }
+  }
+
+  /** Takes one back. */
+  push(test: string): void {
+    const key = this.#keys.get(test);
+    const line = this.#lines.get(key) ?? new Line();
+    this.#lines.set(key, line);
+    line.push(test);
+  }
+
+  remove(test: string): void {
+    this.#lines.get(this.#keys.get(test))?.remove(test);
+  }
+
+  of(key: unknown): Line | undefined {
+    return this.#lines.get(key);
+  }
+}
+
+/** Tests that no rule with a rank tells apart. */
+class Bucket extends Line {
+  /** Its place among the buckets: smaller ones run earlier. */
+  readonly order: number;
+  /** Whether no rule has a say in which of them runs first. */
+  readonly decided: boolean;
+  #groups?: Groups;
+
+  constructor(order: number, tests: string[] = [], decided = false) {
+    super(tests);
+    this.order = order;
+    this.decided = decided;
+  }
+
+  override push(test: string): void {
+    super.push(test);
+    this.#groups?.push(test);
+  }
+
+  override shift(): string {
+    const test = super.shift();
+    this.#groups?.remove(test);
+    return test;
+  }
+
+  override remove(test: string): boolean {
+    this.#groups?.remove(test);
+    return super.remove(test);
+  }
+
+  /** The tests by their keys; to be called before any is taken out. */
+  groups(keyOf: (test: string) => unknown): Groups {
+    return this.#groups ??= new Groups(this.all(), keyOf);
+  }
+}
 /**
  * The tests that wait, in the order in which they are to run. The leading rules
  * that have a rank sort them once; only the tests that these leave equal are
- * shown to the other rules.
+ * shown to the other rules, of which the first one may group them by its keys.
  */
 export class TestQueue {
   /** Absent if there is only one. */
@@ -136,9 +185,16 @@ export class TestQueue {
   }
 
   #choose(bucket: Bucket, info: SetupInfo): string {
-    let candidates: readonly string[] = bucket.all();
+    const line = lineFor(this.#rules[this.#ranked], this.#ranked, bucket, info);
+    const others = line ? this.#ranked + 1 : this.#ranked;
+    if (line && others === this.#rules.length) {
+      const test = line.shift();
+      bucket.remove(test);
+      return test;
+    }
+    let candidates: readonly string[] = (line ?? bucket).all();
     let last = this.#ranked;
-    for (let i = this.#ranked; i < this.#rules.length; i++) {
+    for (let i = others; i < this.#rules.length; i++) {
       const left = narrow(this.#rules[i], i, candidates, info);
       if (left.length === 0) continue;
       candidates = left;
@@ -206,6 +262,29 @@ function rankOf(rule: NextRule, index: number, test: string): number {
   );
 }
 
+/** What a rule with keys leaves; undefined if it has none. */
+function lineFor(
+  rule: NextRule,
+  index: number,
+  bucket: Bucket,
+  { previous }: SetupInfo,
+): Line | undefined {
+  if (!rule.key) return undefined;
+  try {
+    const groups = bucket.groups((test) => rule.key!(test));
+    const key = previous && rule.key(previous.test);
+    const group = key === undefined ? undefined : groups.of(key);
+    return group && group.size > 0 ? group : bucket;
+  } catch (cause) {
+    throw threw(index, cause);
+  }
+}
+
+function threw(index: number, cause: unknown): NextRuleError {
+  const message = `rule ${index + 1} of "next" threw`;
+  return new NextRuleError(message, "PolicyFailed", cause);
+}
+
 function narrow(
   rule: NextRule,
   index: number,
@@ -216,11 +295,7 @@ function narrow(
   try {
     left = rule(candidates, info);
   } catch (cause) {
-    throw new NextRuleError(
-      `rule ${index + 1} of "next" threw`,
-      "PolicyFailed",
-      cause,
-    );
+    throw threw(index, cause);
   }
   if (Array.isArray(left)) return left;
   throw new NextRuleError(

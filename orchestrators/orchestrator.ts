@@ -249,6 +249,12 @@ export interface NextRule {
    * @default never
    */
   decides?(rank: number): boolean;
+  /**
+   * For rules that narrow to the tests with the same key as the one that ran last on
+   * the system, unless that is undefined: the key. With it tests are found instead of
+   * searched, if all rules before it have a rank.
+   */
+  key?(test: string): unknown;
 }
 
 /** Decides whether a system is unusable after a test. */

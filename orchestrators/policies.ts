@@ -149,11 +149,12 @@ export function longestFirst(tests: TestMetadata): NextRule {
  * ```
  */
 export function affinity(key: (test: string) => unknown): NextRule {
-  return (candidates, { previous }) => {
+  const narrow: NextRule = (candidates, { previous }) => {
     const wanted = previous && key(previous.test);
     if (wanted === undefined) return candidates;
     return candidates.filter((test) => key(test) === wanted);
   };
+  return Object.assign(narrow, { key });
 }
 
 /**

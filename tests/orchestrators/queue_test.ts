@@ -3,6 +3,7 @@ import fc from "fast-check";
 import type { NextRule, SetupInfo } from "../../orchestrators/orchestrator.ts";
 import { TestQueue } from "../../orchestrators/_queue.ts";
 import {
+  affinity,
   byPriority,
   byRank,
   longestFirst,
@@ -98,6 +99,13 @@ Deno.test("TestQueue tells of a rule that throws, or gives no list", () => {
       cause,
     ],
     [
+      affinity(() => {
+        throw cause;
+      }),
+      'rule 1 of "next" threw',
+      cause,
+    ],
+    [
       () => undefined as unknown as string[],
       'rule 1 of "next" gave undefined instead of a list of tests',
       undefined,
@@ -156,6 +164,65 @@ Deno.test("TestQueue sorts by ranks exactly as the same rules would narrow, reru
     }),
     { numRuns: 300 },
   );
+});
+
+Deno.test("TestQueue finds tests by keys exactly as the same rule would narrow, reruns included", () => {
+  const keys = fc.array(
+    fc.tuple(fc.constantFrom("x", "y", undefined), fc.nat(2)),
+    { minLength: 1, maxLength: 60 },
+  );
+  fc.assert(
+    fc.property(
+      keys,
+      fc.infiniteStream(fc.boolean()),
+      fc.infiniteStream(fc.nat(60)),
+      fc.subarray(["before", "after", "last"]),
+      (keys, again, ran, which) => {
+        const tests = keys.map((_, index) => `${index}`);
+        const rule = affinity((test) => keys[Number(test)]?.[0]);
+        const rank = byRank((test) => keys[Number(test)]![1]);
+        const last: NextRule = (candidates) => candidates.slice(-1);
+        const rules = (rule: NextRule) => [
+          ...which.includes("before") ? [rank] : [],
+          rule,
+          ...which.includes("after") ? [rank] : [],
+          ...which.includes("last") ? [last] : [],
+        ];
+        const found = new TestQueue(tests, rules(rule));
+        const narrowed = new TestQueue(tests, rules(unranked(rule)));
+        for (let left = 100; found.size > 0; left--) {
+          const number = ran.next().value!;
+          const info = {
+            ...number < 60 && { previous: { test: `${number}` } },
+          } as SetupInfo;
+          const test = found.take(info);
+          equal(test, narrowed.take(info));
+          equal(found.size, narrowed.size);
+          if (left > 0 && again.next().value) {
+            found.push(test);
+            narrowed.push(test);
+          }
+        }
+      },
+    ),
+    { numRuns: 300 },
+  );
+});
+
+Deno.test("TestQueue asks for the key of a test once, and of one that ran", () => {
+  let asked = 0;
+  const rule = affinity((test) => {
+    asked++;
+    return test.length;
+  });
+  const tests = Array.from({ length: 1000 }, (_, index) => `${index}`);
+  const queue = new TestQueue(tests, [rule]);
+  let previous: { test: string } | undefined;
+  while (queue.size > 0) {
+    const info = { ...previous && { previous } } as SetupInfo;
+    previous = { test: queue.take(info) };
+  }
+  equal(asked, 1000 + 999);
 });
 
 Deno.test("byPriority() and longestFirst() leave only what they do not know to each other", () => {
