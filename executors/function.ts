@@ -105,8 +105,14 @@ export interface FunctionExecutorOptions<R extends Connection = Connection> {
    */
   timeout?: number;
   /**
-   * How long, in milliseconds, a test that was told to end is waited for. What it
-   * does after that is not seen any more.
+   * How long `setup` and `cleanup` may take, each, in milliseconds.
+   *
+   * @default {1_800_000}
+   */
+  setupTimeout?: number;
+  /**
+   * How long, in milliseconds, a function that was told to end is waited for. What
+   * it does after that is not seen any more.
    *
    * @default {5_000}
    */
@@ -114,12 +120,13 @@ export interface FunctionExecutorOptions<R extends Connection = Connection> {
   /** Prepares the system, once, before the first test. */
   setup?: (remote: R, options: SignalOptions) => unknown;
   /** Cleans up the system, once, after a setup that was begun, even if that failed. */
-  cleanup?: (remote: R) => unknown;
+  cleanup?: (remote: R, options: SignalOptions) => unknown;
 }
 
 const OPTIONS: Known<FunctionExecutorOptions> = {
   tests: "an object",
   timeout: "optional",
+  setupTimeout: "optional",
   grace: "optional",
   setup: "optional",
   cleanup: "optional",
@@ -136,6 +143,7 @@ export class FunctionExecutor<R extends Connection = Connection>
   readonly #remote: R;
   readonly #options: FunctionExecutorOptions<R>;
   readonly #timeout: number;
+  readonly #setupTimeout: number;
   readonly #grace: number;
   readonly #activity = new Activity();
   #setUp = false;
@@ -157,8 +165,10 @@ export class FunctionExecutor<R extends Connection = Connection>
       }
     }
     this.#timeout = options.timeout ?? 300_000;
+    this.#setupTimeout = options.setupTimeout ?? 1_800_000;
     this.#grace = options.grace ?? 5_000;
     checkTimeout("timeout", this.#timeout);
+    checkTimeout("setupTimeout", this.#setupTimeout);
     checkTimeout("grace", this.#grace);
     this.#remote = remote;
     this.#options = options;
@@ -167,7 +177,7 @@ export class FunctionExecutor<R extends Connection = Connection>
   /**
    * Runs `setup`.
    *
-   * @throws {SetupError} if that throws; `cleanup` was run then
+   * @throws {SetupError} if that throws or takes too long; `cleanup` was run then
    * @throws {TypeError} if a test runs
    */
   async start({ signal }: SignalOptions = {}): Promise<this> {
@@ -183,12 +193,30 @@ export class FunctionExecutor<R extends Connection = Connection>
   async #start(signal: AbortSignal): Promise<void> {
     this.#setUp = true;
     try {
-      await this.#options.setup?.(this.#remote, { signal });
+      await this.#carryOut("prepare", this.#options.setup, signal);
     } catch (error) {
-      const reason = signal.aborted ? signal.reason : asSetupError(error);
       await this.#cleanUp().catch(() => {});
-      throw reason;
+      throw signal.aborted || error instanceof SetupError
+        ? error
+        : asSetupError(error);
     }
+  }
+
+  /** Runs `setup` or `cleanup`, but not for ever. */
+  async #carryOut(
+    what: "prepare" | "clean up",
+    step: FunctionExecutorOptions<R>["setup"],
+    outer?: AbortSignal,
+  ): Promise<void> {
+    const timeout = this.#setupTimeout;
+    using ending = new Ending(
+      { signal: outer, timeout, grace: this.#grace },
+      (why) =>
+        why === "cancelled" ? outer!.reason : new SetupError(
+          `Cannot ${what} the system: it takes longer than ${timeout / 1000} s`,
+        ),
+    );
+    await ending.run((signal) => step?.(this.#remote, { signal }));
   }
 
   /** Whether there is such a test. */
@@ -235,6 +263,7 @@ export class FunctionExecutor<R extends Connection = Connection>
    * was started. May be called repeatedly.
    *
    * @throws what `cleanup` throws, except errors of the connection
+   * @throws {SetupError} if `cleanup` takes too long
    */
   stop(): Promise<void> {
     return this.#activity.stop(() => this.#cleanUp());
@@ -249,7 +278,7 @@ export class FunctionExecutor<R extends Connection = Connection>
     if (!this.#setUp) return;
     this.#setUp = false;
     try {
-      await this.#options.cleanup?.(this.#remote);
+      await this.#carryOut("clean up", this.#options.cleanup);
     } catch (error) {
       if (!(error instanceof ConnectionError)) throw error;
     }
@@ -271,7 +300,7 @@ export class FunctionExecutor<R extends Connection = Connection>
         store.abort(aborted);
         throw aborted;
       }
-      return store.fail(error);
+      return store.fail(error ?? nothing(error));
     }
   }
 
@@ -281,85 +310,82 @@ export class FunctionExecutor<R extends Connection = Connection>
     store: FunctionArtifacts,
     { signal: outer, env = {}, attempt = 1 }: RunTestOptions,
   ): Promise<unknown> {
-    using ending = new Ending(outer, timeout, this.#grace);
-    if (ending.reason) throw ending.reason;
-    const context: TestContext<R> = {
-      remote: this.#remote,
-      name,
-      attempt,
-      env,
-      signal: ending.signal,
-      artifacts: store.scratch,
-      report: (result) => store.report(result),
-      log: (text) => store.log(text),
-    };
-    const returned = Promise.try(() => test(context));
-    // Whatever a test makes of being ended, having been ended is what happened.
-    const outcome = returned.then(
-      (value) => ({ value, error: ending.reason }),
-      (error) => ({
-        value: undefined,
-        error: ending.reason ?? error ?? nothing(error),
-      }),
+    using ending = new Ending(
+      { signal: outer, timeout, grace: this.#grace },
+      (why) => new TestAbortedError(WHY[why], why, { cause: outer?.reason }),
     );
-    const { value, error } = await Promise.race([outcome, ending.over]);
-    if (error !== undefined) throw error;
-    return value;
+    return await ending.run((signal) =>
+      test({
+        remote: this.#remote,
+        name,
+        attempt,
+        env,
+        signal,
+        artifacts: store.scratch,
+        report: (result) => store.report(result),
+        log: (text) => store.log(text),
+      })
+    );
   }
 }
 
-/** Tells a test to end, and when waiting for it has to end. */
+const WHY = {
+  timeout: "test duration timeout reached",
+  cancelled: "cancel requested",
+};
+
+/** How long a function may take. Times are in milliseconds. */
+interface Limits {
+  signal: AbortSignal | undefined;
+  timeout: number;
+  grace: number;
+}
+
+/** What a function that has to end is told. */
+type ReasonFor = (why: "timeout" | "cancelled") => unknown;
+
+/** Tells a function to end, and gives it up if it does not. */
 class Ending implements Disposable {
   readonly #controller = new AbortController();
-  readonly #outer: AbortSignal | undefined;
-  readonly #grace: number;
   readonly #over = Promise.withResolvers<never>();
+  readonly #limits: Limits;
+  readonly #reasonFor: ReasonFor;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  reason: TestAbortedError | undefined;
 
-  constructor(outer: AbortSignal | undefined, timeout: number, grace: number) {
-    this.#outer = outer;
-    this.#grace = grace;
+  constructor(limits: Limits, reasonFor: ReasonFor) {
+    this.#limits = limits;
+    this.#reasonFor = reasonFor;
     this.#over.promise.catch(() => {});
-    this.#timer = after(
-      timeout,
-      () => this.#end("timeout", "test duration timeout reached"),
-    );
-    if (outer?.aborted) this.#cancel();
-    outer?.addEventListener("abort", this.#cancel);
+    this.#timer = after(limits.timeout, () => this.#end("timeout"));
+    if (limits.signal?.aborted) this.#cancel();
+    limits.signal?.addEventListener("abort", this.#cancel);
   }
 
-  /** For the test. */
-  get signal(): AbortSignal {
-    return this.#controller.signal;
+  /** Calls a function that is told to end by the signal; rejects if it was, whatever it made of that. */
+  async run<T>(call: (signal: AbortSignal) => T): Promise<Awaited<T>> {
+    const { signal } = this.#controller;
+    signal.throwIfAborted();
+    const outcome = Promise.try(call, signal)
+      .finally(() => signal.throwIfAborted());
+    return await Promise.race([outcome, this.#over.promise]);
   }
 
-  /** Rejects when a test that was told to end has had its time. */
-  get over(): Promise<never> {
-    return this.#over.promise;
-  }
+  readonly #cancel = () => this.#end("cancelled");
 
-  readonly #cancel = () =>
-    this.#end("cancelled", "cancel requested", this.#outer?.reason);
-
-  #end(
-    reason: "timeout" | "cancelled",
-    message: string,
-    cause?: unknown,
-  ): void {
-    if (this.reason) return;
+  #end(why: "timeout" | "cancelled"): void {
+    const { signal } = this.#controller;
+    if (signal.aborted) return;
     clearTimeout(this.#timer);
-    this.reason = new TestAbortedError(message, reason, { cause });
     this.#timer = after(
-      this.#grace,
-      () => this.#over.reject(this.reason),
+      this.#limits.grace,
+      () => this.#over.reject(signal.reason),
     );
-    this.#controller.abort(this.reason);
+    this.#controller.abort(this.#reasonFor(why));
   }
 
   [Symbol.dispose](): void {
     clearTimeout(this.#timer);
-    this.#outer?.removeEventListener("abort", this.#cancel);
+    this.#limits.signal?.removeEventListener("abort", this.#cancel);
   }
 }
 

@@ -9,6 +9,7 @@ import {
 import {
   type Connection,
   ConnectionLostError,
+  type SignalOptions,
 } from "../../connections/connection.ts";
 import { LocalConnection } from "../../connections/local.ts";
 import { SetupError } from "../../executors/executor.ts";
@@ -571,6 +572,7 @@ Deno.test("FunctionExecutor refuses times that are none", () => {
       const [name, options] of [
         ["timeout", { tests: {}, timeout: time }],
         ["grace", { tests: {}, grace: time }],
+        ["setupTimeout", { tests: {}, setupTimeout: time }],
         ["timeout of /t", { tests: { "/t": { test, timeout: time } } }],
       ] as const
     ) {
@@ -602,4 +604,35 @@ Deno.test("stop() ends a setup that is under way", async () => {
     executor.stop(),
   ]);
   deepStrictEqual(calls, ["cleanup"]);
+});
+
+Deno.test("stop() does not wait for ever for a setup that ignores its end", async () => {
+  const calls: string[] = [];
+  const executor = new FunctionExecutor(REMOTE, {
+    tests: {},
+    grace: 10,
+    setup: () => new Promise(() => {}),
+    cleanup: () => void calls.push("cleanup"),
+  });
+  const starting = rejects(executor.start(), { name: "AbortError" });
+  await executor.stop();
+  await starting;
+  deepStrictEqual(calls, ["cleanup"]);
+});
+
+Deno.test("setup and cleanup have a time limit, are told of it, and given up", async () => {
+  const told: unknown[] = [];
+  const ignore = (_: Connection, { signal }: SignalOptions) => {
+    signal!.addEventListener("abort", () => told.push(signal!.reason.message));
+    return new Promise(() => {});
+  };
+  const limits = { tests: {}, setupTimeout: 20, grace: 10 };
+  const slow = new FunctionExecutor(REMOTE, { ...limits, setup: ignore });
+  const message = "Cannot prepare the system: it takes longer than 0.02 s";
+  await rejects(slow.start(), { name: "SetupError", message });
+  const stuck = new FunctionExecutor(REMOTE, { ...limits, cleanup: ignore });
+  const other = "Cannot clean up the system: it takes longer than 0.02 s";
+  await stuck.start();
+  await rejects(stuck.stop(), { name: "SetupError", message: other });
+  deepStrictEqual(told, [message, other]);
 });
