@@ -50,6 +50,17 @@ export function denoCommand(
     : new Deno.Command(file, all);
 }
 
+/** Starts a command of any connection, when there is a place for it on the link if it shares one. */
+export async function spawnInTurn(
+  command: Deno.Command,
+  signal?: AbortSignal,
+): Promise<Deno.ChildProcess> {
+  signal?.throwIfAborted();
+  return command instanceof SharingCommand
+    ? await command.spawnInTurn(signal)
+    : command.spawn();
+}
+
 /** A command that waits for its place on a shared link if it can. */
 class SharingCommand extends Deno.Command {
   readonly #link: Sessions;
@@ -67,7 +78,15 @@ class SharingCommand extends Deno.Command {
   }
 
   override spawn(): Deno.ChildProcess {
-    const session = this.#link.join();
+    return this.#spawnAt(this.#link.join());
+  }
+
+  async spawnInTurn(signal?: AbortSignal): Promise<Deno.ChildProcess> {
+    return this.#spawnAt(await this.#link.enter(signal));
+  }
+
+  /** Starts it at a place that it gives back when it ends. */
+  #spawnAt(session: Disposable): Deno.ChildProcess {
     try {
       const child = super.spawn();
       child.status.then(() => session[Symbol.dispose]());

@@ -1,7 +1,12 @@
-import type { Connection, LocalCommand } from "./connection.ts";
-import { denoCommand } from "./_command.ts";
+import type { Connection, LocalCommand, SignalOptions } from "./connection.ts";
+import { denoCommand, spawnInTurn } from "./_command.ts";
 import { quoteAll, quoteForRsync } from "./_quote.ts";
 import { linkOf, shareLink } from "./_sessions.ts";
+import { readAll } from "./_streams.ts";
+import { after } from "./time_limit.ts";
+
+/** Milliseconds for an rsync that was told to end, and its other half. */
+const GRACE = 3000;
 
 /**
  * {@linkcode Connection.rsync} for connections whose `local()` puts words in
@@ -44,4 +49,58 @@ export function rsyncCommand(
     stdin: "null",
     ...options,
   });
+}
+
+/** How an rsync ended and what it complained of. */
+export interface RsyncEnd extends Deno.CommandStatus {
+  readonly stderr: Uint8Array<ArrayBuffer>;
+}
+
+/**
+ * Runs `rsync` over any connection to its end.
+ *
+ * After an abort rsync tells its other half, and both remove what is half
+ * written. Where the system hangs, the client that leads there does not hear of
+ * it, or the master of ssh holds the pipe: after the grace nobody is waited for.
+ */
+export async function runRsync(
+  connection: Pick<Connection, "rsync">,
+  args: readonly string[],
+  { signal }: SignalOptions = {},
+): Promise<RsyncEnd> {
+  const command = connection.rsync(args, {
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+    detached: true, // what it starts is in its group
+  });
+  const child = await spawnInTurn(command, signal);
+  const stderr = child.stderr.getReader();
+  let late: ReturnType<typeof setTimeout> | undefined;
+  const abort = () => {
+    attempt(() => child.kill("SIGTERM"));
+    late = after(GRACE, () => {
+      attempt(() => Deno.kill(-child.pid, "SIGKILL"));
+      void child.status.then(() => stderr.cancel());
+    });
+  };
+  signal?.addEventListener("abort", abort);
+  if (signal?.aborted) abort(); // while it waited for its turn
+  try {
+    const [said, status] = await Promise.all([readAll(stderr), child.status]);
+    signal?.throwIfAborted();
+    return { ...status, stderr: said };
+  } finally {
+    signal?.removeEventListener("abort", abort);
+    clearTimeout(late);
+  }
+}
+
+/** Sends a signal, unless who was to get it has ended, or belongs to somebody else. */
+function attempt(kill: () => void): void {
+  try {
+    kill();
+  } catch {
+    // Their status tells.
+  }
 }

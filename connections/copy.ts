@@ -50,6 +50,7 @@ import {
 } from "./_copy_scripts.ts";
 import type { Expected } from "./_harmless_tar.ts";
 import { quoteAll } from "./_quote.ts";
+import { runRsync } from "./_rsync.ts";
 import { linkOf, shareLink } from "./_sessions.ts";
 import { CommandError, type CommandResult, outputLocal } from "./process.ts";
 
@@ -255,21 +256,12 @@ class Copy {
       args.push("--delete", "--delete-excluded");
     }
     args.push("--", name(from), name(to));
-    const command = this.#connection.rsync(args, {
-      stdin: "null",
-      stdout: "null",
-      stderr: "piped",
-      detached: true,
-      ...this.#options,
+    const end = await runRsync(this.#connection, args, this.#options);
+    if (end.success || end.code === VANISHED) return;
+    throw this.#failure(["rsync", ...args], {
+      ...end,
+      stdout: new Uint8Array(),
     });
-    const { signal } = this.#options;
-    signal?.throwIfAborted();
-    const { code, success, stderr, signal: by } = await command.output();
-    signal?.throwIfAborted();
-    if (success || code === VANISHED) return;
-    const stdout = new Uint8Array();
-    const status = { code, success, signal: by, stdout, stderr };
-    throw this.#failure(["rsync", ...args], status);
   }
 
   async #byTar(
