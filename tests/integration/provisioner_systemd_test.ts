@@ -1,13 +1,18 @@
 /** SystemdProvisioner with real containers that boot, reboot, and go away. */
 import assert from "node:assert/strict";
-import type { Connection } from "../../connections/connection.ts";
+import type {
+  Connection,
+  SignalOptions,
+} from "../../connections/connection.ts";
 import { output, run } from "../../connections/process.ts";
+import { FunctionExecutor } from "../../executors/function.ts";
 import type { ProvisionerEvent } from "../../provisioners/events.ts";
 import type { Remote } from "../../provisioners/provisioner.ts";
 import {
   SystemdProvisioner,
   type SystemdProvisionerOptions,
 } from "../../provisioners/systemd.ts";
+import { codeBlocks } from "../_code_blocks.ts";
 import { cannotRun, imageName, podman, podmanMissing } from "../_podman.ts";
 import { until } from "../_wait.ts";
 import { Bench } from "./_executor_suite.ts";
@@ -263,5 +268,68 @@ Deno.test({
     await remote.lost;
     await systems.stop();
     await until(async () => !await existsContainer(remote));
+  },
+});
+
+/** A system that is quick to be reached again: at first, it is still the old one. */
+class Quick implements Connection {
+  #calls = 0;
+  readonly #remote: Remote;
+
+  constructor(remote: Remote) {
+    this.#remote = remote;
+  }
+
+  async connect(options?: SignalOptions) {
+    if (this.#calls++ > 0) await this.#remote.connect(options);
+  }
+
+  async disconnect() {
+    if (this.#calls > 0) await this.#remote.disconnect();
+  }
+
+  local(...args: Parameters<Connection["local"]>) {
+    return this.#remote.local(...args);
+  }
+
+  command(...args: Parameters<Connection["command"]>) {
+    return this.#remote.command(...args);
+  }
+
+  rsync(...args: Parameters<Connection["rsync"]>) {
+    return this.#remote.rsync(...args);
+  }
+
+  [Symbol.asyncDispose]() {
+    return Promise.resolve();
+  }
+}
+
+Deno.test({
+  name: "the function in docs/reboots.md ends when the system is up again",
+  ignore,
+  fn: async () => {
+    const page = new URL("../../docs/reboots.md", import.meta.url);
+    const [code] = codeBlocks("reboots.md", await Deno.readTextFile(page))
+      .filter(({ text }) => text.startsWith("// reboot.ts"));
+    await using systems = await pool().start();
+    systems.provision();
+    const remote = await systems.getRemote();
+    const before = await bootOf(remote);
+    const directory = await Deno.makeTempDir({ prefix: "atex-test-" });
+    try {
+      const file = `${directory}/reboot.ts`;
+      await Deno.writeTextFile(file, code.text);
+      const { tests } = await import(`file://${file}`);
+      await using executor = await new FunctionExecutor(new Quick(remote), {
+        tests,
+      }).start();
+      const artifacts = `${directory}/artifacts`;
+      await Deno.mkdir(artifacts);
+      assert.equal(await executor.runTest("/reboot", artifacts), 0);
+      assert.notEqual(await bootOf(remote), before);
+    } finally {
+      await Deno.remove(directory, { recursive: true });
+    }
   },
 });
