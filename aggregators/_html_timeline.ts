@@ -153,6 +153,10 @@ export class Timeline {
       case "reservation-failed":
         return this.#incident(at, `${it.provisioner}: no system`, it.error);
       case "ingest-failed":
+        // an earlier process ended it, and this one could not store it either
+        if (!this.tests.has(it.test)) {
+          this.tests.set(it.test, { state: "ended", attempt: 1, earlier: [] });
+        }
         return this.#incident(at, `${it.test} was not stored`, it.error);
       case "stalled":
         return this.#incident(

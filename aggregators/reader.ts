@@ -16,6 +16,8 @@
 import { checkKind } from "../options.ts";
 import { textOf } from "./_decompress.ts";
 import { parseJsonLines } from "./_jsonl_reader.ts";
+import { lookAt } from "./_move.ts";
+import { partOf } from "./_part.ts";
 import { pathOf } from "./_paths.ts";
 import type { StoredResult } from "./_stored_result.ts";
 
@@ -25,7 +27,8 @@ export { resultsByTest } from "./_stored_tests.ts";
 /**
  * Reads results one by one, of each test all together. What is at the end and is
  * not complete, as a killed script leaves it, is ignored: part of a line, or the
- * YAML document that it belongs to.
+ * YAML document that it belongs to. Results that are compressed at the end of the
+ * run are read from where they are until then, `PATH.part`.
  *
  * Needs `--allow-read` for the file, and `--allow-run=xz` if it is one of xz.
  *
@@ -36,7 +39,7 @@ export async function* readResults(
   path: string | URL,
 ): AsyncGenerator<StoredResult> {
   checkKind("readResults()", "path", path, "a path or a URL");
-  const name = pathOf(path);
+  const name = presentOf(pathOf(path));
   const text = textOf(name);
   try {
     let start = "";
@@ -55,6 +58,12 @@ export async function* readResults(
   } finally {
     await text.return(undefined);
   }
+}
+
+/** Where the results for a path are. */
+function presentOf(path: string): string {
+  const part = partOf(path);
+  return !lookAt(path) && lookAt(part) ? part : path;
 }
 
 async function* joined(

@@ -811,6 +811,26 @@ Deno.test("the timeline of a run that was killed goes on with the next process",
   ]);
 });
 
+Deno.test("a test that neither of two processes could store is on the page", async () => {
+  await using directory = temporary();
+  const report = `${directory.path}/report.html`;
+  await writeHtmlReport([], {
+    report,
+    events: [
+      { time: 200, type: "run-started", platform: "p", tests: ["/a", "/b"] },
+      { time: 200, type: "run-resumed", done: ["/a", "/b"] },
+      {
+        time: 201,
+        type: "ingest-failed",
+        test: "/a",
+        error: new Error("disk full"),
+      },
+      { time: 202, type: "run-finished", kind: "IngestFailed" },
+    ] as never,
+  });
+  equal((await readPage(report)).waiting, [[0, "/a", "not stored"]]);
+});
+
 Deno.test("a test that is stored while a page is written is in it once", () => {
   const model = new ReportModel({
     title: "t",

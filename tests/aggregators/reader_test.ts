@@ -71,6 +71,21 @@ Deno.test("readResults() gives the same for each form, compressed or not", async
   }
 });
 
+Deno.test("readResults() reads what a killed run had not compressed yet", async () => {
+  await using place = new Place();
+  const { jsonl } = await stored(place);
+  const path = `${place.root}/results.jsonl.gz`;
+  await rejected(
+    Array.fromAsync(readResults(path)),
+    Deno.errors.NotFound,
+    path,
+  );
+  Deno.writeFileSync(`${path}.part`, jsonl!);
+  deepStrictEqual(await Array.fromAsync(readResults(path)), READ);
+  Deno.writeFileSync(path, gzipSync(""));
+  deepStrictEqual(await Array.fromAsync(readResults(path)), []);
+});
+
 Deno.test("readResults() gives what is whole of a file that was cut anywhere", async () => {
   await using place = new Place();
   const { jsonl, yaml } = await stored(place);
