@@ -282,13 +282,13 @@ export function unpackFile(
 ): readonly string[] {
   return script(
     `
-directory=$(mktemp -d "$1.XXXXXX") || exit
+directory=
+trap 'rm -rf -- "$directory"' EXIT
+trap 'exit 143' TERM INT HUP
+directory=$(trap '' TERM INT HUP; mktemp -d "$1.XXXXXX") || exit
 ${extract(format, '"$directory"')} &&
   if [ -f "$directory/$2" ] && [ ! -L "$directory/$2" ]; then mv -f -- "$directory/$2" "$1"
-  else echo "tar: no file was packed" >&2; false; fi
-code=$?
-rm -rf -- "$directory"
-exit $code`,
+  else echo "tar: no file was packed" >&2; false; fi`,
     path,
     split(from)[1],
   );

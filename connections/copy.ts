@@ -360,10 +360,12 @@ class Copy {
   /** Runs both commands, the output of one into the other, not through this program. */
   async #pipeDirectly(from: LocalCommand, to: LocalCommand): Promise<void> {
     const { env, clearEnv, cwd } = to;
+    // After an abort the shells wait for who has something to clear up.
     const script = [
       "exec 3>&1 1>&2",
-      `{ ${quoteAll(from.argv)} 3>&-; echo "from $?" >&3; } |` +
-      `{ ${quoteAll(to.argv)} 3>&-; echo "to $?" >&3; }`,
+      "trap : TERM",
+      `{ trap : TERM; ${quoteAll(from.argv)} 3>&-; echo "from $?" >&3; } |` +
+      `{ trap : TERM; ${quoteAll(to.argv)} 3>&-; echo "to $?" >&3; }`,
     ].join("\n");
     const link = linkOf(to);
     const command: LocalCommand = {

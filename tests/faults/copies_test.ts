@@ -45,7 +45,7 @@ function processes(): Running[] {
 }
 
 type Tool = "rsync" | "tar";
-const TOOLS: readonly Tool[] = ["rsync"];
+const TOOLS: readonly Tool[] = ["rsync", "tar"];
 
 /** A copy of a file that is under way. */
 interface Case {
