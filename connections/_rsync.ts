@@ -1,6 +1,7 @@
+import { resolve } from "@std/path/posix/resolve";
 import type { Connection, LocalCommand, SignalOptions } from "./connection.ts";
 import { denoCommand, spawnInTurn } from "./_command.ts";
-import { quoteAll, quoteForRsync } from "./_quote.ts";
+import { quote, quoteAll, quoteForRsync } from "./_quote.ts";
 import { linkOf, shareLink } from "./_sessions.ts";
 import { readAll } from "./_streams.ts";
 import { after } from "./time_limit.ts";
@@ -23,7 +24,11 @@ export function rsyncBehindPrefix(
       "Cannot run rsync over this connection: what its local() returns does not end with the command",
     );
   }
-  const script = `shift; exec ${quoteAll(command.argv.slice(0, -1))} "$@"`;
+  // The directory is that of the far side: paths of this side are not relative to it.
+  const { cwd } = command;
+  const enter = cwd === undefined ? "" : `cd ${quote(resolve(cwd))} && `;
+  const prefix = quoteAll(command.argv.slice(0, -1));
+  const script = `shift; ${enter}exec ${prefix} "$@"`;
   return rsyncCommand(command, ["sh", "-c", script, "sh"], args, options);
 }
 

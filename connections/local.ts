@@ -130,7 +130,8 @@ export class LocalConnection implements Connection {
 
   /**
    * Makes a command that runs `rsync`; `remote:PATH` is a path here, relative to
-   * the directory that the command runs in.
+   * the directory of this connection. Other paths are relative to that in which
+   * rsync runs, which is that of the script unless the options say otherwise.
    */
   rsync(
     args: readonly string[],

@@ -1,7 +1,9 @@
 import { deepEqual, equal, notEqual, ok } from "node:assert/strict";
 import type { LocalCommand } from "../../connections/connection.ts";
+import { download, upload } from "../../connections/copy.ts";
 import { LocalConnection } from "../../connections/local.ts";
 import { output, run } from "../../connections/process.ts";
+import { which } from "../_parts.ts";
 import { rejected, thrown } from "../_thrown.ts";
 import { exists } from "../_wait.ts";
 
@@ -87,6 +89,43 @@ Deno.test("LocalConnection.rsync() copies to and from here, relative to its dire
       .output();
     equal(failed.code, 23);
     equal(await exists(`${directory}/there`), false);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
+Deno.test("copies over a LocalConnection begin in its directory, by rsync and by tar", async () => {
+  const directory = await Deno.makeTempDir({ prefix: "atex-test-local-" });
+  const names = (path: string) =>
+    [...Deno.readDirSync(`${directory}/${path}`)].map(({ name }) => name)
+      .sort();
+  try {
+    const system = "a 'system'\n";
+    for (const name of ["here", system, "bin"]) {
+      await Deno.mkdir(`${directory}/${name}`);
+    }
+    await Deno.writeTextFile(`${directory}/here/file`, "content");
+    const tools = "sh tar stat mkdir rm mv mktemp find sort";
+    for (const tool of tools.split(" ")) {
+      await Deno.symlink(which(tool)!, `${directory}/bin/${tool}`);
+    }
+    const options = { cwd: `${directory}/${system}` };
+    const byTar = { ...options, env: { PATH: `${directory}/bin` } };
+    await using rsyncing = await LocalConnection.open(options);
+    await using tarring = await LocalConnection.open(byTar);
+    const { success, stderr } = await rsyncing.rsync(
+      ["file", "remote:given"],
+      { cwd: `${directory}/here` },
+    ).output();
+    ok(success, text(stderr));
+    for (const [name, connection] of Object.entries({ rsyncing, tarring })) {
+      await upload(connection, `${directory}/here/file`, `${name}/file`);
+      await upload(connection, `${directory}/here`, `${name}/tree`);
+      await download(connection, name, `${directory}/${name}`);
+      deepEqual(names(name), ["file", "tree"]);
+    }
+    deepEqual(names(system), ["given", "rsyncing", "tarring"]);
+    deepEqual(names("here"), ["file"]);
   } finally {
     await Deno.remove(directory, { recursive: true });
   }
