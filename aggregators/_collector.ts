@@ -104,6 +104,8 @@ export class Collector {
   readonly #shelf: Shelf;
   readonly #slots = new Semaphore(AT_ONCE);
   readonly #underWay = new UnderWay();
+  /** Whether it was given anything. */
+  used = false;
   #started: Started | undefined;
   #stopped: Promise<void> | undefined;
 
@@ -252,6 +254,7 @@ export class Collector {
   ): Promise<Stored> {
     const started = this.#started;
     if (!started) return Promise.reject(notStarted(platform, test));
+    this.used = true;
     return this.#underWay.add(
       this.#ingest(platform, test, pathOf(artifacts), encode, started),
     );

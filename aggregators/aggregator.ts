@@ -155,7 +155,11 @@ export interface Aggregator extends AsyncDisposable {
    */
   count?(platform: string, test: string): number;
 
-  /** Waits for ingests under way and finishes the target. May be called repeatedly. */
+  /**
+   * Waits for ingests under way and finishes the target. May be called repeatedly.
+   * Disposing does the same, but those of this package that were given nothing leave
+   * nothing: a mistake that ends a script early is not in the way of the next try.
+   */
   stop(): Promise<void>;
 }
 

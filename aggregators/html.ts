@@ -61,7 +61,7 @@ import { OwnResult } from "./_own_result.ts";
 import { pathOf } from "./_paths.ts";
 import type { StoredResult } from "./_stored_result.ts";
 import { readStoredBefore, readStoredTests } from "./_stored_tests.ts";
-import { undoStartBy } from "./_undo_start.ts";
+import { dispose, undoStartBy } from "./_undo_start.ts";
 import { notStarted, UnderWay } from "./_under_way.ts";
 
 export type { HtmlReportOptions } from "./_html_options.ts";
@@ -150,6 +150,8 @@ export class HtmlReportAggregator implements Aggregator {
   #timelines: Timeline[] = [];
   #started: Started | undefined;
   #stopped: Promise<void> | undefined;
+  /** Whether it was given anything. */
+  #used = false;
   /** Whether something is not yet in the page. */
   #changed = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -207,6 +209,7 @@ export class HtmlReportAggregator implements Aggregator {
    * @returns a promise for the end of the events, which nobody has to wait for
    */
   follow(events: AsyncIterable<TimedEvent>): Promise<void> {
+    this.#used = true;
     const timelines = new Timelines();
     const following = (async () => {
       for await (const event of events) {
@@ -233,6 +236,7 @@ export class HtmlReportAggregator implements Aggregator {
   ): Promise<void> {
     const started = this.#started;
     if (!started) return Promise.reject(notStarted(platform, test));
+    this.#used = true;
     return this.#underWay.add(
       this.#ingest(platform, test, pathOf(artifacts), info, started),
     );
@@ -310,7 +314,7 @@ export class HtmlReportAggregator implements Aggregator {
 
   /** Stops; a page that the start made is gone. */
   async #undoStart(): Promise<void> {
-    if (this.#options.existing === "replace") return this.stop();
+    if (!this.#started || this.continues) return this.stop();
     this.#started = undefined;
     clearTimeout(this.#timer);
     await this.#writing;
@@ -323,9 +327,9 @@ export class HtmlReportAggregator implements Aggregator {
     await this.#file.replace(model, this.#timelines, true);
   }
 
-  /** The same as {@linkcode HtmlReportAggregator.stop}. */
+  /** Stops; if it was given nothing, what its start made is gone. */
   [Symbol.asyncDispose](): Promise<void> {
-    return this.stop();
+    return dispose(this, { used: this.#used });
   }
 }
 

@@ -32,7 +32,7 @@ import { checkOptions, type Known } from "../options.ts";
 import type { Aggregator, IngestInfo, Stored } from "./aggregator.ts";
 import { Collector } from "./_collector.ts";
 import type { Compression } from "./_compression.ts";
-import { undoStartBy } from "./_undo_start.ts";
+import { dispose, undoStartBy } from "./_undo_start.ts";
 
 export type { Compression, CompressionFormat } from "./_compression.ts";
 export { finishResults } from "./_finish_results.ts";
@@ -220,9 +220,9 @@ export class JsonLinesAggregator implements Aggregator {
     return this.#collector.stop();
   }
 
-  /** The same as {@linkcode JsonLinesAggregator.stop}. */
+  /** Stops; if it was given nothing, what its start made is gone. */
   [Symbol.asyncDispose](): Promise<void> {
-    return this.stop();
+    return dispose(this, this.#collector);
   }
 }
 

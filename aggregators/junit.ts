@@ -36,7 +36,7 @@ import {
 import { makeParents, pathOf, placeFor, unmake } from "./_paths.ts";
 import { Spool } from "./_spool.ts";
 import { Target } from "./_target.ts";
-import { undoStartBy } from "./_undo_start.ts";
+import { dispose, undoStartBy } from "./_undo_start.ts";
 import { notStarted, UnderWay } from "./_under_way.ts";
 
 export type { JUnitOutcome } from "./_junit_case.ts";
@@ -165,6 +165,8 @@ export class JUnitAggregator implements Aggregator {
   readonly #underWay = new UnderWay();
   #started: Started | undefined;
   #stopped: Promise<void> | undefined;
+  /** Whether it was given anything. */
+  #used = false;
 
   /**
    * Stores the options.
@@ -243,7 +245,7 @@ export class JUnitAggregator implements Aggregator {
   async #undoStart(): Promise<void> {
     await this.#underWay.ended();
     const started = this.#started;
-    if (!started) return;
+    if (!started) return this.stop();
     const { part, made, begin } = started;
     if (made.length === 0 || part.length > begin) return this.stop();
     this.#started = undefined;
@@ -296,6 +298,7 @@ export class JUnitAggregator implements Aggregator {
   ): Promise<void> {
     const started = this.#started;
     if (!started) return Promise.reject(notStarted(platform, test));
+    this.#used = true;
     return this.#underWay.add(
       this.#ingest({ platform, test, info }, pathOf(artifacts), started),
     );
@@ -389,9 +392,9 @@ export class JUnitAggregator implements Aggregator {
     await makeReport(this.#target);
   }
 
-  /** The same as {@linkcode JUnitAggregator.stop}. */
+  /** Stops; if it was given nothing, what its start made is gone. */
   [Symbol.asyncDispose](): Promise<void> {
-    return this.stop();
+    return dispose(this, { used: this.#used });
   }
 }
 

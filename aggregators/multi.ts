@@ -30,7 +30,7 @@ import { copyTree, lookAt } from "./_move.ts";
 import { pathOf } from "./_paths.ts";
 import { removeNote, Taken } from "./_taken.ts";
 import { notStarted, UnderWay } from "./_under_way.ts";
-import { undoStart, undoStartBy } from "./_undo_start.ts";
+import { dispose, undoStart, undoStartBy } from "./_undo_start.ts";
 
 /** One of several aggregators did not take a test. */
 export interface ChildFailure {
@@ -123,6 +123,8 @@ export class MultiAggregator implements Aggregator {
   readonly #underWay = new UnderWay();
   #started = false;
   #stopped: Promise<void> | undefined;
+  /** Whether they were given anything. */
+  #used = false;
 
   /**
    * Stores the aggregators. They must not have been started.
@@ -204,7 +206,7 @@ export class MultiAggregator implements Aggregator {
 
   async #undoStart(): Promise<void> {
     await this.#underWay.ended();
-    if (!this.#started) return;
+    if (!this.#started) return this.stop();
     this.#started = false;
     await undoAll(this.#children);
   }
@@ -225,6 +227,7 @@ export class MultiAggregator implements Aggregator {
     artifacts: string | URL,
     info?: IngestInfo,
   ): Promise<Stored | void> {
+    this.#used = true;
     const ingest = { platform, test, artifacts: pathOf(artifacts), info };
     return this.#begin(ingest, this.#lacking(ingest));
   }
@@ -340,9 +343,9 @@ export class MultiAggregator implements Aggregator {
     return this.#stopped ?? Promise.resolve();
   }
 
-  /** The same as {@linkcode MultiAggregator.stop}. */
+  /** Stops all; if they were given nothing, what their start made is gone. */
   [Symbol.asyncDispose](): Promise<void> {
-    return this.stop();
+    return dispose(this, { used: this.#used });
   }
 }
 

@@ -40,7 +40,7 @@ import { Collector } from "./_collector.ts";
 import type { Compression } from "./_compression.ts";
 import { OwnResult } from "./_own_result.ts";
 import { inLine, inLines } from "./_yaml_text.ts";
-import { undoStartBy } from "./_undo_start.ts";
+import { dispose, undoStartBy } from "./_undo_start.ts";
 
 export type { Compression, CompressionFormat } from "./_compression.ts";
 export { finishResults } from "./_finish_results.ts";
@@ -204,9 +204,9 @@ export class YamlAggregator implements Aggregator {
     return this.#collector.stop();
   }
 
-  /** The same as {@linkcode YamlAggregator.stop}. */
+  /** Stops; if it was given nothing, what its start made is gone. */
   [Symbol.asyncDispose](): Promise<void> {
-    return this.stop();
+    return dispose(this, this.#collector);
   }
 }
 
