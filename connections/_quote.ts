@@ -1,5 +1,3 @@
-import type { RemoteCommandOptions } from "./connection.ts";
-
 /** One argument as a word for a POSIX shell. */
 export function quote(word: string): string {
   // zsh would take "=name" for the path of a program.
@@ -37,7 +35,10 @@ export function checkArgv(argv: readonly string[]): void {
 
 /** Checks what no kind of connection can pass on. */
 export function checkSurroundings(
-  { env = {}, cwd }: RemoteCommandOptions,
+  { env = {}, cwd }: {
+    readonly env?: Readonly<Record<string, string>>;
+    readonly cwd?: string;
+  },
 ): void {
   for (const [name, value] of Object.entries(env)) {
     if (!/^[^-=\0][^=\0]*$/.test(name)) {
@@ -75,30 +76,5 @@ export function withVariables(
     // env would take a program with "=" in its name for one more variable.
     ...(argv[0].includes("=") ? IN_SHELL : []),
     ...argv,
-  ];
-}
-
-/**
- * The command that sets directory and variables by itself, for links that can
- * only pass arguments.
- */
-export function withOptions(
-  argv: readonly string[],
-  options: RemoteCommandOptions = {},
-): readonly string[] {
-  checkArgv(argv);
-  checkSurroundings(options);
-  const { env = {}, cwd } = options;
-  const command = withVariables(argv, env);
-  if (cwd === undefined) return command;
-  // The directory is neither an option nor a matter for CDPATH.
-  const directory = /^\.{0,2}\//.test(cwd) ? cwd : `./${cwd}`;
-  return [
-    "sh",
-    "-c",
-    'cd "$1" && shift && exec "$@"',
-    "sh",
-    directory,
-    ...command,
   ];
 }

@@ -8,17 +8,21 @@
  * @example A connection of one's own, to a chroot
  * ```ts
  * import { LocalConnection } from "jsr:@atex/atex/connections/local";
- * import type { LocalCommand } from "jsr:@atex/atex/connections/connection";
+ * import {
+ *   type LocalOptions,
+ *   withOptions,
+ * } from "jsr:@atex/atex/connections/connection";
  *
  * class ChrootConnection extends LocalConnection {
- *   override local(argv: readonly string[]): LocalCommand {
- *     return super.local(["chroot", "/srv/root", ...argv]);
+ *   override local(argv: readonly string[], options?: LocalOptions) {
+ *     return super.local(["chroot", "/srv/root", ...withOptions(argv, options)]);
  *   }
  * }
  * ```
  *
  * @module
  */
+import { checkArgv, checkSurroundings, withVariables } from "./_quote.ts";
 
 /** Where and with what environment a command runs on the system. */
 export interface RemoteCommandOptions {
@@ -48,6 +52,41 @@ export interface LocalOptions extends RemoteCommandOptions {
    * @default {false}
    */
   terminal?: boolean;
+}
+
+/**
+ * Puts variables and directory into a command itself, for links that pass on
+ * nothing but arguments: it then needs `env` and `sh` on the system.
+ *
+ * @example
+ * ```ts
+ * import { withOptions } from "jsr:@atex/atex/connections/connection";
+ *
+ * const argv = withOptions(["make"], { env: { LC_ALL: "C" }, cwd: "/srv" });
+ * console.log(["chroot", "/srv/root", ...argv]);
+ * ```
+ *
+ * @throws {TypeError} if `argv` is empty, or something in it or in the options cannot be passed on
+ */
+export function withOptions(
+  argv: readonly string[],
+  options: RemoteCommandOptions = {},
+): readonly string[] {
+  checkArgv(argv);
+  checkSurroundings(options);
+  const { env = {}, cwd } = options;
+  const command = withVariables(argv, env);
+  if (cwd === undefined) return command;
+  // The directory is neither an option nor a matter for CDPATH.
+  const directory = /^\.{0,2}\//.test(cwd) ? cwd : `./${cwd}`;
+  return [
+    "sh",
+    "-c",
+    'cd "$1" && shift && exec "$@"',
+    "sh",
+    directory,
+    ...command,
+  ];
 }
 
 /** A command to run *here*: what {@linkcode Connection.local} returns. */

@@ -31,12 +31,13 @@ import {
   type LocalOptions,
   NotConnectedError,
   type SignalOptions,
+  withOptions,
 } from "./connection.ts";
 import { remoteCommand } from "./_command.ts";
 import { MADE, type MadeContainer, type MadeOption } from "./made_container.ts";
 import { checkProgram } from "./program.ts";
 import { checkTimeout, connectWithin } from "./time_limit.ts";
-import { IN_SHELL, withOptions } from "./_quote.ts";
+import { IN_SHELL } from "./_quote.ts";
 import { rsyncBehindPrefix } from "./_rsync.ts";
 import { CommandError, runLocal } from "./process.ts";
 

@@ -57,9 +57,10 @@ import {
   type LocalOptions,
   NotConnectedError,
   type SignalOptions,
+  withOptions,
 } from "./connection.ts";
 import { remoteCommand } from "./_command.ts";
-import { checkArgv, IN_SHELL, quoteAll, withOptions } from "./_quote.ts";
+import { checkArgv, IN_SHELL, quoteAll } from "./_quote.ts";
 import { rsyncCommand } from "./_rsync.ts";
 import { Sessions, shareLink } from "./_sessions.ts";
 import { type Forward, forward, type ForwardOptions } from "./_ssh_forward.ts";

@@ -1,5 +1,9 @@
 import { deepEqual, equal, notEqual, ok } from "node:assert/strict";
-import type { LocalCommand } from "../../connections/connection.ts";
+import {
+  type LocalCommand,
+  type LocalOptions,
+  withOptions,
+} from "../../connections/connection.ts";
 import { download, upload } from "../../connections/copy.ts";
 import { LocalConnection } from "../../connections/local.ts";
 import { output, run } from "../../connections/process.ts";
@@ -133,8 +137,12 @@ Deno.test("copies over a LocalConnection begin in its directory, by rsync and by
 
 Deno.test("a connection derived from LocalConnection needs nothing but local()", async () => {
   class Wrapped extends LocalConnection {
-    override local(argv: readonly string[]): LocalCommand {
-      return super.local(["env", "ATEX_WRAPPED=yes", ...argv]);
+    override local(
+      argv: readonly string[],
+      options?: LocalOptions,
+    ): LocalCommand {
+      const command = withOptions(argv, options);
+      return super.local(["env", "-C", "/", "ATEX_WRAPPED=yes", ...command]);
     }
   }
   await using wrapped = await Wrapped.open();
@@ -142,6 +150,14 @@ Deno.test("a connection derived from LocalConnection needs nothing but local()",
   equal(await run(wrapped, ["printenv", "ATEX_WRAPPED"]), "yes\n");
   const command = wrapped.command("printenv", { args: ["ATEX_WRAPPED"] });
   equal(text((await command.output()).stdout), "yes\n");
+  const options = { env: { A: "a b" }, cwd: "/usr" };
+  const show = ["sh", "-c", 'echo "$A $PWD"'];
+  equal(await run(wrapped, show, options), "a b /usr\n");
+  const { stdout } = await wrapped.command("sh", {
+    args: show.slice(1),
+    ...options,
+  }).output();
+  equal(text(stdout), "a b /usr\n");
   const { code } = await wrapped.rsync([
     "--rsync-path=atex-no-such-program",
     "--dry-run",
