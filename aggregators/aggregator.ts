@@ -60,6 +60,13 @@ export interface IngestInfo {
    * in one, those that `count()` more have them.
    */
   storedBefore?: number;
+  /**
+   * Whether the caller keeps the artifacts if they cannot be stored, to give them again.
+   * Then several aggregators in one leave them whole until all have them.
+   *
+   * @default {false}
+   */
+  keep?: boolean;
 }
 
 /** Where an aggregator put the files of a test. */

@@ -99,8 +99,9 @@ const isToBeNoted = (child: Aggregator): boolean =>
 
 /**
  * Gives every test to several aggregators. Those that only read get the artifacts,
- * all others but the last a copy; at the end the last one takes the artifacts, or if
- * somebody else did not take them, a copy: then they stay for whoever lacks them.
+ * all others but the last a copy; at the end the last one takes the artifacts. If
+ * somebody else did not take them and `info.keep` says so, as in every run, it gets a
+ * copy, too: then they stay for whoever lacks them.
  *
  * A process that goes on after this one was killed can give artifacts again. Those that
  * have them by their `count()` are left out then, and of those without one those
@@ -217,8 +218,9 @@ export class MultiAggregator implements Aggregator {
    * `info.storedBefore` these are, the first time after the start, those that have it
    * by their `count()` while others have not.
    *
-   * @throws {ChildFailedError} if some did not take it; the artifacts are as they were,
-   * but for a note who has them
+   * @throws {ChildFailedError} if some did not take it; with `info.keep`, or if the last
+   * one that does not only read is among them, the artifacts are as they were, but for
+   * a note who has them
    * @throws {Deno.errors.NotFound} if there is no results file
    */
   ingest(
@@ -316,7 +318,7 @@ export class MultiAggregator implements Aggregator {
     await Promise.all(
       children.filter((child) => child !== last).map(lend),
     );
-    if (last && failures.length > 0) await lend(last);
+    if (last && info?.keep && failures.length > 0) await lend(last);
     else if (last) await attempt(last, give(last, artifacts));
     if (failures.length > 0) {
       failures.sort((a, b) => a.index - b.index);

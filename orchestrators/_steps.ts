@@ -168,6 +168,7 @@ export class Steps {
             attributes,
             startedAt,
             finishedAt,
+            keep: true,
             ...(storedBefore !== undefined && { storedBefore }),
           })
         ),

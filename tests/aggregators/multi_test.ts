@@ -412,7 +412,7 @@ Deno.test("MultiAggregator keeps the artifacts until all have them, whoever fail
       const multi = await start(place, ...children);
       const artifacts = place.artifacts([{ status: "pass" }], { f: "1" });
       const error = await rejected(
-        multi.ingest("p", "/t", artifacts),
+        multi.ingest("p", "/t", artifacts, { keep: true }),
         ChildFailedError,
       );
       deepStrictEqual(Object.keys(contents(artifacts)), ["files/f", "results"]);
@@ -423,6 +423,19 @@ Deno.test("MultiAggregator keeps the artifacts until all have them, whoever fail
       await rejected(multi.retry(error), Deno.errors.NotFound, artifacts);
     }
   }
+});
+
+Deno.test("MultiAggregator leaves nothing to a caller that keeps nothing, if the last one took it", async () => {
+  await using place = new Place();
+  const away = pretend({
+    ingest() {
+      throw new Error("away");
+    },
+  });
+  const multi = await start(place, away, jsonl(place, 1));
+  const artifacts = place.artifacts([{ status: "pass" }], { f: "1" });
+  await rejected(multi.ingest("p", "/t", artifacts), ChildFailedError);
+  deepStrictEqual(contents(artifacts), {});
 });
 
 Deno.test("MultiAggregator gives artifacts again to those that lack them, also in another process", async () => {
@@ -453,7 +466,10 @@ Deno.test("MultiAggregator gives artifacts again to those that lack them, also i
   const give = async (storedBefore?: number) => {
     calls.length = 0;
     await using multi = await make().start();
-    const info = storedBefore === undefined ? undefined : { storedBefore };
+    const info = {
+      keep: true,
+      ...(storedBefore !== undefined && { storedBefore }),
+    };
     const error = await multi.ingest("p", "/t", artifacts, info)
       .then(() => undefined, (error) => error);
     return [

@@ -522,6 +522,7 @@ Deno.test("aggregators are told of the attempt, the ones before, the system and 
     attributes: { kind: "pretended" },
     startedAt: outcome.startedAt,
     finishedAt: outcome.finishedAt,
+    keep: true,
   }]);
   equal(
     earlier.map(({ attempt, earlier }) => [attempt, earlier?.length]),
