@@ -1,11 +1,9 @@
+import { basename } from "@std/path/posix/basename";
 import { join } from "@std/path/posix/join";
 import { KEPT, parseTemporaryName } from "../connections/owner.ts";
 import { ageOf, type Candidate, type Leftover } from "./_leftover.ts";
-import { parseOwner, type Run, runDirectories, startTimeOf } from "./_run.ts";
+import { parseOwner, type Run, startTimeOf } from "./_run.ts";
 import { factsOf, isAbandoned, livesHere, probeLock } from "./_verdict.ts";
-
-/** Younger directories may be just being made, or looked into by somebody. */
-const HOUR = 3_600_000;
 
 type DirectoryKind = "ssh" | "directory" | "work";
 type Verdict = Leftover["verdict"];
@@ -38,13 +36,7 @@ export async function findDirectories(
       const kind = kindOf(name);
       if (kind === undefined || !kinds.has(kind)) continue;
       const age = ageOf(info.mtime?.getTime());
-      const { verdict: guess, ...known } = await judge(
-        kind,
-        path,
-        name,
-        age,
-        me,
-      );
+      const { verdict: guess, ...known } = await judge(kind, path, me);
       const isUsed = guess !== "alive" && (await users.get()).includes(path);
       const verdict = isUsed ? "alive" : guess;
       found.push({
@@ -60,11 +52,9 @@ export async function findDirectories(
   return found;
 }
 
-const OF_RUN = /^atex-([a-z0-9]{10})-[A-Za-z0-9]+$/;
-
 function kindOf(name: string): DirectoryKind | undefined {
   if (/^atex-ssh-[A-Za-z0-9]+$/.test(name)) return "ssh";
-  if (OF_RUN.test(name) || parseTemporaryName(name)) return "directory";
+  if (parseTemporaryName(name)) return "directory";
   return isWorkDirectory(name) ? "work" : undefined;
 }
 
@@ -76,11 +66,9 @@ export function isWorkDirectory(path: string): boolean {
 async function judge(
   kind: DirectoryKind,
   path: string,
-  name: string,
-  age: number,
   me: Run,
-): Promise<{ verdict: Verdict; run?: string; owner?: string }> {
-  if (kind === "ssh") return { verdict: await judgeSsh(path, age) };
+): Promise<{ verdict: Verdict; owner?: string }> {
+  if (kind === "ssh") return { verdict: await judgeSsh(path) };
   if (kind === "work") {
     const owner = await Deno.readTextFile(join(path, "owner"))
       .then((text) => text.trim(), () => "");
@@ -89,9 +77,7 @@ async function judge(
       verdict: await judgeWork(owner, me),
     };
   }
-  const [, run] = OF_RUN.exec(name) ?? [];
-  if (run !== undefined) return { run, verdict: await judgeRun(run, age) };
-  const verdict = await judgeProcess(name, me);
+  const verdict = await judgeProcess(basename(path), me);
   const isKept = await Deno.lstat(join(path, KEPT)).then(
     () => true,
     () => false,
@@ -145,38 +131,39 @@ async function judgeProcess(name: string, me: Run): Promise<Verdict> {
 }
 
 /** Its owner has a lock in it, and whoever shares a connection a master that answers. */
-async function judgeSsh(path: string, age: number): Promise<Verdict> {
-  const owner = await probeLock(join(path, "owner"));
-  const master = await callMaster(join(path, "s"));
-  if (owner === "locked" || master === "answers") return "alive";
-  if (owner === "free" || master === "dead") return "dead";
-  return master === "missing" && age > HOUR ? "dead" : "unknown";
+async function judgeSsh(path: string): Promise<Verdict> {
+  try {
+    const owner = await probeLock(join(path, "owner"));
+    const master = await callMaster(join(path, "s"));
+    if (owner === "locked" || master === "answers") return "alive";
+    const isDead = owner === "free" || master === "dead";
+    return isDead && await isOfSsh(path) ? "dead" : "unknown";
+  } catch {
+    return "unknown"; // gone meanwhile, or not to be looked into
+  }
+}
+
+/** Users may call a directory like that, too: only what ours have may be in it. */
+async function isOfSsh(path: string): Promise<boolean> {
+  for (const { name } of await Array.fromAsync(Deno.readDir(path))) {
+    if (!/^(owner|askpass|s(\.\w+)?)$/.test(name)) return false;
+    const { isDirectory, size } = await Deno.lstat(join(path, name));
+    if (isDirectory || size > 0 && name !== "askpass") return false;
+  }
+  return true;
 }
 
 async function callMaster(
   socket: string,
-): Promise<"answers" | "dead" | "missing" | "unknown"> {
+): Promise<"answers" | "dead" | "unknown"> {
   try {
+    if (!(await Deno.lstat(socket)).isSocket) return "unknown";
     const connection = await Deno.connect({ transport: "unix", path: socket });
     connection.close();
     return "answers";
   } catch (error) {
-    if (error instanceof Deno.errors.ConnectionRefused) return "dead";
-    return error instanceof Deno.errors.NotFound ? "missing" : "unknown";
+    return error instanceof Deno.errors.ConnectionRefused ? "dead" : "unknown";
   }
-}
-
-/** A run that lives has its run file locked, wherever that is. */
-async function judgeRun(
-  run: string,
-  age: number,
-): Promise<Verdict> {
-  for (const directory of runDirectories()) {
-    const state = await probeLock(join(directory, run));
-    if (state === "locked") return "alive";
-    if (state === "free") return "dead";
-  }
-  return age > HOUR ? "dead" : "unknown";
 }
 
 /** Command lines and environments of all processes that we may look at. */

@@ -1,8 +1,8 @@
 import { join } from "@std/path/posix/join";
 import { fromFileUrl } from "@std/path/posix/from-file-url";
 import { resolve } from "@std/path/posix/resolve";
+import { temporaryPrefix } from "../connections/owner.ts";
 import { runLocal, type RunLocalOptions } from "../connections/process.ts";
-import { getRunId } from "./_run.ts";
 import { ProvisionError } from "./provisioner.ts";
 
 /** A private key in a file, and its public half without a comment. */
@@ -110,7 +110,7 @@ async function ownKey(): Promise<string | undefined> {
 }
 
 async function newKey(options: RunLocalOptions): Promise<SshKey> {
-  const directory = await Deno.makeTempDir({ prefix: `atex-${getRunId()}-` });
+  const directory = await Deno.makeTempDir({ prefix: temporaryPrefix() });
   const remove = () =>
     Deno.remove(directory, { recursive: true }).catch(() => {});
   const file = join(directory, "key");

@@ -359,9 +359,8 @@ Deno.test("reap() without podman has no containers to tell of, unless asked for 
   });
 });
 
-Deno.test("reap() removes directories of dead connections and runs only", async () => {
+Deno.test("reap() removes directories of dead connections only, and none because of its name", async () => {
   const directory = await Deno.makeTempDir({ prefix: "atex-test-" });
-  await using run = await holdRun("test");
   const make = async (name: string, old = false) => {
     const path = join(directory, name);
     await Deno.mkdir(path);
@@ -374,13 +373,15 @@ Deno.test("reap() removes directories of dead connections and runs only", async 
     "atex-ssh-alive": "alive",
     "atex-ssh-dead": "dead",
     "atex-ssh-empty": "unknown", // may be about to be used
-    "atex-ssh-forgotten": "dead",
+    "atex-ssh-forgotten": "unknown", // nothing shows that it is ours
     "atex-ssh-idle": "alive", // with a password it has no master
     "atex-ssh-killed": "dead",
     "atex-ssh-used": "alive",
-    [`atex-${run.id}-x1`]: "alive",
-    "atex-aaaaaaaaaa-old": "dead",
-    "atex-aaaaaaaaaa-new": "unknown",
+    // The user's own.
+    "atex-ssh-keys": "unknown",
+    "atex-ssh-notes": "unknown",
+    "atex-ssh-plain": "unknown",
+    "atex-ssh-tree": "unknown",
   };
   using alive = listen(await make("atex-ssh-alive"));
   const dead = await make("atex-ssh-dead");
@@ -405,9 +406,19 @@ Deno.test("reap() removes directories of dead connections and runs only", async 
     args: ["600"],
     env: { SSH_ASKPASS: `${used}/askpass` },
   }).spawn();
-  await make(`atex-${run.id}-x1`, true);
-  await make("atex-aaaaaaaaaa-old", true);
-  await make("atex-aaaaaaaaaa-new");
+  const own = async (name: string, files: Record<string, string>) => {
+    const path = await make(name);
+    for (const [file, text] of Object.entries(files)) {
+      await Deno.writeTextFile(join(path, file), text);
+    }
+    await Deno.utime(path, DAY_AGO, DAY_AGO);
+    return path;
+  };
+  await own("atex-ssh-keys", { owner: "", id_rsa: "precious" });
+  await own("atex-ssh-notes", { owner: "Jane" });
+  await own("atex-ssh-plain", { s: "" });
+  await Deno.mkdir(join(await own("atex-ssh-tree", { owner: "" }), "s.1"));
+  await own("atex-regression-results", { weeks: "of work" });
   for (const name of ["atex-0", "atex-test-x", "atex-AAAAAAAAAA-x", "x"]) {
     await make(name, true); // not of these kinds
   }
@@ -434,7 +445,7 @@ Deno.test("reap() removes directories of dead connections and runs only", async 
       assert.equal(removed, verdict === "dead");
       assert.equal(await exists(name), verdict !== "dead");
     }
-    assert.equal([...Deno.readDirSync(directory)].length, 10);
+    assert.equal([...Deno.readDirSync(directory)].length, 14);
     assert.ok(alive);
   } finally {
     user.kill("SIGKILL");

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { basename, dirname } from "node:path";
+import { parseTemporaryName } from "../../connections/owner.ts";
 import { openSshKey } from "../../provisioners/_ssh_key.ts";
 import { cannotRun, missingPrograms } from "../_parts.ts";
 import { exists } from "../_wait.ts";
@@ -57,6 +59,9 @@ Deno.test({
       const key = await openSshKey(undefined);
       assert.match(key.publicKey, /^ssh-ed25519 \S+$/);
       assert.equal((await Deno.stat(key.file)).mode! & 0o777, 0o600);
+      // Others see by its name whether this process lives.
+      const { pid } = parseTemporaryName(basename(dirname(key.file)))!;
+      assert.equal(pid, String(Deno.pid));
       await key[Symbol.asyncDispose]();
       assert.equal(await exists(key.file.replace(/\/key$/, "")), false);
     });
