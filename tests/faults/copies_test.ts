@@ -19,7 +19,7 @@ const ignoreContainers = ignore ||
   );
 
 /** What is copied: as long as nobody reads it, it takes no place. */
-const SIZE = "8G";
+const SIZE = "4G";
 
 interface Running {
   readonly group: number;
