@@ -109,12 +109,19 @@ export async function endLeftProcesses(
   const either = AbortSignal.any([signal, away.signal]);
   await using process = startIfConnected(connection, either);
   if (!process) return;
+  const stdout = process.stdout.getReader();
+  // Whoever else holds the pipe, as the master of ssh does, may never let go of it.
+  const giveUp = () => void process.status.then(() => stdout.cancel());
+  either.addEventListener("abort", giveUp);
   const timer = after(patience, () => away.abort());
+  const decoder = new TextDecoder();
   let said = "";
-  const text = process.stdout.pipeThrough(new TextDecoderStream());
-  for await (const part of text) {
+  for (;;) {
+    const { done, value } = await stdout.read();
+    if (done) break;
     clearTimeout(timer);
-    said = (said + part).slice(-SAID_KEPT);
+    said += decoder.decode(value, { stream: true });
+    said = said.slice(-SAID_KEPT);
   }
   clearTimeout(timer);
   const status = await process.status;

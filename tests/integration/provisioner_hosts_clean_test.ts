@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import type { Connection } from "../../connections/connection.ts";
 import { run } from "../../connections/process.ts";
+import { SshConnection } from "../../connections/ssh.ts";
+import { endLeftProcesses } from "../../provisioners/_left_processes.ts";
 import { missingPrograms } from "../_parts.ts";
 import { cannotRun, Container, podman, podmanMissing } from "../_podman.ts";
 import { Sshd, sshdMissing } from "../_sshd.ts";
@@ -165,6 +167,28 @@ Deno.test({
     await remote.release({ reason: "destroyed" });
     await (await pool.getRemote()).release();
     assert.ok(!events.some(({ type }) => type === "warning"));
+  },
+});
+
+Deno.test({
+  name:
+    "a host that does not answer any more is waited for no longer than said",
+  ignore,
+  fn: async () => {
+    await using sshd = await Sshd.start();
+    const { options } = sshd;
+    await using connection = await SshConnection.open({
+      ...options,
+      // Nothing else finds out.
+      options: { ...options.options, ServerAliveInterval: 0 },
+    });
+    await sshd.freezeSessions();
+    const { signal } = new AbortController();
+    let isOver = false;
+    const end = endLeftProcesses(connection, { patience: 200, signal })
+      .then(() => isOver = true);
+    await until(() => isOver);
+    await end;
   },
 });
 
