@@ -66,9 +66,9 @@ systemd: and tf: does not matter and may be left out.`,
 
 function split(rest: string): [string, URLSearchParams] {
   const mark = rest.indexOf("?");
-  return mark === -1
-    ? [rest, new URLSearchParams()]
-    : [rest.slice(0, mark), new URLSearchParams(rest.slice(mark + 1))];
+  if (mark === -1) return [rest, new URLSearchParams()];
+  const encoded = rest.slice(mark + 1).replaceAll("+", "%2B"); // "qemu+ssh:"
+  return [rest.slice(0, mark), new URLSearchParams(encoded)];
 }
 
 async function hosts(

@@ -135,7 +135,7 @@ export const PROVISIONER_FORMS: readonly string[] = [
  * - `libvirt:DOMAIN?key=FILE`: clones of a domain of libvirt, which let the key in,
  *   with `&user=…&uri=…&host=…` behind if wanted (`%26` for `&` in a URI)
  * - `shared:HOST?image=…`: domains of a libvirt host that many scripts share, with
- *   `&key=…&user=…&pool=…&filter=…` behind if wanted (`%2B` for `+` in a filter)
+ *   `&key=…&user=…&pool=…&filter=…` behind if wanted
  *
  * @throws {TypeError} if the text is none of these
  */
@@ -260,7 +260,9 @@ function splitQuery(
 ): [string, Readonly<Record<string, string | undefined>>] {
   const mark = rest.indexOf("?");
   if (mark === -1) return [rest, {}];
-  const query = [...new URLSearchParams(rest.slice(mark + 1))];
+  // A "+" is one, as in "qemu+ssh:": it is no form that a browser sends.
+  const encoded = rest.slice(mark + 1).replaceAll("+", "%2B");
+  const query = [...new URLSearchParams(encoded)];
   const wrong = query.find(([name, value]) =>
     !allowed.includes(name) || value === ""
   );

@@ -231,6 +231,23 @@ Deno.test({
   },
 });
 
+Deno.test("atex systems libvirt: asks the libvirt that the URI names", async () => {
+  const directory = await Deno.makeTempDir({ prefix: "atex-test-" });
+  const path = Deno.env.get("PATH")!;
+  Deno.env.set("PATH", `${directory}:${path}`);
+  try {
+    const script = '#!/bin/sh\necho "asked: $*" >&2\nexit 1\n';
+    await Deno.writeTextFile(`${directory}/virsh`, script, { mode: 0o755 });
+    await assert.rejects(
+      printed("systems", "libvirt:?uri=qemu+ssh://h/system"),
+      /asked: .*-c qemu\+ssh:\/\/h\/system /,
+    );
+  } finally {
+    Deno.env.set("PATH", path);
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
 Deno.test("atex systems says what would be right", async () => {
   for (const text of ["local", "hosts:", "ssh:", "x:y", "", "podman-"]) {
     await assert.rejects(printed("systems", text), {

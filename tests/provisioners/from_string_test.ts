@@ -74,7 +74,7 @@ Deno.test("provisionerFromString() makes what the text names", async () => {
   );
   assert.deepEqual(
     await facts(
-      "shared:root@h:22?image=fedora 42&key=~/.ssh/id_rsa&user=u&pool=p&filter=web-.%2B",
+      "shared:root@h:22?image=fedora 42&key=~/.ssh/id_rsa&user=u&pool=p&filter=web-.+",
       { maxRemotes: 2 },
     ),
     ["SharedLibvirtProvisioner", "shared-libvirt:root@h:22", 2],
@@ -147,6 +147,12 @@ Deno.test("provisionerFromString() says what would be right", async () => {
     provisionerFromString("libvirt:x?key=k&uri=qemu://h/system"),
     /"domainHost" must tell their address/,
   );
+  for (const plus of ["+", "%2B"]) {
+    await assert.rejects(
+      provisionerFromString(`libvirt:x?key=k&uri=qemu${plus}ssh://h/system`),
+      /^TypeError: Cannot reach domains of "qemu\+ssh:\/\/h\/system": /,
+    );
+  }
   for (const timeout of ["2", "h", "-1h", "2d", "0m"]) {
     await assert.rejects(
       provisionerFromString(`tf:F?timeout=${timeout}`),
