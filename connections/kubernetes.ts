@@ -93,8 +93,6 @@ const OPTIONS: Known<KubernetesOptions> = {
 /** A container of a running pod. The pod belongs to somebody else. */
 export class KubernetesConnection implements Connection {
   readonly #options: KubernetesOptions;
-  /** What to put in front of a command. */
-  readonly #prefix: readonly string[];
   #connected = false;
 
   /**
@@ -104,7 +102,7 @@ export class KubernetesConnection implements Connection {
    */
   constructor(options: KubernetesOptions) {
     checkOptions("KubernetesConnection", options, OPTIONS);
-    const { pod, container, kubectl = ["kubectl"] } = options;
+    const { pod, kubectl = ["kubectl"] } = options;
     if (!/^[^-]/.test(pod)) {
       throw new TypeError(
         `Cannot connect to the pod "${pod}": "pod" must be the name of a pod`,
@@ -113,17 +111,6 @@ export class KubernetesConnection implements Connection {
     checkProgram("kubectl", kubectl);
     checkTimeout("connectTimeout", options.connectTimeout ?? 60_000);
     this.#options = { ...options };
-    this.#prefix = [
-      ...kubectl,
-      ...flagsOf(options),
-      "exec",
-      "-i",
-      pod,
-      ...(container === undefined ? [] : [`--container=${container}`]),
-      // A runtime has its own ways to say that a program is missing.
-      "--",
-      ...IN_SHELL,
-    ];
   }
 
   /**
@@ -162,7 +149,7 @@ export class KubernetesConnection implements Connection {
 
   async #try(signal: AbortSignal): Promise<void> {
     try {
-      await runLocal({ argv: [...this.#prefix, "true"] }, { signal });
+      await runLocal({ argv: this.#inPod(["true"]) }, { signal });
     } catch (error) {
       signal.throwIfAborted();
       throw this.#error(error as Error);
@@ -196,10 +183,26 @@ export class KubernetesConnection implements Connection {
         }" in the pod "${this.#options.pod}": not connected`,
       );
     }
-    const prefix = options.terminal
-      ? this.#prefix.map((word) => word === "-i" ? "-it" : word)
-      : this.#prefix;
-    return { argv: [...prefix, ...withOptions(argv, options)] };
+    return { argv: this.#inPod(withOptions(argv, options), options) };
+  }
+
+  #inPod(
+    argv: readonly string[],
+    { terminal = false }: LocalOptions = {},
+  ): string[] {
+    const { pod, container, kubectl = ["kubectl"] } = this.#options;
+    return [
+      ...kubectl,
+      ...flagsOf(this.#options),
+      "exec",
+      terminal ? "-it" : "-i",
+      pod,
+      ...(container === undefined ? [] : [`--container=${container}`]),
+      // A runtime has its own ways to say that a program is missing.
+      "--",
+      ...IN_SHELL,
+      ...argv,
+    ];
   }
 
   /**

@@ -62,6 +62,13 @@ Deno.test({
   },
 });
 
+Deno.test("a terminal of KubernetesConnection is asked of kubectl, not of what comes before it", async () => {
+  const kubectl = ["env", "-i", "true"];
+  await using pod = await KubernetesConnection.open({ kubectl, pod: "p" });
+  const { argv } = pod.local(["sh"], { terminal: true });
+  assert.deepEqual(argv.slice(0, 6), [...kubectl, "exec", "-it", "p"]);
+});
+
 Deno.test({
   name: "KubernetesConnection copies files, by rsync and by upload()",
   ignore,
