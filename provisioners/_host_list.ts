@@ -1,5 +1,5 @@
 import { SshConnection, type SshOptions } from "../connections/ssh.ts";
-import { checkKind, type Known, wrongKind } from "../options.ts";
+import { checkKind, checkOptions, type Known, wrongKind } from "../options.ts";
 import type {
   HostEntry,
   HostOptions,
@@ -15,6 +15,23 @@ export const SELECTION_OPTIONS: Known<HostSelection> = {
   hosts: "anything",
   where: "optional",
   ssh: "optional",
+};
+
+const HOST_OPTIONS: Known<HostOptions> = {
+  host: "a text",
+  user: "optional",
+  port: "optional",
+  labels: "optional",
+  leaseFile: "optional",
+  identityFile: "optional",
+  password: "optional",
+  sudo: "optional",
+  options: "optional",
+  configFile: "optional",
+  stateless: "optional",
+  maxSessions: "optional",
+  ssh: "optional",
+  connectTimeout: "optional",
 };
 
 /** Which hosts there are: given, or in a file that is read when they are needed. */
@@ -79,8 +96,9 @@ export class HostList {
     const entries = listed.map(({ host, origin }) => {
       try {
         const entry = describe(host, ssh);
-        if (seen.has(host.host)) throw twice(host.host);
-        seen.add(host.host);
+        const name = entry.options.host;
+        if (seen.has(name)) throw twice(name);
+        seen.add(name);
         return entry;
       } catch (error) {
         if (!origin || !(error instanceof TypeError)) throw error;
@@ -123,7 +141,9 @@ export function checkHosts(of: string, hosts: HostListOptions["hosts"]): void {
   }
   for (const [index, host] of hosts.entries()) {
     if (typeof host === "string") continue;
-    checkKind(of, `hosts[${index}]`, host, "an object");
+    const name = `hosts[${index}]`;
+    checkKind(of, name, host, "an object");
+    checkOptions(`${name} of ${of}`, host, HOST_OPTIONS);
   }
 }
 
@@ -142,18 +162,48 @@ function twice(name: string): TypeError {
 
 /** One host with all its options, which are checked. */
 function describe(
-  host: HostOptions,
+  listed: HostOptions,
   common: Omit<SshOptions, "host">,
 ): HostEntry {
-  const { labels = {}, leaseFile, ...own } = host;
+  const { host, user, port, labels = {}, leaseFile, ...own } = listed;
   const options = {
     ...common,
     ...own,
+    host: placeOf({ host, user, port }),
     options: { ...common.options, ...own.options },
   };
   new SshConnection(options); // throws
   if (leaseFile !== undefined) checkLeaseFile(leaseFile);
   return { options, labels, ...(leaseFile !== undefined && { leaseFile }) };
+}
+
+/** The host, with its user and port. */
+function placeOf({ host, user, port }: {
+  host: string;
+  user: string | undefined;
+  port: number | undefined;
+}): string {
+  const fault = (name: string, what: string) =>
+    new TypeError(`Cannot use "${name}" of the host "${host}": ${what}`);
+  let place = host;
+  if (user !== undefined) {
+    if (typeof user !== "string" || user === "") {
+      throw fault("user", "the name of a user would be right");
+    }
+    if (host.includes("@")) throw fault("user", 'there is one in "host"');
+    place = `${user}@${place}`;
+  }
+  if (port !== undefined) {
+    if (!Number.isInteger(port) || port < 1 || port > 65535) {
+      throw fault("port", "a whole number from 1 to 65535 would be right");
+    }
+    if (/[^:]:\d+$|\]:\d+$/.test(host)) {
+      throw fault("port", 'there is one in "host"');
+    }
+    // An IPv6 address may come without brackets where no port follows.
+    place = `${place.replace(/[^@[]*:[^@[]*:[^@[]*$/, "[$&]")}:${port}`;
+  }
+  return place;
 }
 
 /** How many `ssh -G` run at the same time. */

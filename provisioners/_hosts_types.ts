@@ -5,6 +5,18 @@ import type { ReleaseReason } from "./provisioner.ts";
 /** A host and how to get there. */
 export interface HostOptions extends SshOptions {
   /**
+   * As whom to log in.
+   *
+   * @default the user in `host`, or who `ssh` says
+   */
+  user?: string;
+  /**
+   * Where its sshd listens.
+   *
+   * @default the port in `host`, or what `ssh` says
+   */
+  port?: number;
+  /**
    * What is to be known of the host: added to the attributes of the remote.
    *
    * @default {{}}
@@ -37,11 +49,10 @@ export interface HostSelection {
    * The hosts: a list of `USER@HOST:PORT`, with user and port optional, or of
    * objects that say more; a file; or an `ssh_config`.
    *
-   * A file that ends with `.json` or `.yaml` holds such a list, whose objects may
-   * also have `user` and `port`. Any other is text, a host a line, as in
-   * `root@lab1:2222 arch=x86_64 ssh.ProxyJump=gate # comment`: words with `=` are
-   * labels, or ssh options if they begin with `ssh.`. Paths in a file are
-   * relative to it.
+   * A file that ends with `.json` or `.yaml` holds such a list. Any other is text,
+   * a host a line, as in `root@lab1:2222 arch=x86_64 ssh.ProxyJump=gate # comment`:
+   * words with `=` are labels, or ssh options if they begin with `ssh.`. Paths in
+   * a file are relative to it.
    */
   hosts:
     | readonly (string | HostOptions)[]

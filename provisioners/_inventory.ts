@@ -111,23 +111,10 @@ function fromData(path: string, data: unknown): Listed[] {
 function toHost(
   path: string,
   place: string,
-  { host, user, port, identityFile, labels, ...rest }: z.infer<typeof ENTRY>,
+  { identityFile, labels, ...rest }: z.infer<typeof ENTRY>,
 ): Listed {
-  if (user !== undefined && host.includes("@")) {
-    throw fault(path, `${place}, key "user": the user is in "host" already`);
-  }
-  if (port !== undefined && /[^:]:\d+$|\]:\d+$/.test(host)) {
-    throw fault(path, `${place}, key "port": the port is in "host" already`);
-  }
-  const bracketed = port !== undefined && /:.*:/.test(host) &&
-      !host.includes("[")
-    ? `[${host}]`
-    : host;
   const entry = {
     ...rest,
-    host: `${user === undefined ? "" : `${user}@`}${bracketed}${
-      port === undefined ? "" : `:${port}`
-    }`,
     ...(identityFile !== undefined &&
       {
         identityFile: identityFile.startsWith("~")

@@ -85,6 +85,20 @@ Deno.test("HostsProvisioner refuses hosts that are none, and the same twice", ()
       [["a", "b", "a"], 'Cannot lend the host "a": it is listed twice'],
       [["a:x"], /^Cannot use "a:x" as a host: /],
       [[{ host: "a", options: { ControlPath: "x" } }], /"stateless"/],
+      [
+        ["u@a:1", { host: "a", user: "u", port: 1 }],
+        'Cannot lend the host "u@a:1": it is listed twice',
+      ],
+      [
+        [{ host: "u@a", user: "v" }],
+        'Cannot use "user" of the host "u@a": there is one in "host"',
+      ],
+      [[{ host: "a", user: "" }], /"user" of the host "a": the name of a user/],
+      [
+        [{ host: "[::1]:1", port: 2 }],
+        'Cannot use "port" of the host "[::1]:1": there is one in "host"',
+      ],
+      [[{ host: "a", port: 65536 }], /"port" of the host "a": a whole number/],
     ] as const
   ) {
     assert.throws(() => new HostsProvisioner({ hosts }), {
@@ -104,6 +118,44 @@ Deno.test("HostsProvisioner refuses hosts that are none, and the same twice", ()
       () => new HostsProvisioner({ hosts: ["a"], ...options }),
       RangeError,
     );
+  }
+});
+
+Deno.test("HostsProvisioner refuses what is misspelt of a host", () => {
+  const hosts = ["a", { host: "b", lables: { arch: "x" } }];
+  assert.throws(() => new HostsProvisioner({ hosts }), {
+    name: "TypeError",
+    message:
+      'Cannot use "lables" as an option of hosts[1] of HostsProvisioner: "labels" would be right',
+  });
+});
+
+Deno.test("HostsProvisioner takes user and port of a host beside its name, also from a file", async () => {
+  const hosts = [
+    { host: "a", user: "root", port: 2222 },
+    { host: "::1", port: 22 },
+    { host: "u@::1", port: 22 },
+    { host: "[::2]", user: "u" },
+  ];
+  const directory = await Deno.makeTempDir({ prefix: "atex-test-" });
+  try {
+    const file = `${directory}/hosts.json`;
+    await Deno.writeTextFile(file, JSON.stringify(hosts));
+    for (const given of [hosts, file]) {
+      await using it = await lab(given);
+      await it.pool.start();
+      it.pool.provision(4);
+      const ids = [];
+      for (const _ of hosts) ids.push((await it.pool.getRemote()).id);
+      assert.deepEqual(ids.sort(), [
+        "ssh:[::1]:22",
+        "ssh:root@a:2222",
+        "ssh:u@[::1]:22",
+        "ssh:u@[::2]",
+      ]);
+    }
+  } finally {
+    await Deno.remove(directory, { recursive: true });
   }
 });
 

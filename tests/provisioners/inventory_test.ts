@@ -41,13 +41,15 @@ Deno.test("readInventory() reads lists in YAML and JSON", async () => {
   const expected = [
     { host: "root@a:2222", labels: {} },
     {
-      host: "admin@b:22",
+      host: "b",
+      user: "admin",
+      port: 22,
       labels: { arch: "x86_64", cores: "8", big: "true" },
       options: { ProxyJump: "gate", Compression: true },
       sudo: "root",
       leaseFile: "/var/lib/lease",
     },
-    { host: "[::1]:2222", labels: {} },
+    { host: "::1", port: 2222, labels: {} },
   ];
   assert.deepEqual(await hostsIn("x.json", JSON.stringify(list)), expected);
   // JSON is YAML.
@@ -133,12 +135,12 @@ Deno.test("a file of hosts with a fault is refused with its place and key", asyn
       [
         "x.yaml",
         "- {host: u@b, user: v}",
-        /: entry 1 \("u@b"\), key "user": the user is in "host" already/,
+        /, entry 1 \("u@b"\): Cannot use "user" of the host "u@b": there is one in "host"/,
       ],
       [
         "x.yaml",
         "- {host: 'b:1', port: 2}",
-        /key "port": the port is in "host" already/,
+        /: Cannot use "port" of the host "b:1": there is one in "host"/,
       ],
       ["x.yaml", "- 17", /: entry 1: /],
       ["lab", "a\nb c", ': line 2: "c" is not of the form key=value'],
