@@ -5,20 +5,20 @@
 export const INSTALL_SCRIPT = `
 set -e
 has() { command -v "$1" >/dev/null 2>&1; }
-list=
+# Each as it is: in a list of words, the shell would put files in place of "lib*".
 for package; do
+  shift
   case $package in
     @systemd)
-      if has apt-get; then package='systemd systemd-sysv dbus'
-      elif has dnf || has yum; then package='systemd dbus-broker'
-      else package=systemd
-      fi ;;
+      if has apt-get; then set -- "$@" systemd systemd-sysv dbus
+      elif has dnf || has yum; then set -- "$@" systemd dbus-broker
+      else set -- "$@" systemd
+      fi
+      continue ;;
     python) if has apt-get || has zypper; then package=python3; fi ;;
   esac
-  list="$list $package"
+  set -- "$@" "$package"
 done
-# shellcheck disable=SC2086 # a list
-set -- $list
 if has dnf; then
   skip=
   case $(dnf --version 2>/dev/null) in *dnf5*) skip=--skip-unavailable ;; esac

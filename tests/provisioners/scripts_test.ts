@@ -15,7 +15,7 @@ import {
   DOMAIN_WATCHDOG_SCRIPT,
   WATCHDOG_SCRIPT,
 } from "../../provisioners/_watchdog.ts";
-import { cannotRun, missingPrograms } from "../_parts.ts";
+import { cannotRun, missingPrograms, which } from "../_parts.ts";
 
 for (
   const [name, script] of Object.entries({
@@ -45,6 +45,50 @@ for (
       await writer.close();
       const { stdout } = await child.output();
       assert.equal(new TextDecoder().decode(stdout), "");
+    },
+  });
+}
+
+for (
+  const shell of [["sh"], ["dash"], ["bash", "--posix"], ["busybox", "sh"]]
+) {
+  Deno.test({
+    name: `INSTALL_SCRIPT asks for packages as they are named (${
+      shell.join(" ")
+    })`,
+    ignore: cannotRun("provisioners/scripts", missingPrograms(shell[0])),
+    fn: async () => {
+      const directory = await Deno.makeTempDir({ prefix: "atex-test-" });
+      try {
+        const asked = async (tool: string, packages: readonly string[]) => {
+          const bin = await Deno.makeTempDir({ dir: directory });
+          const program = '#!/bin/sh\nprintf "[%s]" "$@"\n';
+          await Deno.writeTextFile(`${bin}/${tool}`, program, { mode: 0o755 });
+          const [file, ...args] = shell;
+          const { stdout } = await new Deno.Command(which(file)!, {
+            args: [...args, "-c", INSTALL_SCRIPT, "sh", ...packages],
+            cwd: directory,
+            env: { PATH: bin },
+            clearEnv: true,
+          }).output();
+          return new TextDecoder().decode(stdout);
+        };
+        await Deno.writeTextFile(`${directory}/library`, "");
+        assert.equal(
+          await asked("apk", ["lib*", "foo >= 1.2", "python", "@systemd", "z"]),
+          "[add][--no-cache][lib*][foo >= 1.2][python][systemd][z]",
+        );
+        assert.match(
+          await asked("yum", ["@systemd", "python"]),
+          /\[systemd\]\[dbus-broker\]\[python\]/,
+        );
+        assert.match(
+          await asked("zypper", ["a", "python"]),
+          /\[a\]\[python3\]/,
+        );
+      } finally {
+        await Deno.remove(directory, { recursive: true });
+      }
     },
   });
 }
