@@ -66,10 +66,23 @@ export class HostList {
   /**
    * Reads the file, if there is one.
    *
-   * @throws {ProvisionError} if there is no host
+   * @throws {ProvisionError} if there is no host, or the file cannot be read
    * @throws {TypeError} if something in the file is wrong
    */
   async read(signal: AbortSignal): Promise<readonly HostEntry[]> {
+    try {
+      return await this.#read(signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (error instanceof TypeError || error instanceof ProvisionError) {
+        throw error;
+      }
+      const { message } = error as Error;
+      throw new ProvisionError(message, { cause: error, fatal: true });
+    }
+  }
+
+  async #read(signal: AbortSignal): Promise<readonly HostEntry[]> {
     const { hosts, where, resolve } = this.#options;
     let entries = this.#entries;
     if (!isList(hosts)) {

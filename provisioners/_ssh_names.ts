@@ -27,9 +27,7 @@ export async function resolveName(
     text = await runLocal({ argv }, { ...(signal && { signal }) });
   } catch (error) {
     signal?.throwIfAborted();
-    const output = error instanceof CommandError
-      ? error.output.trim()
-      : `the program "${ssh}" is not installed`;
+    const output = whyNot(error as Error, ssh);
     throw new ConnectError(`Cannot look up the host ${host}: ${output}`, {
       cause: error,
       output,
@@ -38,6 +36,13 @@ export async function resolveName(
   const find = (key: string) =>
     new RegExp(`^${key} (.*)$`, "m").exec(text)?.[1] ?? "";
   return `${find("user")}@${find("hostname")}:${find("port")}`;
+}
+
+function whyNot(error: Error, ssh: string): string {
+  if (error instanceof CommandError) return error.output.trim();
+  return error instanceof Deno.errors.NotFound
+    ? `the program "${ssh}" is not installed`
+    : error.message;
 }
 
 function pathOf(path: string | URL): string {

@@ -273,8 +273,8 @@ const OPTIONS: Known<HostsProvisionerOptions> = {
  * `waiting` event.
  *
  * `start()` reads the file of hosts, if there is one: it rejects with a
- * {@linkcode ProvisionError} if there is no host to lend, and with a `TypeError` if
- * something in the file is wrong. Hosts are connected to when they are needed.
+ * {@linkcode ProvisionError} if it cannot be read or there is no host to lend, and
+ * with a `TypeError` if something in it is wrong. Hosts are connected to when they are needed.
  */
 export class HostsProvisioner extends PooledProvisioner {
   /**

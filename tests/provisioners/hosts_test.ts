@@ -450,6 +450,20 @@ Deno.test("without an ssh program there is no point in trying other hosts", asyn
   });
 });
 
+Deno.test({
+  name: "why the names of hosts cannot be looked up is told by start()",
+  permissions: { env: true, read: true, run: [], sys: true, write: true },
+  fn: async () => {
+    const hosts = ["a", "b"];
+    const pool = new HostsProvisioner({ hosts, lease: "local" });
+    await assert.rejects(pool.start(), {
+      name: "ProvisionError",
+      fatal: true,
+      message: /^Cannot look up the host a: Requires run access to "ssh"/,
+    });
+  },
+});
+
 Deno.test("hooks are called with what they need, in order", async () => {
   const calls: string[] = [];
   await using it = await lab([{ host: "a", labels: { arch: "s390x" } }], {

@@ -185,7 +185,8 @@ Deno.test("a file of hosts that is not there is named", async () => {
   await assert.rejects(
     new HostsProvisioner({ hosts: "no/such/file" }).start(),
     {
-      name: "NotFound",
+      name: "ProvisionError",
+      fatal: true,
       message:
         /^Cannot read the hosts file ".*no\/such\/file": there is no such file$/,
     },
