@@ -1,5 +1,8 @@
 import { open } from "node:fs/promises";
+import { basename } from "@std/path/posix/basename";
+import { dirname } from "@std/path/posix/dirname";
 import { join } from "@std/path/posix/join";
+import { temporaryPrefix } from "../connections/owner.ts";
 import { type Holder, type Lease, LeaseError } from "./_lease.ts";
 
 /** A lease among the scripts of this machine: a lock on a file here. */
@@ -32,7 +35,7 @@ export class LocalLease implements Lease {
   async take(signal: AbortSignal): Promise<true | string> {
     signal.throwIfAborted();
     const path = await this.#path();
-    await provideDirectory(this.#directory);
+    await provideDirectory(path);
     await provideLock(path);
     using undo = new DisposableStack();
     const file = undo.use(
@@ -73,16 +76,26 @@ async function digest(text: string): Promise<string> {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
 }
 
-/** One that all users of the machine can put their locks in. */
-async function provideDirectory(path: string): Promise<void> {
+/** Makes the directory of a lock, for the locks of all users, if it is not there. */
+async function provideDirectory(lock: string): Promise<void> {
+  const path = dirname(lock);
   try {
-    await Deno.mkdir(path);
-    await Deno.chmod(path, 0o1777);
+    if (await isDirectory(path)) return;
+    await using undo = new AsyncDisposableStack();
+    // Others find it with all its rights or not yet, and never put theirs in
+    // place of it, as they could if it were empty.
+    const made = await Deno.makeTempDir({
+      dir: dirname(path),
+      prefix: temporaryPrefix(),
+    });
+    undo.defer(() => Deno.remove(made, { recursive: true }));
+    await provideLock(join(made, basename(lock)));
+    await Deno.chmod(made, 0o1777);
+    await Deno.rename(made, path);
+    undo.move();
   } catch (error) {
-    if (
-      error instanceof Deno.errors.AlreadyExists &&
-      (await Deno.lstat(path)).isDirectory
-    ) return;
+    // Somebody else was faster.
+    if (await isDirectory(path).catch(() => false)) return;
     throw new LeaseError(
       `Cannot make the directory for leases "${path}": ${
         (error as Error).message
@@ -92,13 +105,36 @@ async function provideDirectory(path: string): Promise<void> {
   }
 }
 
+/**
+ * Whether it is there.
+ *
+ * @throws {Error} if something else is
+ */
+async function isDirectory(path: string): Promise<boolean> {
+  try {
+    if ((await Deno.lstat(path)).isDirectory) return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+  throw new Error("there is a link, or a file, of that name");
+}
+
 /** Makes the file, for all users, if it is not there. */
 async function provideLock(path: string): Promise<void> {
   try {
     await using file = await open(path, "wx");
     await file.chmod(0o666); // of what was made, whatever is at the path by now
-  } catch {
-    // It is there already, or opening it tells what is wrong.
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST") return;
+    const why = code === "EACCES" || code === "EROFS"
+      ? 'its directory cannot be written to; set the option "leaseDirectory" to another directory'
+      : message;
+    throw new LeaseError(`Cannot make the lease "${path}": ${why}`, {
+      cause: error,
+      fatal: true,
+    });
   }
 }
 

@@ -1,5 +1,6 @@
 /** Leases among the scripts of this machine, whose directory others can write to. */
 import assert from "node:assert/strict";
+import { dirname } from "node:path";
 import { LocalLease } from "../../provisioners/_local_lease.ts";
 
 const { signal } = new AbortController();
@@ -100,7 +101,35 @@ Deno.test("LocalLease puts nothing behind a link in place of its directory", asy
   await Deno.symlink(elsewhere, at.leases);
   await assert.rejects(at.lease("a").take(signal), {
     fatal: true,
-    message: /^Cannot make the directory for leases ".*leases": .*exists/,
+    message:
+      /^Cannot make the directory for leases ".*leases": there is a link/,
   });
   assert.deepEqual([...Deno.readDirSync(elsewhere)], []);
+});
+
+Deno.test("LocalLease says that its directory cannot be written to", async () => {
+  // Where nobody can make a file, root included.
+  await using lease = new LocalLease("/sys", "host", holder("a"));
+  await assert.rejects(lease.take(signal), {
+    name: "ProvisionError",
+    fatal: true,
+    message:
+      /^Cannot make the lease "\/sys\/.*\.lock": its directory cannot be written to; set the option "leaseDirectory" to another directory$/,
+  });
+});
+
+Deno.test("scripts that make the directory of leases at the same time all get it", async () => {
+  await using at = await place();
+  const leases = Array.from(
+    { length: 20 },
+    (_, number) => new LocalLease(at.leases, `host ${number}`, holder("a")),
+  );
+  const taken = await Promise.all(leases.map((lease) => lease.take(signal)));
+  assert.ok(taken.every((answer) => answer === true));
+  assert.equal([...Deno.readDirSync(at.leases)].length, 20);
+  assert.equal(Deno.statSync(at.leases).mode! & 0o7777, 0o1777);
+  const names = [...Deno.readDirSync(dirname(at.leases))]
+    .map(({ name }) => name);
+  assert.deepEqual(names.sort(), ["leases", "victim"]);
+  for (const lease of leases) await lease[Symbol.asyncDispose]();
 });
