@@ -1,6 +1,6 @@
 /** A look at options where they come in: scripts are run without a check of their types. */
 
-/** All that an option can be that has to be given, in the words of messages. */
+/** All that an option can be, in the words of messages. */
 const KINDS = {
   "a text": (value) => typeof value === "string",
   "a path or a URL": (value) =>
@@ -21,12 +21,22 @@ const KINDS = {
   "anything": () => true,
 } satisfies Record<string, (value: unknown) => boolean>;
 
-/** What an option can be that has to be given. */
+/** What an option can be. */
 export type Kind = keyof typeof KINDS;
+
+const IF_GIVEN = ", if given";
+
+/** What an option may be that need not be given: anything, of a kind, or one of some words. */
+type Optional<Word extends string = string> =
+  | "optional"
+  | `${Kind}${typeof IF_GIVEN}`
+  | readonly Word[];
 
 /** All options of a class or a function. The compiler refuses a list that forgets one. */
 export type Known<T> = {
-  readonly [K in keyof T]-?: undefined extends T[K] ? "optional" : Kind;
+  readonly [K in keyof T]-?: undefined extends T[K]
+    ? Optional<Extract<T[K], string>>
+    : Kind;
 };
 
 /**
@@ -41,10 +51,8 @@ export function checkOptions<T extends object>(
   options: T,
   known: Known<T>,
 ): void {
-  const kinds: Readonly<Record<string, Kind | "optional">> = known;
-  const needed = Object.keys(kinds).filter((name) =>
-    kinds[name] !== "optional"
-  );
+  const kinds: Readonly<Record<string, Kind | Optional>> = known;
+  const needed = Object.keys(kinds).filter((name) => isNeeded(kinds[name]!));
   if (!isPlain(options)) {
     const right = needed.length > 0 ? ` with ${quoted(needed)}` : "";
     throw new TypeError(
@@ -76,9 +84,18 @@ export function checkOptions<T extends object>(
       } missing${instead}`,
     );
   }
-  for (const name of needed) {
-    checkKind(of, name, given[name], kinds[name] as Kind);
+  for (const [name, kind] of Object.entries(kinds)) {
+    const value = given[name];
+    if (value === undefined || kind === "optional") continue;
+    if (typeof kind === "string") {
+      checkKind(of, name, value, kind.replace(IF_GIVEN, "") as Kind);
+    } else checkWord(of, name, value, kind);
   }
+}
+
+function isNeeded(kind: Kind | Optional): kind is Kind {
+  return typeof kind === "string" && kind !== "optional" &&
+    !kind.endsWith(IF_GIVEN);
 }
 
 /**
@@ -93,6 +110,21 @@ export function checkKind(
   kind: Kind,
 ): void {
   if (!KINDS[kind](value)) throw wrongKind(of, name, value, kind);
+}
+
+/**
+ * Checks that one option, or one argument, is one of some words.
+ *
+ * @throws {TypeError} if it is something else
+ */
+export function checkWord(
+  of: string,
+  name: string,
+  value: unknown,
+  words: readonly string[],
+): void {
+  if (words.some((word) => word === value)) return;
+  throw wrongKind(of, name, value, quoted(words, " or "));
 }
 
 /** The error for an option, or an argument, that is something else than what is right. */

@@ -27,16 +27,16 @@ export interface ContainerOptions extends EventOptions {
 export const CONTAINER_OPTIONS: Known<ContainerOptions> = {
   image: "a text",
   maxRemotes: "optional",
-  runOptions: "optional",
-  command: "optional",
-  pull: "optional",
+  runOptions: "a list, if given",
+  command: "a list, if given",
+  pull: ["never", "missing", "newer", "always"],
   maxLifetime: "optional",
   podman: "optional",
   parallel: "optional",
   reserveTimeout: "optional",
   commandTimeout: "optional",
   limit: "optional",
-  onEvent: "optional",
+  onEvent: "a function, if given",
 };
 
 /**
@@ -67,6 +67,11 @@ export function containerPoolOptions(
   if (typeof image !== "string" || image === "" || image.startsWith("-")) {
     throw new TypeError(
       `Cannot lend containers of the image "${image}": "image" must be the name or id of an image`,
+    );
+  }
+  if (options.command?.length === 0) {
+    throw new TypeError(
+      'Cannot lend containers: "command" must be what keeps a container alive',
     );
   }
   if (!Number.isInteger(parallel) || parallel < 1) {

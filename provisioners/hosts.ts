@@ -240,14 +240,14 @@ export interface HostsProvisionerOptions
 
 const OPTIONS: Known<HostsProvisionerOptions> = {
   ...SELECTION_OPTIONS,
-  order: "optional",
-  lease: "optional",
+  order: ["listed", "shuffle"],
+  lease: ["remote", "local", "none"],
   leaseFile: "optional",
   leaseDirectory: "optional",
   rebootGrace: "optional",
   purpose: "optional",
   pollInterval: "optional",
-  probe: "optional",
+  probe: "a list, if given",
   probeTimeout: "optional",
   hookTimeout: "optional",
   quarantine: "optional",
@@ -257,11 +257,11 @@ const OPTIONS: Known<HostsProvisionerOptions> = {
   connectTimeout: "optional",
   rebootTimeout: "optional",
   reserveTimeout: "optional",
-  prepare: "optional",
-  recover: "optional",
-  clean: "optional",
+  prepare: "a function, if given",
+  recover: "a function, if given",
+  clean: "a function, if given",
   limit: "optional",
-  onEvent: "optional",
+  onEvent: "a function, if given",
 };
 
 /**
@@ -319,6 +319,9 @@ function poolOptions(options: HostsProvisionerOptions): PoolOptions {
     );
   }
   checkLeaseFile(leaseFile);
+  if (probe?.length === 0) {
+    throw new TypeError('Cannot lend hosts: "probe" must be a command');
+  }
   const list = new HostList({
     hosts,
     ...(ssh && { ssh }),

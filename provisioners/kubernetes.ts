@@ -50,7 +50,7 @@
  */
 import type { Semaphore } from "@std/async/unstable-semaphore";
 import { checkProgram } from "../connections/program.ts";
-import { checkOptions, type Known } from "../options.ts";
+import { checkKind, checkOptions, type Known } from "../options.ts";
 import { guard } from "./_guard.ts";
 import { KubernetesBackend, type PodTemplate } from "./_kubernetes_backend.ts";
 import { DURATION } from "./_kubernetes_owner.ts";
@@ -201,11 +201,11 @@ export interface KubernetesProvisionerOptions extends EventOptions {
 
 const OPTIONS: Known<KubernetesProvisionerOptions> = {
   image: "optional",
-  template: "optional",
+  template: "an object, if given",
   namespace: "optional",
   context: "optional",
   kubeconfig: "optional",
-  command: "optional",
+  command: "a list, if given",
   resources: "optional",
   maxRemotes: "optional",
   scheduleTimeout: "optional",
@@ -217,7 +217,7 @@ const OPTIONS: Known<KubernetesProvisionerOptions> = {
   maxLifetime: "optional",
   kubectl: "optional",
   limit: "optional",
-  onEvent: "optional",
+  onEvent: "a function, if given",
 };
 
 /** Milliseconds: one renewal may fail. */
@@ -252,7 +252,7 @@ export class KubernetesProvisioner extends PooledProvisioner {
   /**
    * Stores the options.
    *
-   * @throws {TypeError} if there is no image, `command` is empty, `kubectl` is no list of words, or it is not clear in which container of `template` commands run
+   * @throws {TypeError} if there is no image, `command` is empty, `kubectl` is no list of words, an option is of the wrong kind, or it is not clear in which container of `template` commands run
    * @throws {RangeError} if a number is out of range
    */
   constructor(options: KubernetesProvisionerOptions) {
@@ -314,12 +314,24 @@ function poolOptions(options: KubernetesProvisionerOptions): PoolOptions {
   };
 }
 
+/** @throws {TypeError} if it is not clear which containers it has */
+function checkTemplate({ spec }: KubernetesPodTemplate): void {
+  const of = '"template" of KubernetesProvisioner';
+  checkKind(of, "spec", spec, "an object");
+  checkKind(of, "spec.containers", spec.containers, "a list");
+  for (const [index, container] of spec.containers.entries()) {
+    const name = `spec.containers[${index}]`;
+    checkKind(of, name, container, "an object");
+  }
+}
+
 /** The template with what was given beside it, and which container counts. */
 function podTemplate(
   options: KubernetesProvisionerOptions,
   maxLifetime: number,
 ): { template: PodTemplate; container: string; image: string } {
   const { template, resources, command } = options;
+  if (template) checkTemplate(template);
   const containers = template?.spec.containers ?? [{ name: "main" }];
   const main = containers.find(({ name }) => name === "main") ??
     (containers.length === 1 ? containers[0] : undefined);

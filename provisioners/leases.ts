@@ -80,7 +80,7 @@ export interface ReadLeasesOptions extends HostSelection, SignalOptions {
 
 const OPTIONS: Known<ReadLeasesOptions> = {
   ...SELECTION_OPTIONS,
-  lease: "optional",
+  lease: ["remote", "local"],
   leaseFile: "optional",
   leaseDirectory: "optional",
   connectTimeout: "optional",

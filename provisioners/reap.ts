@@ -22,7 +22,7 @@
  */
 import type { SignalOptions } from "../connections/connection.ts";
 import { checkProgram } from "../connections/program.ts";
-import { checkOptions, type Known } from "../options.ts";
+import { checkOptions, checkWord, type Known } from "../options.ts";
 import type { Candidate, Leftover, LeftoverKind } from "./_leftover.ts";
 import { type DeadRun, findDeadRuns, signOff } from "./_other_runs.ts";
 import { isMissing } from "./_program.ts";
@@ -108,17 +108,28 @@ export interface ReapOptions extends SignalOptions {
 
 const OPTIONS: Known<ReapOptions> = {
   dryRun: "optional",
-  kinds: "optional",
-  more: "optional",
+  kinds: "a list, if given",
+  more: "a list, if given",
   run: "optional",
   living: "optional",
   podman: "optional",
-  libvirt: "optional",
-  directories: "optional",
-  testingFarm: "optional",
-  kubernetes: "optional",
+  libvirt: "an object, if given",
+  directories: "a list, if given",
+  testingFarm: "an object, if given",
+  kubernetes: "an object, if given",
   signal: "optional",
 };
+
+const KINDS: readonly LeftoverKind[] = [
+  "container",
+  "domain",
+  "image",
+  "request",
+  "lease",
+  "ssh",
+  "directory",
+  "work",
+];
 
 /** What is looked for unless something else is asked for: what is on this machine. */
 const USUAL: readonly LeftoverKind[] = [
@@ -142,7 +153,7 @@ const PATIENCE = 60_000;
  *
  * @throws {ProvisionError} if something was asked for that cannot be looked for:
  * podman or libvirt does not work, there is no token, no cluster
- * @throws {TypeError} if a program is no list of words
+ * @throws {TypeError} if a program is no list of words, or a kind is none
  */
 export async function reap(options: ReapOptions = {}): Promise<Leftover[]> {
   checkOptions("reap()", options, OPTIONS);
@@ -151,6 +162,11 @@ export async function reap(options: ReapOptions = {}): Promise<Leftover[]> {
     living = false,
     signal = new AbortController().signal,
   } = options;
+  for (const list of ["kinds", "more"] as const) {
+    for (const [index, kind] of options[list]?.entries() ?? []) {
+      checkWord("reap()", `${list}[${index}]`, kind, KINDS);
+    }
+  }
   checkPrograms(options);
   signal.throwIfAborted();
   const isTaken = typeof living === "function" ? living : () => living;

@@ -484,10 +484,16 @@ Deno.test("every class that can be imported and takes options is looked at", asy
   deepStrictEqual([...taking].filter((name) => !known.includes(name)), []);
 });
 
-Deno.test("what has to be given has to be of the right kind", async () => {
+Deno.test("what is given has to be of the right kind", async () => {
   const promise = Promise.resolve();
   const simple = CLASSES.find(({ of }) => of === "SimpleOrchestrator")!;
   const adHoc = CLASSES.find(({ of }) => of === "AdHocOrchestrator")!;
+  const podman = (options: Wrong) =>
+    new PodmanProvisioner({ image: "x", ...options });
+  const hosts = (options: Wrong) =>
+    new HostsProvisioner({ hosts: ["a"], ...options });
+  const pods = (options: Wrong) =>
+    new KubernetesProvisioner({ image: "x", ...options });
   const wrong: [action: () => unknown, message: string][] = [
     [
       () => new SshConnection("root@10.0.0.7" as Wrong),
@@ -596,6 +602,74 @@ Deno.test("what has to be given has to be of the right kind", async () => {
     [
       () => adHoc.call({ ...adHoc.right, tests: new Map([["/a", {}]]) }),
       'Cannot use a list as "tests[0]" of AdHocOrchestrator: a text would be right',
+    ],
+    [
+      () => podman({ pull: "allways" }),
+      'Cannot use a text as "pull" of PodmanProvisioner: "never" or "missing" or "newer" or "always" would be right',
+    ],
+    [
+      () => podman({ command: "sleep inf" }),
+      'Cannot use a text as "command" of PodmanProvisioner: a list would be right',
+    ],
+    [
+      () => podman({ command: [] }),
+      'Cannot lend containers: "command" must be what keeps a container alive',
+    ],
+    [
+      () => podman({ runOptions: "--privileged" }),
+      'Cannot use a text as "runOptions" of PodmanProvisioner: a list would be right',
+    ],
+    [
+      () => podman({ onEvent: "x" }),
+      'Cannot use a text as "onEvent" of PodmanProvisioner: a function would be right',
+    ],
+    [
+      () => hosts({ order: "random" }),
+      'Cannot use a text as "order" of HostsProvisioner: "listed" or "shuffle" would be right',
+    ],
+    [
+      () => hosts({ lease: false }),
+      'Cannot use false as "lease" of HostsProvisioner: "remote" or "local" or "none" would be right',
+    ],
+    [
+      () => hosts({ probe: "true" }),
+      'Cannot use a text as "probe" of HostsProvisioner: a list would be right',
+    ],
+    [
+      () => hosts({ probe: [] }),
+      'Cannot lend hosts: "probe" must be a command',
+    ],
+    [
+      () => hosts({ prepare: ["dnf"] }),
+      'Cannot use a list as "prepare" of HostsProvisioner: a function would be right',
+    ],
+    [
+      () => pods({ command: "sleep" }),
+      'Cannot use a text as "command" of KubernetesProvisioner: a list would be right',
+    ],
+    [
+      () => pods({ template: {} }),
+      'Cannot use undefined as "spec" of "template" of KubernetesProvisioner: an object would be right',
+    ],
+    [
+      () => pods({ template: { spec: { containers: { name: "main" } } } }),
+      'Cannot use an object as "spec.containers" of "template" of KubernetesProvisioner: a list would be right',
+    ],
+    [
+      () => pods({ template: { spec: { containers: ["main"] } } }),
+      'Cannot use a text as "spec.containers[0]" of "template" of KubernetesProvisioner: an object would be right',
+    ],
+    [
+      () => readLeases({ hosts: [], lease: "none" as Wrong }),
+      'Cannot use a text as "lease" of readLeases(): "remote" or "local" would be right',
+    ],
+    [
+      () => reap({ dryRun: true, kinds: ["containers" as Wrong] }),
+      'Cannot use a text as "kinds[0]" of reap(): "container" or "domain" or "image" or "request" or "lease" or "ssh" or "directory" or "work" would be right',
+    ],
+    [
+      () => reap({ dryRun: true, more: ["image", 1 as Wrong] }),
+      'Cannot use 1 as "more[1]" of reap(): "container" or "domain" or "image" or "request" or "lease" or "ssh" or "directory" or "work" would be right',
     ],
     [
       () => adHoc.call({ ...adHoc.right, provisioners: provisioner }),
