@@ -30,7 +30,7 @@ import { copyTree, lookAt } from "./_move.ts";
 import { pathOf } from "./_paths.ts";
 import { removeNote, Taken } from "./_taken.ts";
 import { notStarted, UnderWay } from "./_under_way.ts";
-import { dispose, undoStart, undoStartBy } from "./_undo_start.ts";
+import { undoStart, undoStartBy } from "./_undo_start.ts";
 
 /** One of several aggregators did not take a test. */
 export interface ChildFailure {
@@ -339,15 +339,18 @@ export class MultiAggregator implements Aggregator {
     if (this.#started) {
       this.#started = false;
       this.#stopped = this.#underWay.ended().then(() =>
-        stopAll(this.#children)
+        endAll(this.#children, (child) => child.stop())
       );
     }
     return this.#stopped ?? Promise.resolve();
   }
 
-  /** Stops all; if they were given nothing, what their start made is gone. */
-  [Symbol.asyncDispose](): Promise<void> {
-    return dispose(this, { used: this.#used });
+  /** Stops all; of those that were given nothing, what their start made is gone. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#used || !this.#started) return await this.stop();
+    this.#started = false;
+    // one may have been given something by others, such as events
+    await endAll(this.#children, (child) => child[Symbol.asyncDispose]());
   }
 }
 
@@ -358,10 +361,14 @@ async function undoAll(aggregators: readonly Aggregator[]): Promise<void> {
   }
 }
 
-async function stopAll(aggregators: readonly Aggregator[]): Promise<void> {
+async function endAll(
+  aggregators: readonly Aggregator[],
+  end: (aggregator: Aggregator) => PromiseLike<void>,
+): Promise<void> {
   const errors: unknown[] = [];
   for (const aggregator of aggregators.toReversed()) {
-    await aggregator.stop().catch((error) => errors.push(error));
+    await Promise.try(() => end(aggregator))
+      .catch((error) => errors.push(error));
   }
   if (errors.length === 1) throw errors[0];
   if (errors.length > 1) {
