@@ -7,6 +7,7 @@ import {
   strictEqual,
 } from "node:assert/strict";
 import { main } from "../../cli/mod.ts";
+import { temporaryPrefix } from "../../connections/owner.ts";
 import { reap } from "../../provisioners/reap.ts";
 import { printed } from "../_printed.ts";
 
@@ -789,7 +790,8 @@ Deno.test("atex shell runs a command on a system and takes over its status", asy
 Deno.test("atex clean removes nothing unless it is forced to", async () => {
   await withDirectory(async (directory) => {
     const env = { TMPDIR: directory };
-    const left = `${directory}/atex-0123456789-x`;
+    const dead = temporaryPrefix().replace(`-${Deno.pid}-`, "-4194305-");
+    const left = `${directory}/${dead}x`;
     await Deno.mkdir(left);
     await Deno.utime(left, 0, 0);
     const { code, out, err } = await deno(
