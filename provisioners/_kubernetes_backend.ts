@@ -11,6 +11,7 @@ import {
   deleteOwner,
   keepRenewing,
   LABEL,
+  nameOwner,
   type PodOwner,
 } from "./_kubernetes_owner.ts";
 import { judgePod, lossOf, type PodState } from "./_kubernetes_pod.ts";
@@ -57,6 +58,7 @@ export interface KubernetesBackendOptions {
 /** What there is between start and stop. */
 interface Session {
   readonly run: Run;
+  /** The one that there is now: if it is deleted, another of that name takes its place. */
   readonly owner: PodOwner;
   readonly watch: PodWatch;
   readonly resources: AsyncDisposableStack;
@@ -107,7 +109,8 @@ export class KubernetesBackend implements Backend {
       }),
     );
     await reaping.wait(signal);
-    const owner = await createOwner(kubectl, run, signal);
+    const ownerName = nameOwner(run);
+    let owner = await createOwner(kubectl, ownerName, run, signal);
     resources.defer(() => deleteOwner(kubectl, owner));
     signal.throwIfAborted();
     const background = new AbortController();
@@ -116,13 +119,15 @@ export class KubernetesBackend implements Backend {
       interval: renewInterval,
       patience: renewPatience,
       onTrouble: (error) => this.#warn(error),
+      replace: async (signal) =>
+        owner = await createOwner(kubectl, ownerName, run, signal),
     }, background.signal);
     resources.defer(() => (background.abort(), renewing));
     const strays = new Map<string, Promise<void>>();
     resources.defer(() => Promise.all(strays.values()).then(() => {}));
     const watch = resources.use(
       new PodWatch(kubectl, {
-        selector: `${LABEL.owner}=${owner.name}`,
+        selector: `${LABEL.owner}=${ownerName}`,
         onStray: (name) => {
           if (strays.has(name)) return;
           const done = this.#tryDelete(name);
@@ -133,7 +138,9 @@ export class KubernetesBackend implements Backend {
     );
     this.#session = {
       run,
-      owner,
+      get owner() {
+        return owner;
+      },
       watch,
       resources: resources.move(),
       lent: new Map(),

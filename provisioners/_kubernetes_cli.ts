@@ -57,6 +57,11 @@ export function isRefused(said: string): boolean {
     .test(said);
 }
 
+/** True if there is no such object. */
+export function isNotFound(said: string): boolean {
+  return /\(NotFound\)/.test(said);
+}
+
 /** True if we may not do that, or not so often. */
 export function isForbidden(said: string): boolean {
   return /\(Forbidden\)/.test(said);

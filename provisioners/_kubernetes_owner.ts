@@ -1,6 +1,11 @@
 import { delay } from "@std/async/delay";
 import { z } from "zod";
-import { isForbidden, isRefused, type Kubectl } from "./_kubernetes_cli.ts";
+import {
+  isForbidden,
+  isNotFound,
+  isRefused,
+  type Kubectl,
+} from "./_kubernetes_cli.ts";
 import type { ProgramRunOptions } from "./_program.ts";
 import { formatOwner, nextNumber, type Run } from "./_run.ts";
 import { ProvisionError } from "./provisioner.ts";
@@ -92,13 +97,18 @@ function manifest(kind: PodOwner["kind"], name: string, run: Run): unknown {
   };
 }
 
+/** A name for an owner, which no other has. */
+export function nameOwner(run: Run): string {
+  return `atex-${run.id}-${nextNumber()}`;
+}
+
 /** Makes a Lease, or a ConfigMap where leases are forbidden. */
 export async function createOwner(
   kubectl: Kubectl,
+  name: string,
   run: Run,
   signal: AbortSignal,
 ): Promise<PodOwner> {
-  const name = `atex-${run.id}-${nextNumber()}`;
   for (const kind of OWNER_KINDS) {
     try {
       const owner = await tryToCreate(kubectl, { kind, name }, run, signal);
@@ -163,7 +173,7 @@ export async function timeOfCluster(
   run: Run,
   signal: AbortSignal,
 ): Promise<number | undefined> {
-  const name = `atex-${run.id}-${nextNumber()}`;
+  const name = nameOwner(run);
   for (const kind of OWNER_KINDS) {
     const { code, stdout } = await kubectl.output(
       ["create", "--dry-run=server", "--filename=-", "--output=json"],
@@ -195,28 +205,32 @@ export interface Renewal {
   /** Milliseconds of failing after which `onTrouble` is told. */
   readonly patience: number;
   readonly onTrouble: (error: Error) => void;
+  /** Makes another in place of one that somebody deleted. */
+  readonly replace: (signal: AbortSignal) => Promise<PodOwner>;
 }
 
 /** Says again and again that the owner is alive, until the signal. */
 export async function keepRenewing(
   kubectl: Kubectl,
-  { kind, name }: PodOwner,
-  { interval, patience, onTrouble }: Renewal,
+  owner: PodOwner,
+  { interval, patience, onTrouble, replace }: Renewal,
   signal: AbortSignal,
 ): Promise<void> {
   let since = performance.now();
   for (;;) {
     await delay(interval, { signal, persistent: false }).catch(() => {});
     if (signal.aborted) return;
-    const now = microTime();
-    const patch = kind === "Lease"
-      ? { spec: { renewTime: now } }
-      : { metadata: { annotations: { [ANNOTATION.renewed]: now } } };
     try {
-      await kubectl.run(`Cannot renew the ${kind} "${name}"`, [
-        ...["patch", kind, name, "--type=merge"],
-        `--patch=${JSON.stringify(patch)}`,
-      ], { signal });
+      if (!await renew(kubectl, owner, signal)) {
+        since = -Infinity; // if that fails, too, it is told at once
+        const { kind, name } = owner;
+        owner = await replace(signal);
+        onTrouble(
+          new ProvisionError(
+            `The ${kind} "${name}" was deleted, and its pods are deleted with it: another takes its place`,
+          ),
+        );
+      }
       since = performance.now();
     } catch (error) {
       if (signal.aborted) return;
@@ -225,4 +239,25 @@ export async function keepRenewing(
       since = performance.now(); // told once in a while
     }
   }
+}
+
+/** False if there is no such owner. */
+async function renew(
+  kubectl: Kubectl,
+  { kind, name }: PodOwner,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const now = microTime();
+  const patch = kind === "Lease"
+    ? { spec: { renewTime: now } }
+    : { metadata: { annotations: { [ANNOTATION.renewed]: now } } };
+  const { code, said } = await kubectl.output([
+    ...["patch", kind, name, "--type=merge"],
+    `--patch=${JSON.stringify(patch)}`,
+  ], { signal });
+  if (code === 0) return true;
+  if (isNotFound(said)) return false;
+  throw new ProvisionError(
+    `Cannot renew the ${kind} "${name}": ${said || `exit code ${code}`}`,
+  );
 }

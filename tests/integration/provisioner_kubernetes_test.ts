@@ -396,6 +396,43 @@ test("the lease is renewed", async (server) => {
   await pool.stop();
 });
 
+for (const kind of ["leases", "configmaps"] as const) {
+  test(
+    `an owner in ${kind} that somebody deletes is told of, and another takes its place`,
+    async (server, events) => {
+      if (kind === "configmaps") {
+        const text = "leases is forbidden: User cannot create resource";
+        server.fail("POST", "/leases", refuse(403, "Forbidden", text));
+      }
+      const owners = kind === "leases" ? server.leases : server.configMaps;
+      const onEvent = (event: ProvisionerEvent) => void events.push(event);
+      await using pool = await poolOn(server, { renewInterval: 100, onEvent })
+        .start();
+      const [[name, deleted]] = owners;
+      pool.provision();
+      const remote = await pool.getRemote();
+      server.remove(kind, name);
+      await remote.lost;
+      await until(() => events.some(({ type }) => type === "warning"));
+      // By now leases may be allowed.
+      const [owner] = [
+        ...server.leases.values(),
+        ...server.configMaps.values(),
+      ];
+      pool.provision();
+      const { attributes } = await pool.getRemote();
+      const { metadata } = server.pods.get(attributes.pod!)!;
+      assert.equal(metadata.ownerReferences[0].uid, owner.metadata.uid);
+      assert.deepEqual(
+        events.flatMap((event) =>
+          event.type === "warning" ? [event.error.message] : []
+        ),
+        [`The ${deleted.kind} "${name}" was deleted, and its pods are deleted with it: another takes its place`],
+      );
+    },
+  );
+}
+
 const losses: [string, (server: KubernetesServer, pod: Pod) => void, RegExp][] =
   [
     [

@@ -39,7 +39,7 @@ Deno.test("createOwner() removes nothing if the cluster refused the owner", asyn
   ) {
     await using it = await fakeKubectl(`echo '${said}' >&2; exit 1`, 60_000);
     const { signal } = new AbortController();
-    await assert.rejects(createOwner(it.kubectl, run, signal), {
+    await assert.rejects(createOwner(it.kubectl, "x", run, signal), {
       name: "ProvisionError",
       fatal: true,
       message: /^Cannot make an owner for pods: /,
@@ -56,7 +56,7 @@ Deno.test("createOwner() that is aborted removes what there may be, though not f
     60_000,
   );
   const abort = new AbortController();
-  const creating = createOwner(it.kubectl, run, abort.signal);
+  const creating = createOwner(it.kubectl, "x", run, abort.signal);
   await until(() => it.calls()?.length === 1);
   abort.abort();
   await Deno.writeTextFile(`${it.directory}/go`, "");
@@ -78,6 +78,7 @@ Deno.test("keepRenewing() warns once in a while when it fails for long, and goes
     patience: 200,
     onTrouble: ({ message }) =>
       troubles.push({ message, at: performance.now() - begin }),
+    replace: () => assert.fail("it is there"),
   }, abort.signal);
   const hold = setInterval(() => {}, 1000); // renewing itself ends with the script
   await until(() => troubles.length === 2);
@@ -98,4 +99,41 @@ Deno.test("keepRenewing() warns once in a while when it fails for long, and goes
   abort.abort();
   await renewing;
   await Deno.remove(directory, { recursive: true });
+});
+
+Deno.test("keepRenewing() tells at once that there is no owner, and renews the one that takes its place", async () => {
+  const said = 'Error from server (NotFound): leases "l" not found';
+  await using it = await fakeKubectl(
+    `echo "$2" >>"$0/kinds"; [ "$2" != Lease ] || { echo '${said}' >&2; exit 1; }`,
+    10_000,
+  );
+  const abort = new AbortController();
+  const troubles: string[] = [];
+  let attempts = 0;
+  const renewing = keepRenewing(
+    it.kubectl,
+    { kind: "Lease", name: "l", reference: {} },
+    {
+      interval: 1,
+      patience: Infinity,
+      onTrouble: ({ message }) => troubles.push(message),
+      replace: () => {
+        attempts++;
+        return attempts === 1
+          ? Promise.reject(new Error("not now"))
+          : Promise.resolve({ kind: "ConfigMap", name: "l", reference: {} });
+      },
+    },
+    abort.signal,
+  );
+  const hold = setInterval(() => {}, 1000); // renewing itself ends with the script
+  const kinds = () => Deno.readTextFileSync(`${it.directory}/kinds`);
+  await until(() => troubles.length === 2 && kinds().includes("ConfigMap"));
+  clearInterval(hold);
+  abort.abort();
+  await renewing;
+  assert.deepEqual(troubles, [
+    "not now",
+    'The Lease "l" was deleted, and its pods are deleted with it: another takes its place',
+  ]);
 });
