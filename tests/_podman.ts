@@ -152,6 +152,20 @@ export async function podman(...args: string[]): Promise<string> {
   throw new Error(`podman ${args[0]}: ${new TextDecoder().decode(stderr)}`);
 }
 
+/** Freezes a container. The kernel gives that up where a process begins or ends at just that time. */
+export async function freeze(container: string): Promise<void> {
+  for (let attempt = 1;; attempt++) {
+    try {
+      await podman("pause", container);
+      return;
+    } catch (error) {
+      if (attempt === 5 || !`${error}`.includes("unable to freeze")) {
+        throw error;
+      }
+    }
+  }
+}
+
 /**
  * Names of the containers that a run made, in any state; also of those that podman
  * has lost, but not their conmon.

@@ -1,7 +1,13 @@
 /** What happens to containers in real labs: they are killed, they hang, their client is killed. */
 import { deepStrictEqual, match, ok } from "node:assert/strict";
 import { PodmanProvisioner } from "../../provisioners/podman.ts";
-import { cannotRun, imageName, podman, podmanMissing } from "../_podman.ts";
+import {
+  cannotRun,
+  freeze,
+  imageName,
+  podman,
+  podmanMissing,
+} from "../_podman.ts";
 import { firstError, suffer } from "./_suffer.ts";
 
 const ignore = cannotRun("faults of containers", podmanMissing());
@@ -20,7 +26,7 @@ const FAULTS: [
   ],
   [
     "hangs",
-    (container) => podman("pause", container),
+    freeze,
     /test duration timeout reached/,
     "4",
   ],

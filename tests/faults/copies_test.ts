@@ -7,7 +7,13 @@ import { PodmanConnection } from "../../connections/podman.ts";
 import { run } from "../../connections/process.ts";
 import { SshConnection } from "../../connections/ssh.ts";
 import { missingPrograms, which } from "../_parts.ts";
-import { cannotRun, Container, podman, podmanMissing } from "../_podman.ts";
+import {
+  cannotRun,
+  Container,
+  freeze,
+  podman,
+  podmanMissing,
+} from "../_podman.ts";
 import { sshdMissing } from "../_sshd.ts";
 import { until } from "../_wait.ts";
 
@@ -143,7 +149,7 @@ for (const by of TOOLS) {
 
 /** Lets every process of a container stand still. */
 const pause = ({ name }: Container) => async () => {
-  await podman("pause", name);
+  await freeze(name);
   let paused = true;
   return async () => {
     if (paused) await podman("unpause", name);

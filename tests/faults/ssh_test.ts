@@ -2,7 +2,13 @@
 import { match, ok } from "node:assert/strict";
 import { HostsProvisioner } from "../../provisioners/hosts.ts";
 import { missingPrograms } from "../_parts.ts";
-import { cannotRun, Container, podman, podmanMissing } from "../_podman.ts";
+import {
+  cannotRun,
+  Container,
+  freeze,
+  podman,
+  podmanMissing,
+} from "../_podman.ts";
 import { sshdMissing } from "../_sshd.ts";
 import { until } from "../_wait.ts";
 import { dropPort, inNetworkOf, losePackets, SlowPort } from "./_network.ts";
@@ -149,7 +155,7 @@ const FAULTS: Record<
   "the server of its link is killed": (lab, remote) =>
     lab.of(remote).exec("pkill", "-KILL", "-f", "sshd: root"),
   "its packets are dropped": (lab, remote) => dropPort(lab.of(remote).name),
-  "its system hangs": (lab, remote) => podman("pause", lab.of(remote).name),
+  "its system hangs": (lab, remote) => freeze(lab.of(remote).name),
 };
 
 Deno.test({

@@ -7,7 +7,13 @@ import {
 import { PodmanConnection } from "../../connections/podman.ts";
 import { output, run, start } from "../../connections/process.ts";
 import { which } from "../_parts.ts";
-import { cannotRun, Container, podman, podmanMissing } from "../_podman.ts";
+import {
+  cannotRun,
+  Container,
+  freeze,
+  podman,
+  podmanMissing,
+} from "../_podman.ts";
 import { rejected, thrown } from "../_thrown.ts";
 import { processesWith, until } from "../_wait.ts";
 
@@ -130,7 +136,7 @@ test("ConnectError tells what is wrong with a container", async () => {
   await expectError("-x", "no such");
   await using container = await Container.start();
   const { name } = container;
-  await podman("pause", name);
+  await freeze(name);
   await expectError(name, "it is paused, not running");
   await podman("unpause", name);
   await podman("stop", "-t", "0", name);
