@@ -1,6 +1,7 @@
 /** Reaping: what a start does about what dead scripts left. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { temporaryPrefix } from "../../connections/owner.ts";
 import type { Candidate } from "../../provisioners/_leftover.ts";
 import { Reaping } from "../../provisioners/_reaping.ts";
 import {
@@ -48,7 +49,8 @@ Deno.test("Reaping removes all that can be removed, and forgets a dead script wh
   const kind = `test-${run}`;
   const runFile = join(await openRunDirectory(), run);
   await Deno.writeTextFile(runFile, `{}\n${kind}\n`);
-  const directory = join(tmp.path, `atex-${run}-x`);
+  const dead = temporaryPrefix().replace(`-${Deno.pid}-`, "-4194305-");
+  const directory = join(tmp.path, `${dead}x`);
   await Deno.mkdir(directory);
   const busy = new Set(["b"]);
   const candidates = [..."abcdefg"].map((name): Candidate => ({
