@@ -1,5 +1,5 @@
 import { join } from "@std/path/posix/join";
-import { kindsIn, ownerIn, type Run, runDirectories } from "./_run.ts";
+import { findRunDirectories, kindsIn, ownerIn, type Run } from "./_run.ts";
 import { factsOf, isAbandoned, probeLock } from "./_verdict.ts";
 
 const HOUR = 3_600_000;
@@ -51,7 +51,7 @@ export async function findLivingRuns(): Promise<LivingRun[]> {
 /** Directory and name of all run files. */
 async function findRuns(): Promise<[string, string][]> {
   const found: [string, string][] = [];
-  for (const directory of runDirectories()) {
+  for (const directory of await findRunDirectories()) {
     const names = await Array.fromAsync(Deno.readDir(directory)).catch(
       () => [],
     );

@@ -16,23 +16,41 @@ export {
   UNKNOWN,
 } from "../connections/owner.ts";
 
-/** All directories in which scripts of this user may keep their run files. */
-export function runDirectories(): string[] {
+/** Above the directories in which scripts of this user may keep their run files. */
+function places(): string[] {
   const uid = Deno.uid();
   const runtime = Deno.env.get("XDG_RUNTIME_DIR");
-  const places = [`/run/user/${uid}/atex`, `/tmp/atex-${uid}`];
-  if (runtime?.startsWith("/")) places.unshift(join(runtime, "atex"));
-  return [...new Set(places)].map((place) => join(place, "runs"));
+  const all = [`/run/user/${uid}/atex`, `/tmp/atex-${uid}`];
+  if (runtime?.startsWith("/")) all.unshift(join(runtime, "atex"));
+  return [...new Set(all)];
+}
+
+/**
+ * All directories in which scripts of this user keep their run files. What
+ * another user has put in such a place is left out: it may be a trap.
+ */
+export async function findRunDirectories(): Promise<string[]> {
+  const found: string[] = [];
+  for (const place of places()) {
+    const directory = join(place, "runs");
+    if (await isOurs(place) && await isOurs(directory)) found.push(directory);
+  }
+  return found;
+}
+
+async function isOurs(directory: string): Promise<boolean> {
+  const info = await Deno.lstat(directory).catch(() => undefined);
+  return info?.isDirectory === true && info.uid === Deno.uid();
 }
 
 /** The directory in which this user's scripts keep their run files. */
 export async function openRunDirectory(): Promise<string> {
   const uid = Deno.uid();
   const runtime = Deno.env.get("XDG_RUNTIME_DIR");
-  const places = runtime?.startsWith("/") ? [join(runtime, "atex")] : [];
-  places.push(`/tmp/atex-${uid}`);
+  const candidates = runtime?.startsWith("/") ? [join(runtime, "atex")] : [];
+  candidates.push(`/tmp/atex-${uid}`);
   const faults: string[] = [];
-  for (const place of places) {
+  for (const place of candidates) {
     const directory = join(place, "runs");
     const fault = await makePrivate(place, uid) ??
       await makePrivate(directory, uid);
@@ -52,12 +70,11 @@ export async function openRunDirectory(): Promise<string> {
 export async function openLockDirectories(): Promise<string[]> {
   const own = join(await openRunDirectory(), "..");
   const found: string[] = [];
-  for (const directory of runDirectories().map((path) => join(path, ".."))) {
+  for (const directory of places()) {
     const permission = { name: "write", path: directory } as const;
     const { state } = await Deno.permissions.query(permission);
     if (directory !== own && state !== "granted") continue;
-    const info = await Deno.lstat(directory).catch(() => undefined);
-    if (info?.isDirectory && info.uid === Deno.uid()) found.push(directory);
+    if (await isOurs(directory)) found.push(directory);
   }
   return found.sort();
 }

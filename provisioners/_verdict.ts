@@ -41,12 +41,17 @@ export function factsOf(directory: string): Facts {
   };
 }
 
-/** Whoever can lock a file that its owner locks for life knows that the owner is dead. */
+/**
+ * Whoever can lock a file that its owner locks for life knows that the owner is dead.
+ * What is no plain file of this user is none: a pipe would not even be opened.
+ */
 export async function probeLock(
   path: string,
 ): Promise<"locked" | "free" | "missing"> {
   let file: Deno.FsFile;
   try {
+    const { isFile, uid } = await Deno.lstat(path);
+    if (!isFile || uid !== Deno.uid()) return "missing";
     file = await Deno.open(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return "missing";

@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import {
+  findDeadRuns,
+  findLivingRuns,
+} from "../../provisioners/_other_runs.ts";
+import {
   describeOwner,
+  findRunDirectories,
   formatOwner,
   getRunId,
   holdRun,
@@ -71,6 +76,50 @@ Deno.test("openRunDirectory() leaves alone what is not a directory of ours", asy
     assert.equal(await openRunDirectory(), fallback);
   }
   assert.deepEqual([...Deno.readDirSync(`${runtime.path}/elsewhere`)], []);
+});
+
+Deno.test("run files are looked for in no directory that is not ours", async () => {
+  await using runtime = await temporary();
+  using _ = withRuntimeDirectory(runtime.path);
+  const atex = `${runtime.path}/atex`;
+  const isFound = async () =>
+    (await findRunDirectories()).includes(`${atex}/runs`);
+  assert.equal(await isFound(), false);
+  await openRunDirectory();
+  assert.equal(await isFound(), true);
+  for (const path of Deno.uid() === 0 ? [atex, `${atex}/runs`] : []) {
+    await Deno.chown(path, 12_345, 12_345);
+    assert.equal(await isFound(), false, path);
+    await Deno.chown(path, 0, 0);
+  }
+  await Deno.rename(atex, `${runtime.path}/elsewhere`);
+  await Deno.symlink(`${runtime.path}/elsewhere`, atex);
+  assert.equal(await isFound(), false);
+});
+
+Deno.test("run files are plain files: no pipe is waited for, and no link followed", async () => {
+  await using runtime = await temporary();
+  using _ = withRuntimeDirectory(runtime.path);
+  const directory = await openRunDirectory();
+  const pipe = `${directory}/aaaaaaaaa1`;
+  await new Deno.Command("mkfifo", { args: [pipe] }).output();
+  const precious = `${runtime.path}/precious`;
+  await Deno.writeTextFile(precious, "{}\ntest\n");
+  await Deno.symlink(precious, `${directory}/aaaaaaaaa2`);
+  await Deno.writeTextFile(`${directory}/aaaaaaaaa3`, "{}\ntest\nother\n");
+  await using me = await holdRun("test");
+  const end = await Deno.open(pipe, { read: true, write: true });
+  const looked = Promise.all([findDeadRuns(me), findLivingRuns()]);
+  // Whoever waits for the pipe goes on, or this test would never end.
+  const late = setTimeout(() => end[Symbol.dispose](), 10_000);
+  const ids = (await looked).map((runs) =>
+    runs.map(({ id }) => id).filter((id) =>
+      id.startsWith("aaaaaaaaa") || id === me.id
+    )
+  );
+  clearTimeout(late);
+  end[Symbol.dispose]();
+  assert.deepEqual(ids, [["aaaaaaaaa3"], [me.id]]);
 });
 
 Deno.test("holdRun() keeps one locked file until its last holder is gone", async () => {
