@@ -10,7 +10,13 @@ import {
 } from "./_kubernetes_owner.ts";
 import type { Candidate } from "./_leftover.ts";
 import type { Run } from "./_run.ts";
-import { factsOf, isAbandoned, isMine, livesHere } from "./_verdict.ts";
+import {
+  factsOf,
+  isAbandoned,
+  isMine,
+  isOfThisBoot,
+  livesHere,
+} from "./_verdict.ts";
 import { ProvisionError } from "./provisioner.ts";
 
 const listed = z.object({
@@ -77,7 +83,8 @@ export async function findOwners(
       const patience = 2000 * (spec?.leaseDurationSeconds ?? DURATION);
       const lives = run === me.id || await livesHere({ run, owner }, me, facts);
       const isDead = !lives && (silence > patience ||
-        await isAbandoned({ run, owner }, me.owner, facts));
+        isOfThisBoot(owner, me.owner) &&
+          await isAbandoned({ run, owner }, me.owner, facts));
       const isAlive = lives || silence <= patience;
       const verdict = isDead ? "dead" : isAlive ? "alive" : "unknown";
       candidates.push({

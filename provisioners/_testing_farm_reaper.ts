@@ -2,7 +2,7 @@ import { ageOf, type Candidate } from "./_leftover.ts";
 import type { Run } from "./_run.ts";
 import type { TestingFarmApi } from "./_testing_farm_api.ts";
 import { askService, type ServiceOptions } from "./_testing_farm_service.ts";
-import { factsOf, isMine, judge } from "./_verdict.ts";
+import { factsOf, isMine, isOfThisBoot, judge } from "./_verdict.ts";
 
 /** Tags of our requests. */
 export const TAG = {
@@ -14,7 +14,7 @@ export const TAG = {
   submit: "atex-submit",
 } as const;
 
-/** Requests of a token that may have been left behind. Those of other machines end by their own timeout. */
+/** Requests of a token that may have been left behind. Those of other machines, and of former boots, end by their own timeout. */
 export async function judgeRequests(
   api: TestingFarmApi,
   tokenId: string,
@@ -28,7 +28,9 @@ export async function judgeRequests(
   ) {
     const { [TAG.run]: run, [TAG.owner]: owner } = tags;
     if (run === undefined || owner === undefined) continue;
-    const verdict = await judge({ run, owner }, me, facts);
+    const verdict = isOfThisBoot(owner, me.owner)
+      ? await judge({ run, owner }, me, facts)
+      : "unknown";
     candidates.push({
       kind: "request",
       name: id,

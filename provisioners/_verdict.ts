@@ -93,6 +93,14 @@ export async function isAbandoned(
   return await facts.startTimeOf(owner.pid) !== owner.startTime;
 }
 
+/**
+ * Whether an owner that seems to be of this machine was there since its last boot.
+ * If not, it may as well live on a clone of this machine, with its name and id.
+ */
+export function isOfThisBoot(owner: string, me: Owner): boolean {
+  return parseOwner(owner)?.bootId === me.bootId;
+}
+
 /** What is to be thought of an object, by what can be seen from this machine. */
 export async function judge(
   claim: Claim,
@@ -109,10 +117,10 @@ export async function judge(
  * but not this one.
  */
 export function isMine({ run, owner }: Claim, me: Run): boolean {
-  const { directory, hostname, machine } = me.owner;
+  const { bootId, directory, hostname, machine } = me.owner;
   const of = parseOwner(owner);
   return run !== me.id && of?.directory === directory &&
-    of.hostname === hostname && of.machine === machine;
+    of.bootId === bootId && of.hostname === hostname && of.machine === machine;
 }
 
 /** Whether the owner of an object certainly lives, on this machine. */

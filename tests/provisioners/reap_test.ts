@@ -200,6 +200,9 @@ Deno.test("findOwners() tells owners in containers without a machine id by their
     lease("ended", here, fresh),
     // Its processes are numbered in another way.
     lease("beside", { ...here, pidNamespace: "1" }, old),
+    // On a clone of this machine, or before its last boot.
+    lease("cloned", { ...run.owner, bootId: "b", pid: "1" }, fresh),
+    lease("rebooted", { ...run.owner, bootId: "b", pid: "1" }, old),
     lease("busy", { ...me.owner, directory: "d" }, old),
     lease(me.id, me.owner, old),
   ];
@@ -213,7 +216,18 @@ Deno.test("findOwners() tells owners in containers without a machine id by their
       return Promise.resolve({ code: 0, stdout, said: "" });
     },
   } as unknown as Kubectl;
-  const found = await findOwners(kubectl, me, new AbortController().signal);
+  const { signal } = new AbortController();
+  const found = [
+    ...await findOwners(kubectl, me, signal),
+    // as a machine with an id, as most have one
+    ...(await findOwners(kubectl, run, signal)).filter(({ run }) =>
+      ["cloned", "rebooted"].includes(run!)
+    ),
+  ];
+  assert.equal(
+    found.find(({ run, mine }) => run === "cloned" && mine),
+    undefined,
+  );
   assert.deepEqual(
     Object.fromEntries(found.map(({ run, verdict }) => [run, verdict])),
     {
@@ -222,6 +236,8 @@ Deno.test("findOwners() tells owners in containers without a machine id by their
       timeless: "unknown",
       ended: "dead",
       beside: "dead",
+      cloned: "alive",
+      rebooted: "dead",
       busy: "alive",
       [me.id]: "alive",
     },
@@ -465,7 +481,9 @@ async function owners(me: Awaited<ReturnType<typeof holdRun>>) {
   return {
     other,
     living: formatOwner({ ...me.owner, pid: "1", startTime: "1" }),
-    dead: formatOwner({ ...me.owner, bootId: "former" }),
+    dead: formatOwner({ ...me.owner, pid: "4194305" }),
+    /** Before the last boot, or on a clone of this machine. */
+    clone: formatOwner({ ...me.owner, bootId: "another" }),
     elsewhere: formatOwner({
       ...me.owner,
       hostname: "elsewhere",
@@ -539,6 +557,7 @@ Deno.test("reap() ends requests of Testing Farm of dead scripts, and tells of al
     submit(owner.other, owner.living),
     submit(me.id, formatOwner(me.owner)),
     submit("otherhost0", owner.elsewhere),
+    submit("clonedhost", owner.clone),
     submit("othertoken", owner.dead, "somebody else's"),
     server.add({ environments: [{}] }, TOKEN_ID).id,
   ];
@@ -551,12 +570,13 @@ Deno.test("reap() ends requests of Testing Farm of dead scripts, and tells of al
     [owner.other, "alive", true, false],
     [me.id, "alive", false, false],
     ["otherhost0", "unknown", false, false],
+    ["clonedhost", "unknown", false, false],
   ];
   const looked = await reap({ ...options, dryRun: true });
   assert.deepEqual(verdicts(looked), left(false));
   assert.equal(looked[0].name, dead);
   assert.ok(looked[0].age > 3_500_000 && looked[0].age < 3_700_000);
-  assert.equal(server.alive.length, 6);
+  assert.equal(server.alive.length, 7);
   assert.deepEqual(verdicts(await reap(options)), left(true));
   assert.deepEqual(server.alive.map(({ id }) => id), kept);
 });
