@@ -1,3 +1,4 @@
+import { abortable } from "@std/async/abortable";
 import type { Semaphore } from "@std/async/unstable-semaphore";
 import type { SignalOptions } from "../connections/connection.ts";
 import { after } from "../connections/time_limit.ts";
@@ -7,6 +8,7 @@ import { guard } from "./_guard.ts";
 import type { EventOptions, ProvisionerEvent } from "./events.ts";
 import {
   ProvisionError,
+  type ProvisionErrorOptions,
   ProvisionerStoppedError,
   type ReleaseReason,
   type Remote,
@@ -69,6 +71,8 @@ interface Reservation {
   readonly number: string;
   id: string;
   startedAt: number;
+  /** How often requests had been dropped: if they were since, it is not repeated. */
+  readonly clears: number;
   /** Why it takes long, if others decide about that. */
   waitsFor?: string;
   readonly permit?: Disposable;
@@ -98,6 +102,8 @@ export class Pool {
   #stopping?: Promise<void>;
 
   #owed = 0;
+  /** How often that was dropped. */
+  #clears = 0;
   readonly #reserving = new Set<Reservation>();
   readonly #ready: Delivery<Place>;
   readonly #lent = new Set<Place>();
@@ -160,14 +166,16 @@ export class Pool {
         ? AbortSignal.any([signal, abort.signal])
         : abort.signal;
       this.#starting = { abort, done: this.#open(either) };
+      return this.#starting.done;
     }
-    return this.#starting!.done;
+    const { done } = this.#starting!;
+    return signal ? abortable(done, signal) : done;
   }
 
   async #open(signal: AbortSignal): Promise<void> {
     try {
       await this.#backend.start?.(signal);
-      if (signal.aborted) await this.#backend.stop?.();
+      if (signal.aborted) await this.#stopBackend();
       signal.throwIfAborted();
     } catch (error) {
       if (this.#phase === "starting") this.#phase = "idle";
@@ -199,6 +207,7 @@ export class Pool {
 
   clear(): void {
     this.#owed = 0;
+    this.#clears += 1;
     this.#cancelStagger?.();
     this.#cancelStagger = undefined;
   }
@@ -268,6 +277,7 @@ export class Pool {
       number,
       id: number,
       startedAt: this.#lastBegun = this.#clock.now(),
+      clears: this.#clears,
       permit,
       abort: new AbortController(),
       done: Promise.resolve(),
@@ -301,6 +311,10 @@ export class Pool {
     let system: System;
     try {
       system = await this.#backend.reserve({ signal, identify, waits });
+      if (!isSystem(system)) {
+        const none = 'the backend gave no system with "id" and "connection"';
+        throw reservationError(reservation, none, { fatal: true });
+      }
     } catch (error) {
       this.#reserving.delete(reservation);
       reservation.permit?.[Symbol.dispose]();
@@ -337,7 +351,10 @@ export class Pool {
       return failure;
     }
     const { id, attributes, lost } = system;
-    lost?.then((error) => this.#vanished(place, error));
+    if (lost) {
+      const vanish = (error: unknown) => this.#vanished(place, toError(error));
+      Promise.resolve(lost).then(vanish, vanish);
+    }
     const ms = this.#clock.now() - startedAt;
     this.#ready.offer(
       place,
@@ -347,11 +364,25 @@ export class Pool {
 
   #reserveFailed(reservation: Reservation, reason: unknown): void {
     if (this.#phase !== "started") return; // ended by stop()
-    const error = reason instanceof ProvisionError
+    let error = reason instanceof ProvisionError
       ? reason
-      : reservationError(reservation, toError(reason).message, reason);
-    const willRetry = !this.#ready.end && !error.fatal &&
-      (this.#backend.retries?.(error) ?? false);
+      : reservationError(reservation, toError(reason).message, {
+        cause: reason,
+      });
+    let willRetry = false;
+    const isWanted = !this.#ready.end && reservation.clears === this.#clears;
+    if (isWanted && !error.fatal) {
+      try {
+        willRetry = this.#backend.retries?.(error) ?? false;
+      } catch (cause) {
+        error = new ProvisionError(
+          `${error.message}, and the backend cannot tell whether to repeat it: ${
+            toError(cause).message
+          }`,
+          { cause, fatal: true },
+        );
+      }
+    }
     if (willRetry) this.#owed += 1;
     this.#emit({
       type: "reserve-failed",
@@ -477,10 +508,8 @@ export class Pool {
     await Promise.allSettled(given);
     for (const { permit } of this.#stuck) permit?.[Symbol.dispose]();
     this.#stuck.clear();
-    await this.#backend.stop?.().catch((error) => {
-      errors.push(error);
-      this.#emit({ type: "warning", error: toError(error) });
-    });
+    const failure = await this.#stopBackend();
+    if (failure) errors.push(failure);
     if (errors.length > 0) {
       throw new AggregateError(
         errors,
@@ -488,6 +517,17 @@ export class Pool {
           errors.map((error) => toError(error).message).join("; ")
         }`,
       );
+    }
+  }
+
+  /** Tells of a failure, and gives it. */
+  async #stopBackend(): Promise<Error | undefined> {
+    try {
+      await this.#backend.stop?.();
+    } catch (reason) {
+      const error = toError(reason);
+      this.#emit({ type: "warning", error });
+      return error;
     }
   }
 
@@ -511,9 +551,13 @@ function toError(value: unknown): Error {
 function reservationError(
   { id }: Reservation,
   what: string,
-  cause?: unknown,
+  options?: ProvisionErrorOptions,
 ): ProvisionError {
-  return new ProvisionError(`Cannot reserve system "${id}": ${what}`, {
-    cause,
-  });
+  return new ProvisionError(`Cannot reserve system "${id}": ${what}`, options);
+}
+
+/** Backends of one's own may err, and scripts run without a check of types. */
+function isSystem(value: Partial<System> | undefined): boolean {
+  return typeof value?.id === "string" &&
+    typeof value.connection?.disconnect === "function";
 }

@@ -68,7 +68,8 @@ export interface Provisioner extends AsyncDisposable {
   readonly maxRemotes: number;
 
   /**
-   * Checks what is needed and begins to serve.
+   * Checks what is needed and begins to serve. Its `signal` ends that. A call while
+   * another is under way waits for the same, until its own `signal` is aborted.
    *
    * @throws {ProvisionError} if systems cannot be had: a program, an image or a right is missing
    */
@@ -96,7 +97,7 @@ export interface Provisioner extends AsyncDisposable {
 
   /**
    * Drops what was asked for and has not begun. What is being made is handed
-   * out when it is ready.
+   * out when it is ready; if that fails, it is not tried again.
    */
   clear(): void;
 

@@ -121,9 +121,9 @@ class Model {
     } else this.ready++;
   }
 
-  fail(fatal: boolean) {
+  fail(fatal: boolean, isWanted: boolean) {
     if (fatal) this.end();
-    else if (!this.fatal && this.retries.left-- > 0) this.owed++;
+    else if (!this.fatal && isWanted && this.retries.left-- > 0) this.owed++;
     else this.tell();
     this.pump();
   }
@@ -149,6 +149,8 @@ class World {
   readonly callers: Caller[] = [];
   readonly remotes: Remote[] = [];
   readonly released = new Set<Remote>();
+  /** Under way when requests were dropped. */
+  readonly dropped = new Set<FakeSystem>();
   readonly limit?: Semaphore;
   most = 0;
 
@@ -220,7 +222,7 @@ class World {
         if (!system) return;
         system.fail(new ProvisionError(kind, { fatal: kind === "fatal" }));
         model.reserving--;
-        model.fail(kind === "fatal");
+        model.fail(kind === "fatal", !this.dropped.has(system));
         break;
       }
       case "release": {
@@ -267,7 +269,7 @@ class World {
           model.reserving--;
           model.releasing++;
           model.released(false);
-          model.fail(false);
+          model.fail(false, !this.dropped.has(system));
           this.collect();
         }
         break;
@@ -275,6 +277,7 @@ class World {
       case "clear":
         pool.clear();
         model.owed = 0;
+        for (const system of this.in("reserving")) this.dropped.add(system);
         break;
       case "stop":
         await this.stop();

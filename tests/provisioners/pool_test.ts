@@ -287,6 +287,78 @@ Deno.test("a reservation that the backend retries is not told to anybody", async
   await pool.stop();
 });
 
+Deno.test("clear() drops repeats of what is being made, and its failure is told", async () => {
+  const { pool, backend, systems, events } = await startedPool();
+  backend.retriesLeft = Infinity;
+  pool.provision(1);
+  pool.clear();
+  const waiting = watch(pool.getRemote());
+  systems[0].fail(new Error("no"));
+  await settle();
+  assert.equal(systems.length, 1);
+  assert.match(waiting.error?.message, /^Cannot reserve system "fake:1": no$/);
+  assert.partialDeepStrictEqual(events.at(-1), {
+    type: "reserve-failed",
+    willRetry: false,
+  });
+  pool.provision(1); // what is asked for afterwards is repeated
+  systems[1].fail(new Error("no"));
+  await settle();
+  assert.equal(systems.length, 3);
+  backend.obedient = true;
+  await pool.stop();
+});
+
+Deno.test("a backend that gives no system, or cannot tell whether to repeat, ends its pool and nothing else", async () => {
+  const noSystem = (id: string) =>
+    `Cannot reserve system "${id}": the backend gave no system with "id" and "connection"`;
+  for (
+    const given of [undefined, {}, { id: "x" }, { id: "x", connection: {} }]
+  ) {
+    const backend = new FakeBackend();
+    backend.reserve = () => Promise.resolve(given as unknown as FakeSystem);
+    const { pool } = await startedPool({ backend });
+    pool.provision(2);
+    const error = { name: "ProvisionError", fatal: true };
+    await assert.rejects(pool.getRemote(), {
+      ...error,
+      message: noSystem("fake:#1"),
+    });
+    await pool.stop();
+  }
+  const backend = new FakeBackend();
+  backend.retries = () => {
+    throw new Error("oops");
+  };
+  const { pool, systems } = await startedPool({ backend });
+  pool.provision();
+  systems[0].fail(new Error("no"));
+  await assert.rejects(pool.getRemote(), {
+    name: "ProvisionError",
+    fatal: true,
+    message:
+      'Cannot reserve system "fake:1": no, and the backend cannot tell whether to repeat it: oops',
+  });
+  await pool.stop();
+});
+
+Deno.test("a system whose loss is told by a rejection is lost all the same", async () => {
+  const { pool, systems, events, backend } = await startedPool();
+  pool.provision();
+  const lost = Promise.reject(new Error("gone"));
+  Object.assign(systems[0], { lost });
+  systems[0].succeed();
+  await pool.getRemote();
+  await settle();
+  assert.deepEqual(events.at(-1), {
+    type: "lost",
+    id: "fake:1",
+    error: new Error("gone"),
+  });
+  backend.obedient = true;
+  await pool.stop();
+});
+
 Deno.test("clear() drops what has not begun, and ends provision(Infinity)", async () => {
   const { pool, backend, systems } = await startedPool({ maxRemotes: 2 });
   pool.provision(Infinity);
@@ -600,6 +672,44 @@ Deno.test("start() that is aborted or fails leaves a pool that can be started", 
   assert.equal(backend.starts, 3);
   await pool.stop();
   assert.equal(backend.stops, 1);
+});
+
+Deno.test("start() during start() waits for the same, as long as its own signal says", async () => {
+  const backend = new FakeBackend();
+  const gate = Promise.withResolvers<void>();
+  backend.startGate = gate.promise;
+  const pool = new Pool({ name: "fake", maxRemotes: 1, backend });
+  const first = watch(pool.start());
+  const abort = new AbortController();
+  const second = watch(pool.start({ signal: abort.signal }));
+  const third = watch(pool.start({ signal: new AbortController().signal }));
+  abort.abort(new Error("enough"));
+  await settle();
+  assert.equal(second.error?.message, "enough");
+  assert.equal(first.state, "pending");
+  gate.resolve();
+  await settle();
+  assert.deepEqual([first.state, third.state], ["resolved", "resolved"]);
+  assert.equal(backend.starts, 1);
+  await pool.stop();
+});
+
+Deno.test("start() that is aborted when all was ready tells what could not be freed", async () => {
+  const events: ProvisionerEvent[] = [];
+  const backend = new FakeBackend();
+  const abort = new AbortController();
+  backend.start = () => Promise.resolve(abort.abort(new Error("enough")));
+  backend.stopError = new Error("still there");
+  const pool = new Pool({
+    name: "fake",
+    maxRemotes: 1,
+    backend,
+    onEvent: (event) => events.push(event),
+  });
+  await assert.rejects(pool.start({ signal: abort.signal }), {
+    message: "enough",
+  });
+  assert.deepEqual(events, [{ type: "warning", error: backend.stopError }]);
 });
 
 Deno.test("stop() during start() ends both", async () => {
