@@ -41,9 +41,12 @@ export interface Backend {
   readonly maxRemotes?: number;
   /** Checks what is needed. Undoes everything if it fails or is aborted. */
   start?(signal: AbortSignal): Promise<void>;
-  /** Makes one system ready. Undoes everything if it fails or is aborted. */
+  /**
+   * Makes one system ready. Undoes everything if it fails or is aborted. To give
+   * none is a mistake, which ends the pool.
+   */
   reserve(reserving: Reserving): Promise<System>;
-  /** True if a reservation that failed this way shall be tried once more. */
+  /** True if a reservation that failed this way shall be tried once more; not asked after `clear()`. */
   retries?(error: Error): boolean;
   /**
    * Cleans up a system that is given back, before it is disconnected; if it is
