@@ -184,10 +184,13 @@ export async function thisOwnerIfAllowed(): Promise<string | undefined> {
 export function temporaryPrefix(): string {
   if (!mayRead("/proc")) return "atex-";
   try {
+    const boot = bootIn(
+      Deno.readTextFileSync("/proc/sys/kernel/random/boot_id"),
+    );
     const namespace = namespaceIn(Deno.readLinkSync("/proc/self/ns/pid"));
     const start = startTimeIn(Deno.readTextFileSync("/proc/self/stat"));
     if (namespace !== UNKNOWN && start !== undefined) {
-      return `atex-${namespace}-${Deno.pid}-${start}-`;
+      return `atex-${boot}-${namespace}-${Deno.pid}-${start}-`;
     }
   } catch {
     // It can only not be told whose it is.
@@ -210,12 +213,22 @@ export function temporaryPrefix(): string {
  */
 export function parseTemporaryName(
   name: string,
-): Pick<Owner, "pid" | "startTime" | "pidNamespace"> | undefined {
-  const [, pidNamespace, pid, startTime] =
-    /^atex-(\d+)-(\d+)-(\d+)-[A-Za-z0-9]+$/.exec(name) ?? [];
-  return pidNamespace && pid && startTime
-    ? { pidNamespace, pid, startTime }
+):
+  | Pick<Owner, "pid" | "startTime" | "pidNamespace"> & {
+    /** How `bootId` begins. */
+    readonly boot: string;
+  }
+  | undefined {
+  const [, boot, pidNamespace, pid, startTime] =
+    /^atex-([0-9a-f]{8})-(\d+)-(\d+)-(\d+)-[A-Za-z0-9]+$/.exec(name) ?? [];
+  return boot && pidNamespace && pid && startTime
+    ? { boot, pidNamespace, pid, startTime }
     : undefined;
+}
+
+/** Enough of the id to tell the machines apart that share a directory. */
+function bootIn(bootId: string): string {
+  return bootId.slice(0, 8);
 }
 
 /**

@@ -122,7 +122,9 @@ export async function judgeWork(owner: string, me: Run): Promise<Verdict> {
 
 /** The name of the directory tells the process that made it. */
 async function judgeProcess(name: string, me: Run): Promise<Verdict> {
-  const { pid, startTime, pidNamespace } = parseTemporaryName(name)!;
+  const { boot, pid, startTime, pidNamespace } = parseTemporaryName(name)!;
+  // That of another machine, which has the directory as well, or of one that was restarted.
+  if (!me.owner.bootId.startsWith(boot)) return "unknown";
   // That of another container, or nobody's any more.
   if (pidNamespace !== me.owner.pidNamespace) return "unknown";
   if (await startTimeOf(pid) === startTime) return "alive";

@@ -595,7 +595,8 @@ Deno.test("reap() says when Testing Farm cannot be asked, without the token", as
 Deno.test("reap() judges temporary and work directories by the process that needs them", async () => {
   const directory = await Deno.makeTempDir({ prefix: "atex-test-" });
   await using me = await holdRun("test");
-  const { pidNamespace, startTime } = me.owner;
+  const { bootId, pidNamespace, startTime } = me.owner;
+  const here = `atex-${bootId.slice(0, 8)}`;
   const make = async (name: string, owner?: string) => {
     const path = join(directory, name);
     await Deno.mkdir(path);
@@ -607,10 +608,12 @@ Deno.test("reap() judges temporary and work directories by the process that need
   const owner = (change: Partial<typeof me.owner> = {}) =>
     formatOwner({ ...me.owner, directory: "-", ...change });
   const expected: Record<string, "alive" | "dead" | "unknown"> = {
-    [`atex-${pidNamespace}-${Deno.pid}-${startTime}-ab12`]: "alive",
-    [`atex-${pidNamespace}-${Deno.pid}-1-ab12`]: "dead", // the number was used again
-    [`atex-${pidNamespace}-4194305-1-ab12`]: "dead",
-    "atex-1-4194305-1-ab12": "unknown", // of another container
+    [`${here}-${pidNamespace}-${Deno.pid}-${startTime}-ab12`]: "alive",
+    [`${here}-${pidNamespace}-${Deno.pid}-1-ab12`]: "dead", // the number was used again
+    [`${here}-${pidNamespace}-4194305-1-ab12`]: "dead",
+    [`${here}-1-4194305-1-ab12`]: "unknown", // of another container
+    // of another machine that shares the directory
+    [`atex-0badb007-${pidNamespace}-4194305-1-ab12`]: "unknown",
     "atex-AlivE67890": "alive",
     "atex-DeaD567890": "dead",
     "atex-BooT567890": "dead", // before the last boot
@@ -619,7 +622,7 @@ Deno.test("reap() judges temporary and work directories by the process that need
     "atex-Silent7890": "unknown",
     "atex-Odd4567890": "unknown",
   };
-  for (const name of Object.keys(expected).slice(0, 4)) await make(name);
+  for (const name of Object.keys(expected).slice(0, 5)) await make(name);
   await make("atex-AlivE67890", owner());
   await make("atex-DeaD567890", owner({ pid: "4194305" }));
   await make("atex-BooT567890", owner({ bootId: "former" }));
@@ -653,7 +656,7 @@ Deno.test("reap() judges temporary and work directories by the process that need
       assert.equal(removed, verdict === "dead", name);
       assert.equal(await exists(name), verdict !== "dead", name);
     }
-    assert.equal([...Deno.readDirSync(directory)].length, 10);
+    assert.equal([...Deno.readDirSync(directory)].length, 11);
   } finally {
     await Deno.remove(directory, { recursive: true });
   }
