@@ -17,15 +17,7 @@ const SIGNAL_NUMBERS: Record<string, number> = {
 /** Runs `argv` with `JSR_URL` set; resolves to its exit status (128 + n for signal n). */
 async function runChild(argv: string[], url: string): Promise<number> {
   const [program, ...args] = argv;
-  // Deno need not be on the PATH.
-  const child = new Deno.Command(
-    program === "deno" ? Deno.execPath() : program,
-    {
-      args,
-      env: { JSR_URL: url, [ADDRESS]: url },
-      stdin: "inherit",
-    },
-  ).spawn();
+  // before there is a child, which may get one as soon as it says something
   for (const signal of ["SIGHUP", "SIGINT", "SIGTERM"] as const) {
     Deno.addSignalListener(signal, () => {
       // The terminal sends Ctrl-C to the child by itself; twice would mean "at once".
@@ -37,6 +29,15 @@ async function runChild(argv: string[], url: string): Promise<number> {
       }
     });
   }
+  // Deno need not be on the PATH.
+  const child = new Deno.Command(
+    program === "deno" ? Deno.execPath() : program,
+    {
+      args,
+      env: { JSR_URL: url, [ADDRESS]: url },
+      stdin: "inherit",
+    },
+  ).spawn();
   const { code, signal } = await child.status;
   return signal === null ? code : 128 + (SIGNAL_NUMBERS[signal] ?? 0);
 }

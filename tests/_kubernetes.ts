@@ -147,6 +147,8 @@ export class KubernetesServer implements AsyncDisposable {
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
   readonly #abort = new AbortController();
   readonly #watchers = new Set<Watcher>();
+  /** Whoever listed what there was, and begins to watch after that, is told of those, too. */
+  readonly #deleted: { plural: string; object: Json }[] = [];
   /** What runs, and in which pod. */
   readonly #commands = new Map<Deno.ChildProcess, Pod>();
   readonly #timers = new Set<ReturnType<typeof setTimeout>>();
@@ -330,6 +332,7 @@ export class KubernetesServer implements AsyncDisposable {
 
   #tell(plural: string, type: string, object: Json): void {
     object.metadata.resourceVersion = String(++this.#version);
+    if (type === "DELETED") this.#deleted.push({ plural, object });
     for (const watcher of this.#watchers) {
       if (watcher.plural === plural && watcher.matches(object)) {
         watcher.send({ type, object });
@@ -451,6 +454,12 @@ export class KubernetesServer implements AsyncDisposable {
           if (Number(object.metadata.resourceVersion) > since) {
             watcher.send({ type: "ADDED", object });
           }
+        }
+        for (const { plural: of, object } of this.#deleted) {
+          const { resourceVersion } = object.metadata;
+          if (of !== plural || !matches(object)) continue;
+          if (since === 0 || Number(resourceVersion) <= since) continue;
+          watcher.send({ type: "DELETED", object });
         }
       },
       cancel: () => {
