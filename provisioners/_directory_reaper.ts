@@ -5,6 +5,9 @@ import { ageOf, type Candidate, type Leftover } from "./_leftover.ts";
 import { parseOwner, type Run, startTimeOf } from "./_run.ts";
 import { factsOf, isAbandoned, livesHere, probeLock } from "./_verdict.ts";
 
+/** A younger directory may be just being made. */
+const HOUR = 3_600_000;
+
 type DirectoryKind = "ssh" | "directory" | "work";
 type Verdict = Leftover["verdict"];
 
@@ -36,7 +39,7 @@ export async function findDirectories(
       const kind = kindOf(name);
       if (kind === undefined || !kinds.has(kind)) continue;
       const age = ageOf(info.mtime?.getTime());
-      const { verdict: guess, ...known } = await judge(kind, path, me);
+      const { verdict: guess, ...known } = await judge(kind, path, age, me);
       const isUsed = guess !== "alive" && (await users.get()).includes(path);
       const verdict = isUsed ? "alive" : guess;
       found.push({
@@ -66,9 +69,10 @@ export function isWorkDirectory(path: string): boolean {
 async function judge(
   kind: DirectoryKind,
   path: string,
+  age: number,
   me: Run,
 ): Promise<{ verdict: Verdict; owner?: string }> {
-  if (kind === "ssh") return { verdict: await judgeSsh(path) };
+  if (kind === "ssh") return { verdict: await judgeSsh(path, age) };
   if (kind === "work") {
     const owner = await Deno.readTextFile(join(path, "owner"))
       .then((text) => text.trim(), () => "");
@@ -133,22 +137,30 @@ async function judgeProcess(name: string, me: Run): Promise<Verdict> {
 }
 
 /** Its owner has a lock in it, and whoever shares a connection a master that answers. */
-async function judgeSsh(path: string): Promise<Verdict> {
+async function judgeSsh(path: string, age: number): Promise<Verdict> {
   try {
     const owner = await probeLock(join(path, "owner"));
     const master = await callMaster(join(path, "s"));
     if (owner === "locked" || master === "answers") return "alive";
-    const isDead = owner === "free" || master === "dead";
+    const isDead = owner === "free" || master === "dead" ||
+      age > HOUR && await isJustMade(path);
     return isDead && await isOfSsh(path) ? "dead" : "unknown";
   } catch {
     return "unknown"; // gone meanwhile, or not to be looked into
   }
 }
 
+/** Its script died before it could say whose it is: there is nothing in it. */
+async function isJustMade(path: string): Promise<boolean> {
+  if (!/-[0-9a-f]{10,16}$/.test(path)) return false;
+  const entries = await Array.fromAsync(Deno.readDir(path));
+  return entries.every(({ name }) => name === ".owner");
+}
+
 /** Users may call a directory like that, too: only what ours have may be in it. */
 async function isOfSsh(path: string): Promise<boolean> {
   for (const { name } of await Array.fromAsync(Deno.readDir(path))) {
-    if (!/^(owner|askpass|s(\.\w+)?)$/.test(name)) return false;
+    if (!/^(\.?owner|askpass|s(\.\w+)?)$/.test(name)) return false;
     const { isDirectory, size } = await Deno.lstat(join(path, name));
     if (isDirectory || size > 0 && name !== "askpass") return false;
   }

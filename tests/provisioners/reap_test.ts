@@ -388,7 +388,10 @@ Deno.test("reap() removes directories of dead connections only, and none because
   const expected: Record<string, "alive" | "dead" | "unknown"> = {
     "atex-ssh-alive": "alive",
     "atex-ssh-dead": "dead",
-    "atex-ssh-empty": "unknown", // may be about to be used
+    "atex-ssh-0123456789abcdef": "unknown", // may be about to be used
+    "atex-ssh-123456789abcdef0": "dead", // empty, and old
+    "atex-ssh-23456789abcdef01": "dead", // its script died when it made the owner
+    "atex-ssh-3456789abcdef012": "unknown", // it is not empty
     "atex-ssh-forgotten": "unknown", // nothing shows that it is ours
     "atex-ssh-idle": "alive", // with a password it has no master
     "atex-ssh-killed": "dead",
@@ -405,7 +408,8 @@ Deno.test("reap() removes directories of dead connections only, and none because
   await Deno.link(join(dead, "s"), join(dead, "t"));
   killed.close();
   await Deno.rename(join(dead, "t"), join(dead, "s"));
-  await make("atex-ssh-empty");
+  await make("atex-ssh-0123456789abcdef");
+  await make("atex-ssh-123456789abcdef0", true);
   await make("atex-ssh-forgotten", true);
   const owned = async (name: string) => {
     const path = await make(name);
@@ -433,6 +437,8 @@ Deno.test("reap() removes directories of dead connections only, and none because
   await own("atex-ssh-keys", { owner: "", id_rsa: "precious" });
   await own("atex-ssh-notes", { owner: "Jane" });
   await own("atex-ssh-plain", { s: "" });
+  await own("atex-ssh-23456789abcdef01", { ".owner": "" });
+  await own("atex-ssh-3456789abcdef012", { "x": "" });
   await Deno.mkdir(join(await own("atex-ssh-tree", { owner: "" }), "s.1"));
   await own("atex-regression-results", { weeks: "of work" });
   for (const name of ["atex-0", "atex-test-x", "atex-AAAAAAAAAA-x", "x"]) {
@@ -461,7 +467,7 @@ Deno.test("reap() removes directories of dead connections only, and none because
       assert.equal(removed, verdict === "dead");
       assert.equal(await exists(name), verdict !== "dead");
     }
-    assert.equal([...Deno.readDirSync(directory)].length, 14);
+    assert.equal([...Deno.readDirSync(directory)].length, 15);
     assert.ok(alive);
   } finally {
     user.kill("SIGKILL");
