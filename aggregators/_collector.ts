@@ -104,8 +104,7 @@ export class Collector {
   readonly #shelf: Shelf;
   readonly #slots = new Semaphore(AT_ONCE);
   readonly #underWay = new UnderWay();
-  /** Whether it was given anything. */
-  used = false;
+  #used = false;
   #started: Started | undefined;
   #stopped: Promise<void> | undefined;
 
@@ -208,6 +207,11 @@ export class Collector {
     this.#stopped = undefined;
   }
 
+  /** Whether it was given anything. */
+  get used(): boolean {
+    return this.#used;
+  }
+
   /** Whether it takes tests. */
   get started(): boolean {
     return this.#started !== undefined;
@@ -254,7 +258,7 @@ export class Collector {
   ): Promise<Stored> {
     const started = this.#started;
     if (!started) return Promise.reject(notStarted(platform, test));
-    this.used = true;
+    this.#used = true;
     return this.#underWay.add(
       this.#ingest(platform, test, pathOf(artifacts), encode, started),
     );

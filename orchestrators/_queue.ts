@@ -14,41 +14,60 @@ export class NextRuleError extends Error {
 
 /** Tests in the order in which they came, of which any can be taken out. */
 class Line {
-  readonly #tests: Set<string>;
+  /** From `#next` on, while they are taken in turn: a set needs four times the memory. */
+  #tests: string[];
+  #next = 0;
+  /** All of them, once one was taken out of turn. */
+  #set: Set<string> | undefined;
   /** Finds the first one from where it was, since none is left before that. */
-  #first: Iterator<string>;
+  #first: Iterator<string> | undefined;
 
-  constructor(tests: Iterable<string> = []) {
-    this.#tests = new Set(tests);
-    this.#first = this.#tests.values();
+  constructor(tests: string[] = []) {
+    this.#tests = tests;
   }
 
   get size(): number {
-    return this.#tests.size;
+    return this.#set?.size ?? this.#tests.length - this.#next;
   }
 
   push(test: string): void {
-    this.#tests.add(test);
+    if (this.#set) this.#set.add(test);
+    else this.#tests.push(test);
   }
 
   all(): string[] {
-    return [...this.#tests];
+    return this.#set ? [...this.#set] : this.#tests.slice(this.#next);
   }
 
-  /** Takes out the first one; there must be one. */
+  /** Takes the first one. There must be one. */
   shift(): string {
-    let next = this.#first.next();
-    if (next.done) {
-      this.#first = this.#tests.values();
-      next = this.#first.next();
+    if (this.#set) return this.#shiftSet(this.#set);
+    const test = this.#tests[this.#next++];
+    // what was taken is forgotten when it is the larger half
+    if (this.#next >= 32 && this.#next > this.#tests.length / 2) {
+      this.#tests = this.all();
+      this.#next = 0;
     }
-    this.#tests.delete(next.value);
+    return test;
+  }
+
+  #shiftSet(tests: Set<string>): string {
+    let next = this.#first?.next();
+    if (!next || next.done) {
+      this.#first = tests.values();
+      next = this.#first.next() as IteratorYieldResult<string>;
+    }
+    tests.delete(next.value);
     return next.value;
   }
 
-  /** Takes out this one; false if it is not there. */
+  /** Takes one; returns whether it was there. */
   remove(test: string): boolean {
-    return this.#tests.delete(test);
+    if (!this.#set) {
+      this.#set = new Set(this.all());
+      this.#tests = [];
+    }
+    return this.#set.delete(test);
   }
 }
 
@@ -189,7 +208,7 @@ export class TestQueue {
     const others = line ? this.#ranked + 1 : this.#ranked;
     if (line && others === this.#rules.length) {
       const test = line.shift();
-      bucket.remove(test);
+      if (line !== bucket) bucket.remove(test);
       return test;
     }
     let candidates: readonly string[] = (line ?? bucket).all();

@@ -419,24 +419,28 @@ Deno.test("atex run keeps what other reports have of a test that cannot be store
 });
 
 Deno.test("atex run keeps a result that is being stored when it is interrupted twice", async () => {
-  await withDirectory(async (directory) => {
-    await makeTree(directory);
-    const program = `${ROOT}tests/cli/_interrupted_while_storing.ts`;
-    const { code, err } = await deno(
-      ["run", "-qA", "--no-check", program, "run"],
-      directory,
-    );
-    strictEqual(code, 128 + 2, err);
-    match(err, /^SIGINT: only giving back systems/m);
-    match(
-      await Deno.readTextFile(`${directory}/results.jsonl`),
-      /^\["local","pass","\/t",null,\["output.txt"\],null,\{"attempt":1,.*\}\]\n$/,
-    );
-    deepStrictEqual(await outputsIn(directory), [
-      "results.jsonl",
-      "results.jsonl.files",
-    ]);
-  });
+  // its artifacts are kept there
+  await withDirectory((temporary) =>
+    withDirectory(async (directory) => {
+      await makeTree(directory);
+      const program = `${ROOT}tests/cli/_interrupted_while_storing.ts`;
+      const { code, err } = await deno(
+        ["run", "-qA", "--no-check", program, "run"],
+        directory,
+        { TMPDIR: temporary },
+      );
+      strictEqual(code, 128 + 2, err);
+      match(err, /^SIGINT: only giving back systems/m);
+      match(
+        await Deno.readTextFile(`${directory}/results.jsonl`),
+        /^\["local","pass","\/t",null,\["output.txt"\],null,\{"attempt":1,.*\}\]\n$/,
+      );
+      deepStrictEqual(await outputsIn(directory), [
+        "results.jsonl",
+        "results.jsonl.files",
+      ]);
+    })
+  );
 });
 
 Deno.test("atex run tells whether there are no tests, or none that fits", async () => {

@@ -266,6 +266,7 @@ Deno.test("time limits of SimpleOrchestrator are checked and kept", async () => 
 });
 
 Deno.test("who insists on an end waits for neither tests nor clean-ups nor results", async () => {
+  const artifacts = await Deno.makeTempDir({ prefix: "atex-test-" });
   const forEver = () => new Promise<never>(() => {});
   const stuck = Promise.withResolvers<void>();
   const pool = new PretendedPool({ maxRemotes: 2, reusable: true });
@@ -287,6 +288,7 @@ Deno.test("who insists on an end waits for neither tests nor clean-ups nor resul
       stuck.resolve();
       return forEver();
     }),
+    artifacts,
   }).run({ signal: abort.signal });
   await stuck.promise;
   while (run.status.running < 2) {
@@ -300,4 +302,5 @@ Deno.test("who insists on an end waits for neither tests nor clean-ups nor resul
   await rejects(run.finished, { kind: "Aborted" });
   ok(performance.now() - began < 10_000, "the usual grace is 30 s");
   deepStrictEqual(pool.reasons, ["abort", "abort"]);
+  await Deno.remove(artifacts, { recursive: true });
 });

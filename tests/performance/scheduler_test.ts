@@ -5,12 +5,22 @@ import { measureOnce, runProcess } from "../../bench/_once.ts";
 const run = (tests: number, remotes: number, ms: number, rule = "none") =>
   measureOnce("./_scheduler_once.ts", [tests, remotes, ms, rule]);
 
-Deno.test("a run keeps little of a test, from its beginning or when the test has ended", async () => {
-  const module = import.meta.resolve("../orchestrators/heap.ts");
+/** What a script prints that measures the heap. */
+async function bytesFrom(script: string): Promise<number> {
+  const module = import.meta.resolve(`../orchestrators/${script}`);
   const flags = ["--no-check", "--v8-flags=--expose-gc"];
   const args = ["run", "-qA", ...flags, module];
-  const bytes = Number(await runProcess(module, [], { args }));
+  return Number(await runProcess(module, [], { args }));
+}
+
+Deno.test("a run keeps little of a test, from its beginning or when the test has ended", async () => {
+  const bytes = await bytesFrom("heap.ts");
   ok(bytes < 150, `${bytes} bytes for each test`);
+});
+
+Deno.test("a test that waits takes a place in a list", async () => {
+  const bytes = await bytesFrom("queue_heap.ts");
+  ok(bytes > 0 && bytes < 20, `${bytes} bytes for each test`);
 });
 
 Deno.test("a run uses all systems and loses no test", async () => {
