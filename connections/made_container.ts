@@ -1,6 +1,6 @@
 /**
  * Key of an option of `PodmanConnection` that is none for users: with it the first
- * connection to a container spares the time to ask podman.
+ * connection to a container spares the time to ask podman, and to try.
  */
 export const MADE: unique symbol = Symbol("made");
 
@@ -13,6 +13,9 @@ export interface MadeOption {
 export interface MadeContainer {
   /** The long one. */
   readonly id: string;
-  /** What all have in common that are made alike: filled in by the first connection to one. */
+  /**
+   * What all have in common that are made alike. The first connection to one fills
+   * in the runtime by which commands can be run in all of them.
+   */
   readonly alike: { runtime?: string };
 }

@@ -144,24 +144,31 @@ export class PodmanConnection implements Connection {
 
   async #connect(signal: AbortSignal): Promise<void> {
     const { podman = ["podman"], direct } = this.#options;
-    const { id, runtime } = await this.#find(signal);
+    const { id: madeId, alike } = this.#made ?? {};
+    this.#made = undefined; // the container may end before the next connection
+    if (madeId !== undefined && alike?.runtime !== undefined) {
+      return this.#use(madeId, throughRuntime(alike.runtime, madeId), true);
+    }
+    const { id, runtime } = await this.#inspect(signal);
     const said: string[] = [];
     for (const directly of waysOf(podman, direct)) {
       const prefix = directly
-        // Runtimes end with 255 for a missing program, as if there were no container.
-        ? [...enterCgroup(), runtime, "exec", id, ...IN_SHELL]
+        ? throughRuntime(runtime, id)
         : [...podman, "exec", "-i", id];
       const failure = await tryToRun([...prefix, "true"], signal);
       if (failure === undefined) {
-        this.#direct = directly;
-        this.#prefix = prefix;
-        this.#id = id;
-        this.#made = undefined; // the container may end before the next connection
-        return;
+        if (alike && directly) alike.runtime = runtime;
+        return this.#use(id, prefix, directly);
       }
       said.push(failure);
     }
     throw this.#error(`cannot run a command in it: ${said.join("; ")}`);
+  }
+
+  #use(id: string, prefix: readonly string[], directly: boolean): void {
+    this.#id = id;
+    this.#prefix = prefix;
+    this.#direct = directly;
   }
 
   /** Forgets the container. */
@@ -225,16 +232,6 @@ export class PodmanConnection implements Connection {
     return this.disconnect();
   }
 
-  async #find(signal: AbortSignal): Promise<FoundContainer> {
-    const { id, alike } = this.#made ?? {};
-    if (id !== undefined && alike?.runtime !== undefined) {
-      return { id, runtime: alike.runtime };
-    }
-    const found = await this.#inspect(signal);
-    if (alike) alike.runtime = found.runtime;
-    return found;
-  }
-
   async #inspect(signal?: AbortSignal): Promise<FoundContainer> {
     const { podman = ["podman"], container } = this.#options;
     const format = "{{.Id}} {{.State.Status}} {{.OCIRuntime}}";
@@ -279,6 +276,12 @@ function waysOf(
 ): readonly boolean[] {
   if (direct !== undefined) return [direct];
   return podman.length > 1 ? [false] : [true, false];
+}
+
+/** What to put in front of a command for the runtime to run it. */
+function throughRuntime(runtime: string, id: string): readonly string[] {
+  // Runtimes end with 255 for a missing program, as if there were no container.
+  return [...enterCgroup(), runtime, "exec", id, ...IN_SHELL];
 }
 
 /** An ordinary user may start processes in a container from within the own session only. */

@@ -3,12 +3,7 @@ import { Semaphore } from "@std/async/unstable-semaphore";
 import type { Connection } from "../connections/connection.ts";
 import { MADE } from "../connections/made_container.ts";
 import { PodmanConnection } from "../connections/podman.ts";
-import {
-  type Backend,
-  type Reserving,
-  StillAliveError,
-  type System,
-} from "./_backend.ts";
+import type { Backend, Reserving, System } from "./_backend.ts";
 import { acquire } from "./_permit.ts";
 import { PodmanCli } from "./_podman_cli.ts";
 import { podmanEvents } from "./_podman_events.ts";
@@ -18,6 +13,7 @@ import {
   type PullPolicy,
 } from "./_podman_image.ts";
 import { findContainers, LABEL } from "./_podman_reaper.ts";
+import { PodmanRemoval } from "./_podman_removal.ts";
 import type { ProgramResult } from "./_program.ts";
 import { formatOwner, nextNumber } from "./_run.ts";
 import { Session } from "./_session.ts";
@@ -98,8 +94,7 @@ export class PodmanBackend implements Backend {
   readonly #options: PodmanBackendOptions;
   readonly #cli: PodmanCli;
   readonly #making: Semaphore;
-  /** Of its own, so that what is to be removed does not wait for what is to be made. */
-  readonly #removing: Semaphore;
+  readonly #removal: PodmanRemoval;
   readonly #emit: (event: ProvisionerEvent) => void;
   #session?: Session;
 
@@ -110,7 +105,9 @@ export class PodmanBackend implements Backend {
     this.#options = options;
     this.#cli = new PodmanCli(options.podman, options.commandTimeout);
     this.#making = new Semaphore(options.parallel);
-    this.#removing = new Semaphore(options.parallel);
+    // Of its own: what is to be removed does not wait for what is to be made.
+    const permits = new Semaphore(options.parallel);
+    this.#removal = new PodmanRemoval(this.#cli, permits);
     this.#emit = emit;
   }
 
@@ -143,7 +140,7 @@ export class PodmanBackend implements Backend {
     using making = new DisposableStack();
     making.use(await acquire(this.#making, signal));
     identify(id);
-    undo.defer(() => session.undo(() => this.#remove(name)));
+    undo.defer(() => session.undo(() => this.#removal.remove(name)));
     session.events.prepare(name);
     const container = await this.#create(name, session, signal);
     // Others wait for one that is of use in a moment, if it has the processors.
@@ -246,36 +243,7 @@ export class PodmanBackend implements Backend {
 
   async dispose({ attributes: { container } }: System): Promise<void> {
     this.#session!.events.unwatch(container);
-    await this.#remove(container);
-  }
-
-  /** No error if it is gone, however. */
-  async #remove(name: string): Promise<void> {
-    using _permit = await acquire(this.#removing);
-    const errors: string[] = [];
-    while (errors.length < 2) {
-      const failure = await this.#attempt(
-        ["container", "rm", "-f", "-t", "0", name],
-      );
-      if (failure === undefined) return;
-      errors.push(failure);
-    }
-    const exists = await this.#cli.output(["container", "exists", name])
-      .catch(() => undefined);
-    if (exists?.code === 1) return;
-    const message = `Cannot remove the container "${name}": ${errors.at(-1)}`;
-    if (exists?.code === 0) throw new StillAliveError(message);
-    throw new ProvisionError(message);
-  }
-
-  /** Gives what was wrong. */
-  async #attempt(args: string[]): Promise<string | undefined> {
-    try {
-      const { code, said } = await this.#cli.output(args);
-      return code === 0 ? undefined : said || `exit code ${code}`;
-    } catch (error) {
-      return (error as Error).message;
-    }
+    await this.#removal.remove(container);
   }
 
   async stop(): Promise<void> {
@@ -286,14 +254,7 @@ export class PodmanBackend implements Backend {
 
   async #removeAll(prefix: string): Promise<void> {
     const left = await this.#cli.names(prefix);
-    if (left.length === 0) return;
-    const failure = await this.#attempt(
-      ["container", "rm", "-f", "-t", "0", ...left],
-    );
-    if (failure === undefined) return;
-    throw new ProvisionError(
-      `Cannot remove the containers ${left.join(", ")}: ${failure}`,
-    );
+    if (left.length > 0) await this.#removal.removeAll(left);
   }
 }
 

@@ -456,6 +456,46 @@ Deno.test("release() tries twice, and then tells that the container is still the
   assert.deepEqual(podman.containers, []);
 });
 
+Deno.test("containers that are given back together are removed by one command", async () => {
+  await using podman = await FakePodman.make();
+  const { pool, start, events } = lend(podman, { maxRemotes: 6 });
+  await start();
+  pool.provision(6);
+  const remotes = await Promise.all(
+    Array.from({ length: 6 }, () => pool.getRemote()),
+  );
+  const stuck = remotes[3].attributes.container;
+  await podman.fault(
+    "rm",
+    `case "$*" in *${stuck}*)
+      for name; do case $name in
+        ${stuck}) ;;
+        atex-*) rm "$here/containers/$name"; echo "$name";;
+      esac; done
+      echo "Error: busy" >&2
+      exit 1;;
+    esac`,
+  );
+  const ends = await Promise.allSettled(remotes.map((it) => it.release()));
+  assert.deepEqual(
+    ends.map(({ status }) => status),
+    ends.map((_, n) => n === 3 ? "rejected" : "fulfilled"),
+  );
+  assert.deepEqual(podman.containers, [stuck]);
+  const removals = podman.calls.filter((call) => / rm /.test(call));
+  assert.deepEqual(
+    removals.map((call) => call.match(/atex-/g)?.length),
+    [6, 1], // and once more for the one that is still there
+  );
+  assert.deepEqual(
+    events.filter(({ type }) => type === "release-failed").length,
+    1,
+  );
+  await podman.repair("rm");
+  await pool.stop();
+  assert.deepEqual(podman.containers, []);
+});
+
 Deno.test("release() of a container that is gone is fine, whatever rm says", async () => {
   await using podman = await FakePodman.make();
   const { pool, start } = lend(podman);
