@@ -4,6 +4,7 @@ import type {
   RunSummary,
   TestOutcome,
 } from "./orchestrator.ts";
+import { errorText } from "./_error_text.ts";
 import { count, fit, pad, printable, span } from "./_text.ts";
 
 /** How a line is meant; a terminal shows it as a colour. */
@@ -73,6 +74,8 @@ export class Progress {
   #tests = 0;
   #began = 0;
   #platform = "";
+  /** Whether lines have to tell which run they are of. */
+  readonly #named: boolean;
   #aborting = false;
   #draining = false;
   /** How many systems are being given back. */
@@ -83,8 +86,24 @@ export class Progress {
   #setupReason = "";
   #summary: RunSummary | undefined;
 
+  constructor({ named = false }: { named?: boolean } = {}) {
+    this.#named = named;
+  }
+
   /** Takes an event; gives the lines that a log of the run has for it. */
   *take(event: RunEvent): Generator<Line> {
+    const isName = event.type === "run-started";
+    for (const one of this.#take(event)) {
+      yield isName ? one : { ...one, text: this.#prefix() + one.text };
+    }
+  }
+
+  /** What lines begin with. */
+  #prefix(): string {
+    return this.#named ? `${printable(this.#platform)}: ` : "";
+  }
+
+  *#take(event: RunEvent): Generator<Line> {
     switch (event.type) {
       case "run-started":
         this.#start(event);
@@ -293,15 +312,16 @@ export class Progress {
     }
   }
 
-  /** What is left to say when the run is over: failed tests, then the counts. */
-  *end(): Generator<Line> {
+  /** What is left to say when the run is over: failed tests, then the counts, then why it is incomplete. */
+  *end(error?: Error): Generator<Line> {
     const summary = this.#summary;
     if (!summary) return;
     const { notRun, ingested } = summary;
+    const on = this.#named ? ` on ${summary.platform}` : "";
     for (const test of notRun) this.#failed.delete(test); // it could not be carried out
     if (this.#failed.size > 0) {
       yield plain("");
-      yield plain("Failed:");
+      yield plain(`Failed${on}:`);
       for (const [test, failure] of this.#failed) {
         yield bad(`  ${test}  ${describe(failure, ingested.get(test))}`);
         if (failure.place) yield plain(`    ${failure.place}`);
@@ -309,15 +329,18 @@ export class Progress {
     }
     if (notRun.length > 0) {
       yield plain("");
-      yield plain(`Not run: ${notRun.length}`);
+      yield plain(`Not run${on}: ${notRun.length}`);
       for (const test of notRun.slice(0, 10)) yield bad(`  ${test}`);
       if (notRun.length > 10) yield bad(`  … and ${notRun.length - 10} more`);
     }
     yield plain("");
     yield {
       tone: summary.passed === summary.tests ? "good" : "bad",
-      text: totals(summary),
+      text: this.#prefix() + totals(summary),
     };
+    for (const text of error ? errorText(error).split("\n") : []) {
+      yield bad(text);
+    }
   }
 }
 

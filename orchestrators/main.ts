@@ -20,6 +20,9 @@
  */
 import { checkKind, checkOptions, type Known } from "../options.ts";
 import { errorText } from "./_error_text.ts";
+import { InterruptedError, isInterruption } from "./_interrupted.ts";
+
+export { InterruptedError } from "./_interrupted.ts";
 
 /** Exit status of a script that could not do what it was to do. */
 const STATUS_ERROR = 2;
@@ -30,29 +33,6 @@ const LAST_MS = 1000;
 
 const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 type SignalName = keyof typeof SIGNALS;
-
-/** The reason with which {@linkcode runMain} aborts its signal. */
-export class InterruptedError extends Error {
-  /** The signal that the process got. */
-  readonly signal: "SIGHUP" | "SIGINT" | "SIGTERM";
-  /**
-   * Aborted by a second signal. Orchestrators then wait for nothing any more but for
-   * systems to be given back: not for tests to end, clean-ups, or results that are being
-   * stored.
-   */
-  readonly insisted: AbortSignal;
-
-  /** Creates the error; without `insisted` nobody ever insists. */
-  constructor(
-    signal: "SIGHUP" | "SIGINT" | "SIGTERM",
-    insisted: AbortSignal = new AbortController().signal,
-  ) {
-    super(`Interrupted by ${signal}`);
-    this.name = "InterruptedError";
-    this.signal = signal;
-    this.insisted = insisted;
-  }
-}
 
 /** Options of {@linkcode runMain}. */
 export interface RunMainOptions {
@@ -169,13 +149,4 @@ export async function runMain(
 /** What fits into the byte that an exit status is. */
 function asStatus(number: number): number {
   return Number.isInteger(number) && number >= 0 && number <= 255 ? number : 1;
-}
-
-/** Whether an error only says that the interruption took effect. */
-function isInterruption(error: unknown): boolean {
-  for (let depth = 0; error instanceof Error && depth < 10; depth++) {
-    if (error instanceof InterruptedError) return true;
-    error = error.cause;
-  }
-  return false;
 }

@@ -15,7 +15,8 @@
  * @module
  */
 import { checkKind, checkOptions, type Known } from "../options.ts";
-import type { Run } from "./orchestrator.ts";
+import { isInterruption } from "./_interrupted.ts";
+import { OrchestratorError, type Run } from "./orchestrator.ts";
 import { type Line, Progress, type Tone } from "./_progress.ts";
 import { besideScreens, type Block, screenOf } from "./_screen.ts";
 import { printableLines } from "./_text.ts";
@@ -74,13 +75,31 @@ const MAX_BLOCK_ROWS = 12;
  * the failed tests, each with its exit code, attempts, system and the path of its
  * output, and the totals.
  *
+ * Of several runs, what `runAll()` gives, each line tells the platform, and at their
+ * end each incomplete one is told with its error, which nobody else throws.
+ *
  * Names and messages come from tests and are not trusted: control characters
- * never reach the terminal. Several runs can be shown at once, with the same `write`:
- * their live blocks are below each other, and tell the platform. Does not reject when the run fails: ask
+ * never reach the terminal. Runs that are shown by calls of their own, with the same
+ * `write`, have their live blocks below each other. Does not reject when a run fails: ask
  * `run.finished`. Call it in the same turn as `run()`, to miss nothing.
+ *
+ * @param run a run, or several
+ *
+ * @example Several runs
+ * ```ts no-run
+ * import type { Orchestrator } from "jsr:@atex/atex/orchestrators/orchestrator";
+ * import { showProgress } from "jsr:@atex/atex/orchestrators/progress";
+ * import { runAll } from "jsr:@atex/atex/orchestrators/run-all";
+ *
+ * declare const fedora: Orchestrator, centos: Orchestrator;
+ *
+ * await using all = runAll([fedora, centos]);
+ * await showProgress(all);
+ * Deno.exitCode = (await all.finished).exitCode;
+ * ```
  */
 export async function showProgress(
-  run: Run,
+  run: Run | (AsyncIterable<unknown> & { readonly runs: readonly Run[] }),
   options: ProgressOptions = {},
 ): Promise<void> {
   checkKind("showProgress()", "run", run, "a run");
@@ -90,29 +109,51 @@ export async function showProgress(
   const write = options.write ?? writeToStdout;
   const paint = ({ tone, text }: Line) =>
     color && CODES[tone] ? `\x1b[${CODES[tone]}m${text}\x1b[0m` : text;
-
-  const progress = new Progress();
   const print = (lines: Iterator<Line>) => {
     const text = Iterator.from(lines).map((line) => `${paint(line)}\n`)
       .toArray().join("");
     if (text !== "") screenOf(write).print(text);
   };
-  const block: Block = (index, count) => {
-    const size = blockSize(options.size, index, count);
-    const named = count > 1;
-    return progress.block(run.status, Date.now(), { ...size, named })
-      .map(paint).toArray();
-  };
-  if (live) screenOf(write).add(block);
-  try {
-    for await (const event of run) {
-      print(progress.take(event));
-      if (live) screenOf(write).changed();
+  const follow = async (run: Run, progress: Progress, several: boolean) => {
+    const block: Block = (index, count) => {
+      const size = blockSize(options.size, index, count);
+      const named = several || count > 1;
+      return progress.block(run.status, Date.now(), { ...size, named })
+        .map(paint).toArray();
+    };
+    if (live) screenOf(write).add(block);
+    try {
+      for await (const event of run) {
+        print(progress.take(event));
+        if (live) screenOf(write).changed();
+      }
+    } finally {
+      if (live) screenOf(write).remove(block);
     }
-  } finally {
-    if (live) screenOf(write).remove(block);
+  };
+  if (!("runs" in run)) {
+    const progress = new Progress();
+    await follow(run, progress, false);
+    return print(progress.end());
   }
-  print(progress.end());
+  const all = run.runs.map((run) => ({
+    run,
+    progress: new Progress({ named: true }),
+  }));
+  await Promise.all(
+    all.map(({ run, progress }) => follow(run, progress, true)),
+  );
+  for (const { run, progress } of all) {
+    print(progress.end(await whyIncomplete(run)));
+  }
+}
+
+/** Why a run is incomplete, unless somebody wanted it. */
+async function whyIncomplete({ finished }: Run): Promise<Error | undefined> {
+  const error = await finished.then(() => undefined, (error) => error);
+  return error instanceof OrchestratorError && !isInterruption(error)
+    ? error
+    : undefined;
 }
 
 /**

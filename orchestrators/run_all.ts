@@ -1,5 +1,6 @@
 /**
- * Several orchestrators at once, one for each platform for example.
+ * Several orchestrators at once, one for each platform for example. `showProgress()`
+ * shows them, and tells why one is incomplete, which nobody throws.
  *
  * @example
  * ```ts no-run

@@ -4,7 +4,10 @@ import {
   AdHocOrchestrator,
 } from "../../orchestrators/adhoc.ts";
 import { note, showProgress } from "../../orchestrators/progress.ts";
+import { InterruptedError } from "../../orchestrators/main.ts";
+import { runAll } from "../../orchestrators/run_all.ts";
 import type {
+  Orchestrator,
   OrchestratorErrorKind,
   Run,
   RunEvent,
@@ -17,6 +20,7 @@ import {
   PretendedAggregator,
   PretendedExecutor,
   PretendedPool,
+  StoppedPool,
 } from "./pretend.ts";
 
 const STATUS: RunStatus = {
@@ -634,6 +638,48 @@ Deno.test("showProgress() shows several runs at once, each with a live block", a
     ...failed("/a"),
     ...failed("/b"),
   ]);
+});
+
+Deno.test("showProgress() of several runs names the platform of each line, and tells why one is incomplete", async () => {
+  const orchestrator = (platform: string, pool: PretendedPool) =>
+    new AdHocOrchestrator({
+      platform,
+      tests: ["/a", "/b"],
+      provisioners: [pool],
+      executor: (remote) =>
+        new PretendedExecutor(remote, (test) => test === "/a" ? 3 : 0),
+      aggregator: new PretendedAggregator(),
+    });
+  let text = "";
+  const show = async (
+    orchestrators: Orchestrator[],
+    options: Parameters<typeof runAll>[1] = {},
+  ) => {
+    text = "";
+    const all = runAll(orchestrators, options);
+    await showProgress(all, { write: (part) => text += part, live: false });
+    return await all.finished;
+  };
+  const { errors } = await show([
+    orchestrator("good\x1b", new PretendedPool()),
+    orchestrator("lab", new StoppedPool()),
+  ]);
+  const [during, ends] = [text, text.split("\n\n").slice(1).join("\n\n")];
+  match(during, /^2 tests on good\ufffd$/m);
+  match(during, /^good\ufffd: FAIL {3}\/a {2}exit code 3, /m);
+  match(during, /^lab: no further test is started: no provisioner can /m);
+  match(
+    ends,
+    /^Failed on good\ufffd:\n {2}\/a .*\n\ngood\ufffd: 1 passed, 1 failed in .*\n\nNot run on lab: 2\n {2}\/a\n {2}\/b\n\nlab: 0 passed, 0 failed, 2 not run in .*\nCannot complete the run on "lab": no provisioner can .*\n/,
+  );
+  deepStrictEqual(errors.length, 1);
+
+  await show(
+    [orchestrator("interrupted", new PretendedPool())],
+    { signal: AbortSignal.abort(new InterruptedError("SIGINT")) },
+  );
+  match(text, /^interrupted: aborted: .*\n/m);
+  doesNotMatch(text, /Cannot complete/);
 });
 
 Deno.test("showProgress() keeps the live blocks of many runs within the terminal", async () => {
