@@ -8,9 +8,7 @@ import { showProgress } from "jsr:@atex/atex/orchestrators/progress";
 import { PodmanProvisioner } from "jsr:@atex/atex/provisioners/podman";
 
 const tests: TestFunctions = {
-  "/boots": async ({ remote }) => {
-    await run(remote, ["test", "-d", "/proc/1"]);
-  },
+  "/boots": ({ exec }) => exec(["uname", "-a"]),
   "/disk": async ({ remote, report, log }) => {
     const df = await run(remote, ["df", "-P", "/"]);
     const used = parseInt(/(\d+)%/.exec(df)?.[1] ?? "");

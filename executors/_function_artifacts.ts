@@ -76,14 +76,26 @@ export class FunctionArtifacts implements Disposable {
   /** Adds a line to the output of the test. */
   log(text: string): void {
     if (this.#ended) return;
-    this.#output ??= Deno.openSync(this.#writer.pathFor(OUTPUT), {
-      append: true,
-      create: true,
-    });
+    this.#output ??= this.#open();
     const bytes = new TextEncoder().encode(`${text}\n`);
     for (let done = 0; done < bytes.length;) {
       done += this.#output.writeSync(bytes.subarray(done));
     }
+  }
+
+  #open(): Deno.FsFile {
+    const path = this.#writer.pathFor(OUTPUT);
+    return Deno.openSync(path, { append: true, create: true });
+  }
+
+  /** The file of the output, for commands that add to it, and its size so far. */
+  openOutput(): { path: string; size: number } {
+    if (this.#ended) {
+      throw new Error("Cannot run a command: the test has ended");
+    }
+    this.#output ??= this.#open();
+    const { size } = this.#output.statSync();
+    return { path: this.#writer.pathFor(OUTPUT), size };
   }
 
   /** Ends the artifacts of a test that returned; gives its exit code. */

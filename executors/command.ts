@@ -42,10 +42,18 @@ export interface CommandOutcome {
   readonly outputPath: string;
 }
 
+/** A command with a time limit of its own. */
+export interface TimedCommand {
+  /** The program and its arguments. */
+  command: readonly string[];
+  /** Time limit in milliseconds; `Infinity`: none. */
+  timeout: number;
+}
+
 /** Options of {@linkcode CommandExecutor}. */
 export interface CommandExecutorOptions {
-  /** The commands, by name of the test. */
-  tests: Readonly<Record<string, readonly string[]>>;
+  /** The commands, by name of the test: each a program and its arguments. */
+  tests: Readonly<Record<string, readonly string[] | TimedCommand>>;
   /**
    * Name of the file with what a command prints.
    *
@@ -154,7 +162,9 @@ export class CommandExecutor implements Executor {
   constructor(connection: Connection, options: CommandExecutorOptions) {
     checkKind("CommandExecutor", "connection", connection, "a connection");
     checkOptions("CommandExecutor", options, OPTIONS);
-    for (const [name, command] of Object.entries(options.tests)) {
+    for (const [name, test] of Object.entries(options.tests)) {
+      const { command, timeout } = timed(test);
+      if (timeout !== undefined) checkTimeout(`timeout of ${name}`, timeout);
       checkKind('"tests" of CommandExecutor', name, command, "a list");
       // "exec" of a shell does nothing without a command, and takes options
       if (/^[^-]/.test(command[0] ?? "")) continue;
@@ -200,16 +210,21 @@ export class CommandExecutor implements Executor {
     artifacts: string | URL,
     options: RunTestOptions = {},
   ): Promise<number> {
-    const argv = Object.hasOwn(this.#options.tests, name)
+    const test = Object.hasOwn(this.#options.tests, name)
       ? this.#options.tests[name]
       : undefined;
-    if (argv === undefined) {
+    if (test === undefined) {
       throw new TypeError(`Cannot run test "${name}": there is no such test`);
     }
+    const { command, timeout = this.#timeout } = timed(test);
     return await this.#activity.run(
       `test "${name}"`,
       options.signal,
-      (signal) => this.#runTest(name, argv, artifacts, { ...options, signal }),
+      (signal) =>
+        this.#runTest(name, { command, timeout }, artifacts, {
+          ...options,
+          signal,
+        }),
     );
   }
 
@@ -225,14 +240,14 @@ export class CommandExecutor implements Executor {
 
   async #runTest(
     name: string,
-    argv: readonly string[],
+    test: TimedCommand,
     artifacts: string | URL,
     options: RunTestOptions,
   ): Promise<number> {
     using writer = ArtifactsWriter.open(artifacts);
     const outputPath = writer.pathFor(this.#output);
     try {
-      const exitCode = await this.#run(argv, outputPath, options);
+      const exitCode = await this.#run(test, outputPath, options);
       const status =
         await this.#options.evaluate?.({ name, exitCode, outputPath }) ??
           (exitCode === 0 ? "pass" : "fail");
@@ -250,18 +265,18 @@ export class CommandExecutor implements Executor {
   }
 
   async #run(
-    argv: readonly string[],
+    { command, timeout }: TimedCommand,
     outputPath: string,
     { signal, env }: RunTestOptions,
   ): Promise<number> {
-    using limit = new TimeLimit(this.#timeout);
+    using limit = new TimeLimit(timeout);
     const ending = signal
       ? AbortSignal.any([signal, limit.signal])
       : limit.signal;
     let told, status;
     try {
       ending.throwIfAborted();
-      const leashed = ["sh", "-c", HERALD, "sh", LEASH, "sh", ...argv];
+      const leashed = ["sh", "-c", HERALD, "sh", LEASH, "sh", ...command];
       await using process = start(this.#connection, leashed, {
         stdin: "piped",
         stdout: "piped",
@@ -326,6 +341,14 @@ export class CommandExecutor implements Executor {
       { cause: reason },
     );
   }
+}
+
+/** A test in its long form. */
+function timed(
+  test: readonly string[] | TimedCommand,
+): Partial<TimedCommand> & Pick<TimedCommand, "command"> {
+  const isLong = typeof test === "object" && test !== null && "command" in test;
+  return isLong ? test : { command: test };
 }
 
 /** What the herald tells; `undefined` if it ends, or its client, without a word. */

@@ -11,9 +11,7 @@
  * await using machine = await SshConnection.open({ host: "root@10.0.0.7" });
  * await using executor = await new FunctionExecutor(machine, {
  *   tests: {
- *     "/boots": async ({ remote }) => {
- *       await run(remote, ["systemctl", "is-system-running"]);
- *     },
+ *     "/boots": ({ exec }) => exec(["systemctl", "is-system-running"]),
  *     "/disk": async ({ remote, report }) => {
  *       const df = await run(remote, ["df", "-P", "/"]);
  *       const full = df.includes("100%");
@@ -29,8 +27,10 @@
 import {
   type Connection,
   ConnectionError,
+  type RemoteCommandOptions,
   type SignalOptions,
 } from "../connections/connection.ts";
+import { CommandError, start } from "../connections/process.ts";
 import { checkKind, checkOptions, type Known } from "../options.ts";
 import { Activity } from "./activity.ts";
 import {
@@ -43,6 +43,9 @@ import { FunctionArtifacts, type Report } from "./_function_artifacts.ts";
 import { after, checkTimeout } from "../connections/time_limit.ts";
 
 export type { Report } from "./_function_artifacts.ts";
+
+/** Options of {@linkcode TestContext.exec}. */
+export interface ExecOptions extends RemoteCommandOptions, SignalOptions {}
 
 /** What a test is given. */
 export interface TestContext<R extends Connection = Connection> {
@@ -71,6 +74,17 @@ export interface TestContext<R extends Connection = Connection> {
   report(result: Report): void;
   /** Adds a line to the output of the test. */
   log(text: string): void;
+  /**
+   * Runs a command on the system to its end; what it prints, to standard output and
+   * error, becomes part of the output of the test. It is terminated when the test has to
+   * end; `signal` can end it before that. To get what a command prints, use `run()` of
+   * `connections/process`.
+   *
+   * @throws {CommandError} if it ends with a status other than 0 (from `connections/process`)
+   * @throws {NotConnectedError} if the connection is not connected (from `connections/connection`)
+   * @throws {Error} if the test has ended
+   */
+  exec(argv: readonly string[], options?: ExecOptions): Promise<void>;
 }
 
 /**
@@ -324,10 +338,44 @@ export class FunctionExecutor<R extends Connection = Connection>
         artifacts: store.scratch,
         report: (result) => store.report(result),
         log: (text) => store.log(text),
+        exec: (argv, options = {}) =>
+          execute(this.#remote, argv, store, {
+            ...options,
+            signal: AbortSignal.any([signal, options.signal ?? signal]),
+          }),
       })
     );
   }
 }
+
+/** Runs a command whose output is part of that of a test. */
+async function execute(
+  remote: Connection,
+  argv: readonly string[],
+  store: FunctionArtifacts,
+  options: ExecOptions & { signal: AbortSignal },
+): Promise<void> {
+  const { path, size } = store.openOutput();
+  await using process = start(remote, argv, {
+    ...options,
+    stdout: { append: path },
+    stderr: "stdout",
+  });
+  const status = await process.status;
+  options.signal.throwIfAborted(); // some clients end with 0 when they are terminated
+  if (status.success) return;
+  throw new CommandError(argv, status, await endOf(path, size));
+}
+
+/** What a file has behind a place, of that the end. */
+async function endOf(path: string, from: number): Promise<string> {
+  using file = await Deno.open(path);
+  const { size } = await file.stat();
+  await file.seek(Math.max(from, size - OUTPUT_KEPT), Deno.SeekMode.Start);
+  return await new Response(file.readable).text();
+}
+
+const OUTPUT_KEPT = 64 * 1024;
 
 const WHY = {
   timeout: "test duration timeout reached",

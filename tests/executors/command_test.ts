@@ -14,7 +14,7 @@ import { readArtifacts } from "../../executors/results.ts";
 
 /** Runs one command here; gives its exit code or error, results, and what it printed. */
 async function outcome(
-  argv: readonly string[],
+  argv: CommandExecutorOptions["tests"][string],
   options: Partial<CommandExecutorOptions> & { signal?: AbortSignal } = {},
 ) {
   const { signal, ...rest } = options;
@@ -113,6 +113,17 @@ Deno.test("CommandExecutor ends a command whose time is over, and its children",
   await ended(Number(printed));
 });
 
+Deno.test("CommandExecutor uses the time limit of a command before its own", async () => {
+  const command = ["sleep", "1000"];
+  const short = await outcome({ command, timeout: 100 }, { timeout: 60_000 });
+  strictEqual(short.error?.reason, "timeout");
+  const quick = ["sh", "-c", "sleep 0.3; echo done"];
+  const long = await outcome({ command: quick, timeout: 60_000 }, {
+    timeout: 100,
+  });
+  deepStrictEqual([long.code, long.printed], [0, "done\n"]);
+});
+
 Deno.test("CommandExecutor is cancelled by the signal", async () => {
   const { error, results } = await outcome(["sleep", "1000"], {
     signal: AbortSignal.timeout(300),
@@ -171,15 +182,17 @@ Deno.test("CommandExecutor leaves what a command started on purpose", async () =
 Deno.test("CommandExecutor refuses commands without a program", async () => {
   await using here = await LocalConnection.open();
   for (const command of [[], [""], ["-c"], ["--", "true"]]) {
-    throws(
-      () => new CommandExecutor(here, { tests: { "/t": command } }),
-      {
-        name: "TypeError",
-        message: `Cannot use ${
-          Deno.inspect(command)
-        } as the command of test "/t": a program and its arguments would be right`,
-      },
-    );
+    for (const test of [command, { command, timeout: 1 }]) {
+      throws(
+        () => new CommandExecutor(here, { tests: { "/t": test } }),
+        {
+          name: "TypeError",
+          message: `Cannot use ${
+            Deno.inspect(command)
+          } as the command of test "/t": a program and its arguments would be right`,
+        },
+      );
+    }
   }
 });
 
@@ -189,6 +202,11 @@ Deno.test("CommandExecutor refuses times that are none", async () => {
     throws(
       () => new CommandExecutor(here, { tests: {}, timeout }),
       new RegExp(`${timeout} as "timeout"`),
+    );
+    const test = { command: ["true"], timeout };
+    throws(
+      () => new CommandExecutor(here, { tests: { "/t": test } }),
+      new RegExp(`${timeout} as "timeout of /t"`),
     );
   }
 });

@@ -353,6 +353,70 @@ Deno.test("a directory that is not empty is refused, and nothing is left in it",
   }
 });
 
+const sh = (script: string) => ["sh", "-c", script];
+
+Deno.test("exec() runs a command whose output is that of the test, between the lines of log()", async () => {
+  const { code, results, files } = await outcome(async ({ log, exec }) => {
+    log("before");
+    strictEqual(await exec(sh("echo out; echo err >&2; cat")), undefined);
+    log("after");
+    await exec(sh('echo "$A in $PWD"'), { env: { A: "a" }, cwd: "/" });
+  });
+  deepStrictEqual([code, results, files], [
+    0,
+    [{ status: "pass", files: ["output.txt"] }],
+    { "output.txt": "before\nout\nerr\nafter\na in /\n" },
+  ]);
+});
+
+Deno.test("exec() throws what a command that failed said last, of its own output only", async () => {
+  let output: string | undefined;
+  const { code, results, files } = await outcome(async ({ log, exec }) => {
+    log("before");
+    await exec(sh("exit 3")).catch((error) => output = error.output);
+    await exec(sh("echo broken >&2; exit 7"));
+  });
+  strictEqual(code, 1);
+  strictEqual(output, "");
+  deepStrictEqual(results, [{
+    status: "fail",
+    note:
+      "Cannot run \"sh -c 'echo broken >&2; exit 7'\": ended with exit code 7: broken",
+    files: ["output.txt"],
+  }]);
+  match(files["output.txt"]!, /^before\nbroken\nCommandError: /);
+});
+
+Deno.test("exec() ends its command with the test, or earlier", async () => {
+  const hang = sh("echo begun; exec sleep 1000");
+  const late = await outcome(({ exec }) => exec(hang), { timeout: 300 });
+  strictEqual((late.error as { reason?: string }).reason, "timeout");
+  deepStrictEqual(late.results, [{
+    status: "infra",
+    note: "TestAbortedError(test duration timeout reached)",
+    files: ["output.txt"],
+  }]);
+
+  const enough = new Error("enough");
+  const { code } = await outcome(async ({ exec }) => {
+    const signal = AbortSignal.abort(enough);
+    await rejects(exec(hang, { signal }), enough);
+    const controller = new AbortController();
+    const running = exec(hang, controller);
+    controller.abort(enough);
+    await rejects(running, enough);
+  });
+  strictEqual(code, 0);
+});
+
+Deno.test("exec() is refused after the end of the test", async () => {
+  let kept: TestContext["exec"] | undefined;
+  await outcome(({ exec }) => kept = exec);
+  await rejects(kept!(["true"]), {
+    message: "Cannot run a command: the test has ended",
+  });
+});
+
 Deno.test("FunctionExecutor ends a test whose time is over", async () => {
   let reason: unknown;
   const { error, results } = await outcome(
