@@ -127,6 +127,30 @@ export function checkWord(
   throw wrongKind(of, name, value, quoted(words, " or "));
 }
 
+/**
+ * Checks times by their names. `Infinity` is one, too.
+ *
+ * @throws {TypeError} if one is no number
+ * @throws {RangeError} if one is not above 0, or with `orZero`, below it
+ */
+export function checkMilliseconds(
+  times: Readonly<Record<string, number>>,
+  { orZero = false } = {},
+): void {
+  const right = orZero
+    ? "a number of milliseconds, 0 or more,"
+    : "a positive number of milliseconds";
+  for (const [name, ms] of Object.entries(times)) {
+    if (typeof ms === "number" && (ms > 0 || orZero && ms === 0)) continue;
+    const message = `Cannot use ${
+      told(ms)
+    } as "${name}": ${right} would be right`;
+    throw typeof ms === "number"
+      ? new RangeError(message)
+      : new TypeError(message);
+  }
+}
+
 /** The error for an option, or an argument, that is something else than what is right. */
 export function wrongKind(
   of: string,

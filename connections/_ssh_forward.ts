@@ -1,5 +1,6 @@
 import { ConnectionError, type SignalOptions } from "./connection.ts";
-import { checkTimeout, within } from "./time_limit.ts";
+import { checkMilliseconds } from "../options.ts";
+import { within } from "./time_limit.ts";
 import { CommandError } from "./process.ts";
 
 /** What is to be forwarded where. */
@@ -62,7 +63,7 @@ export async function forward(
       `Cannot forward to "${to}": "HOST:PORT" or the absolute path of a socket would be right`,
     );
   }
-  checkTimeout("timeout", timeout);
+  checkMilliseconds({ timeout });
   const limit = {
     ms: timeout,
     late: () =>

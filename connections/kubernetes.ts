@@ -20,7 +20,7 @@
  *
  * @module
  */
-import { checkOptions, type Known } from "../options.ts";
+import { checkMilliseconds, checkOptions, type Known } from "../options.ts";
 import {
   ConnectError,
   type Connection,
@@ -32,7 +32,7 @@ import {
 } from "./connection.ts";
 import { remoteCommand } from "./_command.ts";
 import { checkProgram } from "./program.ts";
-import { checkTimeout, connectWithin } from "./time_limit.ts";
+import { connectWithin } from "./time_limit.ts";
 import { IN_SHELL } from "./_quote.ts";
 import { rsyncBehindPrefix } from "./_rsync.ts";
 import { CommandError, runLocal } from "./process.ts";
@@ -98,7 +98,8 @@ export class KubernetesConnection implements Connection {
   /**
    * Only stores the options.
    *
-   * @throws {TypeError} if `pod` is missing, empty or begins with "-", `kubectl` is no list of words, or the time is no positive number
+   * @throws {TypeError} if `pod` is missing, empty or begins with "-", `kubectl` is no list of words, or the time is no number
+   * @throws {RangeError} if the time is not above 0
    */
   constructor(options: KubernetesOptions) {
     checkOptions("KubernetesConnection", options, OPTIONS);
@@ -109,7 +110,7 @@ export class KubernetesConnection implements Connection {
       );
     }
     checkProgram("kubectl", kubectl);
-    checkTimeout("connectTimeout", options.connectTimeout ?? 60_000);
+    checkMilliseconds({ connectTimeout: options.connectTimeout ?? 60_000 });
     this.#options = { ...options };
   }
 
@@ -117,6 +118,7 @@ export class KubernetesConnection implements Connection {
    * Makes a connection and connects it.
    *
    * @throws {TypeError} if the options cannot be used
+   * @throws {RangeError} if `connectTimeout` is not above 0
    * @throws {ConnectError} if there is no such pod, or it does not run
    */
   static async open(

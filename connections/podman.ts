@@ -23,7 +23,7 @@
  *
  * @module
  */
-import { checkOptions, type Known } from "../options.ts";
+import { checkMilliseconds, checkOptions, type Known } from "../options.ts";
 import {
   ConnectError,
   type Connection,
@@ -36,7 +36,7 @@ import {
 import { remoteCommand } from "./_command.ts";
 import { MADE, type MadeContainer, type MadeOption } from "./made_container.ts";
 import { checkProgram } from "./program.ts";
-import { checkTimeout, connectWithin } from "./time_limit.ts";
+import { connectWithin } from "./time_limit.ts";
 import { IN_SHELL } from "./_quote.ts";
 import { rsyncBehindPrefix } from "./_rsync.ts";
 import { CommandError, runLocal } from "./process.ts";
@@ -97,12 +97,13 @@ export class PodmanConnection implements Connection {
   /**
    * Only stores the options.
    *
-   * @throws {TypeError} if `container` is missing, `podman` is no list of words, or the time no positive number
+   * @throws {TypeError} if `container` is missing, `podman` is no list of words, or the time no number
+   * @throws {RangeError} if the time is not above 0
    */
   constructor(options: PodmanOptions) {
     checkOptions("PodmanConnection", options, OPTIONS);
     checkProgram("podman", options.podman ?? ["podman"]);
-    checkTimeout("connectTimeout", options.connectTimeout ?? 60_000);
+    checkMilliseconds({ connectTimeout: options.connectTimeout ?? 60_000 });
     this.#options = { ...options };
     this.#made = (options as MadeOption)[MADE];
   }

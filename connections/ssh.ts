@@ -47,7 +47,7 @@
  */
 import { abortable } from "@std/async/abortable";
 import { delay } from "@std/async/delay";
-import { checkOptions, type Known } from "../options.ts";
+import { checkMilliseconds, checkOptions, type Known } from "../options.ts";
 import {
   ConnectError,
   type Connection,
@@ -72,7 +72,7 @@ import {
   type SshConfig,
   withTerminal,
 } from "./_ssh_options.ts";
-import { checkTimeout, connectWithin } from "./time_limit.ts";
+import { connectWithin } from "./time_limit.ts";
 import { outputLocal, runLocal } from "./process.ts";
 
 export type { Forward, ForwardOptions, SshConfig };
@@ -200,12 +200,13 @@ export class SshConnection implements Connection {
    * Only stores the options.
    *
    * @throws {TypeError} if they cannot be used
+   * @throws {RangeError} if `connectTimeout` is not above 0
    */
   constructor(options: SshOptions) {
     checkOptions("SshConnection", options, OPTIONS);
     const { maxSessions = 8, connectTimeout = CONNECT_TIMEOUT } = options;
     checkTarget(options);
-    checkTimeout("connectTimeout", connectTimeout);
+    checkMilliseconds({ connectTimeout });
     if (!Number.isInteger(maxSessions) || maxSessions < 1) {
       throw new TypeError(
         `Cannot use ${maxSessions} as "maxSessions": a positive integer would be right`,
@@ -219,6 +220,7 @@ export class SshConnection implements Connection {
    * Makes a connection and connects it.
    *
    * @throws {TypeError} if the options cannot be used
+   * @throws {RangeError} if `connectTimeout` is not above 0
    * @throws {ConnectError} if the system cannot be reached
    */
   static async open(
@@ -352,6 +354,7 @@ export class SshConnection implements Connection {
    * ```
    *
    * @throws {TypeError} if the connection is `stateless`, or an address cannot be understood
+   * @throws {RangeError} if `timeout` is not above 0
    * @throws {CommandError} if the port is in use, or the server refuses
    * @throws {NotConnectedError} without {@linkcode connect}
    */

@@ -21,20 +21,6 @@ export interface Limit {
 }
 
 /**
- * Checks a time limit.
- *
- * @throws {TypeError} if it is none
- */
-export function checkTimeout(name: string, ms: number): void {
-  if (typeof ms === "number" && ms > 0) return;
-  throw new TypeError(
-    `Cannot use ${
-      Deno.inspect(ms)
-    } as "${name}": a positive number of milliseconds would be right`,
-  );
-}
-
-/**
  * Calls a function with a signal that is aborted when its time is over, too. It
  * then rejects with what `late` gives, whatever the function made of that.
  */

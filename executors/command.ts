@@ -22,7 +22,12 @@ import {
   type SignalOptions,
 } from "../connections/connection.ts";
 import { output, start } from "../connections/process.ts";
-import { checkKind, checkOptions, type Known } from "../options.ts";
+import {
+  checkKind,
+  checkMilliseconds,
+  checkOptions,
+  type Known,
+} from "../options.ts";
 import { Activity } from "./activity.ts";
 import {
   type Executor,
@@ -30,7 +35,7 @@ import {
   TestAbortedError,
 } from "./executor.ts";
 import { ArtifactsWriter, normaliseFileName } from "./results.ts";
-import { after, checkTimeout } from "../connections/time_limit.ts";
+import { after } from "../connections/time_limit.ts";
 
 /** How a command ended, for {@linkcode CommandExecutorOptions.evaluate}. */
 export interface CommandOutcome {
@@ -157,14 +162,17 @@ export class CommandExecutor implements Executor {
    * Stores the options.
    *
    * @throws {TypeError} if `connection` is none, a test is no command, `output` no
-   * valid file name, or a time no positive number
+   * valid file name, or a time no number
+   * @throws {RangeError} if a time is not above 0
    */
   constructor(connection: Connection, options: CommandExecutorOptions) {
     checkKind("CommandExecutor", "connection", connection, "a connection");
     checkOptions("CommandExecutor", options, OPTIONS);
     for (const [name, test] of Object.entries(options.tests)) {
       const { command, timeout } = timed(test);
-      if (timeout !== undefined) checkTimeout(`timeout of ${name}`, timeout);
+      if (timeout !== undefined) {
+        checkMilliseconds({ [`timeout of ${name}`]: timeout });
+      }
       checkKind('"tests" of CommandExecutor', name, command, "a list");
       // "exec" of a shell does nothing without a command, and takes options
       if (/^[^-]/.test(command[0] ?? "")) continue;
@@ -176,8 +184,7 @@ export class CommandExecutor implements Executor {
     }
     this.#timeout = options.timeout ?? HOUR;
     this.#exitGrace = options.exitGrace ?? 10_000;
-    checkTimeout("timeout", this.#timeout);
-    checkTimeout("exitGrace", this.#exitGrace);
+    checkMilliseconds({ timeout: this.#timeout, exitGrace: this.#exitGrace });
     this.#connection = connection;
     this.#options = options;
     this.#output = normaliseFileName(options.output ?? "output.txt");

@@ -31,7 +31,12 @@ import {
   type SignalOptions,
 } from "../connections/connection.ts";
 import { CommandError, start } from "../connections/process.ts";
-import { checkKind, checkOptions, type Known } from "../options.ts";
+import {
+  checkKind,
+  checkMilliseconds,
+  checkOptions,
+  type Known,
+} from "../options.ts";
 import { Activity } from "./activity.ts";
 import {
   type Executor,
@@ -40,7 +45,7 @@ import {
   TestAbortedError,
 } from "./executor.ts";
 import { FunctionArtifacts, type Report } from "./_function_artifacts.ts";
-import { after, checkTimeout } from "../connections/time_limit.ts";
+import { after } from "../connections/time_limit.ts";
 
 export type { Report } from "./_function_artifacts.ts";
 
@@ -166,7 +171,8 @@ export class FunctionExecutor<R extends Connection = Connection>
    * Stores the options.
    *
    * @throws {TypeError} if `remote` is no connection, a test no function, or a time
-   * no positive number
+   * no number
+   * @throws {RangeError} if a time is not above 0
    */
   constructor(remote: R, options: FunctionExecutorOptions<R>) {
     checkKind("FunctionExecutor", "remote", remote, "a connection");
@@ -175,15 +181,17 @@ export class FunctionExecutor<R extends Connection = Connection>
       const test = typeof entry === "object" ? entry?.test : entry;
       checkKind('"tests" of FunctionExecutor', name, test, "a function");
       if (typeof entry === "object") {
-        checkTimeout(`timeout of ${name}`, entry.timeout);
+        checkMilliseconds({ [`timeout of ${name}`]: entry.timeout });
       }
     }
     this.#timeout = options.timeout ?? 300_000;
     this.#setupTimeout = options.setupTimeout ?? 1_800_000;
     this.#grace = options.grace ?? 5_000;
-    checkTimeout("timeout", this.#timeout);
-    checkTimeout("setupTimeout", this.#setupTimeout);
-    checkTimeout("grace", this.#grace);
+    checkMilliseconds({
+      timeout: this.#timeout,
+      setupTimeout: this.#setupTimeout,
+      grace: this.#grace,
+    });
     this.#remote = remote;
     this.#options = options;
   }

@@ -1,7 +1,12 @@
 import { fromFileUrl } from "@std/path/posix/from-file-url";
 import type { Aggregator } from "../aggregators/aggregator.ts";
 import { normalisePath } from "../executors/results.ts";
-import { checkKind, checkOptions, type Known } from "../options.ts";
+import {
+  checkKind,
+  checkMilliseconds,
+  checkOptions,
+  type Known,
+} from "../options.ts";
 import type { Provisioner } from "../provisioners/provisioner.ts";
 import type {
   DestructiveRule,
@@ -10,7 +15,6 @@ import type {
   RerunRule,
 } from "./orchestrator.ts";
 import {
-  checkNumbers,
   TIME_LIMIT_OPTIONS,
   type TimeLimits,
   timeLimits,
@@ -237,12 +241,29 @@ export function settingsOf(options: AdHocOptions): Settings {
     "an integer of at least 1",
     "concurrency.",
   );
-  checkNumbers(
-    { stallTimeout },
-    (value) => value > 0,
-    "a number of milliseconds above 0, or Infinity",
-  );
+  checkMilliseconds({ stallTimeout });
   return settings;
+}
+
+/**
+ * Checks values of options.
+ *
+ * @throws {RangeError} if one is not right
+ */
+function checkNumbers(
+  values: Readonly<Record<string, number>>,
+  isRight: (value: number) => boolean,
+  right: string,
+  prefix = "",
+): void {
+  for (const [name, value] of Object.entries(values)) {
+    if (typeof value === "number" && isRight(value)) continue;
+    throw new RangeError(
+      `Cannot run tests: "${prefix}${name}" is ${
+        Deno.inspect(value)
+      }, it must be ${right}`,
+    );
+  }
 }
 
 function pathOf(path: string | URL): string {

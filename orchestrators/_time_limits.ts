@@ -1,6 +1,6 @@
 /** How long orchestrators wait for what others do. */
 
-import type { Known } from "../options.ts";
+import { checkMilliseconds, type Known } from "../options.ts";
 
 /** How long an orchestrator waits for what others do, in milliseconds; `Infinity` is for ever. */
 export interface TimeLimits {
@@ -52,7 +52,8 @@ const DEFAULTS: Readonly<Required<TimeLimits>> = {
 /**
  * Fills in what is not given.
  *
- * @throws {RangeError} if a value cannot be used
+ * @throws {TypeError} if a time is no number
+ * @throws {RangeError} if a time is not above 0; `cancelGrace` may be 0
  */
 export function timeLimits(
   {
@@ -62,36 +63,7 @@ export function timeLimits(
     cancelGrace = DEFAULTS.cancelGrace,
   }: TimeLimits,
 ): Required<TimeLimits> {
-  checkNumbers(
-    { setupTimeout, ingestTimeout, releaseTimeout },
-    (value) => value > 0,
-    "a number of milliseconds above 0, or Infinity",
-  );
-  checkNumbers(
-    { cancelGrace },
-    (value) => value >= 0,
-    "a number of milliseconds of at least 0, or Infinity",
-  );
+  checkMilliseconds({ setupTimeout, ingestTimeout, releaseTimeout });
+  checkMilliseconds({ cancelGrace }, { orZero: true });
   return { setupTimeout, ingestTimeout, releaseTimeout, cancelGrace };
-}
-
-/**
- * Checks values of options.
- *
- * @throws {RangeError} if one is not right
- */
-export function checkNumbers(
-  values: Readonly<Record<string, number>>,
-  isRight: (value: number) => boolean,
-  right: string,
-  prefix = "",
-): void {
-  for (const [name, value] of Object.entries(values)) {
-    if (typeof value === "number" && isRight(value)) continue;
-    throw new RangeError(
-      `Cannot run tests: "${prefix}${name}" is ${
-        Deno.inspect(value)
-      }, it must be ${right}`,
-    );
-  }
 }

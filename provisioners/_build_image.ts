@@ -1,9 +1,9 @@
 import type { SignalOptions } from "../connections/connection.ts";
 import { checkProgram } from "../connections/program.ts";
 import { within } from "../connections/time_limit.ts";
+import { checkMilliseconds } from "../options.ts";
 import { INSTALL_SCRIPT, WRITE_SCRIPT } from "./_image_scripts.ts";
 import { lockImage } from "./_image_lock.ts";
-import { checkMilliseconds } from "./_milliseconds.ts";
 import { PodmanCli } from "./_podman_cli.ts";
 import { imageExists, provideImage } from "./_podman_image.ts";
 import { LABEL } from "./_podman_reaper.ts";

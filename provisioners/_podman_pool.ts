@@ -1,8 +1,7 @@
 import type { Semaphore } from "@std/async/unstable-semaphore";
 import { checkProgram } from "../connections/program.ts";
-import type { Known } from "../options.ts";
+import { checkMilliseconds, type Known } from "../options.ts";
 import { guard } from "./_guard.ts";
-import { checkMilliseconds } from "./_milliseconds.ts";
 import { PodmanBackend, type Variant } from "./_podman_backend.ts";
 import type { PoolOptions } from "./_pool.ts";
 import type { PullPolicy } from "./_podman_image.ts";

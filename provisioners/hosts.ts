@@ -72,7 +72,7 @@
  * @module
  */
 import type { Semaphore } from "@std/async/unstable-semaphore";
-import { checkOptions, type Known } from "../options.ts";
+import { checkMilliseconds, checkOptions, type Known } from "../options.ts";
 import { guard } from "./_guard.ts";
 import {
   checkHosts,
@@ -251,7 +251,7 @@ const OPTIONS: Known<HostsProvisionerOptions> = {
   probeTimeout: "optional",
   hookTimeout: "optional",
   quarantine: "optional",
-  maxFailures: "optional",
+  maxFailures: "a number, if given",
   maxRemotes: "optional",
   retryAfter: "optional",
   connectTimeout: "optional",
@@ -361,35 +361,20 @@ function checkTimes(options: HostsProvisionerOptions) {
     reserveTimeout = Math.max(120_000, connectTimeout + probeTimeout),
     hookTimeout = 600_000,
   } = options;
-  const times = {
+  const positive = {
     pollInterval,
-    retryAfter,
-    quarantine,
     connectTimeout,
-    rebootTimeout,
-    rebootGrace,
     probeTimeout,
     reserveTimeout,
     hookTimeout,
   };
-  const positive = new Set([
-    "pollInterval",
-    "connectTimeout",
-    "reserveTimeout",
-    "probeTimeout",
-    "hookTimeout",
-  ]);
-  for (const [name, ms] of Object.entries(times)) {
-    if (!(ms >= 0) || ms === 0 && positive.has(name)) {
-      throw new RangeError(
-        `Cannot use ${ms} as "${name}": it must be a positive number of milliseconds`,
-      );
-    }
-  }
+  const orZero = { retryAfter, quarantine, rebootTimeout, rebootGrace };
+  checkMilliseconds(positive);
+  checkMilliseconds(orZero, { orZero: true });
   if (rebootGrace > DAY) {
     throw new RangeError(
       `Cannot use ${rebootGrace} as "rebootGrace": at most a day is possible, ${DAY} milliseconds`,
     );
   }
-  return times;
+  return { ...positive, ...orZero };
 }

@@ -50,11 +50,15 @@
  */
 import type { Semaphore } from "@std/async/unstable-semaphore";
 import { checkProgram } from "../connections/program.ts";
-import { checkKind, checkOptions, type Known } from "../options.ts";
+import {
+  checkKind,
+  checkMilliseconds,
+  checkOptions,
+  type Known,
+} from "../options.ts";
 import { guard } from "./_guard.ts";
 import { KubernetesBackend, type PodTemplate } from "./_kubernetes_backend.ts";
 import { DURATION } from "./_kubernetes_owner.ts";
-import { checkMilliseconds } from "./_milliseconds.ts";
 import type { PoolOptions } from "./_pool.ts";
 import type { EventOptions } from "./events.ts";
 import { PooledProvisioner } from "./pooled.ts";

@@ -46,10 +46,9 @@
  */
 import type { Semaphore } from "@std/async/unstable-semaphore";
 import { checkProgram } from "../connections/program.ts";
-import { checkOptions, type Known } from "../options.ts";
+import { checkMilliseconds, checkOptions, type Known } from "../options.ts";
 import { guard } from "./_guard.ts";
 import { isLocal, LibvirtBackend } from "./_libvirt_backend.ts";
-import { checkMilliseconds } from "./_milliseconds.ts";
 import type { EventOptions } from "./events.ts";
 import { PooledProvisioner } from "./pooled.ts";
 
@@ -148,7 +147,7 @@ export class LibvirtProvisioner extends PooledProvisioner {
   /**
    * Stores the options.
    *
-   * @throws {TypeError} if a text cannot be used, `origin`, `sshKey` or `domainHost` is missing, or `virsh` is no list of words
+   * @throws {TypeError} if a text cannot be used, `origin`, `sshKey` or `domainHost` is missing, `virsh` is no list of words, or a time no number
    * @throws {RangeError} if a number is out of range
    */
   constructor(options: LibvirtProvisionerOptions) {

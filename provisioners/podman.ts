@@ -130,7 +130,7 @@ export class PodmanProvisioner extends PooledProvisioner {
   /**
    * Stores the options.
    *
-   * @throws {TypeError} if `image` is missing, `image` or `command` is empty, `image` begins with "-", or `podman` is no list of words
+   * @throws {TypeError} if `image` is missing, `image` or `command` is empty, `image` begins with "-", `podman` is no list of words, or a time no number
    * @throws {RangeError} if a number is out of range
    */
   constructor(options: PodmanProvisionerOptions) {

@@ -92,8 +92,8 @@ export async function pullImage(
  *
  * @returns its name
  * @throws {ProvisionError} if the origin is missing, or something cannot be installed
- * @throws {TypeError} if the path of a file is not absolute, or `podman` is no list of words
- * @throws {RangeError} if `timeout` is no positive number
+ * @throws {TypeError} if the path of a file is not absolute, `podman` is no list of words, or `timeout` no number
+ * @throws {RangeError} if `timeout` is not above 0
  */
 export async function buildImage(
   origin: string,

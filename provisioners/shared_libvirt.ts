@@ -74,9 +74,8 @@ import type { Semaphore } from "@std/async/unstable-semaphore";
 import type { Connection, SignalOptions } from "../connections/connection.ts";
 import { checkProgram } from "../connections/program.ts";
 import type { SshOptions } from "../connections/ssh.ts";
-import { checkOptions, type Known } from "../options.ts";
+import { checkMilliseconds, checkOptions, type Known } from "../options.ts";
 import { guard } from "./_guard.ts";
-import { checkMilliseconds } from "./_milliseconds.ts";
 import type { PoolOptions } from "./_pool.ts";
 import { SharedLibvirtBackend } from "./_shared_libvirt_backend.ts";
 import { VirtHost } from "./_virt_host.ts";
@@ -236,7 +235,7 @@ export class SharedLibvirtProvisioner extends PooledProvisioner {
   /**
    * Stores the options.
    *
-   * @throws {TypeError} if there is no image or host, a name cannot be used, or `helper` is no list of words
+   * @throws {TypeError} if there is no image or host, a name cannot be used, `helper` is no list of words, or a time no number
    * @throws {RangeError} if a number is out of range
    */
   constructor(options: SharedLibvirtProvisionerOptions) {
@@ -268,8 +267,8 @@ export interface SharedReservation {
  * ) console.log(domain, state, holder);
  * ```
  *
- * @throws {TypeError} if there is no host, or `helper` is no list of words
- * @throws {RangeError} if `commandTimeout` is no positive number
+ * @throws {TypeError} if there is no host, `helper` is no list of words, or `commandTimeout` no number
+ * @throws {RangeError} if `commandTimeout` is not above 0
  * @throws {ConnectError} if the host cannot be reached
  * @throws {ProvisionError} if there is no virt helper on it
  * @throws {VirtHelperError} if the domains cannot be listed
@@ -314,9 +313,10 @@ function poolOptions(options: SharedLibvirtProvisionerOptions): PoolOptions {
     onEvent,
   } = options;
   checkMilliseconds({ reserveTimeout });
-  if (!(reserveDelay >= 0 && reserveDelay < Infinity)) {
+  checkMilliseconds({ reserveDelay }, { orZero: true });
+  if (reserveDelay === Infinity) {
     throw new RangeError(
-      `Cannot use ${reserveDelay} as "reserveDelay": it must be a number of milliseconds`,
+      'Cannot use Infinity as "reserveDelay": a time that ends would be right',
     );
   }
   for (const [name, text] of Object.entries({ image, pool, user })) {

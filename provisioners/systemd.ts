@@ -84,7 +84,7 @@ export class SystemdProvisioner extends PooledProvisioner {
   /**
    * Stores the options.
    *
-   * @throws {TypeError} if `image` is missing, empty or begins with "-", or `podman` is no list of words
+   * @throws {TypeError} if `image` is missing, empty or begins with "-", `podman` is no list of words, or a time no number
    * @throws {RangeError} if a number is out of range
    */
   constructor(options: SystemdProvisionerOptions) {

@@ -44,7 +44,7 @@
  */
 import type { Semaphore } from "@std/async/unstable-semaphore";
 import type { SignalOptions } from "../connections/connection.ts";
-import { checkOptions, type Known } from "../options.ts";
+import { checkMilliseconds, checkOptions, type Known } from "../options.ts";
 import { guard } from "./_guard.ts";
 import type { PoolOptions } from "./_pool.ts";
 import { isAddress } from "./_testing_farm_address.ts";
@@ -335,7 +335,7 @@ export class TestingFarmProvisioner extends PooledProvisioner {
   /**
    * Stores the options.
    *
-   * @throws {TypeError} if `compose` is missing or empty, or `url` or `sourceCidr` is none
+   * @throws {TypeError} if `compose` is missing or empty, `url` or `sourceCidr` is none, or a time is no number
    * @throws {RangeError} if a number is out of range
    */
   constructor(options: TestingFarmProvisionerOptions) {
@@ -525,16 +525,15 @@ function checkNumbers(
       `Cannot repeat reservations ${retries} times: "retries" must be a whole number or Infinity`,
     );
   }
-  if (!(timeout > 0 && timeout < Infinity)) {
+  checkMilliseconds({ timeout });
+  if (timeout === Infinity) {
     throw new RangeError(
-      `Cannot use ${timeout} as "timeout": it must be a positive number of milliseconds`,
+      'Cannot use Infinity as "timeout": a time that ends would be right',
     );
   }
   for (const [name, value] of Object.entries(times)) {
-    if (![value].flat().every((ms) => ms >= 0)) {
-      throw new RangeError(
-        `Cannot use ${value} as "times.${name}": milliseconds would be right`,
-      );
+    for (const ms of [value].flat()) {
+      checkMilliseconds({ [`times.${name}`]: ms }, { orZero: true });
     }
   }
 }

@@ -1,5 +1,5 @@
 /** What scripts are told whose options are wrong: they run without a check of their types. */
-import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, ok, strictEqual, throws } from "node:assert/strict";
 import { HtmlReportAggregator, writeHtmlReport } from "../aggregators/html.ts";
 import { compareResults } from "../aggregators/compare.ts";
 import { GitHubAggregator, gitHubSummary } from "../aggregators/github.ts";
@@ -722,6 +722,70 @@ Deno.test("what is given has to be of the right kind", async () => {
   ];
   for (const [action, message] of wrong) {
     strictEqual(await said(action), message);
+  }
+});
+
+Deno.test("times have to be numbers in range, wherever they are given", () => {
+  const times: Record<string, string[]> = {
+    SshConnection: ["connectTimeout"],
+    PodmanConnection: ["connectTimeout"],
+    KubernetesConnection: ["connectTimeout"],
+    PodmanProvisioner: ["reserveTimeout", "commandTimeout", "maxLifetime"],
+    SystemdProvisioner: ["bootTimeout"],
+    HostsProvisioner: [
+      "pollInterval",
+      "connectTimeout",
+      "probeTimeout",
+      "reserveTimeout",
+      "hookTimeout",
+    ],
+    LibvirtProvisioner: ["reserveTimeout", "commandTimeout"],
+    SharedLibvirtProvisioner: ["reserveTimeout", "commandTimeout"],
+    TestingFarmProvisioner: ["timeout"],
+    FmfExecutor: ["setupTimeout", "exitGrace", "heartbeat", "heartbeatLimit"],
+    FunctionExecutor: ["timeout", "setupTimeout", "grace"],
+    CommandExecutor: ["timeout", "exitGrace"],
+    AdHocOrchestrator: [
+      "setupTimeout",
+      "ingestTimeout",
+      "releaseTimeout",
+      "stallTimeout",
+    ],
+    SimpleOrchestrator: ["setupTimeout", "ingestTimeout", "releaseTimeout"],
+  };
+  const timesOrZero: Record<string, string[]> = {
+    HostsProvisioner: [
+      "retryAfter",
+      "quarantine",
+      "rebootTimeout",
+      "rebootGrace",
+    ],
+    SharedLibvirtProvisioner: ["reserveDelay"],
+    AdHocOrchestrator: ["cancelGrace"],
+    SimpleOrchestrator: ["cancelGrace"],
+  };
+  const check = (of: string, name: string, orZero: boolean) => {
+    const { call, right } = CLASSES.find((row) => row.of === of)!;
+    const make = (value: unknown) => () => call({ ...right, [name]: value });
+    const wanted = orZero
+      ? "a number of milliseconds, 0 or more,"
+      : "a positive number of milliseconds";
+    const message = (what: string) =>
+      `Cannot use ${what} as "${name}": ${wanted} would be right`;
+    for (const text of ["5000", "5m"]) {
+      throws(make(text), { name: "TypeError", message: message("a text") });
+    }
+    for (const ms of orZero ? [-1, NaN] : [0, -1, NaN]) {
+      throws(make(ms), { name: "RangeError", message: message(`${ms}`) });
+    }
+    if (orZero) make(0)();
+    make(100_000)();
+  };
+  for (const [of, names] of Object.entries(times)) {
+    for (const name of names) check(of, name, false);
+  }
+  for (const [of, names] of Object.entries(timesOrZero)) {
+    for (const name of names) check(of, name, true);
   }
 });
 

@@ -1,6 +1,11 @@
 /** What an executor is given. */
 import type { Connection } from "../../connections/connection.ts";
-import { checkKind, checkOptions, type Known } from "../../options.ts";
+import {
+  checkKind,
+  checkMilliseconds,
+  checkOptions,
+  type Known,
+} from "../../options.ts";
 import type { FmfExecutorEvent } from "./_events.ts";
 import type { ReportLimits } from "./reporter.ts";
 
@@ -121,17 +126,17 @@ export function heartbeatOf(
 /**
  * Checks what TypeScript cannot.
  *
- * @throws {RangeError} if a time is not a positive number, or does not fit another one
+ * @throws {TypeError} if a time is no number
+ * @throws {RangeError} if a time is not above 0, or does not fit another one
  */
 export function checkTimes(options: FmfExecutorOptions): void {
   const { setupTimeout, exitGrace, heartbeat, heartbeatLimit } = options;
-  const times = { setupTimeout, exitGrace, heartbeat, heartbeatLimit };
-  for (const [name, value] of Object.entries(times)) {
-    if (value === undefined || value === false || value > 0) continue;
-    throw new RangeError(
-      `Cannot use ${value} as "${name}": milliseconds, more than 0, would be right`,
-    );
-  }
+  checkMilliseconds({
+    ...setupTimeout !== undefined && { setupTimeout },
+    ...exitGrace !== undefined && { exitGrace },
+    ...heartbeat !== undefined && heartbeat !== false && { heartbeat },
+    ...heartbeatLimit !== undefined && { heartbeatLimit },
+  });
   const { interval, limit } = heartbeatOf(options);
   if (interval === false || interval === Infinity) return;
   if (limit < 2 * interval) {

@@ -118,8 +118,8 @@ export class FmfExecutor implements Executor {
    * Only stores the options. The connection stays yours: connect it before
    * `start()`, disconnect it after `stop()`.
    *
-   * @throws {TypeError} if `connection` or `tests` is none
-   * @throws {RangeError} if a time is not a positive number, or does not fit another one
+   * @throws {TypeError} if `connection` or `tests` is none, or a time is no number
+   * @throws {RangeError} if a time is not above 0, or does not fit another one
    */
   constructor(connection: Connection, options: FmfExecutorOptions) {
     checkExecutor("FmfExecutor", connection, options, EXECUTOR_OPTIONS);

@@ -643,7 +643,7 @@ Deno.test("FunctionExecutor refuses times that are none", () => {
       throws(
         () => new FunctionExecutor(REMOTE, options),
         {
-          name: "TypeError",
+          name: "RangeError",
           message: `Cannot use ${time} as "${name}": ` +
             "a positive number of milliseconds would be right",
         },

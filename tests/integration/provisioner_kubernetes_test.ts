@@ -721,7 +721,7 @@ Deno.test("KubernetesProvisioner refuses options that cannot be used", () => {
       [{ image: "x", maxLifetime: 0 }, /^RangeError: .*"maxLifetime"/],
       [
         { image: "x", deleteTimeout: "1" as unknown as number },
-        /^RangeError: Cannot use "1" as "deleteTimeout": it must be/,
+        /^TypeError: Cannot use a text as "deleteTimeout": a positive number/,
       ],
       [
         { image: "x", renewInterval: 120_001 },
