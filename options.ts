@@ -67,7 +67,7 @@ export function checkOptions<T extends object>(
     given[name] !== undefined && !Object.hasOwn(kinds, name)
   );
   for (const name of strange) {
-    const meant = closest(name, absent);
+    const meant = nearest(name, absent);
     if (meant === undefined) continue;
     throw new TypeError(
       `Cannot use "${name}" as an option of ${of}: "${meant}" would be right`,
@@ -199,11 +199,14 @@ function quoted(names: readonly string[], joint = " and "): string {
  * The one that was meant, if one was: it begins with the same letter, and of the others a
  * third at most is different, and not more than two.
  */
-function closest(name: string, others: readonly string[]): string | undefined {
-  return others
-    .map((other) => ({ other, far: distance(folded(name), folded(other)) }))
+export function nearest(
+  word: string,
+  candidates: readonly string[],
+): string | undefined {
+  return candidates
+    .map((other) => ({ other, far: distance(folded(word), folded(other)) }))
     .filter(({ other, far }) =>
-      folded(name)[0] === folded(other)[0] &&
+      folded(word)[0] === folded(other)[0] &&
       far <= Math.min(2, other.length / 3)
     )
     .sort((a, b) => a.far - b.far)[0]?.other;

@@ -1,4 +1,5 @@
 import { parseArgs } from "@std/cli/parse-args";
+import { nearest } from "../options.ts";
 import { note, printable } from "../orchestrators/progress.ts";
 
 /** An option of a command. */
@@ -100,10 +101,10 @@ export function parse(
     "--": true,
     unknown: (argument, key) => {
       if (key === undefined) return true;
-      const nearest = nearestOf(key, names);
+      const meant = nearest(key, names);
       return fail(
         `there is no option "${argument.split("=")[0]}"${
-          nearest ? `; did you mean "--${nearest}"?` : ""
+          meant ? `; did you mean "--${meant}"?` : ""
         }`,
       );
     },
@@ -199,40 +200,4 @@ export function helpOf(command: Command): string {
     `Permissions: ${command.permissions}`,
     `Example: ${command.example}`,
   ].join("\n");
-}
-
-/** The word that was probably meant, if one is near. */
-export function nearestOf(
-  word: string,
-  words: readonly string[],
-): string | undefined {
-  const ranked = words.map((candidate) => ({
-    candidate,
-    distance: distance(word, candidate),
-  }))
-    .sort((a, b) => a.distance - b.distance);
-  const [best] = ranked;
-  return best && best.distance <= Math.max(1, word.length / 3)
-    ? best.candidate
-    : undefined;
-}
-
-/** How many letters to insert, delete, replace, or swap with their neighbours. */
-function distance(a: string, b: string): number {
-  const rows = [Array.from({ length: b.length + 1 }, (_, index) => index)];
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = rows[i - 1]![j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
-      const isSwap = a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
-      row.push(Math.min(
-        replaced,
-        rows[i - 1]![j]! + 1,
-        row[j - 1]! + 1,
-        isSwap ? rows[i - 2]![j - 2]! + 1 : Infinity,
-      ));
-    }
-    rows.push(row);
-  }
-  return rows.at(-1)!.at(-1)!;
 }

@@ -1,13 +1,8 @@
 /** `atex doctor`: what a machine can do. */
 import { outputLocal } from "../connections/process.ts";
 import { reap } from "../provisioners/reap.ts";
-import {
-  type Call,
-  type Command,
-  nearestOf,
-  print,
-  UsageError,
-} from "./_command.ts";
+import { type Call, type Command, print, UsageError } from "./_command.ts";
+import { nearest } from "../options.ts";
 
 /** What was found out. */
 interface Finding {
@@ -102,12 +97,10 @@ export const doctor: Command = {
 function check(name: string): void {
   const names = Object.keys(SUBJECTS);
   if (names.includes(name)) return;
-  const nearest = nearestOf(name, names);
+  const meant = nearest(name, names);
   throw new UsageError(
     `Cannot look at "${name}": ${
-      nearest
-        ? `did you mean "${nearest}"?`
-        : `it is none of ${names.join(", ")}`
+      meant ? `did you mean "${meant}"?` : `it is none of ${names.join(", ")}`
     }`,
   );
 }

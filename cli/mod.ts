@@ -18,13 +18,8 @@
  * @module
  */
 import { runMain } from "../orchestrators/main.ts";
-import {
-  type Command,
-  helpOf,
-  nearestOf,
-  parse,
-  UsageError,
-} from "./_command.ts";
+import { type Command, helpOf, parse, UsageError } from "./_command.ts";
+import { nearest } from "../options.ts";
 
 /** Commands, and what they do; a command is loaded when it is needed. */
 const COMMANDS: Record<string, { purpose: string; load(): Promise<Command> }> =
@@ -105,11 +100,11 @@ export async function main(
 
 async function commandOf(name: string): Promise<Command> {
   if (Object.hasOwn(COMMANDS, name)) return await COMMANDS[name]!.load();
-  const nearest = nearestOf(name, Object.keys(COMMANDS));
+  const meant = nearest(name, Object.keys(COMMANDS));
   throw new UsageError(
     `Cannot run "atex ${name}": there is no such command${
-      nearest
-        ? `; did you mean "${nearest}"?`
+      meant
+        ? `; did you mean "${meant}"?`
         : `, only ${Object.keys(COMMANDS).join(", ")}`
     }`,
   );
