@@ -1,16 +1,7 @@
 /** Results compared with earlier ones. */
 import type { Change, PageGone } from "./_html_data.ts";
+import { isFailing, NO_RESULT } from "./_statuses.ts";
 import type { StoredResult } from "./_stored_result.ts";
-
-/** How it went, for comparing: what a test without a result of its own has instead of a status. */
-export const NO_RESULT = "no result";
-
-const FAILING = new Set(["fail", "error", "infra", NO_RESULT]);
-
-/** Whether somebody has to look at a test of this status. */
-export function isFailing(status: string | undefined): boolean {
-  return status !== undefined && FAILING.has(status);
-}
 
 /** The statuses of tests in earlier results. */
 export class EarlierResults {

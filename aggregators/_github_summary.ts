@@ -1,6 +1,7 @@
 /** What a summary of GitHub says of many tests. */
 import { normaliseFileName, normalisePath } from "../executors/results.ts";
 import type { EarlierAttempt } from "./aggregator.ts";
+import { isFailing, NO_RESULT, PASSED } from "./_statuses.ts";
 import { durationOf } from "./_stored_tests.ts";
 import { code, heading, link } from "./_github_text.ts";
 
@@ -31,8 +32,6 @@ interface Counts {
   other: number;
 }
 
-const FAILING = new Set(["fail", "error", "infra"]);
-const PASSED = new Set(["pass", "info", "warn"]);
 const MAX_SLOW = 10;
 /** Links in a cell. */
 const MAX_FILES = 5;
@@ -46,14 +45,9 @@ const nothing = (): Counts => ({
   other: 0,
 });
 
-/** Whether somebody has to look at a test. */
-export function isFailing({ status, noResult }: SummaryTest): boolean {
-  return noResult || (status !== undefined && FAILING.has(status));
-}
-
 /** How a test ended, in a word or two. */
 export function statusOf({ status, noResult }: SummaryTest): string {
-  return noResult ? "no result" : status || "none";
+  return noResult ? NO_RESULT : status || "none";
 }
 
 /** Adds up tests; keeps only those that are named. */
@@ -73,7 +67,7 @@ export class Summary {
     const counts = this.#platforms.get(platform) ?? nothing();
     this.#platforms.set(platform, counts);
     counts.tests++;
-    if (isFailing(test)) {
+    if (isFailing(statusOf(test))) {
       counts.failed++;
       this.failures.push(test);
     } else if (PASSED.has(status ?? "")) {

@@ -1,5 +1,5 @@
 /** All that is known for an HTML report, as pieces of JSON that are ready to be written. */
-import { type EarlierResults, isFailing, NO_RESULT } from "./_compare.ts";
+import type { EarlierResults } from "./_compare.ts";
 import type {
   PageData,
   PageFile,
@@ -9,6 +9,7 @@ import type {
 } from "./_html_data.ts";
 import type { Excerpts } from "./_html_logs.ts";
 import type { Timeline } from "./_html_timeline.ts";
+import { isFailing, NO_RESULT } from "./_statuses.ts";
 import { durationOf, type StoredTest } from "./_stored_tests.ts";
 
 /** A test, and where its files are. */

@@ -12,7 +12,7 @@ const ENTITIES: Record<string, string> = {
 };
 
 /** Text between tags or in quotes, without what would control instead of being seen. */
-export function escapeHtml(text: string): string {
+function escapeHtml(text: string): string {
   return text.replaceAll(/[&<>"']/g, (character) => ENTITIES[character]!)
     .replaceAll(
       // deno-lint-ignore no-control-regex -- these are what it looks for

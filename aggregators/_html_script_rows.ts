@@ -1,4 +1,8 @@
 /** The page's script, part 2: rows, and which of them are shown in which order. */
+import { FAILING, NO_RESULT, PASSED } from "./_statuses.ts";
+
+/** As a literal of the page's script. */
+const literal = (words: Iterable<string>) => JSON.stringify([...words]);
 
 export const ROWS = String.raw`
 /** @typedef {"good" | "bad" | "error" | "infra" | "warn" | "flaky" | "info" | "off"} Tone */
@@ -30,13 +34,13 @@ export const ROWS = String.raw`
 
 /** Statuses from the worst to the best, and how they look. @type {Map<string, Tone>} */
 const TONES = new Map([
-  ["fail", "bad"], ["error", "error"], ["no result", "error"], ["infra", "infra"], ["not stored", "infra"],
+  ["fail", "bad"], ["error", "error"], ["${NO_RESULT}", "error"], ["infra", "infra"], ["not stored", "infra"],
   ["not run", "infra"], ["warn", "warn"], ["running", "info"], ["queued", "off"], ["none", "off"], ["info", "info"],
   ["skip", "off"], ["pass", "good"], ["gone", "off"],
 ]);
 const RANKS = new Map([...TONES.keys()].map((status, rank) => [status, rank]));
-const PASSED = new Set(["pass", "info", "warn"]);
-const FAILING = new Set(["fail", "error", "no result", "infra", "not stored", "not run"]);
+const PASSED = new Set(${literal(PASSED)});
+const FAILING = new Set(${literal([...FAILING, "not stored", "not run"])});
 
 /** How each change is called. */
 const CHANGES = new Map([
@@ -60,7 +64,7 @@ function row(platform, name, status) {
 /** @returns {Row[]} */
 function makeRows() {
   const rows = data.tests.map((known) => {
-    const it = row(data.platforms[known.p], known.t, known.x ? "no result" : known.s ?? "none");
+    const it = row(data.platforms[known.p], known.t, known.x ? "${NO_RESULT}" : known.s ?? "none");
     // absent means the usual
     if (known.n !== undefined) it.note = known.n;
     if (known.f !== undefined) it.files = known.f;

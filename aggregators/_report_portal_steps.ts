@@ -7,6 +7,7 @@ import type {
   ReportedFile,
   ReportPortalAggregatorOptions,
 } from "./_report_portal_options.ts";
+import { isFailing } from "./_statuses.ts";
 
 const STATUSES: Readonly<Record<string, string>> = {
   pass: "passed",
@@ -17,7 +18,6 @@ const STATUSES: Readonly<Record<string, string>> = {
   skip: "skipped",
 };
 const MAX_FILE_SIZE = 32 * 1024 * 1024;
-const IMPORTANT = new Set(["fail", "error", "infra"]);
 
 function statusFor(status: string): string {
   return Object.hasOwn(STATUSES, status) ? STATUSES[status]! : "info";
@@ -26,7 +26,7 @@ function statusFor(status: string): string {
 function usualFile(
   { name, size, result: { status } }: ReportedFile,
 ): FileChoice | undefined {
-  if (!IMPORTANT.has(status ?? "")) return undefined;
+  if (!isFailing(status)) return undefined;
   const base = name.slice(name.lastIndexOf("/") + 1);
   return { inline: base === "output.txt" && size <= MAX_INLINE };
 }

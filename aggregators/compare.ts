@@ -18,7 +18,8 @@
  * @module
  */
 import { checkKind } from "../options.ts";
-import { EarlierResults, isFailing, NO_RESULT } from "./_compare.ts";
+import { EarlierResults } from "./_compare.ts";
+import { isFailing, NO_RESULT } from "./_statuses.ts";
 import type { StoredResult } from "./_stored_result.ts";
 import { readStoredTests } from "./_stored_tests.ts";
 

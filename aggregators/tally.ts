@@ -31,6 +31,7 @@ import { readResultBatches } from "../executors/results.ts";
 import { checkOptions, type Known } from "../options.ts";
 import type { Aggregator, IngestInfo } from "./aggregator.ts";
 import { OwnResult } from "./_own_result.ts";
+import { isFailing, PASSED } from "./_statuses.ts";
 import type { StoredResult } from "./_stored_result.ts";
 import { readStoredBefore, type StoredTest } from "./_stored_tests.ts";
 import { notStarted, UnderWay } from "./_under_way.ts";
@@ -63,9 +64,6 @@ export interface TallyOptions {
 }
 
 const OPTIONS: Known<TallyOptions> = { stored: "optional" };
-
-const FAILED = new Set(["fail", "error", "infra"]);
-const PASSED = new Set(["pass", "info", "warn"]);
 
 /**
  * Counts tests by platform and by the status of the test itself (the last one, if
@@ -211,7 +209,7 @@ export class Tally implements Aggregator {
     const passed = PASSED.has(key) ? 1 : 0;
     const list = !own
       ? this.#unfinished
-      : FAILED.has(key)
+      : isFailing(key)
       ? this.#failures
       : passed && earlier.length > 0
       ? this.#flaky

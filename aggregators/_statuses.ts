@@ -1,0 +1,20 @@
+/** What statuses of tests mean to whoever reads a report. */
+
+/** What a test has instead of a status that has results of parts, but none of its own. */
+export const NO_RESULT = "no result";
+
+/** Statuses of tests that somebody has to look at. */
+export const FAILING: ReadonlySet<string> = new Set([
+  "fail",
+  "error",
+  "infra",
+  NO_RESULT,
+]);
+
+/** Statuses of tests that passed. */
+export const PASSED: ReadonlySet<string> = new Set(["pass", "info", "warn"]);
+
+/** Whether somebody has to look at a test of this status. */
+export function isFailing(status: string | undefined): boolean {
+  return status !== undefined && FAILING.has(status);
+}
