@@ -1,4 +1,5 @@
 /** A look at options where they come in: scripts are run without a check of their types. */
+import { fromFileUrl } from "@std/path/posix/from-file-url";
 
 /** All that an option can be, in the words of messages. */
 const KINDS = {
@@ -149,6 +150,22 @@ export function checkMilliseconds(
       ? new RangeError(message)
       : new TypeError(message);
   }
+}
+
+/**
+ * The path that an option, or an argument, gives.
+ *
+ * @throws {TypeError} if it gives none
+ */
+export function pathOf(path: string | URL): string {
+  if (typeof path === "string") return path;
+  if (path instanceof URL && path.protocol === "file:") {
+    return fromFileUrl(path);
+  }
+  const what = path instanceof URL ? `a URL of "${path.protocol}"` : told(path);
+  throw new TypeError(
+    `Cannot use ${what} as a path: a text, or a URL of "file:", would be right`,
+  );
 }
 
 /** The error for an option, or an argument, that is something else than what is right. */

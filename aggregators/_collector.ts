@@ -1,6 +1,7 @@
 /** What aggregators have in common that append to one file and keep files beside it. */
 import { Semaphore } from "@std/async/unstable-semaphore";
 import { normalisePath, type Result } from "../executors/results.ts";
+import { pathOf } from "../options.ts";
 import type { Stored } from "./aggregator.ts";
 import {
   completeCompression,
@@ -20,7 +21,7 @@ import {
   partOf,
   reopenPart,
 } from "./_part.ts";
-import { makeParents, occupied, pathOf, placeFor, unmake } from "./_paths.ts";
+import { makeParents, occupied, placeFor, unmake } from "./_paths.ts";
 import { Spool } from "./_spool.ts";
 import { Target } from "./_target.ts";
 import { PathTurns } from "./_turns.ts";

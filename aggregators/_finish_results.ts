@@ -1,4 +1,5 @@
 /** Compressing results when all are there. */
+import { pathOf } from "../options.ts";
 import {
   completeCompression,
   type Compression,
@@ -8,7 +9,6 @@ import {
 import type { Compressor } from "./_compressor.ts";
 import { cutPartial } from "./_cut_partial.ts";
 import { makeTarget, openLeftover } from "./_part.ts";
-import { pathOf } from "./_paths.ts";
 
 /** Makes results from their part. */
 export function compressResults(

@@ -1,13 +1,13 @@
 /** What is to be in an HTML report, and where its data comes from. */
 import { dirname } from "@std/path/posix/dirname";
 import { join } from "@std/path/posix/join";
-import type { Known } from "../options.ts";
+import { type Known, pathOf } from "../options.ts";
 import { EarlierResults } from "./_compare.ts";
 import { Excerpts } from "./_html_logs.ts";
 import { ReportModel } from "./_html_model.ts";
 import type { StoredTest } from "./_stored_tests.ts";
 import type { Timeline } from "./_html_timeline.ts";
-import { pathOf, placeFor } from "./_paths.ts";
+import { placeFor } from "./_paths.ts";
 import type { StoredResult } from "./_stored_result.ts";
 
 /** What reports have in common, however they are made. */

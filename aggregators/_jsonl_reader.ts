@@ -1,7 +1,7 @@
 /** Reading back what the aggregator of JSON lines wrote. */
 import { BadResultsError } from "../executors/results.ts";
+import { pathOf } from "../options.ts";
 import { textOf } from "./_decompress.ts";
-import { pathOf } from "./_paths.ts";
 import { isText, isTextList, type StoredResult } from "./_stored_result.ts";
 
 /**

@@ -1,10 +1,10 @@
 import { join } from "@std/path/posix/join";
-import { checkKind, checkOptions, type Known } from "../options.ts";
+import { checkKind, checkOptions, type Known, pathOf } from "../options.ts";
 import type { JUnitCase, JUnitOutcome } from "./_junit_case.ts";
 import { outputOf } from "./_junit_output.ts";
 import { headerLine, writeReport } from "./_junit_report.ts";
 import { makeTarget, partOf, startPart } from "./_part.ts";
-import { pathOf, placeFor } from "./_paths.ts";
+import { placeFor } from "./_paths.ts";
 import { Spool } from "./_spool.ts";
 import type { StoredResult } from "./_stored_result.ts";
 import {

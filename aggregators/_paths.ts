@@ -1,13 +1,7 @@
 /** Where aggregators put things. */
 import { dirname } from "@std/path/posix/dirname";
-import { fromFileUrl } from "@std/path/posix/from-file-url";
 import { normalisePath } from "../executors/results.ts";
 import { lookAt } from "./_move.ts";
-
-/** The path of a file or directory. */
-export function pathOf(path: string | URL): string {
-  return typeof path === "string" ? path : fromFileUrl(path);
-}
 
 /**
  * The directory of the files of a test, below that of all files.

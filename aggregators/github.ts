@@ -18,7 +18,7 @@
  * @module
  */
 import { readResultBatches } from "../executors/results.ts";
-import { checkKind, checkOptions, type Known } from "../options.ts";
+import { checkKind, checkOptions, type Known, pathOf } from "../options.ts";
 import type { Aggregator, IngestInfo } from "./aggregator.ts";
 import { statusOf, Summary, type SummaryTest } from "./_github_summary.ts";
 import {
@@ -32,7 +32,7 @@ import {
   type StoredTest,
 } from "./_stored_tests.ts";
 import { lookAt } from "./_move.ts";
-import { makeParents, pathOf, unmake } from "./_paths.ts";
+import { makeParents, unmake } from "./_paths.ts";
 import { Names } from "./_names.ts";
 import { OwnResult } from "./_own_result.ts";
 import type { StoredResult } from "./_stored_result.ts";

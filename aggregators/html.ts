@@ -42,7 +42,7 @@
  */
 import { Semaphore } from "@std/async/unstable-semaphore";
 import { readResultBatches, type Result } from "../executors/results.ts";
-import { checkKind, checkOptions, type Known } from "../options.ts";
+import { checkKind, checkOptions, type Known, pathOf } from "../options.ts";
 import type { Aggregator, IngestInfo } from "./aggregator.ts";
 import { ReportFile } from "./_html_file.ts";
 import type { ReportModel } from "./_html_model.ts";
@@ -58,7 +58,6 @@ import {
 import { type TimedEvent, type Timeline, Timelines } from "./_html_timeline.ts";
 import { Names } from "./_names.ts";
 import { OwnResult } from "./_own_result.ts";
-import { pathOf } from "./_paths.ts";
 import type { StoredResult } from "./_stored_result.ts";
 import { readStoredBefore, readStoredTests } from "./_stored_tests.ts";
 import { dispose, undoStartBy } from "./_undo_start.ts";

@@ -17,7 +17,7 @@
  */
 import { Semaphore } from "@std/async/unstable-semaphore";
 import { readResultBatches } from "../executors/results.ts";
-import { checkOptions, type Known } from "../options.ts";
+import { checkOptions, type Known, pathOf } from "../options.ts";
 import type { Aggregator, IngestInfo } from "./aggregator.ts";
 import type { JUnitCase, JUnitHeader, JUnitOutcome } from "./_junit_case.ts";
 import { outputOf } from "./_junit_output.ts";
@@ -33,7 +33,7 @@ import {
   partOf,
   startPart,
 } from "./_part.ts";
-import { makeParents, pathOf, placeFor, unmake } from "./_paths.ts";
+import { makeParents, placeFor, unmake } from "./_paths.ts";
 import { Spool } from "./_spool.ts";
 import { Target } from "./_target.ts";
 import { dispose, undoStartBy } from "./_undo_start.ts";

@@ -24,10 +24,9 @@
  */
 import { dirname } from "@std/path/posix/dirname";
 import { Semaphore } from "@std/async/unstable-semaphore";
-import { checkKind } from "../options.ts";
+import { checkKind, pathOf } from "../options.ts";
 import type { Aggregator, IngestInfo, Stored } from "./aggregator.ts";
 import { copyTree, lookAt } from "./_move.ts";
-import { pathOf } from "./_paths.ts";
 import { removeNote, Taken } from "./_taken.ts";
 import { notStarted, UnderWay } from "./_under_way.ts";
 import { undoStart, undoStartBy } from "./_undo_start.ts";

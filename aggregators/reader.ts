@@ -13,12 +13,11 @@
  *
  * @module
  */
-import { checkKind } from "../options.ts";
+import { checkKind, pathOf } from "../options.ts";
 import { textOf } from "./_decompress.ts";
 import { parseJsonLines } from "./_jsonl_reader.ts";
 import { lookAt } from "./_move.ts";
 import { partOf } from "./_part.ts";
-import { pathOf } from "./_paths.ts";
 import type { StoredResult } from "./_stored_result.ts";
 
 export type { StoredResult } from "./_stored_result.ts";

@@ -32,9 +32,8 @@
  * @module
  */
 import { readArtifacts } from "../executors/results.ts";
-import { checkOptions, type Known, wrongKind } from "../options.ts";
+import { checkOptions, type Known, pathOf, wrongKind } from "../options.ts";
 import type { Aggregator, IngestInfo } from "./aggregator.ts";
-import { pathOf } from "./_paths.ts";
 import type { ReportPortalApi } from "./_report_portal_api.ts";
 import type { ReportPortalAggregatorOptions } from "./_report_portal_options.ts";
 import {

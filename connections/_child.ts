@@ -1,5 +1,5 @@
 import { resolve } from "@std/path/posix/resolve";
-import { pathOf } from "./_command.ts";
+import { pathOf } from "../options.ts";
 import type { LocalCommand, SignalOptions } from "./connection.ts";
 import { quote } from "./_quote.ts";
 import { after } from "./time_limit.ts";

@@ -1,4 +1,4 @@
-import { fromFileUrl } from "@std/path/posix/from-file-url";
+import { pathOf } from "../options.ts";
 import type { Connection, LocalCommand } from "./connection.ts";
 import { checkArgv, checkSurroundings, withVariables } from "./_quote.ts";
 import { linkOf, type Sessions } from "./_sessions.ts";
@@ -24,11 +24,6 @@ export function remoteCommand(
     ...(cwd !== undefined && { cwd: pathOf(cwd) }),
   });
   return denoCommand(command, rest);
-}
-
-/** A path from what Deno takes as one. */
-export function pathOf(path: string | URL): string {
-  return path instanceof URL ? fromFileUrl(path) : path;
 }
 
 /** A command to run here, with the options of `Deno.Command` that it leaves open. */

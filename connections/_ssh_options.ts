@@ -1,5 +1,5 @@
 import { resolve } from "@std/path/posix/resolve";
-import { pathOf } from "./_command.ts";
+import { pathOf } from "../options.ts";
 
 /** Options of `ssh_config`; a list repeats the keyword. */
 export type SshConfig = Readonly<

@@ -30,8 +30,8 @@
  * @module
  */
 import { resolve } from "@std/path/posix/resolve";
+import { pathOf } from "../options.ts";
 import type { Connection, LocalCommand, SignalOptions } from "./connection.ts";
-import { pathOf } from "./_command.ts";
 import {
   afterMark,
   checkList,

@@ -14,14 +14,14 @@
  *
  * @module
  */
-import { checkOptions, type Known } from "../options.ts";
+import { checkOptions, type Known, pathOf } from "../options.ts";
 import type {
   Connection,
   LocalCommand,
   LocalOptions,
   SignalOptions,
 } from "./connection.ts";
-import { denoCommand, pathOf } from "./_command.ts";
+import { denoCommand } from "./_command.ts";
 import { checkArgv, checkSurroundings } from "./_quote.ts";
 import { rsyncBehindPrefix } from "./_rsync.ts";
 

@@ -1,5 +1,4 @@
 /** A result, and where its files lie. */
-import { fromFileUrl } from "@std/path/posix/from-file-url";
 
 /** One line of `results`. */
 export interface Result {
@@ -92,9 +91,4 @@ function badFileName(name: string, reason: string): TypeError {
   return new TypeError(
     `Cannot use ${JSON.stringify(shown)} as a file name: ${reason}`,
   );
-}
-
-/** The path of a directory. */
-export function pathOf(directory: string | URL): string {
-  return typeof directory === "string" ? directory : fromFileUrl(directory);
 }

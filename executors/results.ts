@@ -22,7 +22,8 @@
  *
  * @module
  */
-import { normaliseFileName, pathOf, placeOf, type Result } from "./_result.ts";
+import { pathOf } from "../options.ts";
+import { normaliseFileName, placeOf, type Result } from "./_result.ts";
 import { readArtifacts } from "./_read_results.ts";
 
 export {

@@ -1,9 +1,9 @@
 import { basename } from "@std/path/posix/basename";
 import { dirname } from "@std/path/posix/dirname";
-import { fromFileUrl } from "@std/path/posix/from-file-url";
 import { join } from "@std/path/posix/join";
 import { KEPT, temporaryPrefix } from "../connections/owner.ts";
 import { ensureOwnResult } from "../executors/results.ts";
+import { pathOf } from "../options.ts";
 import type { JournalStore } from "./_journal.ts";
 
 /** What a run takes from outside, beside its options: tests give it another one. */
@@ -62,7 +62,7 @@ class ArtifactsDirectory implements Artifacts {
   readonly #kept = new Set<string>();
 
   constructor(parent?: string | URL) {
-    this.#parent = parent instanceof URL ? fromFileUrl(parent) : parent;
+    this.#parent = parent === undefined ? undefined : pathOf(parent);
   }
 
   reserve(): string {

@@ -1,4 +1,3 @@
-import { fromFileUrl } from "@std/path/posix/from-file-url";
 import type { Aggregator } from "../aggregators/aggregator.ts";
 import { normalisePath } from "../executors/results.ts";
 import {
@@ -6,6 +5,7 @@ import {
   checkMilliseconds,
   checkOptions,
   type Known,
+  pathOf,
 } from "../options.ts";
 import type { Provisioner } from "../provisioners/provisioner.ts";
 import type {
@@ -206,7 +206,9 @@ export function settingsOf(options: AdHocOptions): Settings {
     stallTimeout: Infinity,
     ...given({ ...options, journal: undefined }),
     ...timeLimits(options),
-    ...(options.journal !== undefined && { journal: pathOf(options.journal) }),
+    ...(options.journal !== undefined && {
+      journal: journalOf(options.journal),
+    }),
     tests: testNames("AdHocOrchestrator", options.tests),
     provisioners: distinct(options.provisioners),
     next: typeof next === "function" ? [next] : [...next],
@@ -266,9 +268,8 @@ function checkNumbers(
   }
 }
 
-function pathOf(path: string | URL): string {
-  if (path instanceof URL) return fromFileUrl(path);
-  if (path) return path;
+function journalOf(journal: string | URL): string {
+  if (journal !== "") return pathOf(journal);
   throw new RangeError('Cannot run tests: "journal" is empty');
 }
 

@@ -23,8 +23,7 @@
  * @module
  */
 import { dirname } from "@std/path/posix/dirname";
-import { fromFileUrl } from "@std/path/posix/from-file-url";
-import { checkKind, checkOptions, type Known } from "../options.ts";
+import { checkKind, checkOptions, type Known, pathOf } from "../options.ts";
 import {
   OrchestratorError,
   type Run,
@@ -262,8 +261,4 @@ class LoggedRun implements Run {
       { cause: draining?.error },
     );
   }
-}
-
-function pathOf(path: string | URL): string {
-  return typeof path === "string" ? path : fromFileUrl(path);
 }

@@ -13,8 +13,7 @@
  *
  * @module
  */
-import { fromFileUrl } from "@std/path/posix/from-file-url";
-import { checkKind } from "../options.ts";
+import { checkKind, pathOf } from "../options.ts";
 import type { RunEvent } from "./orchestrator.ts";
 import { type Span, Spans } from "./_spans.ts";
 import { Tally } from "./_tally.ts";
@@ -60,7 +59,7 @@ export async function writeTrace(
 ): Promise<void> {
   checkKind("writeTrace()", "events", events, "a run");
   checkKind("writeTrace()", "path", path, "a path or a URL");
-  const name = typeof path === "string" ? path : fromFileUrl(path);
+  const name = pathOf(path);
   using file = await Deno.open(name, {
     write: true,
     create: true,

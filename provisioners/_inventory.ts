@@ -1,8 +1,8 @@
 import { dirname } from "@std/path/posix/dirname";
 import { extname } from "@std/path/posix/extname";
-import { fromFileUrl } from "@std/path/posix/from-file-url";
 import { resolve } from "@std/path/posix/resolve";
 import { parse as parseYaml } from "@std/yaml/parse";
+import { pathOf } from "../options.ts";
 import { z } from "zod";
 import type { Listed, SshConfigHosts } from "./_hosts_types.ts";
 
@@ -35,7 +35,7 @@ export async function readInventory(
   if (typeof source === "object" && !(source instanceof URL)) {
     return await readSshConfig(source);
   }
-  const path = pathOf(source);
+  const path = resolve(pathOf(source));
   const text = await readText("hosts file", path);
   const extension = extname(path).toLowerCase();
   if (extension === ".json") return fromData(path, parseWith(path, text, JSON));
@@ -43,10 +43,6 @@ export async function readInventory(
     return fromData(path, parseWith(path, text, { parse: parseYaml }));
   }
   return fromLines(path, text);
-}
-
-function pathOf(path: string | URL): string {
-  return resolve(path instanceof URL ? fromFileUrl(path) : path);
 }
 
 async function readText(what: string, path: string): Promise<string> {
@@ -154,7 +150,7 @@ function fromLines(path: string, text: string): Listed[] {
 async function readSshConfig(
   { sshConfig, hosts }: SshConfigHosts,
 ): Promise<Listed[]> {
-  const path = pathOf(sshConfig);
+  const path = resolve(pathOf(sshConfig));
   const text = await readText("ssh_config", path);
   const names = new Set(
     text.split(/\r?\n/).flatMap((line) => {

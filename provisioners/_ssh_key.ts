@@ -1,8 +1,8 @@
 import { join } from "@std/path/posix/join";
-import { fromFileUrl } from "@std/path/posix/from-file-url";
 import { resolve } from "@std/path/posix/resolve";
 import { temporaryPrefix } from "../connections/owner.ts";
 import { runLocal, type RunLocalOptions } from "../connections/process.ts";
+import { pathOf } from "../options.ts";
 import { ProvisionError } from "./provisioner.ts";
 
 /** A private key in a file, and its public half without a comment. */
@@ -27,7 +27,7 @@ export async function openSshKey(
   options: Pick<RunLocalOptions, "signal"> = {},
 ): Promise<SshKey> {
   if (file !== undefined) {
-    return await keyIn(pathOf(file));
+    return await keyIn(absolute(file));
   }
   const own = await ownKey();
   return own === undefined ? await newKey(options) : await keyIn(own);
@@ -39,26 +39,23 @@ export async function openSshKey(
  * @throws {ProvisionError} if it is not
  */
 export async function keyFile(file: string | URL): Promise<string> {
-  const absolute = pathOf(file);
+  const path = absolute(file);
   try {
-    await Deno.stat(absolute);
+    await Deno.stat(path);
   } catch (error) {
     throw new ProvisionError(
-      `Cannot use the ssh key "${absolute}": ${(error as Error).message}`,
+      `Cannot use the ssh key "${path}": ${(error as Error).message}`,
       { cause: error, fatal: true },
     );
   }
-  return absolute;
+  return path;
 }
 
-function pathOf(file: string | URL): string {
-  const path = file instanceof URL ? fromFileUrl(file) : file;
-  return resolve(withHome(path));
-}
-
-function withHome(path: string): string {
-  if (!path.startsWith("~/")) return path;
-  return join(Deno.env.get("HOME") ?? "/", path.slice(2));
+/** Its absolute path; "~/" is the home directory. */
+function absolute(file: string | URL): string {
+  const path = pathOf(file);
+  if (!path.startsWith("~/")) return resolve(path);
+  return resolve(join(Deno.env.get("HOME") ?? "/", path.slice(2)));
 }
 
 async function keyIn(

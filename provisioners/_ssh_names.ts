@@ -1,6 +1,7 @@
 import { ConnectError } from "../connections/connection.ts";
 import { CommandError, runLocal } from "../connections/process.ts";
 import type { SshOptions } from "../connections/ssh.ts";
+import { pathOf } from "../options.ts";
 
 /** What a host is called when all of `ssh_config` is known: `user@hostname:port`. */
 export async function resolveName(
@@ -43,10 +44,6 @@ function whyNot(error: Error, ssh: string): string {
   return error instanceof Deno.errors.NotFound
     ? `the program "${ssh}" is not installed`
     : error.message;
-}
-
-function pathOf(path: string | URL): string {
-  return path instanceof URL ? decodeURIComponent(path.pathname) : path;
 }
 
 function word(value: unknown): string {

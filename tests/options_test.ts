@@ -22,7 +22,7 @@ import { BeakerlibExecutor } from "../executors/beakerlib.ts";
 import { CommandExecutor } from "../executors/command.ts";
 import { discover, FmfExecutor } from "../executors/fmf/mod.ts";
 import { FunctionExecutor } from "../executors/function.ts";
-import { checkOptions, type Known } from "../options.ts";
+import { checkOptions, type Known, pathOf } from "../options.ts";
 import { AdHocOrchestrator } from "../orchestrators/adhoc.ts";
 import { replayRun, writeEventLog } from "../orchestrators/event_log.ts";
 import { runMain } from "../orchestrators/main.ts";
@@ -786,6 +786,23 @@ Deno.test("times have to be numbers in range, wherever they are given", () => {
   }
   for (const [of, names] of Object.entries(timesOrZero)) {
     for (const name of names) check(of, name, true);
+  }
+});
+
+Deno.test("pathOf() takes paths and URLs of files only", async () => {
+  strictEqual(pathOf("a/b c"), "a/b c");
+  strictEqual(pathOf(new URL("file:///a/b%20c")), "/a/b c");
+  for (
+    const [wrong, what] of [
+      [new URL("https://me:secret@example.org/key"), 'a URL of "https:"'],
+      [undefined, "undefined"],
+      [{ pathname: "/etc" }, "an object"],
+    ] as const
+  ) {
+    strictEqual(
+      await said(() => pathOf(wrong as Wrong)),
+      `Cannot use ${what} as a path: a text, or a URL of "file:", would be right`,
+    );
   }
 });
 

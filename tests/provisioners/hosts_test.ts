@@ -121,6 +121,19 @@ Deno.test("HostsProvisioner refuses hosts that are none, and the same twice", ()
   }
 });
 
+Deno.test("start() takes no address of a web server for the path of an ssh_config", async () => {
+  const configFile = new URL("https://example.org/etc/ssh/ssh_config");
+  const pool = new HostsProvisioner({
+    hosts: ["a"],
+    lease: "local",
+    ssh: { configFile },
+  });
+  await assert.rejects(pool.start(), {
+    name: "TypeError",
+    message: /^Cannot use a URL of "https:" as a path/,
+  });
+});
+
 Deno.test("HostsProvisioner refuses what is misspelt of a host", () => {
   const hosts = ["a", { host: "b", lables: { arch: "x" } }];
   assert.throws(() => new HostsProvisioner({ hosts }), {
