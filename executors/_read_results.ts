@@ -1,6 +1,6 @@
 /** Reading the results of a test. */
 import { pathOf } from "../options.ts";
-import { type Result } from "./_result.ts";
+import type { Result } from "./_result.ts";
 
 /** The results of a test cannot be understood. */
 export class BadResultsError extends Error {
