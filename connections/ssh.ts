@@ -72,6 +72,7 @@ import {
   type SshConfig,
   withTerminal,
 } from "./_ssh_options.ts";
+import { isDropped } from "./ssh_drop.ts";
 import { connectWithin } from "./time_limit.ts";
 import { outputLocal, runLocal } from "./process.ts";
 
@@ -180,9 +181,6 @@ const CONNECT_TIMEOUT = 180_000;
 
 /** How often a server may drop a connection at its beginning. */
 const ATTEMPTS = 8;
-
-/** What ssh says when the server drops a connection before anything else (its `MaxStartups`). */
-const DROPPED = /^(kex|ssh)_exchange_identification: /m;
 
 /** A system that is reached by `ssh`. */
 export class SshConnection implements Connection {
@@ -413,7 +411,7 @@ export class SshConnection implements Connection {
     for (let attempt = 1;; attempt++) {
       const result = await this.#try(signal);
       if ("argv" in result) return result;
-      if (attempt === ATTEMPTS || !DROPPED.test(result.output)) {
+      if (attempt === ATTEMPTS || !isDropped(result.output)) {
         throw this.#connectError(result);
       }
       // Those who were dropped together do not come back together.

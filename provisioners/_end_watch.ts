@@ -1,4 +1,5 @@
 import { delay } from "@std/async/delay";
+import { LONGEST_TIMER } from "../connections/time_limit.ts";
 import { spawnLeashed } from "./_leashed.ts";
 import type { ProvisionerEvent } from "./events.ts";
 
@@ -111,7 +112,7 @@ export class EndWatch implements AsyncDisposable {
     if (this.#expected.size === 0) {
       clearInterval(this.#keepAlive);
       this.#keepAlive = undefined;
-    } else this.#keepAlive ??= setInterval(() => {}, 2 ** 31 - 1);
+    } else this.#keepAlive ??= setInterval(() => {}, LONGEST_TIMER);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

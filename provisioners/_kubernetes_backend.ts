@@ -1,4 +1,5 @@
 import { KubernetesConnection } from "../connections/kubernetes.ts";
+import { LONGEST_TIMER } from "../connections/time_limit.ts";
 import {
   type Backend,
   type Reserving,
@@ -187,7 +188,7 @@ export class KubernetesBackend implements Backend {
       lost: this.#lossOf(watched),
       expectLoss: () => {
         if (!session.lent.has(id) || session.expected.has(id)) return;
-        session.expected.set(id, setInterval(() => {}, 2 ** 31 - 1));
+        session.expected.set(id, setInterval(() => {}, LONGEST_TIMER));
       },
     };
   }

@@ -1,4 +1,5 @@
 import { outputLocal } from "../connections/process.ts";
+import { after } from "../connections/time_limit.ts";
 import { ProvisionError } from "./provisioner.ts";
 
 /** How a command of a program ended. */
@@ -93,15 +94,14 @@ export abstract class Program {
 /** An abort in some time, unless it is disposed of before. */
 class Stop implements Disposable {
   readonly #abort = new AbortController();
-  readonly #timers: ReturnType<typeof setTimeout>[] = [];
+  readonly #timers: ReturnType<typeof after>[] = [];
 
   get signal(): AbortSignal {
     return this.#abort.signal;
   }
 
   after(ms: number, reason: () => unknown): void {
-    if (ms >= 2 ** 31) return;
-    this.#timers.push(setTimeout(() => this.#abort.abort(reason()), ms));
+    this.#timers.push(after(ms, () => this.#abort.abort(reason())));
   }
 
   [Symbol.dispose](): void {

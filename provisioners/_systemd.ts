@@ -9,6 +9,7 @@ import {
 } from "../connections/connection.ts";
 import { PodmanConnection } from "../connections/podman.ts";
 import { output } from "../connections/process.ts";
+import { after } from "../connections/time_limit.ts";
 import type { PodmanCli } from "./_podman_cli.ts";
 import { ProvisionError } from "./provisioner.ts";
 
@@ -92,10 +93,7 @@ export class SystemdConnection implements Connection {
   async connect({ signal }: SignalOptions = {}): Promise<void> {
     const { bootTimeout, lost } = this.#options;
     const late = new AbortController();
-    const timer = setTimeout(
-      () => late.abort(),
-      Math.min(bootTimeout, 2 ** 31 - 1),
-    );
+    const timer = after(bootTimeout, () => late.abort());
     lost.then(() => late.abort());
     const either = signal
       ? AbortSignal.any([signal, late.signal])

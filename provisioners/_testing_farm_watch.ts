@@ -1,4 +1,5 @@
 import { delay } from "@std/async/delay";
+import { LONGEST_TIMER } from "../connections/time_limit.ts";
 import { ALIVE, type TestingFarmApi } from "./_testing_farm_api.ts";
 import { HttpError } from "./_testing_farm_http.ts";
 
@@ -53,7 +54,7 @@ export class RequestWatch implements AsyncDisposable {
   /** Keeps this process from ending before the request. */
   expect(): void {
     if (this.#abort.signal.aborted) return;
-    this.#keepAlive ??= setInterval(() => {}, 2 ** 31 - 1);
+    this.#keepAlive ??= setInterval(() => {}, LONGEST_TIMER);
   }
 
   /** Stops looking. */

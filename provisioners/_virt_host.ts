@@ -4,7 +4,7 @@ import {
   ConnectionLostError,
 } from "../connections/connection.ts";
 import { SshConnection, type SshOptions } from "../connections/ssh.ts";
-import { isDropped } from "./_ssh_drop.ts";
+import { isDropped } from "../connections/ssh_drop.ts";
 import { resolveName } from "./_ssh_names.ts";
 import {
   VirtHelper,

@@ -1,4 +1,5 @@
 import { abortable } from "@std/async/abortable";
+import { after } from "../connections/time_limit.ts";
 
 /** Waits for a change, but not longer than so many milliseconds. */
 export async function waitFor(
@@ -7,7 +8,7 @@ export async function waitFor(
   signal?: AbortSignal,
 ): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = ms < 2 ** 31 ? setTimeout(resolve, ms) : undefined;
+  const timer = after(ms, resolve);
   try {
     const either = Promise.race([changed, promise]);
     await (signal ? abortable(either, signal) : either);
