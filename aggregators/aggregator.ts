@@ -54,6 +54,8 @@ export interface IngestInfo {
   startedAt?: number;
   /** When it ended, in milliseconds since 1970. */
   finishedAt?: number;
+  /** How long it ran, in milliseconds, if that is known, but not when. */
+  durationMs?: number;
   /**
    * How often the test was stored before this run, if an earlier process may have given
    * these results to the same aggregator before it was killed. Of several aggregators

@@ -259,7 +259,8 @@ export class HtmlReportAggregator implements Aggregator {
         subtests.push({ name: name!, status, note, files });
       }
     }
-    const { attempt, earlier, remote, startedAt, finishedAt } = info;
+    const { attempt, earlier, remote, startedAt, finishedAt, durationMs } =
+      info;
     model.add({
       platform,
       test: turn.name,
@@ -271,6 +272,7 @@ export class HtmlReportAggregator implements Aggregator {
       remote,
       startedAt,
       finishedAt,
+      durationMs,
     });
     turn.keep();
     this.#changed = true;

@@ -35,6 +35,7 @@ import {
 } from "./_part.ts";
 import { makeParents, placeFor, unmake } from "./_paths.ts";
 import { Spool } from "./_spool.ts";
+import { durationOf } from "./_stored_tests.ts";
 import { Target } from "./_target.ts";
 import { dispose, undoStartBy } from "./_undo_start.ts";
 import { notStarted, UnderWay } from "./_under_way.ts";
@@ -321,17 +322,14 @@ export class JUnitAggregator implements Aggregator {
       }
       await text.add(lines);
     }
-    const { attempt, earlier, remote, startedAt, finishedAt } = info;
+    const { attempt, earlier, remote, startedAt } = info;
     await text.add(lineOf(own, {
       noResult: !own.found || undefined,
       attempt,
       earlier,
       remote,
       startedAt,
-      durationMs: startedAt === undefined || finishedAt === undefined
-        ? undefined
-        // clocks can be set back
-        : Math.max(0, finishedAt - startedAt),
+      durationMs: durationOf(info),
     }));
     await part.append(text);
     turn.keep();

@@ -1,12 +1,17 @@
 /** Directories of artifacts and of files, as the cases of aggregators write them. */
 import { gunzipSync } from "node:zlib";
 
-/** A file, or a symbolic link. */
+/** A file, or a symbolic link; an empty object is an empty directory. */
 export type Entry =
-  & ({ text: string } | { base64: string } | { symlink: string })
+  & (
+    | { text: string }
+    | { base64: string }
+    | { symlink: string }
+    | Record<string, never>
+  )
   & { compressed?: "gzip" | "xz" };
 
-/** Files and links by path; an empty object is an empty directory. */
+/** Files, links and empty directories by path. */
 export type Tree = Record<string, Entry>;
 
 /** A directory of artifacts. */
@@ -37,7 +42,8 @@ export async function layOut(
     await Deno.mkdir(target.slice(0, target.lastIndexOf("/")), {
       recursive: true,
     });
-    if ("symlink" in entry) await Deno.symlink(entry.symlink, target);
+    if (isDirectory(entry)) await Deno.mkdir(target, { recursive: true });
+    else if ("symlink" in entry) await Deno.symlink(entry.symlink, target);
     else {
       await Deno.writeFile(
         target,
@@ -50,7 +56,14 @@ export async function layOut(
   return directory;
 }
 
-/** The files and links below a directory, in the form in which they are expected. */
+function isDirectory(entry: Entry): boolean {
+  return Object.keys(entry).length === 0;
+}
+
+/**
+ * The files and links below a directory, in the form in which they are expected; empty
+ * directories only where they are.
+ */
 export async function read(
   root: string,
   expected: Tree = {},
@@ -60,11 +73,18 @@ export async function read(
   for await (const entry of Deno.readDir(`${root}/${below}`)) {
     const path = below + entry.name;
     if (entry.isDirectory) {
-      Object.assign(tree, await read(root, expected, `${path}/`));
+      const inside = await read(root, expected, `${path}/`);
+      const wanted = expected[path];
+      const isEmpty = Object.keys(inside).length === 0;
+      if (isEmpty && wanted && isDirectory(wanted)) tree[path] = {};
+      Object.assign(tree, inside);
     } else if (entry.isSymlink) {
       tree[path] = { symlink: await Deno.readLink(`${root}/${path}`) };
     } else {
-      const { bytes, compressed } = await readPlain(`${root}/${path}`);
+      // a test may have left one that is compressed by itself
+      const { bytes, compressed } = expected[path]?.compressed
+        ? await readPlain(`${root}/${path}`)
+        : { bytes: await Deno.readFile(`${root}/${path}`) };
       tree[path] = {
         ...("base64" in (expected[path] ?? {})
           ? { base64: bytes.toBase64() }

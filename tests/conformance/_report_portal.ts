@@ -6,6 +6,7 @@ import {
 } from "../../aggregators/report_portal.ts";
 import { FakeReportPortal, type Received, TOKEN } from "../_report_portal.ts";
 import { layOut } from "../aggregators/_artifacts.ts";
+import { kindOf } from "./_aggregators.ts";
 
 /** A case. */
 export interface ReportPortalCase {
@@ -55,7 +56,7 @@ export async function playReportPortal(
     const artifacts = layOut(`${root}/${n}`, results, files);
     errors.push(
       await aggregator.ingest(platform, test, artifacts)
-        .then(() => null, String),
+        .then(() => null, kindOf),
     );
   }
   await aggregator.stop();
@@ -99,7 +100,7 @@ function comparable(
           name,
           contentType,
           ...(filename !== undefined && { filename }),
-          ...(contentType === "application/json"
+          ...(name === "json_request_part"
             ? { json: JSON.parse(text).map(withoutTimes) }
             : { text }),
         };
