@@ -73,7 +73,7 @@ export class Move {
     } catch (error) {
       this.undo();
       // somebody may have removed what was seen
-      if (!lookAt(parent) && this.#shelf.seen.delete(parent)) return this.do();
+      if (isGone(parent) && this.#shelf.seen.delete(parent)) return this.do();
       throw error;
     }
   }
@@ -139,6 +139,16 @@ export class Move {
     return [...Deno.readDirSync(from)].flatMap(({ name }) =>
       this.#plan(`${from}/${name}`, `${to}/${name}`)
     );
+  }
+}
+
+/** Whether nothing is at a path, for there is nothing on the way, or a file. */
+function isGone(path: string): boolean {
+  try {
+    return !lookAt(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotADirectory) return true;
+    throw error;
   }
 }
 

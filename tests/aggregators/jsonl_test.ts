@@ -308,6 +308,8 @@ Deno.test("JsonLinesAggregator moves nothing onto or through what lies there", a
       ["/link", "b"],
       ["/file/b", "f"],
       ["/file/b/c", "f"],
+      ["/file/b/c/d", "f"],
+      ["/link/b/c/d/e", "f"],
       ["/file", "b/f"],
       ["/dir", "b/x/f"],
       ["//dir", "b"],
