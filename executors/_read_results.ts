@@ -123,12 +123,23 @@ function parseLines(
   while (start < text.length) {
     let end = text.indexOf("\n", start);
     if (end === -1) end = text.length;
-    const result = parseLine(text.slice(start, end).trim(), path, line);
+    const result = parseLine(trim(text.slice(start, end)), path, line);
     if (result) results.push(result);
     start = end + 1;
     line++;
   }
   return line;
+}
+
+/** Without white space around, to which U+FEFF does not belong. */
+function trim(line: string): string {
+  const trimmed = line.trim();
+  if (trimmed.length === line.length || !line.includes("\ufeff")) {
+    return trimmed;
+  }
+  const start = line.indexOf(trimmed);
+  const around = line.slice(0, start) + line.slice(start + trimmed.length);
+  return around.includes("\ufeff") ? line : trimmed;
 }
 
 function decode(bytes: Uint8Array, path: string, line: number): string {

@@ -119,6 +119,9 @@ Deno.test("readArtifacts() names the file and the line that cannot be understood
   const good = '{"status":"pass"}\n';
   const bad: [string | number[], string][] = [
     ["nonsense\n", "is not JSON"],
+    ['\ufeff{"status":"pass"}\n', "is not JSON"],
+    ['{"status":"pass"}\ufeff\n', "is not JSON"],
+    ["\ufeff\n", "is not JSON"],
     ['{"status":', "is not JSON"],
     ["[1]\n", "is not a JSON object"],
     ["null\n", "is not a JSON object"],
