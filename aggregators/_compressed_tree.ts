@@ -54,9 +54,10 @@ export class CompressedTree {
     const place = placeOf(result);
     return (result.files ?? []).map((file) => {
       const path = normalisePath(file);
-      return this.#renamed.has(join(place, path))
-        ? `${path}${this.#suffix}`
-        : file;
+      if (!this.#renamed.has(join(place, path))) return file;
+      const [longer, found] = [file + this.#suffix, path + this.#suffix];
+      // behind a slash it would be a name of its own
+      return normalisePath(longer) === found ? longer : found;
     });
   }
 

@@ -85,7 +85,7 @@ for (const [format, suffix, ignore] of FORMATS) {
       deepStrictEqual(place.entries(), ["files", "results.jsonl.part"]);
       const lines = [
         ["p", "pass", "/t", "s", [`x${suffix}`], null],
-        ["p", "fail", "/t", null, [`log/output.txt${suffix}`, "ghost"], null],
+        ["p", "fail", "/t", null, [`./log/output.txt${suffix}`, "ghost"], null],
       ].map((line) => `${JSON.stringify(line)}\n`).join("");
       strictEqual(Deno.readTextFileSync(`${results}.part`), lines);
 
@@ -306,6 +306,29 @@ Deno.test("compression leads links to the new names, but to nothing outside", as
   }
   strictEqual(decompressed(`${place.files}/p/t/through`, "gzip"), "2");
   deepStrictEqual(contents(elsewhere.path), { log: "not of the test" });
+});
+
+Deno.test("compression adds the suffix to files as they are listed, where that is another name for them", async () => {
+  await using place = new Place();
+  const aggregator = await start(place, { format: "gzip" });
+  const listed = ["./b", "c//d", "/e", "../e", "c/d/", "c/d/.", "c\n"];
+  const files = { b: "1", "c/d": "2", e: "3", "c_": "4" };
+  await aggregator.ingest(
+    "p",
+    "/t",
+    place.artifacts([{ files: listed }], files),
+  );
+  await aggregator.stop();
+  const [stored] = await Array.fromAsync(readJsonLines(place.paths().results));
+  deepStrictEqual(stored!.files, [
+    "./b.gz",
+    "c//d.gz",
+    "/e.gz",
+    "../e.gz",
+    "c/d.gz",
+    "c/d.gz",
+    "c\n.gz",
+  ]);
 });
 
 Deno.test("compression refuses names that are not UTF-8, and loses nothing", async () => {
