@@ -1,5 +1,5 @@
 /** What a summary of GitHub says of many tests. */
-import { normaliseFileName, normalisePath } from "../executors/results.ts";
+import { normalisePath } from "../executors/results.ts";
 import type { EarlierAttempt } from "./aggregator.ts";
 import { isFailing, NO_RESULT, PASSED } from "./_statuses.ts";
 import { durationOf } from "./_stored_tests.ts";
@@ -270,13 +270,10 @@ function shareOf(sizes: readonly number[], room: number): number {
 function links({ platform, test, files }: SummaryTest, base: string): string {
   const place = [platform, test].map(normalisePath);
   const list = files.slice(0, MAX_FILES).map((file) => {
-    try {
-      const path = [...place, normaliseFileName(file)];
-      if (path.includes("")) throw new TypeError("Cannot find the place");
-      return link(file, base, path.flatMap((part) => part.split("/")));
-    } catch {
-      return code(file, 100); // it can be nowhere
-    }
+    const path = [...place, normalisePath(file)];
+    return path.includes("")
+      ? code(file, 100) // it can be nowhere
+      : link(file, base, path.flatMap((part) => part.split("/")));
   });
   const more = files.length - MAX_FILES;
   return list.join("<br>") + (more > 0 ? `<br>and ${more} more` : "");

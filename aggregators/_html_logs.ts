@@ -1,5 +1,5 @@
 /** The files of a test: how large they are, and what of them is in the page. */
-import { normaliseFileName, placeOf } from "../executors/results.ts";
+import { normalisePath, placeOf } from "../executors/results.ts";
 import type { PageFile } from "./_html_data.ts";
 import { isWithin, readPart } from "./_own_file.ts";
 
@@ -29,12 +29,7 @@ export class Excerpts {
     const place = placeOf(name === undefined ? {} : { name });
     const root = place ? `${directory}/${place}` : directory;
     return files.map((file): PageFile => {
-      let path: string;
-      try {
-        path = `${root}/${normaliseFileName(file)}`;
-      } catch {
-        return file; // it cannot be there
-      }
+      const path = `${root}/${normalisePath(file)}`;
       if (!isWithin(directory, path)) return file;
       using open = Deno.openSync(path);
       const { size } = open.statSync();

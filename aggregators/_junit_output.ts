@@ -1,6 +1,6 @@
 /** What a test printed, and where its files are, for a JUnit report. */
 import { normalisePath, placeOf, type Result } from "../executors/results.ts";
-import { isWithin, readPart } from "./_own_file.ts";
+import { fromCharacter, isWithin, readPart } from "./_own_file.ts";
 import { clean } from "./_xml_text.ts";
 
 /** The file that holds what a test printed. */
@@ -43,18 +43,13 @@ function readTail(root: string, path: string, most: number): string {
   // no character takes more
   const start = Math.max(0, size - 4 * most);
   let bytes = readPart(file, start, size - start);
-  if (start > 0) bytes = bytes.subarray(Math.max(0, bytes.findIndex(begins)));
+  if (start > 0) bytes = fromCharacter(bytes);
   const characters = new TextDecoder().decode(bytes);
   const from = startOfLast(most, characters);
   const text = clean(characters.slice(from))
     // only we know where files are
     .replaceAll(ATTACHMENT, "[ [ATTACHMENT|");
   return start > 0 || from > 0 ? `[…]\n${text}` : text;
-}
-
-/** Whether a byte begins a character. */
-function begins(byte: number): boolean {
-  return (byte & 0xc0) !== 0x80;
 }
 
 /** Where the last `count` characters of a text begin. */

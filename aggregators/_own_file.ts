@@ -11,6 +11,13 @@ export function isWithin(directory: string, path: string): boolean {
   }
 }
 
+/** Bytes of a text without part of a character at the beginning. */
+export function fromCharacter(bytes: Uint8Array): Uint8Array {
+  return bytes.subarray(
+    Math.max(0, bytes.findIndex((byte) => (byte & 0xc0) !== 0x80)),
+  );
+}
+
 /** Some bytes of a file; less if it is shorter. */
 export function readPart(
   file: Deno.FsFile,

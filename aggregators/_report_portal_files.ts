@@ -1,10 +1,7 @@
 /** Files of tests, for ReportPortal. */
-import {
-  normaliseFileName,
-  placeOf,
-  type Result,
-} from "../executors/results.ts";
-import { isWithin, readPart } from "./_own_file.ts";
+import { normalisePath, placeOf, type Result } from "../executors/results.ts";
+import { contentTypeOf } from "./_content_types.ts";
+import { fromCharacter, isWithin, readPart } from "./_own_file.ts";
 
 /** What ReportPortal gets of a file. */
 export type LogContent =
@@ -18,30 +15,6 @@ export type LogContent =
     };
   };
 
-/** Kinds of files by the ends of their names. Pages that could run a script are given as text. */
-const TYPES: Readonly<Record<string, string>> = {
-  csv: "text/csv",
-  gif: "image/gif",
-  gz: "application/gzip",
-  jpeg: "image/jpeg",
-  jpg: "image/jpeg",
-  json: "application/json",
-  mp4: "video/mp4",
-  pdf: "application/pdf",
-  png: "image/png",
-  tar: "application/x-tar",
-  webm: "video/webm",
-  webp: "image/webp",
-  xz: "application/x-xz",
-  zip: "application/zip",
-  zst: "application/zstd",
-};
-
-function typeOf(name: string): string {
-  const end = /\.([^.]+)$/.exec(name)?.[1]?.toLowerCase() ?? "";
-  return Object.hasOwn(TYPES, end) ? TYPES[end]! : "text/plain";
-}
-
 /** Where a file of a result is; undefined if there is no such file of the test. */
 export function findFile(
   artifacts: string,
@@ -50,12 +23,7 @@ export function findFile(
 ): string | undefined {
   const directory = `${artifacts}/files`;
   const place = placeOf(name === undefined ? {} : { name });
-  let path: string;
-  try {
-    path = `${directory}/${place && `${place}/`}${normaliseFileName(file)}`;
-  } catch {
-    return undefined;
-  }
+  const path = `${directory}/${place && `${place}/`}${normalisePath(file)}`;
   return isWithin(directory, path) ? path : undefined;
 }
 
@@ -70,23 +38,20 @@ export function readLog(
 ): LogContent {
   using file = Deno.openSync(path);
   const { size } = file.statSync();
+  const isCut = size > most;
+  const content = isCut
+    ? readPart(file, size - most, most)
+    : readPart(file, 0, size);
+  const part = `(the last ${most} of ${size} bytes)`;
   if (inline) {
-    const bytes = readPart(
-      file,
-      Math.max(0, size - most),
-      Math.min(size, most),
+    const text = new TextDecoder().decode(
+      isCut ? fromCharacter(content) : content,
     );
-    return { message: new TextDecoder().decode(bytes) };
+    return { message: isCut ? `${part}\n${text}` : text };
   }
   const name = path.slice(path.lastIndexOf("/") + 1);
-  const type = typeOf(name);
-  if (size <= most) {
-    const content = readPart(file, 0, size);
-    return { message: listed, attachment: { name, type, content } };
-  }
-  const content = readPart(file, size - most, most);
   return {
-    message: `${listed} (the last ${most} of ${size} bytes)`,
-    attachment: { name, type, content },
+    message: isCut ? `${listed} ${part}` : listed,
+    attachment: { name, type: contentTypeOf(name), content },
   };
 }

@@ -66,7 +66,7 @@ export interface ReportPortalAggregatorOptions {
    */
   file?: (file: ReportedFile) => FileChoice | undefined;
   /**
-   * How many bytes of a file are sent at most; of a larger one, its end is.
+   * How many bytes of a file are sent at most; of a larger one, its end is, and the log says so.
    *
    * @default {33_554_432}
    */

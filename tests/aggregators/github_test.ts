@@ -154,6 +154,7 @@ Deno.test("GitHubAggregator names the files of failed tests as links", async () 
   equal([...rendered.matchAll(/<a href="(.*?)">/g)].map(([, url]) => url), [
     "https://ci.example/artifacts/files/9.5%40x/a%20%28b%29/output.txt",
     "https://ci.example/artifacts/files/9.5%40x/a%20%28b%29/odd%20name%29%21.log",
+    "https://ci.example/artifacts/files/9.5%40x/a%20%28b%29/up",
     "https://ci.example/artifacts/files/9.5%40x/a%20%28b%29/3",
     "https://ci.example/artifacts/files/9.5%40x/a%20%28b%29/4",
   ]);

@@ -264,6 +264,30 @@ Deno.test("an HTML report has as much of what tests printed as it may", async ()
   equal(await texts(0), [0, 0, 0, 0, 0, 0, 0, 0]);
 });
 
+Deno.test("an HTML report finds files where they are stored, whatever way they are listed", async () => {
+  await using directory = temporary();
+  const files = ["/abs.log", "..//s/./x", "\u0007"];
+  const artifacts = layOut(
+    `${directory.path}/a`,
+    [{ status: "fail", files }, { name: "/../n", status: "fail", files }],
+    {
+      "abs.log": "1",
+      "s/x": "2",
+      "_": "3",
+      "n/abs.log": "4",
+      "n/s/x": "5",
+      "n/_": "6",
+    },
+  );
+  const report = `${directory.path}/report.html`;
+  await using aggregator = await new HtmlReportAggregator({ report }).start();
+  await aggregator.ingest("p", "/a", artifacts);
+  await aggregator.stop();
+  const [test] = (await readPage(report)).tests;
+  equal(test!.f, files.map((file, n) => [file, 1, `${n + 1}`]));
+  equal(test!.u![0]![3], files.map((file, n) => [file, 1, `${n + 4}`]));
+});
+
 Deno.test("an HTML report has nothing of files that are no text, or not of the test", async () => {
   await using directory = temporary();
   const secret = `${directory.path}/secret`;

@@ -241,7 +241,10 @@ Deno.test("ReportPortalAggregator sends the end of a file that is too large", as
     }),
   );
   equal(server.item("/t")!.logs, [
-    { level: "ERROR", message: "6789abcdef" },
+    {
+      level: "ERROR",
+      message: "(the last 10 of 16 bytes)\n6789abcdef",
+    },
     {
       level: "ERROR",
       message: "large.log (the last 10 of 16 bytes)",
@@ -271,6 +274,45 @@ Deno.test("ReportPortalAggregator attaches a long output, and reads bytes that a
   strictEqual(bytes!.message, "A\ufffdB");
 });
 
+Deno.test("ReportPortalAggregator cuts a text between characters", async () => {
+  await using server = new FakeReportPortal();
+  await using place = workplace();
+  using api = clientOf(server);
+  await using aggregator = await open(api, { maxFileSize: 4 }).start();
+  const files = { "output.txt": "ěšč" };
+  const results = [{ status: "fail", files: ["output.txt"] }];
+  await aggregator.ingest("p", "/t", place.lay(results, files));
+  await aggregator.ingest(
+    "p",
+    "/u",
+    place.lay(results, { "output.txt": "€€" }),
+  );
+  equal(server.item("/t")!.logs.map(({ message }) => message), [
+    "(the last 4 of 6 bytes)\nšč",
+  ]);
+  equal(server.item("/u")!.logs.map(({ message }) => message), [
+    "(the last 4 of 6 bytes)\n€",
+  ]);
+});
+
+Deno.test("ReportPortalAggregator finds files where they are stored, whatever way they are listed", async () => {
+  await using server = new FakeReportPortal();
+  await using place = workplace();
+  using api = clientOf(server);
+  await using aggregator = await open(api).start();
+  const names = ["/abs.log", "..//s/./x", "\u0007"];
+  const artifacts = place.lay([{ status: "fail", files: names }], {
+    "abs.log": "1",
+    "s/x": "2",
+    "_": "3",
+  });
+  await aggregator.ingest("p", "/t", artifacts);
+  equal(
+    server.item("/t")!.logs.map(({ message, file }) => [message, file]),
+    names.map((name, n) => [name, `${n + 1}`]),
+  );
+});
+
 Deno.test("ReportPortalAggregator sends nothing but regular files of the test", async () => {
   await using server = new FakeReportPortal();
   await using place = workplace();
@@ -296,7 +338,7 @@ Deno.test("ReportPortalAggregator sends nothing but regular files of the test", 
   strictEqual(await Deno.readTextFile(secret), "secret");
 });
 
-Deno.test("names of files cannot add anything to a form, and pages are given as text", async () => {
+Deno.test("names of files cannot add anything to a form, and tell what is in them", async () => {
   await using server = new FakeReportPortal();
   await using place = workplace();
   using api = clientOf(server);
@@ -310,6 +352,16 @@ Deno.test("names of files cannot add anything to a form, and pages are given as 
     "ü.log",
     "x/g.JSON",
     ".log",
+    ".html",
+    "h.xml",
+    "i.js",
+    "j.md",
+    "k.sh",
+    "l.py",
+    "m.bin",
+    "n.rpm",
+    "o.toString",
+    "p.html.log",
   ];
   const artifacts = place.lay([{ status: "fail", files: names }]);
   await Deno.mkdir(`${artifacts}/files/x`);
@@ -327,12 +379,22 @@ Deno.test("names of files cannot add anything to a form, and pages are given as 
   equal(parts.map(([file]) => [file!.name, file!.contentType]), [
     ["a_; filename=_evil", "text/plain"],
     ["b____c", "text/plain"],
-    ["d.html", "text/plain"],
-    ["e.svg", "text/plain"],
+    ["d.html", "text/html"],
+    ["e.svg", "image/svg+xml"],
     ["f.png", "image/png"],
     ["ü.log", "text/plain"],
     ["g.JSON", "application/json"],
     [".log", "text/plain"],
+    [".html", "text/plain"],
+    ["h.xml", "text/xml"],
+    ["i.js", "text/javascript"],
+    ["j.md", "text/markdown"],
+    ["k.sh", "application/x-sh"],
+    ["l.py", "text/x-python"],
+    ["m.bin", "application/octet-stream"],
+    ["n.rpm", "application/x-rpm"],
+    ["o.toString", "text/plain"],
+    ["p.html.log", "text/plain"],
   ]);
   equal(parts.map(([file]) => new TextDecoder().decode(file!.content)), names);
 });

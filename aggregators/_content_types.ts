@@ -1,0 +1,62 @@
+/** Kinds of files by the ends of their names. */
+
+const TYPES: Readonly<Record<string, string>> = {
+  "7z": "application/x-7z-compressed",
+  a: "application/octet-stream",
+  avi: "video/x-msvideo",
+  bin: "application/octet-stream",
+  bmp: "image/bmp",
+  bz2: "application/x-bzip2",
+  css: "text/css",
+  csv: "text/csv",
+  deb: "application/vnd.debian.binary-package",
+  dll: "application/octet-stream",
+  exe: "application/octet-stream",
+  gif: "image/gif",
+  gz: "application/gzip",
+  htm: "text/html",
+  html: "text/html",
+  ico: "image/vnd.microsoft.icon",
+  jpeg: "image/jpeg",
+  jpg: "image/jpeg",
+  js: "text/javascript",
+  json: "application/json",
+  md: "text/markdown",
+  mjs: "text/javascript",
+  mov: "video/quicktime",
+  mp3: "audio/mpeg",
+  mp4: "video/mp4",
+  mpeg: "video/mpeg",
+  mpg: "video/mpeg",
+  o: "application/octet-stream",
+  pcap: "application/vnd.tcpdump.pcap",
+  pdf: "application/pdf",
+  png: "image/png",
+  ps: "application/postscript",
+  py: "text/x-python",
+  rpm: "application/x-rpm",
+  sh: "application/x-sh",
+  so: "application/octet-stream",
+  svg: "image/svg+xml",
+  tar: "application/x-tar",
+  tgz: "application/gzip",
+  tif: "image/tiff",
+  tiff: "image/tiff",
+  tsv: "text/tab-separated-values",
+  wasm: "application/wasm",
+  wav: "audio/x-wav",
+  webm: "video/webm",
+  webp: "image/webp",
+  xhtml: "application/xhtml+xml",
+  xml: "text/xml",
+  xz: "application/x-xz",
+  zip: "application/zip",
+  zst: "application/zstd",
+};
+
+/** What is in a file, as far as its name tells; text if it does not. */
+export function contentTypeOf(name: string): string {
+  // dots at the beginning hide a file
+  const end = /[^.].*\.([^.]+)$/s.exec(name)?.[1]?.toLowerCase() ?? "";
+  return Object.hasOwn(TYPES, end) ? TYPES[end]! : "text/plain";
+}
