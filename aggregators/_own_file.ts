@@ -12,7 +12,9 @@ export function isWithin(directory: string, path: string): boolean {
 }
 
 /** Bytes of a text without part of a character at the beginning. */
-export function fromCharacter(bytes: Uint8Array): Uint8Array {
+export function fromCharacter(
+  bytes: Uint8Array<ArrayBuffer>,
+): Uint8Array<ArrayBuffer> {
   return bytes.subarray(
     Math.max(0, bytes.findIndex((byte) => (byte & 0xc0) !== 0x80)),
   );
