@@ -141,6 +141,6 @@ export type PageBar =
     /** The index of the test, or its name if it is in none of the lists. */
     test: number | string,
     attempt: number,
-    outcome: "pass" | "fail" | "error" | "running",
+    outcome: "pass" | "fail" | "infra" | "running",
     why?: string,
   ];

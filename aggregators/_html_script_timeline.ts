@@ -284,7 +284,7 @@ class TimelineChart {
     const row = typeof test === "number" ? this.rows[test] : undefined;
     if (outcome !== "pass" && ms >= 0 && (this.#attempts.get(test) ?? 0) > attempt) return "bar-test again";
     if (ms < 0) return "bar-test waiting";
-    const tone = outcome === "error" ? "error" : outcome === "fail" ? "bad" : row && row.tone !== "off" ? row.tone : "good";
+    const tone = outcome === "infra" ? "infra" : outcome === "fail" ? "bad" : row && row.tone !== "off" ? row.tone : "good";
     return "bar-test " + tone;
   }
 

@@ -87,7 +87,7 @@ function mark(ms) {
 
 /** @param {PageBar} bar */
 function isBad(bar) {
-  return bar[0] === "test" ? bar[5] === "fail" || bar[5] === "error" : bar[3] !== undefined;
+  return bar[0] === "test" ? bar[5] === "fail" || bar[5] === "infra" : bar[3] !== undefined;
 }
 
 /** What tells systems apart is at the end of their names, and what they are at the start. @param {string} text @param {number} chars */

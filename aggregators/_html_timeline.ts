@@ -210,7 +210,7 @@ export class Timeline {
         if (bar[2] >= 0) continue;
         bar[2] = this.#last - bar[1];
         if (bar[0] === "test") {
-          bar.splice(5, 2, "error", "the script was killed");
+          bar.splice(5, 2, "infra", "the script was killed");
         }
       }
     }
@@ -279,7 +279,7 @@ export class Timeline {
     const why = error ? error.message : `exit code ${exitCode}`;
     if (bar) {
       bar[2] = at - bar[1];
-      bar[5] = error ? "error" : exitCode === 0 ? "pass" : "fail";
+      bar[5] = error ? "infra" : exitCode === 0 ? "pass" : "fail";
       if (exitCode !== 0) bar[6] = why;
     }
     const last = this.tests.get(test);

@@ -829,7 +829,7 @@ Deno.test("the timeline of a run that was killed goes on with the next process",
   equal(run!.systems.map(({ to, bars }) => [to, bars]), [
     [5, [
       ["test", 1, 1, 0, 1, "pass"],
-      ["test", 3, 2, 1, 1, "error", "the script was killed"],
+      ["test", 3, 2, 1, 1, "infra", "the script was killed"],
     ]],
     [undefined, [["test", 102, 2, 1, 2, "pass"]]],
   ]);

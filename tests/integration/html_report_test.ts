@@ -785,6 +785,43 @@ inBrowser(
 );
 
 inBrowser(
+  "a test that could not be carried out is infra in the timeline, too",
+  [{ test: "/late", results: [ended("infra")] }],
+  async ({ page }) => {
+    const bar = page.locator("#chart rect[data-test]");
+    strictEqual(await bar.getAttribute("class"), "bar-test infra");
+    await bar.hover();
+    match(
+      await page.locator(".tip").innerText(),
+      /^\/late\ninfra: no time left\n/,
+    );
+    equal(
+      await page.locator(".keys span").allInnerTexts(),
+      ["infra", "idle"],
+    );
+  },
+  {
+    events: [
+      at(0, "run-started", { platform: "fedora@x86_64", tests: ["/late"] }),
+      at(1, "remote-ready", {
+        ...onOne,
+        provisioner: "podman",
+        attributes: {},
+      }),
+      at(2, "test-started", { ...onOne, test: "/late", attempt: 1 }),
+      at(8, "test-finished", {
+        ...onOne,
+        test: "/late",
+        attempt: 1,
+        error: new Error("no time left"),
+        rerun: false,
+      }),
+      at(9, "run-finished", { kind: null }),
+    ],
+  },
+);
+
+inBrowser(
   "the timeline can be read and zoomed with the keyboard",
   SUITE,
   async ({ page }) => {
