@@ -17,7 +17,7 @@
  * @module
  */
 import type { Semaphore } from "@std/async/unstable-semaphore";
-import { checkKind, checkOptions, type Known } from "../options.ts";
+import { checkKind, checkOptions, nearest, type Known } from "../options.ts";
 import type { EventOptions } from "./events.ts";
 import type { HostsProvisionerOptions } from "./hosts.ts";
 import type { KubernetesProvisionerOptions } from "./kubernetes.ts";
@@ -244,12 +244,37 @@ export async function provisionerFromString(
       ...(filter !== undefined && { domainFilter: filter }),
     });
   }
-  const forms = PROVISIONER_FORMS.map((form) => `"${form}"`);
   throw new TypeError(
-    `Cannot make a provisioner of "${text}": ${
-      forms.slice(0, -1).join(", ")
-    } or ${forms.at(-1)} would be right`,
+    `Cannot make a provisioner of "${text}": ${whatIsRight(kind, rest)}`,
   );
+}
+
+/** What has to be behind the colon of a kind. */
+const MISSING: Readonly<Record<string, string>> = {
+  podman: "the image",
+  systemd: "the image",
+  ssh: "the host",
+  hosts: "the file",
+  tf: "the compose",
+  k8s: "the image",
+  libvirt: "the domain",
+  shared: "the host",
+};
+
+/** What would be right in place of a text of which nothing can be made. */
+function whatIsRight(kind: string | undefined, rest: string | undefined) {
+  const formOf = (kind: string) =>
+    PROVISIONER_FORMS.find((form) => form.split(":")[0] === kind)!;
+  const kinds = ["local", ...Object.keys(MISSING)];
+  const meant = kind && (kinds.includes(kind) ? kind : nearest(kind, kinds));
+  if (meant) {
+    const isMissing = meant === kind && MISSING[kind] !== undefined && !rest;
+    return `${isMissing ? `${MISSING[kind]} is missing, ` : ""}"${
+      formOf(meant)
+    }" would be right`;
+  }
+  const forms = PROVISIONER_FORMS.map((form) => `"${form}"`);
+  return `${forms.slice(0, -1).join(", ")} or ${forms.at(-1)} would be right`;
 }
 
 /** What comes before a question mark, and the options behind it. */

@@ -90,22 +90,33 @@ Deno.test("provisionerFromString() makes what the text names", async () => {
 });
 
 Deno.test("provisionerFromString() says what would be right", async () => {
-  for (
-    const text of [
-      ...[
-        "",
-        "locals",
-        "local:",
-        "local:4",
-        "podman",
-        "podman:",
-        "ssh",
-        "systemd:",
-        "hosts:",
-      ],
-      ...["ssh:", "tf:", "tf", "k8s:", "k8s", "docker:x", "LOCAL", " local"],
-    ]
-  ) {
+  const near = {
+    locals: '"local"',
+    lcoal: '"local"',
+    LOCAL: '"local"',
+    "local:": '"local"',
+    "local:4": '"local"',
+    "podmn:x": '"podman:IMAGE"',
+    "host:lab.yaml": '"hosts:FILE"',
+    podman: 'the image is missing, "podman:IMAGE"',
+    "podman:": 'the image is missing, "podman:IMAGE"',
+    "systemd:": 'the image is missing, "systemd:IMAGE"',
+    ssh: 'the host is missing, "ssh:HOST,HOST"',
+    "ssh:": 'the host is missing, "ssh:HOST,HOST"',
+    "hosts:": 'the file is missing, "hosts:FILE"',
+    "tf:": 'the compose is missing, "tf:COMPOSE?arch=…&timeout=…"',
+    k8s: 'the image is missing, "k8s:IMAGE?namespace=…"',
+    "libvirt:": 'the domain is missing, "libvirt:DOMAIN?key=FILE"',
+    shared: 'the host is missing, "shared:HOST?image=…"',
+  };
+  for (const [text, right] of Object.entries(near)) {
+    await assert.rejects(provisionerFromString(text), {
+      name: "TypeError",
+      message:
+        `Cannot make a provisioner of "${text}": ${right} would be right`,
+    });
+  }
+  for (const text of ["", "docker:x", " local", "10.0.0.7"]) {
     await assert.rejects(provisionerFromString(text), {
       name: "TypeError",
       message: new RegExp(
