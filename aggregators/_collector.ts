@@ -21,7 +21,13 @@ import {
   partOf,
   reopenPart,
 } from "./_part.ts";
-import { makeParents, occupied, placeFor, unmake } from "./_paths.ts";
+import {
+  cannotWrite,
+  makeParents,
+  occupied,
+  placeFor,
+  unmake,
+} from "./_paths.ts";
 import { Spool } from "./_spool.ts";
 import { Target } from "./_target.ts";
 import { PathTurns } from "./_turns.ts";
@@ -161,7 +167,7 @@ export class Collector {
       this.#stopped = undefined;
     } catch (error) {
       unmake(made);
-      throw error;
+      throw cannotWrite("results", this.#results, error);
     }
   }
 

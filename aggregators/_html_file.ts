@@ -4,7 +4,7 @@ import { frame } from "./_html_page.ts";
 import type { ReportModel } from "./_html_model.ts";
 import type { Timeline } from "./_html_timeline.ts";
 import { lookAt } from "./_move.ts";
-import { occupied, unmake } from "./_paths.ts";
+import { cannotWrite, occupied, unmake } from "./_paths.ts";
 
 const BLOCK = 256 * 1024;
 
@@ -28,13 +28,18 @@ export class ReportFile {
   async create(model: ReportModel): Promise<void> {
     const directory = dirname(this.#path);
     this.#made = missing(directory);
-    await Deno.mkdir(directory, { recursive: true });
+    try {
+      await Deno.mkdir(directory, { recursive: true });
+    } catch (error) {
+      throw cannotWrite("the report", this.#path, error);
+    }
     try {
       (await Deno.open(this.#path, { write: true, createNew: true })).close();
     } catch (error) {
       this.unmake();
-      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-      throw occupied("the report", this.#path);
+      throw error instanceof Deno.errors.AlreadyExists
+        ? occupied("the report", this.#path)
+        : cannotWrite("the report", this.#path, error);
     }
     this.#made.push(this.#path);
     try {

@@ -2,7 +2,7 @@
 import { isContinued } from "./_cut_partial.ts";
 import { openBytes } from "./_decompress.ts";
 import { lookAt } from "./_move.ts";
-import { makeParents, occupied, unmake } from "./_paths.ts";
+import { cannotWrite, makeParents, occupied, unmake } from "./_paths.ts";
 import { writeAll } from "./_spool.ts";
 import { lock, Target } from "./_target.ts";
 
@@ -49,7 +49,7 @@ export function startPart(
     return part;
   } catch (error) {
     unmake(made);
-    throw error;
+    throw cannotWrite("results", target, error);
   }
 }
 

@@ -45,3 +45,15 @@ export function occupied(
     `Cannot write ${what} to "${path}": it is there already; choose another path or remove it`,
   );
 }
+
+/** What the system says about a target, as an error that tells what was attempted; others are as they are. */
+export function cannotWrite(what: string, path: string, error: unknown) {
+  const isToldElsewhere = !(error instanceof Error) ||
+    error instanceof Deno.errors.NotCapable || /^Cannot /.test(error.message);
+  if (isToldElsewhere) return error;
+  const { constructor, message } = error;
+  return new (constructor as ErrorConstructor)(
+    `Cannot write ${what} to "${path}": ${message}`,
+    { cause: error },
+  );
+}
