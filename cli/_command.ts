@@ -14,6 +14,8 @@ export interface Option {
   readonly many?: boolean;
   /** What it does, and its default. */
   readonly about: string;
+  /** What looks like a value of it, where it is none of an option: that was probably meant. */
+  readonly like?: RegExp;
 }
 
 /** Options and arguments of a call, by name. */
@@ -67,7 +69,7 @@ const COMMON: readonly Option[] = [
     short: "q",
     about: "print nothing but results and errors",
   },
-  { name: "help", about: "show this" },
+  { name: "help", short: "h", about: "show this" },
 ];
 
 /** The command line is wrong. */
@@ -128,7 +130,15 @@ export function parse(
     const missing = command.operands.split(" ")[operands.length];
     fail(`"${missing}" is missing`);
   }
-  if (operands.length > most) fail(`"${operands[most]}" is too much`);
+  if (operands.length > most) {
+    const extra = operands[most]!;
+    const meant = options.find(({ like }) => like?.test(extra));
+    fail(
+      `there is no use for the argument "${extra}"${
+        meant ? `; did you mean "--${meant.name} ${extra}"?` : ""
+      }`,
+    );
+  }
   const rest = parsed["--"] ?? [];
   if (rest.length > 0 && !command.operands.includes("--")) {
     fail(`it takes nothing behind "--"`);

@@ -12,6 +12,8 @@ export interface Wish {
   readonly directory: string;
   readonly discover: DiscoverOptions;
   readonly on: string;
+  /** What results call that. */
+  readonly platform: string;
   readonly parallel?: number;
   readonly reruns: number;
   readonly results: string;
@@ -41,7 +43,7 @@ export const FIELDS = [
 
 /** The script that does what `atex run` does with these options. */
 export function scriptFor(wish: Wish): string {
-  const { directory, discover, on, parallel, reruns, env } = wish;
+  const { directory, discover, on, platform, parallel, reruns, env } = wish;
   const options = {
     ...(parallel !== undefined && { maxRemotes: parallel }),
     ...optionsFor(on),
@@ -78,7 +80,7 @@ ${
     page && `  const page = ${page};\n`
   }  await using results = await ${aggregator}.start();
   await using run = new AdHocOrchestrator({
-    platform: ${literal(on)},
+    platform: ${literal(platform)},
     tests: tests.data.keys(),
     provisioners: [pool],
     executor: (remote) =>${executor},

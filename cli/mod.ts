@@ -63,7 +63,7 @@ const HELP = [
     `  ${name.padEnd(8)}  ${purpose}`
   ),
   "",
-  "atex COMMAND --help tells more. For anything serious, write a script.",
+  "atex COMMAND --help tells more, atex --version which version this is. For anything serious, write a script.",
 ].join("\n");
 
 /**
@@ -87,6 +87,13 @@ export async function main(
   if (name === "help" || name === "--help" || name === "-h") {
     const [about] = rest;
     console.log(about === undefined ? HELP : helpOf(await commandOf(about)));
+    return 0;
+  }
+  if (name === "--version" || name === "-V") {
+    const { default: { version } } = await import("../deno.json", {
+      with: { type: "json" },
+    });
+    console.log(`atex ${version}`);
     return 0;
   }
   const command = await commandOf(name);

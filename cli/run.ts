@@ -25,6 +25,9 @@ import { describeEvent } from "./_events.ts";
 import { FIELDS, filesOf, linkTo, scriptFor, type Wish } from "./_script.ts";
 import { optionsFor, teller } from "./_system.ts";
 
+/** What a SYSTEM begins with. */
+const KINDS = PROVISIONER_FORMS.map((form) => form.split(":")[0]);
+
 /** Runs the tests of a tree. */
 export const run: Command = {
   name: "run",
@@ -38,6 +41,12 @@ export const run: Command = {
       name: "on",
       value: "SYSTEM",
       about: "where to run them; default: local",
+      like: new RegExp(`^(${KINDS.join("|")})(:|$)`),
+    },
+    {
+      name: "platform",
+      value: "NAME",
+      about: "what the results call that; default: SYSTEM as it is",
     },
     {
       name: "parallel",
@@ -53,7 +62,7 @@ export const run: Command = {
       name: "results",
       value: "PATH",
       about:
-        "results as JSON lines, with a directory PATH.files beside it; default: results.jsonl",
+        "results as JSON lines, with a directory PATH.files beside it; default: results.jsonl, or the first of results-2.jsonl, results-3.jsonl … that is not there",
     },
     { name: "junit", value: "PATH", about: "also as JUnit XML" },
     { name: "html", value: "PATH", about: "also as an HTML page" },
@@ -73,7 +82,7 @@ With -q only the exit status tells whether tests passed.`,
   permissions: "-A",
   example: "atex run ./suite --on podman:fedora:42 --parallel 4 --reruns 1",
   async run(call) {
-    const wish = wishOf(call);
+    const wish = await wishOf(call);
     if (call.has("print-script")) {
       console.log(scriptFor(wish));
       return 0;
@@ -103,8 +112,11 @@ async function carryOut(wish: Wish, call: Call): Promise<number> {
   await using pool = await provisioner.start({ signal });
   const { aggregator, page } = await aggregatorFor(wish);
   await using results = await opened(aggregator, wish);
+  if (!call.get("results") && wish.results !== RESULTS) {
+    call.note(`${RESULTS} is there already: results go to ${wish.results}`);
+  }
   await using testing = new AdHocOrchestrator({
-    platform: on,
+    platform: wish.platform,
     tests: tests.data.keys(),
     provisioners: [pool],
     executor: (remote) =>
@@ -196,7 +208,15 @@ async function opened(
       `Cannot write results to "${wish.junit}": "${part}" of an earlier run is there; finish it with finishJUnit(), or remove it`,
     );
   }
-  return await aggregator.start();
+  try {
+    return await aggregator.start();
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    const { message, cause } = error;
+    const option = OUTPUTS.find((name) => message.includes(`"${wish[name]}"`));
+    if (option === undefined) throw error;
+    throw new Error(`${message}; "--${option} PATH" chooses it`, { cause });
+  }
 }
 
 async function isThere(path: string): Promise<boolean> {
@@ -234,15 +254,30 @@ async function aggregatorFor(wish: Wish): Promise<
   return { aggregator: new MultiAggregator(all), page };
 }
 
-function wishOf(call: Call): Wish {
+const RESULTS = "results.jsonl";
+
+/** The first name for results that is not there; nothing may be in the way of another try. */
+async function freeResults(): Promise<string> {
+  for (let number = 1;; number++) {
+    const results = number === 1
+      ? RESULTS
+      : RESULTS.replace(".", `-${number}.`);
+    const taken = await isThere(results) || await isThere(filesOf({ results }));
+    if (!taken) return results;
+  }
+}
+
+async function wishOf(call: Call): Promise<Wish> {
   const parallel = number(call, "parallel", 1);
+  const on = call.get("on") ?? "local";
   return {
     directory: call.operands[0] ?? ".",
     discover: discoverOptions(call),
-    on: call.get("on") ?? "local",
+    on,
+    platform: call.get("platform") ?? on,
     ...(parallel !== undefined && { parallel }),
     reruns: number(call, "reruns", 0) ?? 0,
-    results: call.get("results") ?? "results.jsonl",
+    results: call.get("results") ?? await freeResults(),
     ...path(call, "junit"),
     ...path(call, "html"),
     env: pairs(call, "env"),

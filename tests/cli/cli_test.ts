@@ -7,6 +7,7 @@ import {
   strictEqual,
 } from "node:assert/strict";
 import { main } from "../../cli/mod.ts";
+import config from "../../deno.json" with { type: "json" };
 import { temporaryPrefix } from "../../connections/owner.ts";
 import { reap } from "../../provisioners/reap.ts";
 import { printed } from "../_printed.ts";
@@ -75,6 +76,7 @@ Deno.test("atex names its commands, and each has help with options, permissions 
       ),
     );
     strictEqual(await help("help", command), text);
+    strictEqual(await help(command, "-h"), text);
     const source = await Deno.readTextFile(`${ROOT}cli/${command}.ts`);
     const read = source.matchAll(
       /\b(?:call\.(?:has|get|all)|(?:number|pairs|path)\(call, )\(?"([^"]+)"/g,
@@ -83,6 +85,12 @@ Deno.test("atex names its commands, and each has help with options, permissions 
   }
   const { code, out } = await atex("help");
   deepStrictEqual([code, out], [0, await help("help") + "\n"]);
+});
+
+Deno.test("atex --version tells the version of the package", async () => {
+  for (const flag of ["--version", "-V"]) {
+    strictEqual(await help(flag), `atex ${config.version}`);
+  }
 });
 
 Deno.test("atex says what is wrong with a command line, and exits with 2", async () => {
@@ -99,7 +107,16 @@ Deno.test("atex says what is wrong with a command line, and exits with 2", async
       ],
       [["run", "--tset", "x"], /did you mean "--test"\?/],
       [["tests", "--frobnicate=1"], /there is no option "--frobnicate"; see/],
-      [["tests", "a", "b"], /"b" is too much/],
+      [["tests", "a", "b"], /there is no use for the argument "b"; see/],
+      [["run", "a", "b"], /there is no use for the argument "b"; see/],
+      [
+        ["run", "a", "local"],
+        /the argument "local"; did you mean "--on local"\?; see/,
+      ],
+      [
+        ["run", "a", "podman:fedora:42"],
+        /did you mean "--on podman:fedora:42"\?/,
+      ],
       [["tests", "--plan"], /"--plan" needs a value: NAME/],
       [["tests", "--long=1"], /"--long" takes no value/],
       [["tests", "--library"], /"--library" goes with "--requires"/],
@@ -311,6 +328,26 @@ Deno.test("atex run runs tests, and its status tells whether they passed", async
       if (option === "results") continue;
       await rejects(Deno.stat(paths.results), Deno.errors.NotFound);
     }
+    const impossible = {
+      results: `${directory}/none/`,
+      junit: "/proc/none.xml",
+      html: "/proc/none.html",
+    };
+    for (const [option, path] of Object.entries(impossible)) {
+      const paths = { results: `${directory}/${option}`, [option]: path };
+      const { code, err } = await atex(
+        ...["run", SUITE, "-t", "smoke"],
+        ...Object.entries(paths).map(([name, path]) => `--${name}=${path}`),
+      );
+      strictEqual(code, 2);
+      match(
+        err,
+        new RegExp(
+          `^Cannot write [\\w ]+ to "${path}": .*\\(os error \\d+\\).*; "--${option} PATH" chooses it\n$`,
+        ),
+      );
+      await rejects(Deno.stat(paths.results), Deno.errors.NotFound);
+    }
     await Deno.rename(junit, `${junit}.part`);
     const killed = `${directory}/killed`;
     const again = await atex(
@@ -322,6 +359,45 @@ Deno.test("atex run runs tests, and its status tells whether they passed", async
       `Cannot write results to "${junit}": "${junit}.part" of an earlier run is there; finish it with finishJUnit(), or remove it\n`,
     );
     await rejects(Deno.stat(killed), Deno.errors.NotFound);
+  });
+});
+
+Deno.test("atex run without --results takes the next name that is free, and --platform names what was tested", async () => {
+  await withDirectory(async (directory) => {
+    const run = (...more: string[]) =>
+      deno([
+        ...["run", "-qA", "--no-check", `--config=${ROOT}deno.json`],
+        ...[`${ROOT}cli/mod.ts`, "run", SUITE, "-t", "smoke", ...more],
+      ], directory);
+    const first = await run("--platform", "fedora 42");
+    strictEqual(
+      first.err,
+      "Results: results.jsonl\nFiles:   results.jsonl.files\n",
+    );
+    match(first.out, /^1 test on fedora 42\n/);
+    match(
+      await Deno.readTextFile(`${directory}/results.jsonl`),
+      /^\["fedora 42","pass","\/smoke",/,
+    );
+    await Deno.mkdir(`${directory}/results-2.jsonl.files`);
+    const { code, err } = await run();
+    deepStrictEqual([code, err], [
+      0,
+      "results.jsonl is there already: results go to results-3.jsonl\n" +
+      "Results: results-3.jsonl\nFiles:   results-3.jsonl.files\n",
+    ]);
+    match(
+      await Deno.readTextFile(`${directory}/results-3.jsonl`),
+      /^\["local","pass","\/smoke",/,
+    );
+    const { out } = await run("--print-script", "--platform=p");
+    match(out, /results: "results-4\.jsonl",/);
+    match(out, /platform: "p",/);
+    const refused = await run("--results", "results.jsonl");
+    match(
+      refused.err,
+      /^Cannot write results to "results\.jsonl": it is there/,
+    );
   });
 });
 
