@@ -17,7 +17,7 @@
  * @module
  */
 import type { Semaphore } from "@std/async/unstable-semaphore";
-import { checkKind, checkOptions, nearest, type Known } from "../options.ts";
+import { checkKind, checkOptions, type Known, nearest } from "../options.ts";
 import type { EventOptions } from "./events.ts";
 import type { HostsProvisionerOptions } from "./hosts.ts";
 import type { KubernetesProvisionerOptions } from "./kubernetes.ts";
