@@ -9,10 +9,15 @@ import type { Backend, Reserving, System } from "./_backend.ts";
 import type { HostList } from "./_host_list.ts";
 import { endLeftProcesses } from "./_left_processes.ts";
 import { removeLeftWork } from "./_left_work.ts";
-import { describeHolder, type Lease, LeaseError } from "./_lease.ts";
+import {
+  describeHolder,
+  type Lease,
+  LeaseError,
+  parseHolder,
+} from "./_lease.ts";
 import { LeasedConnection } from "./_leased_connection.ts";
 import { Reaping } from "./_reaping.ts";
-import { holdRun, type Run } from "./_run.ts";
+import { getRunId, holdRun, type Run } from "./_run.ts";
 import { settle } from "./_settle.ts";
 import { waitFor } from "./_wait_for.ts";
 import type { ProvisionerEvent } from "./events.ts";
@@ -41,6 +46,8 @@ interface Host extends HostEntry {
   /** Somebody else has it: not before that time it is tried again. */
   busyUntil?: number;
   holder?: string;
+  /** How, if that is this script. */
+  ours?: string | undefined;
   /** When somebody was last seen to have it. */
   heldAt?: number;
   /** Since when it drops connections, as if it had too many. */
@@ -207,12 +214,34 @@ export class HostsBackend implements Backend {
 
   /** Of hosts that others have; nothing if there are none. */
   #whoHasThem(): string | undefined {
-    const had = this.#hosts.flatMap(({ options: { host }, holder, aside }) =>
-      holder === undefined || aside
-        ? []
-        : [holder ? `${host}: ${holder}` : host]
+    const had = this.#hosts.filter(({ holder, aside }) =>
+      holder !== undefined && !aside
     );
-    return had.length > 0 ? `others have ${had.join("; ")}` : undefined;
+    const others = had.filter(({ ours }) => ours === undefined)
+      .map(({ options: { host }, holder }) =>
+        holder ? `${host}: ${holder}` : host
+      );
+    const ours = Map.groupBy(had, ({ ours }) => ours);
+    ours.delete(undefined);
+    const reasons = [
+      ...others.length > 0 ? [`others have ${others.join("; ")}`] : [],
+      ...ours.entries().map(([how, hosts]) =>
+        `this script has ${
+          hosts.map(({ options: { host } }) => host).join(", ")
+        } already, ${how}`
+      ),
+    ];
+    return reasons.length > 0 ? reasons.join("; ") : undefined;
+  }
+
+  /** How this script has a host, if it has: under another name, or from another pool. */
+  #oursBy(line: string): string | undefined {
+    const found = parseHolder(line);
+    if (found?.run !== getRunId()) return undefined;
+    const other = this.#hosts.find(({ lease }) => lease?.id === found.lease);
+    if (other) return `it is the same machine as ${other.options.host}`;
+    const { purpose } = found;
+    return `from another provisioner${purpose ? `, for ${purpose}` : ""}`;
   }
 
   /** Gives nothing if somebody else has it. */
@@ -247,7 +276,7 @@ export class HostsBackend implements Backend {
     const { pollInterval, rebootTimeout } = this.#options;
     const { droppingSince = performance.now() } = host;
     host.droppingSince = undefined;
-    let { holder } = host;
+    let { holder, ours } = host;
     const ask = () => lease.take(signal).finally(() => host.asking = false);
     host.asking = holder === undefined;
     try {
@@ -257,6 +286,7 @@ export class HostsBackend implements Backend {
       if (answer === true) return true;
       host.heldAt = performance.now();
       holder = describeHolder(answer);
+      ours = this.#oursBy(answer);
     } catch (error) {
       // Who has it may have rebooted it. Another may become free before it is back.
       const now = performance.now();
@@ -270,6 +300,7 @@ export class HostsBackend implements Backend {
     const wait = pollInterval * (0.8 + 0.4 * Math.random());
     host.busyUntil = performance.now() + wait;
     host.holder = holder;
+    host.ours = ours;
     return false;
   }
 

@@ -2,6 +2,8 @@ import { ProvisionError } from "./provisioner.ts";
 
 /** The right to use a host, for one at a time. */
 export interface Lease extends AsyncDisposable {
+  /** Tells it apart: that of a holder is in {@linkcode Holder.lease}. */
+  readonly id?: string;
   /**
    * Tries to get the host.
    *

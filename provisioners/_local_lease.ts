@@ -19,6 +19,10 @@ export class LocalLease implements Lease {
     this.#holder = holder;
   }
 
+  get id(): string {
+    return this.#holder.lease;
+  }
+
   async look(signal: AbortSignal): Promise<string | undefined> {
     signal.throwIfAborted();
     const path = await this.#path();

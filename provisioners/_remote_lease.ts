@@ -45,6 +45,10 @@ export class RemoteLease implements Lease {
     this.#options = options;
   }
 
+  get id(): string {
+    return this.#options.holder.lease;
+  }
+
   get lost(): Promise<Error> {
     return this.#lost.promise;
   }

@@ -5,6 +5,7 @@ import type { ProvisionerEvent } from "../../provisioners/events.ts";
 import { HostsProvisioner } from "../../provisioners/hosts.ts";
 import { provisionerFromString } from "../../provisioners/from_string.ts";
 import { cannotRun, Container, podmanMissing } from "../_podman.ts";
+import { until } from "../_wait.ts";
 import { freePort, Sshd, sshdMissing } from "../_sshd.ts";
 
 const ignore = cannotRun("integration/provisioner_hosts", sshdMissing());
@@ -47,6 +48,44 @@ Deno.test({
     const said = Object.fromEntries(failures());
     assert.match(said[`ssh:${missing}`], /Connection refused/);
     assert.match(said[`ssh:${other.options.host}`], /Permission denied/);
+  },
+});
+
+Deno.test({
+  name:
+    "that a machine is listed twice, or taken by another pool of the script, is told",
+  ignore,
+  fn: async () => {
+    await using sshd = await Sshd.start();
+    const { host, ...ssh } = sshd.options;
+    const leaseFile = `${sshd.directory}/lease`;
+    const again = host.replace("127.0.0.1", "localhost");
+    const reasons: string[] = [];
+    const start = (hosts: string[]) =>
+      new HostsProvisioner({
+        hosts,
+        ssh,
+        leaseFile,
+        onEvent: (event) => {
+          if (event.type === "waiting") reasons.push(event.reason);
+        },
+      }).start();
+    await using pool = await start([host, again]);
+    pool.provision(2);
+    const remote = await pool.getRemote();
+    await until(() => reasons.length > 0);
+    await using other = await start([host]);
+    other.provision(1);
+    await until(() => reasons.length > 1);
+    const [names] = [[host, again], [again, host]].filter(([first]) =>
+      remote.id === `ssh:${first}`
+    );
+    assert.deepEqual(reasons, [
+      `this script has ${names![1]} already, it is the same machine as ${
+        names![0]
+      }`,
+      `this script has ${host} already, from another provisioner`,
+    ]);
   },
 });
 

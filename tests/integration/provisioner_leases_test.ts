@@ -56,11 +56,10 @@ for (const lease of ["remote", "local"] as const) {
       second.provision();
       const waiting = second.getRemote();
       await until(() => reasons().length > 0);
-      assert.match(
+      const [{ host }] = hosts;
+      assert.equal(
         reasons()[0],
-        new RegExp(
-          `@${Deno.hostname()}, process ${Deno.pid}, since 2.*, for nightly$`,
-        ),
+        `this script has ${host} already, from another provisioner, for nightly`,
       );
       // Many looks later nothing has changed.
       await new Promise((resolve) => setTimeout(resolve, 300));
@@ -90,7 +89,12 @@ Deno.test({
     second.provision();
     const waiting = second.getRemote();
     await until(() => reasons().length > 0);
-    assert.match(reasons()[0], /^others have .*; .*$/);
+    assert.equal(
+      reasons()[0],
+      `this script has ${hosts[0].host}, ${
+        hosts[1].host
+      } already, from another provisioner`,
+    );
     await b.release();
     assert.equal((await waiting).id, b.id);
   },
@@ -173,12 +177,19 @@ Deno.test({
   fn: async () => {
     await using sshd = await Sshd.start();
     const hosts = [hostOf(sshd)];
-    await using pool = await new HostsProvisioner({ hosts }).start();
+    const options = { hosts, purpose: "nightly" };
+    await using pool = await new HostsProvisioner(options).start();
     pool.provision();
     const remote = await pool.getRemote();
     const before = await run(remote, ["cat", hosts[0].leaseFile]);
     const script = scriptOn(hosts, 1);
     await until(script.has("waiting"));
+    const holder =
+      `@${Deno.hostname()}, process ${Deno.pid}, since \\S+, for nightly`;
+    assert.match(
+      script.lines.find((line) => line.startsWith("waiting"))!,
+      new RegExp(`^waiting others have ${hosts[0].host}: .*${holder}$`),
+    );
     script.child.kill("SIGKILL");
     await script.end();
     assert.equal(await run(remote, ["cat", hosts[0].leaseFile]), before);
