@@ -12,11 +12,12 @@ import { Launch } from "./_launch.ts";
 import { linkFailure } from "./_link.ts";
 import { endLingering, reconnect } from "./_reconnect.ts";
 import { lastLines, SetupOutput } from "./_setup_output.ts";
+import { judgeEnd } from "./_test_end.ts";
 import { type Heartbeat, WrapperCommand } from "./_wrapper_command.ts";
 import { DurationLimit } from "./duration.ts";
 import type { ControlChannel, Reporter } from "./reporter.ts";
 import type { WorkDirectory } from "./scripts.ts";
-import { CONTROL_CLOSED, NOT_STARTED, SETUP_FAILED } from "./wrapper.ts";
+import { NOT_STARTED, SETUP_FAILED } from "./wrapper.ts";
 
 /** What to run. Times are in milliseconds. */
 export interface TestRunOptions {
@@ -235,46 +236,50 @@ export class TestRun {
     }
     if (!status) command.kill();
     const { channel } = launch;
-    if (!channel?.started) {
-      throw await this.#startFailure(status!.code, channel === undefined);
-    }
-    const { exitCode, ended, disconnected, dropped } = channel;
+    const verdict = judgeEnd({ how, code: status?.code, channel });
+    const dropped = channel?.started ? channel.dropped : "";
     if (dropped !== "") {
       emit({ type: "set-up", test: name, output: dropped });
     }
-    if (
-      ended && exitCode !== undefined &&
-      (how === "grace" || status?.code !== 0)
-    ) {
-      // the test was over before whatever came of the command and the channel
-      return exitCode;
+    switch (verdict.is) {
+      case "not-started":
+        throw await this.#startFailure(status!.code, verdict.inSetup);
+      case "over":
+        return verdict.exitCode;
+      case "away":
+        emit({ type: "reconnecting", test: name, code: status!.code });
+        return undefined;
+      case "complete":
+        this.#warnOfRest(channel!.end());
+        if (verdict.exitCode !== undefined) return verdict.exitCode;
+        throw new TestAbortedError("exitcode not reported", "no-exitcode");
+      case "cut-off":
+        throw await this.#cutOff(status!.code, verdict.by);
     }
-    const { code } = status!;
-    // over a slow link the wrapper does not see that nobody reads what it writes last
-    if (disconnected && (code !== 0 || exitCode === undefined)) {
-      emit({ type: "reconnecting", test: name, code });
-      return undefined;
-    }
-    if (code === 0) {
-      const rest = channel.end();
-      if (rest !== "") {
-        const message = `the last control line is not complete: ${
-          JSON.stringify(rest.slice(0, 80))
-        }`;
-        emit({ type: "warning", test: name, message });
-      }
-      if (exitCode !== undefined) return exitCode;
-      throw new TestAbortedError("exitcode not reported", "no-exitcode");
-    }
+  }
+
+  #warnOfRest(rest: string): void {
+    if (rest === "") return;
+    const { name, emit } = this.#options;
+    const message = `the last control line is not complete: ${
+      JSON.stringify(rest.slice(0, 80))
+    }`;
+    emit({ type: "warning", test: name, message });
+  }
+
+  /** The error for a wrapper that did not come to its end. */
+  async #cutOff(
+    code: number,
+    by: "wrapper" | "connection",
+  ): Promise<TestAbortedError> {
     const message =
       `test wrapper unexpectedly exited with ${code} and disconnect was not sent via test control`;
-    if (code === CONTROL_CLOSED || code === NOT_STARTED) {
-      throw new TestAbortedError(message, "wrapper");
-    }
+    if (by === "wrapper") return new TestAbortedError(message, by);
+    const { connection } = this.#options;
     // what is known of the link is gone with it
     const cause = await linkFailure(connection, code, "");
     await connection.disconnect();
-    throw new TestAbortedError(message, "connection", { cause });
+    return new TestAbortedError(message, by, { cause });
   }
 
   /** Why the command ended before the test began. */
