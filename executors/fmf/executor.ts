@@ -65,7 +65,7 @@ export function createVariant(
  *
  * Whatever a test leaves running in its session is killed at its end; when
  * the connection is lost, or this program is killed, the system ends the test by
- * itself.
+ * itself. A test that is ended gets SIGHUP, and is killed 5 seconds later.
  *
  * A test reports by its control channel, the descriptor in `ATEX_TEST_CONTROL`.
  * To restart the system it writes `disconnect` there, goes on with `noop` until

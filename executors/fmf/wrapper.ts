@@ -57,9 +57,10 @@ proc_field() {
   shift $((want - 3)) && atex_field=$1
 }
 
-# Sends signal $1 to all processes of the recorded groups and sessions; sets atex_found if there are any.
+# Sends signal $1 to all processes of the recorded groups and sessions; sets atex_found if there are any. Only KILL is
+# for those, too, that have to be there until the test has ended: the job that waits for it, and what makes its terminal.
 signal_all() {
-  local ids=' ' line text pid name state group session rest last now numbers='[0-9]*'
+  local ids=' ' line text pid name state parent group session rest last now numbers='[0-9]*'
   atex_found=
   while read -r line; do
     ids+="$line "
@@ -72,18 +73,24 @@ signal_all() {
   # shellcheck disable=SC2231 # a pattern
   for pid in /proc/$numbers; do
     pid=\${pid#/proc/} rest=
-    read -r _ name state _ group session rest <"/proc/$pid/stat"
+    read -r _ name state parent group session rest <"/proc/$pid/stat"
     # A name of up to 15 characters may look like the fields after it, but cannot hide that they come again.
-    if [[ $name != *\\) || \${#rest} -lt 30 || $state$group$session$rest == *\\)* ]]; then
+    if [[ $name != *\\) || \${#rest} -lt 30 || $state$parent$group$session$rest == *\\)* ]]; then
       text=
       while IFS= read -r line; do text+=$line; done <"/proc/$pid/stat"
       read_fields "\${text##*) }"
     fi
     case $ids in *" $group "* | *" $session "*) ;; *) continue ;; esac
     case $state in Z | X) continue ;; esac
+    [[ $1 == KILL || $atex_setting_up ]] || ! stays || continue
     kill -s "$1" "$pid" && atex_found=1
     [[ $1 != KILL ]] || kill_group "$group"
   done
+}
+
+# Whether the process has to be there until the test has ended.
+stays() {
+  [[ $pid == "$atex_job" || $atex_pty && $parent == "$atex_job" ]]
 }
 
 # Sets numbers to a pattern of those above $1: a digit more, or a higher one after the same beginning. A loop over all
@@ -107,7 +114,7 @@ kill_group() {
 read_fields() {
   # shellcheck disable=SC2086 # words
   set -- $1
-  state=\${1-} group=\${3-} session=\${4-}
+  state=\${1-} parent=\${2-} group=\${3-} session=\${4-}
 }
 
 kill_all() {
@@ -205,8 +212,10 @@ end_by_signal() {
   fi
   if [[ $atex_job ]]; then
     signal_all HUP
+    # nobody there yet: nobody who may clean up. The group is that of a set-up, whose shell may end before its programs.
     for ((round = 0; round < 50; round++)); do
-      kill -0 "$atex_job" || break
+      [[ $atex_found ]] || break
+      kill -0 -- "-$atex_job" || break
       sleep 0.1
     done
     kill_all

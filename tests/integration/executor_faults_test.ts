@@ -107,6 +107,7 @@ function assertAborted({ error, results }: Run, reason: string): void {
 const tests = {
   "/stubborn": STUBBORN,
   "/terminal": { test: STUBBORN, tty: true },
+  "/tidy": `trap 'sleep 1; echo cleaned; exit 1' HUP; sleep 65 & wait`,
   "/quick": "exit 5",
 };
 
@@ -126,6 +127,17 @@ for (const { name, ignore = false, open } of KINDS) {
         await bench.sees("sleep 64");
         abort.abort();
         assertAborted(await running, "cancelled");
+        await bench.gone();
+      });
+
+      await t.step("cancelled, after it has cleaned up", async () => {
+        const abort = new AbortController();
+        const running = bench.run("/tidy", { signal: abort.signal });
+        await bench.sees("sleep 65");
+        abort.abort();
+        const run = await running;
+        assertAborted(run, "cancelled");
+        assert.match(run.files["output.txt"]!, /^cleaned$/m);
         await bench.gone();
       });
 

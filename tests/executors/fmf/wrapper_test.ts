@@ -406,14 +406,64 @@ Deno.test("the wrapper ends the test when it is told to, and when the lifeline e
   }
 });
 
-Deno.test("the wrapper kills a test that ignores HUP", async () => {
+Deno.test("a test that is told to end has time to clean up", async (t) => {
+  for (const flags of [[], ["pty"]]) {
+    await t.step({
+      name: flags.join() || "no terminal",
+      ignore: flags.length > 0 && terminal,
+      async fn() {
+        await using wrapped = new Wrapped({
+          test: `trap 'sleep 1; echo cleaned; exit 1' HUP
+            echo noop running >&8; while :; do sleep 0.1; done`,
+          lifeline: true,
+          flags,
+        });
+        await wrapped.saw("running");
+        wrapped.send("stop\n");
+        const { code, output } = await wrapped.end();
+        assert.match(output, /^cleaned\r?$/m);
+        assert.equal(code, 143);
+        await wrapped.gone();
+      },
+    });
+  }
+});
+
+Deno.test("the wrapper kills a test that ignores HUP, after a while", async (t) => {
+  for (const flags of [[], ["pty"]]) {
+    await t.step({
+      name: flags.join() || "no terminal",
+      ignore: flags.length > 0 && terminal,
+      async fn() {
+        await using wrapped = new Wrapped({
+          test: `trap '' TERM; trap 'sleep 1; echo noop alive >&8' HUP
+            timeout 60 sleep 60 &
+            echo noop running >&8; while :; do sleep 0.1; done`,
+          lifeline: true,
+          flags,
+        });
+        await wrapped.saw("running");
+        wrapped.send("stop\n");
+        await wrapped.saw("alive");
+        assert.equal((await wrapped.end()).code, 143);
+        await wrapped.gone();
+      },
+    });
+  }
+});
+
+Deno.test("what a set-up was at has time to end, too", async () => {
   await using wrapped = new Wrapped({
-    test: `trap '' HUP TERM; ${SLEEPING}; sleep 60`,
+    setup: `bash -c '
+      trap "sleep 1; echo cleaned; exit" HUP
+      echo running; while :; do sleep 0.1; done'; true`,
     lifeline: true,
   });
   await wrapped.saw("running");
   wrapped.send("stop\n");
-  assert.equal((await wrapped.end()).code, 143);
+  const { code, control } = await wrapped.end();
+  assert.equal(code, 143);
+  assert.match(control, /^cleaned$/m);
   await wrapped.gone();
 });
 
