@@ -13,7 +13,7 @@ export interface CaseOutcome {
 /**
  * Runs the cases of one file, in order. `cases` is the list in the file, whatever the key above it;
  * the schema is that of the topic's README. A case that does not hold is an outcome; an exception
- * stops the file and counts as one failure.
+ * is a failure of the case that comes next, and the cases after that are run anew.
  */
 export type Runner = (
   file: URL,

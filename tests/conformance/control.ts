@@ -29,13 +29,53 @@ interface Case {
 
 type Content = string | { base64: string } | { sha256: string; length: number };
 
+/** What steps write, one after another. */
+interface Write {
+  bytes: Uint8Array;
+  repeat: number;
+}
+
 /** Each case runs as it is, with writes joined, and with one byte for each write. */
-const SPLITS: Record<string, (bytes: Uint8Array[]) => Uint8Array[]> = {
-  "as given": (writes) => writes,
+const SPLITS: Record<string, (writes: Write[]) => Iterable<Uint8Array>> = {
+  "as given": function* (writes) {
+    for (const { bytes, repeat } of writes) {
+      for (let count = 0; count < repeat; count++) yield bytes;
+    }
+  },
   joined: (writes) => [join(writes)],
-  "byte by byte": (writes) =>
-    Array.from(join(writes), (byte) => new Uint8Array([byte])),
+  "byte by byte": byteByByte,
 };
+
+/** Streams up to this length go byte by byte from end to end. */
+const SHORT = 1024 * 1024;
+/** Of longer ones, so many bytes around both ends of each write. */
+const NEAR = 512;
+/** The pieces of the rest, in turn: in step with nothing. */
+const PIECES = [4093, 1, 65521, 17, 8191, 2];
+
+/** The same block for each byte: there are millions. */
+function* byteByByte(writes: Write[]): Generator<Uint8Array> {
+  const all = join(writes);
+  const byte = new Uint8Array(1);
+  let at = 0;
+  let turn = 0;
+  let begin = 0;
+  for (const { bytes, repeat } of writes) {
+    const end = begin + bytes.length * repeat;
+    while (at < end) {
+      const far = Math.min(end - NEAR, at + PIECES[turn]!);
+      if (all.length > SHORT && at >= begin + NEAR && far > at) {
+        yield all.subarray(at, far);
+        at = far;
+        turn = (turn + 1) % PIECES.length;
+      } else {
+        byte[0] = all[at++]!;
+        yield byte;
+      }
+    }
+    begin = end;
+  }
+}
 
 /** Runs the cases of a file. */
 export async function* run(
@@ -51,9 +91,7 @@ export async function* run(
         const actual = outcome[key];
         if (!matches(actual, expected)) {
           wrong.push(
-            `${how}: ${key} is ${JSON.stringify(actual)}, not ${
-              JSON.stringify(expected)
-            }`,
+            `${how}: ${key} is ${shown(actual)}, not ${shown(expected)}`,
           );
         }
       }
@@ -64,10 +102,16 @@ export async function* run(
   }
 }
 
+/** As JSON, but not megabytes of it. */
+function shown(value: unknown): string {
+  const text = JSON.stringify(value) ?? "absent";
+  return text.length > 1000 ? `${text.slice(0, 1000)}…` : text;
+}
+
 /** Does what an executor would do around the channel. */
 async function play(
   it: Case,
-  split: (writes: Uint8Array[]) => Uint8Array[],
+  split: (writes: Write[]) => Iterable<Uint8Array>,
 ): Promise<Record<string, unknown>> {
   const directory = await Deno.makeTempDir({ prefix: "atex-test-" });
   try {
@@ -83,11 +127,13 @@ async function play(
     let channel = reporter.channel({ duration });
     let disconnect = false;
     let error: unknown;
-    const feed = async (writes: Uint8Array[]) => {
+    // the block is used again for what comes next, as that of a pipe is
+    let block = new Uint8Array(0);
+    const feed = async (writes: Write[]) => {
       for (const bytes of split(writes)) {
         if (error || channel.disconnected) break;
-        // the block is used again for what comes next, as that of a pipe is
-        const block = bytes.slice();
+        if (block.length !== bytes.length) block = new Uint8Array(bytes.length);
+        block.set(bytes);
         await channel.feed(block).catch((reason) => error = reason);
         block.fill(0xff);
       }
@@ -98,17 +144,18 @@ async function play(
     if (typeof it.exit === "number") {
       steps.push({ text: `exitcode ${it.exit}\n` });
     }
-    for (let at = 0; at < steps.length && !error;) {
+    for (let at = 0; at < steps.length;) {
       const writes = [];
       for (; at < steps.length && isWrite(steps[at]!); at++) {
-        writes.push(...bytesOf(steps[at]!));
+        writes.push(writeOf(steps[at]!));
       }
       await feed(writes);
       const step = steps[at++];
-      if (error || !step) break;
+      if (!step) break;
+      // the test goes on after an error, but nobody reads what it writes
       if (step.output) print(step.output);
       if (step.advanceMs) now += step.advanceMs;
-      if (step.reconnect) channel = reporter.channel({ duration });
+      if (step.reconnect && !error) channel = reporter.channel({ duration });
     }
 
     error ??= ended(it.exit, channel);
@@ -163,24 +210,30 @@ function isWrite(step: Step): boolean {
     step.pauseMs !== undefined;
 }
 
-function bytesOf({ text, base64, repeat = 1 }: Step): Uint8Array[] {
+/** A pause writes nothing. */
+function writeOf({ text = "", base64, repeat = 1 }: Step): Write {
   const bytes = base64 !== undefined
     ? Uint8Array.fromBase64(base64)
     : new TextEncoder().encode(text);
-  return Array.from({ length: repeat }, () => bytes);
+  return { bytes, repeat };
 }
 
-function join(writes: Uint8Array[]): Uint8Array {
+function join(writes: Write[]): Uint8Array {
   const all = new Uint8Array(
-    writes.reduce((sum, { length }) => sum + length, 0),
+    writes.reduce((sum, { bytes, repeat }) => sum + bytes.length * repeat, 0),
   );
   let at = 0;
-  for (const bytes of writes) {
-    all.set(bytes, at);
-    at += bytes.length;
+  for (const { bytes, repeat } of writes) {
+    for (let count = 0; count < repeat; count++) {
+      all.set(bytes, at);
+      at += bytes.length;
+    }
   }
   return all;
 }
+
+/** A byte order mark is content. */
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** The regular files, in the form in which they are expected. */
 async function filesIn(
@@ -197,7 +250,7 @@ async function filesIn(
     }
     const bytes = await Deno.readFile(`${root}/${path}`);
     const form = expected[path];
-    if (typeof form !== "object") files[path] = new TextDecoder().decode(bytes);
+    if (typeof form !== "object") files[path] = decoder.decode(bytes);
     else if ("base64" in form) files[path] = { base64: bytes.toBase64() };
     else {
       const digest = await crypto.subtle.digest("SHA-256", bytes);

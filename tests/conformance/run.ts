@@ -30,35 +30,44 @@ function topicOf(content: any): Topic | undefined {
 }
 
 async function runFile(file: URL): Promise<void> {
-  const content = JSON.parse(await Deno.readTextFile(file));
-  const topic = topicOf(content);
   const short = file.pathname.split("/").at(-1)!.replace(/\.json$/, "");
-  if (!topic) {
-    throw new Error(
-      `${decodeURI(file.pathname)}: is none of ${TOPICS.join(", ")}`,
-    );
+  let content, topic: Topic | undefined;
+  try {
+    content = JSON.parse(await Deno.readTextFile(file));
+    topic = topicOf(content);
+    if (!topic) throw new Error(`it is none of ${TOPICS.join(", ")}`);
+  } catch (error) {
+    report(short, {
+      name: decodeURI(file.pathname),
+      ...failure(error),
+    });
+    return;
   }
   // deno-lint-ignore no-explicit-any -- the runner knows the schema
   const cases: any[] = content.scenarios ?? content.cases ?? content;
   const label = `${topic}/${short}`;
-  let seen = 0;
-  try {
-    const { run }: { run: Runner } = await import(`./${topic}.ts`);
-    for await (const outcome of run(file, cases)) {
+  const { run }: { run: Runner } = await import(`./${topic}.ts`);
+  for (let seen = 0; seen < cases.length;) {
+    try {
+      for await (const outcome of run(file, cases.slice(seen))) {
+        seen++;
+        report(label, outcome);
+      }
+      if (seen !== cases.length) {
+        throw new Error(`the runner reported ${seen} of ${cases.length} cases`);
+      }
+    } catch (error) {
+      // the next one may have nothing to do with it
+      const { name, id = `after ${seen} cases` } = cases[seen] ?? {};
+      report(label, { name: name ?? id, ...failure(error) });
       seen++;
-      report(label, outcome);
     }
-    if (seen !== cases.length) {
-      throw new Error(`the runner reported ${seen} of ${cases.length} cases`);
-    }
-  } catch (error) {
-    console.error(error);
-    report(label, {
-      name: `after ${seen} cases`,
-      outcome: "failed",
-      why: `${error}`.split("\n")[0],
-    });
   }
+}
+
+function failure(error: unknown): Omit<CaseOutcome, "name"> {
+  console.error(error);
+  return { outcome: "failed", why: `${error}`.split("\n")[0]! };
 }
 
 /** The case files in `dir` and one level below it. */
