@@ -55,12 +55,7 @@ export async function* harmlessTar(
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   await using input = new Input(archive);
   const paths = new Paths(links);
-  /** What comes before an entry, and what it says. */
-  let records: Uint8Array<ArrayBuffer>[] = [];
-  const seen = new Set<string>();
-  let fields: Fields = {};
-  let long: string | undefined;
-  let longLink: string | undefined;
+  let pending = new Pending();
   for (;;) {
     const header = await input.take(BLOCK);
     if (!header) return;
@@ -69,57 +64,108 @@ export async function* harmlessTar(
       continue;
     }
     if (numberIn(header, 148, 8) !== sumOf(header)) throw strange("a checksum");
-    const type = String.fromCharCode(header[156]!);
-    const own = numberIn(header, 124, 12);
+    const type = typeOf(header);
     if (RECORDS.has(type)) {
-      const others = type === "x" ? seen.size > 0 : seen.has("x");
-      if (own > LONGEST_RECORD || seen.has(type) || others) {
-        throw strange("a record");
-      }
-      const body = await input.takeAll(Math.ceil(own / BLOCK) * BLOCK);
-      records.push(header, body);
-      seen.add(type);
-      const text = new TextDecoder("latin1").decode(body.subarray(0, own));
-      if (type === "x") fields = fieldsIn(text);
-      else if (type === "L") long = upToNul(text);
-      else longLink = upToNul(text);
+      await readRecord(input, header, pending);
       continue;
     }
     if (onlyDirectories && type !== DIRECTORY) {
       throw strange(`an entry of type "${type}" among directories`);
     }
-    const { size = own, path, linkpath } = fields;
-    const name = upToNul(textIn(header, 0, 100));
-    const prefix = upToNul(textIn(header, 345, 155));
-    // To tar, a file of such a name is a directory, and its content the next headers.
-    const names = [path, long, name];
-    if (size > 0 && names.some((name) => name === "" || name?.endsWith("/"))) {
-      throw strange("a directory with content");
-    }
-    // Programs that unpack do not agree on which of them counts.
-    for (const each of names) paths.check(each ?? "");
-    const whole = path ?? long ?? (prefix ? `${prefix}/${name}` : name);
-    paths.check(type === DIRECTORY ? `${whole}/` : whole);
-    if (LINKS.has(type)) paths.addLink(whole);
-    if (type === HARD_LINK) {
-      const link = upToNul(textIn(header, 157, 100));
-      for (const each of [linkpath, longLink, link]) paths.check(each ?? "");
-    }
-    const padded = Math.ceil(size / BLOCK) * BLOCK;
-    if (FILES.has(type) || (WITHOUT_CONTENT.has(type) && size === 0)) {
+    const { isWanted, size } = judgeEntry(header, pending, paths);
+    if (isWanted) {
       dropSpecialBits(header);
-      yield* records;
+      yield* pending.blocks;
       yield header;
-      yield* input.pass(padded);
-    } else if (!DEVICES.has(type) || size !== 0) {
-      throw strange(`an entry of type "${type}"`);
+      yield* input.pass(padded(size));
     }
-    records = [];
-    seen.clear();
-    fields = {};
-    long = undefined;
-    longLink = undefined;
+    pending = new Pending();
   }
+}
+
+/** What records before an entry say of it. */
+class Pending {
+  /** The records themselves. */
+  readonly blocks: Uint8Array<ArrayBuffer>[] = [];
+  /** Their types. */
+  readonly types = new Set<string>();
+  fields: Fields = {};
+  /** A name too long for the header. */
+  long: string | undefined;
+  /** A target of a link too long for it. */
+  longLink: string | undefined;
+}
+
+/** Reads a record, after its header. */
+async function readRecord(
+  input: Input,
+  header: Uint8Array<ArrayBuffer>,
+  pending: Pending,
+): Promise<void> {
+  const type = typeOf(header);
+  const size = sizeIn(header);
+  const { types } = pending;
+  const others = type === "x" ? types.size > 0 : types.has("x");
+  if (size > LONGEST_RECORD || types.has(type) || others) {
+    throw strange("a record");
+  }
+  const body = await input.takeAll(padded(size));
+  pending.blocks.push(header, body);
+  types.add(type);
+  const text = textIn(body, 0, size);
+  if (type === "x") pending.fields = fieldsIn(text);
+  else if (type === "L") pending.long = upToNul(text);
+  else pending.longLink = upToNul(text);
+}
+
+/**
+ * Looks whether an entry is harmless, and wanted: devices are left out.
+ *
+ * @throws {TypeError} if it is not harmless
+ */
+function judgeEntry(
+  header: Uint8Array<ArrayBuffer>,
+  { fields, long, longLink }: Pending,
+  paths: Paths,
+): { isWanted: boolean; size: number } {
+  const type = typeOf(header);
+  const own = sizeIn(header); // refused if it is no number, also where a field counts
+  const { size = own, path, linkpath } = fields;
+  const name = upToNul(textIn(header, 0, 100));
+  const prefix = upToNul(textIn(header, 345, 155));
+  // To tar, a file of such a name is a directory, and its content the next headers.
+  const names = [path, long, name];
+  if (size > 0 && names.some((name) => name === "" || name?.endsWith("/"))) {
+    throw strange("a directory with content");
+  }
+  // Programs that unpack do not agree on which of them counts.
+  for (const each of names) paths.check(each ?? "");
+  const whole = path ?? long ?? (prefix ? `${prefix}/${name}` : name);
+  paths.check(type === DIRECTORY ? `${whole}/` : whole);
+  if (LINKS.has(type)) paths.addLink(whole);
+  if (type === HARD_LINK) {
+    const link = upToNul(textIn(header, 157, 100));
+    for (const each of [linkpath, longLink, link]) paths.check(each ?? "");
+  }
+  const isWanted = FILES.has(type) || WITHOUT_CONTENT.has(type) && size === 0;
+  if (!isWanted && (!DEVICES.has(type) || size !== 0)) {
+    throw strange(`an entry of type "${type}"`);
+  }
+  return { isWanted, size };
+}
+
+function typeOf(header: Uint8Array<ArrayBuffer>): string {
+  return String.fromCharCode(header[156]!);
+}
+
+/** The size that the header itself tells. */
+function sizeIn(header: Uint8Array<ArrayBuffer>): number {
+  return numberIn(header, 124, 12);
+}
+
+/** As many bytes as whole blocks take. */
+function padded(size: number): number {
+  return Math.ceil(size / BLOCK) * BLOCK;
 }
 
 /** Knows what is a link where an archive is unpacked. */
