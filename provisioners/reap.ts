@@ -142,8 +142,6 @@ const USUAL: readonly LeftoverKind[] = [
 
 const PODMAN: readonly string[] = ["podman"];
 
-const DIRECTORIES: readonly LeftoverKind[] = ["ssh", "directory", "work"];
-
 /** Milliseconds in which a program has to answer. */
 const PATIENCE = 60_000;
 
@@ -224,7 +222,7 @@ async function forgetRuns(
     }
     await signOff(run, (kind) => {
       if (/^podman( by |$)/.test(kind) && !ofContainers) return false;
-      // Of a container here there may be no more than a name.
+      // A container may still exist that we know only by name.
       return kind === runKind || kind !== "podman" && run.isKnownDead;
     });
   }
@@ -247,77 +245,124 @@ interface Findings {
   readonly searched: ReadonlySet<LeftoverKind>;
 }
 
-/** Each kind loads only what it needs. */
+/** What is looked for, and by whom. */
+interface Search {
+  readonly options: ReapOptions;
+  readonly wanted: ReadonlySet<LeftoverKind>;
+  readonly me: Run;
+  readonly signal: AbortSignal;
+}
+
+/** What was found of one or several kinds. */
+interface Found {
+  readonly candidates: readonly Candidate[];
+  /** Whether it was looked for wherever there may be some. */
+  readonly everywhere: boolean;
+}
+
+/** What was not looked for, as the program for it is not here. */
+const NOWHERE: Found = { candidates: [], everywhere: false };
+
+/** How kinds are looked for, in this order. Each loads only what it needs. */
+const FINDERS: readonly {
+  readonly kinds: readonly LeftoverKind[];
+  find(search: Search): Promise<Found>;
+}[] = [
+  {
+    kinds: ["container"],
+    async find({ options: { kinds, podman = PODMAN }, me, signal }) {
+      const { findContainers } = await import("./_podman_reaper.ts");
+      const { PodmanCli } = await import("./_podman_cli.ts");
+      try {
+        const cli = new PodmanCli(podman, PATIENCE);
+        const candidates = await findContainers(cli, me, signal);
+        return { candidates, everywhere: true };
+      } catch (error) {
+        if (kinds || !isMissing(error)) throw error;
+        return NOWHERE;
+      }
+    },
+  },
+  {
+    kinds: ["domain"],
+    async find({ options: { kinds, more, libvirt = {} }, me, signal }) {
+      const { findDomains } = await import("./_domain_reaper.ts");
+      const { isUnreachable, Virsh } = await import("./_virsh.ts");
+      const { uri, virsh = ["virsh"] } = libvirt;
+      try {
+        const program = new Virsh(virsh, uri, PATIENCE);
+        const candidates = await findDomains(program, me, signal);
+        return { candidates, everywhere: true };
+      } catch (error) {
+        const isAskedFor = kinds || more?.includes("domain") || uri;
+        const isAbsent = isMissing(error) ||
+          isUnreachable((error as Error).message);
+        if (isAskedFor || !isAbsent) throw error;
+        return NOWHERE;
+      }
+    },
+  },
+  {
+    kinds: ["image"],
+    async find({ options: { podman = PODMAN }, me, signal }) {
+      const { findImages } = await import("./_image_reaper.ts");
+      const { PodmanCli } = await import("./_podman_cli.ts");
+      const cli = new PodmanCli(podman, PATIENCE);
+      const candidates = await findImages(cli, me, signal);
+      return { candidates, everywhere: true };
+    },
+  },
+  {
+    kinds: ["request"],
+    async find({ options: { testingFarm = {} }, me, signal }) {
+      const { findRequests } = await import("./_testing_farm_reaper.ts");
+      const candidates = await findRequests(testingFarm, me, signal);
+      return { candidates, everywhere: true };
+    },
+  },
+  {
+    kinds: ["lease"],
+    async find({ options: { kubernetes = {} }, me, signal }) {
+      const { findOwners } = await import("./_kubernetes_reaper.ts");
+      const { kubectlFor } = await import("./_kubernetes_cli.ts");
+      const kubectl = kubectlFor(kubernetes, PATIENCE);
+      const candidates = await findOwners(kubectl, me, signal);
+      return { candidates, everywhere: true };
+    },
+  },
+  {
+    kinds: ["ssh", "directory", "work"],
+    async find({ options, wanted: kinds, me, signal }) {
+      const { findDirectories, temporaryDirectories } = await import(
+        "./_directory_reaper.ts"
+      );
+      const usual = [
+        ...temporaryDirectories(),
+        ...(kinds.has("work") ? ["/var", "/var/tmp"] : []),
+      ];
+      const { directories = usual } = options;
+      return {
+        candidates: await findDirectories({ kinds, directories, me, signal }),
+        everywhere: usual.every((usual) => directories.includes(usual)),
+      };
+    },
+  },
+];
+
 async function find(
   options: ReapOptions,
   me: Run,
   signal: AbortSignal,
 ): Promise<Findings> {
-  const {
-    kinds,
-    podman = PODMAN,
-    libvirt = {},
-    testingFarm = {},
-    kubernetes = {},
-  } = options;
-  const wanted = new Set(kinds ?? [...USUAL, ...options.more ?? []]);
+  const wanted = new Set(options.kinds ?? [...USUAL, ...options.more ?? []]);
   const searched = new Set(wanted);
-  const found: Candidate[] = [];
-  if (wanted.has("container")) {
-    const { findContainers } = await import("./_podman_reaper.ts");
-    const { PodmanCli } = await import("./_podman_cli.ts");
-    try {
-      const cli = new PodmanCli(podman, PATIENCE);
-      found.push(...await findContainers(cli, me, signal));
-    } catch (error) {
-      if (kinds || !isMissing(error)) throw error;
-      searched.delete("container");
-    }
+  const candidates: Candidate[] = [];
+  for (const { kinds, find } of FINDERS) {
+    if (!kinds.some((kind) => wanted.has(kind))) continue;
+    const found = await find({ options, wanted, me, signal });
+    candidates.push(...found.candidates);
+    if (found.everywhere) continue;
+    for (const kind of kinds) searched.delete(kind);
   }
-  if (wanted.has("domain")) {
-    const { findDomains } = await import("./_domain_reaper.ts");
-    const { isUnreachable, Virsh } = await import("./_virsh.ts");
-    const { uri, virsh = ["virsh"] } = libvirt;
-    try {
-      const program = new Virsh(virsh, uri, PATIENCE);
-      found.push(...await findDomains(program, me, signal));
-    } catch (error) {
-      const isWanted = kinds || options.more?.includes("domain") || uri;
-      const { message } = error as Error;
-      if (isWanted || !isMissing(error) && !isUnreachable(message)) throw error;
-      searched.delete("domain");
-    }
-  }
-  if (wanted.has("image")) {
-    const { findImages } = await import("./_image_reaper.ts");
-    const { PodmanCli } = await import("./_podman_cli.ts");
-    const cli = new PodmanCli(podman, PATIENCE);
-    found.push(...await findImages(cli, me, signal));
-  }
-  if (wanted.has("request")) {
-    const { findRequests } = await import("./_testing_farm_reaper.ts");
-    found.push(...await findRequests(testingFarm, me, signal));
-  }
-  if (wanted.has("lease")) {
-    const { findOwners } = await import("./_kubernetes_reaper.ts");
-    const { kubectlFor } = await import("./_kubernetes_cli.ts");
-    const kubectl = kubectlFor(kubernetes, PATIENCE);
-    found.push(...await findOwners(kubectl, me, signal));
-  }
-  if (DIRECTORIES.some((kind) => wanted.has(kind))) {
-    const { findDirectories, temporaryDirectories } = await import(
-      "./_directory_reaper.ts"
-    );
-    const usual = [
-      ...temporaryDirectories(),
-      ...(wanted.has("work") ? ["/var", "/var/tmp"] : []),
-    ];
-    const { directories = usual } = options;
-    const kinds = wanted;
-    found.push(...await findDirectories({ kinds, directories, me, signal }));
-    if (!usual.every((directory) => directories.includes(directory))) {
-      for (const kind of DIRECTORIES) searched.delete(kind);
-    }
-  }
-  return { candidates: found, searched };
+  return { candidates, searched };
 }
