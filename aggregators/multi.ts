@@ -271,7 +271,7 @@ export class MultiAggregator implements Aggregator {
     ingest: Ingest,
     given: readonly Aggregator[],
   ): Promise<Stored | void> {
-    const { platform, test, artifacts, info } = ingest;
+    const { artifacts, info } = ingest;
     using _slot = await this.#slots.acquire();
     if (!lookAt(`${artifacts}/results`)) {
       throw new Deno.errors.NotFound(
@@ -281,51 +281,19 @@ export class MultiAggregator implements Aggregator {
     const taken = this.#takesNotes
       ? new Taken(artifacts, this.#children)
       : undefined;
-    const indexOf = (child: Aggregator) => this.#children.indexOf(child);
-    const children = given.filter((child) =>
-      !isToBeNoted(child) || !taken?.has(indexOf(child))
-    );
-    const stored = new Map<Aggregator, Stored>();
-    const failures: ChildFailure[] = [];
-    const give = async (child: Aggregator, directory: string) => {
-      const place = await child.ingest(platform, test, directory, info);
-      if (place) stored.set(child, place);
-    };
-    const attempt = async (
-      child: Aggregator,
-      giving: Promise<void>,
-    ): Promise<boolean> => {
-      try {
-        await giving;
-        return true;
-      } catch (thrown) {
-        const error = thrown instanceof Error ? thrown : new Error(`${thrown}`);
-        failures.push({ child, index: indexOf(child), error });
-        return false;
-      }
-    };
-    /** Lets one have the artifacts, or a copy of them. */
-    const lend = async (child: Aggregator) => {
-      const giving = child.readsOnly
-        ? give(child, artifacts)
-        : withCopy(artifacts, (copy) => give(child, copy));
-      if (await attempt(child, giving) && isToBeNoted(child)) {
-        taken?.add(indexOf(child));
-      }
-    };
+    const handover = new Handover(ingest, this.#children, taken);
+    const children = given.filter((child) => !handover.isNoted(child));
     const last = children.findLast(({ readsOnly }) => !readsOnly);
     await Promise.all(
-      children.filter((child) => child !== last).map(lend),
+      children.filter((child) => child !== last)
+        .map((child) => handover.lend(child)),
     );
-    if (last && info?.keep && failures.length > 0) await lend(last);
-    else if (last) await attempt(last, give(last, artifacts));
-    if (failures.length > 0) {
-      failures.sort((a, b) => a.index - b.index);
-      throw new ChildFailedError(ingest, failures);
-    }
+    if (last && info?.keep && handover.failed) await handover.lend(last);
+    else if (last) await handover.give(last);
+    if (handover.failed) throw handover.error();
     if (!last && !this.readsOnly) await removeTaken(artifacts);
     taken?.clear();
-    return children.map((child) => stored.get(child))
+    return children.map((child) => handover.placeBy(child))
       .find((place) => place?.directory !== undefined);
   }
 
@@ -350,6 +318,83 @@ export class MultiAggregator implements Aggregator {
     this.#started = false;
     // one may have been given something by others, such as events
     await endAll(this.#children, (child) => child[Symbol.asyncDispose]());
+  }
+}
+
+/** A test on its way to several aggregators. */
+class Handover {
+  readonly #ingest: Ingest;
+  readonly #all: readonly Aggregator[];
+  readonly #taken: Taken | undefined;
+  readonly #failures: ChildFailure[] = [];
+  readonly #places = new Map<Aggregator, Stored>();
+
+  constructor(
+    ingest: Ingest,
+    all: readonly Aggregator[],
+    taken: Taken | undefined,
+  ) {
+    this.#ingest = ingest;
+    this.#all = all;
+    this.#taken = taken;
+  }
+
+  /** Whether an earlier process noted that one has the artifacts. */
+  isNoted(child: Aggregator): boolean {
+    return isToBeNoted(child) &&
+      this.#taken?.has(this.#all.indexOf(child)) === true;
+  }
+
+  /** Lets one have the artifacts to read, or a copy of them, and notes it. */
+  async lend(child: Aggregator): Promise<void> {
+    const { artifacts } = this.#ingest;
+    const has = await this.#attempt(
+      child,
+      (ingest) =>
+        child.readsOnly ? ingest(artifacts) : withCopy(artifacts, ingest),
+    );
+    if (has && isToBeNoted(child)) this.#taken?.add(this.#all.indexOf(child));
+  }
+
+  /** Gives one the artifacts themselves. */
+  async give(child: Aggregator): Promise<void> {
+    await this.#attempt(child, (ingest) => ingest(this.#ingest.artifacts));
+  }
+
+  /** Where one has stored the test. */
+  placeBy(child: Aggregator): Stored | undefined {
+    return this.#places.get(child);
+  }
+
+  /** Whether one did not take it. */
+  get failed(): boolean {
+    return this.#failures.length > 0;
+  }
+
+  /** The error that tells who did not. */
+  error(): ChildFailedError {
+    const inOrder = this.#failures.toSorted((a, b) => a.index - b.index);
+    return new ChildFailedError(this.#ingest, inOrder);
+  }
+
+  /** Whether it went well; why it did not is remembered. */
+  async #attempt(
+    child: Aggregator,
+    call: (ingest: (artifacts: string) => Promise<void>) => Promise<void>,
+  ): Promise<boolean> {
+    const { platform, test, info } = this.#ingest;
+    try {
+      await call(async (artifacts) => {
+        const place = await child.ingest(platform, test, artifacts, info);
+        if (place) this.#places.set(child, place);
+      });
+      return true;
+    } catch (thrown) {
+      const error = thrown instanceof Error ? thrown : new Error(`${thrown}`);
+      const index = this.#all.indexOf(child);
+      this.#failures.push({ child, index, error });
+      return false;
+    }
   }
 }
 
