@@ -30,12 +30,6 @@ export function atMost(limit: number, goal: Measured & Floor): Goal {
   };
 }
 
-/** The value is to be at least so many times the floor. */
-export function atLeast(limit: number, goal: Measured & Floor): Goal {
-  const { goal: text, ratio, ...rest } = atMost(limit, goal);
-  return { ...rest, ratio, goal: text.replace("≤", "≥"), met: ratio >= limit };
-}
-
 /** The value is to be at most so much more than the floor. */
 export function withinOf(limit: number, goal: Measured & Floor): Goal {
   const ratio = goal.value - goal.floor;

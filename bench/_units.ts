@@ -1,5 +1,5 @@
 /** What the costs of benchmarks are compared with, measured in the same run. */
-import { measure, measureOnce, runProcess } from "./_once.ts";
+import { measure } from "./_once.ts";
 
 /** What something costs that is as cheap as can be. */
 export interface Unit {
@@ -52,20 +52,6 @@ export async function spawnOnly([file, ...args]: readonly string[]) {
 /** S: one child that does nothing. */
 export const spawnUnit = (count = 500): Promise<Unit> =>
   each(count, () => spawnOnly(["/bin/true"]), 20);
-
-/** E: one run of Deno on a module that does nothing. */
-export async function emptyUnit(count = 10): Promise<Unit> {
-  const module = import.meta.resolve("./_empty_once.ts");
-  const unit = await each(count, () => runProcess(module));
-  const { peak_mib } = await measureOnce("./_idle_once.ts", []);
-  return { ...unit, peak_mib };
-}
-
-/** A command through a connection that stands: R over ssh, X in a container. */
-export const commandUnit = (
-  argv: readonly string[],
-  count = 50,
-): Promise<Unit> => each(count, () => spawnOnly(argv));
 
 /** G: so many bytes through a pipe into a file, by two small programs. */
 export async function copyUnit(

@@ -62,7 +62,7 @@ export async function continueRun(
       ledger.ended(outcome);
       ledger.stored(outcome);
     }
-    // what tells so is removed below
+    // the artifacts that prove it are removed below
     for (const outcome of plan.concluded) journal.stored(outcome, true);
     for (const { earlier, outcome } of plan.leftovers) {
       if (!earlier) ledger.ended(outcome);

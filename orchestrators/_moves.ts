@@ -9,7 +9,7 @@ import { asError } from "./_steps.ts";
 export class Moves {
   readonly actions: Action[] = [];
   /** Where the system came from that was lost in this step. */
-  bereft?: Supplier;
+  lostFrom?: Supplier;
   readonly #state: State;
 
   constructor(state: State) {
@@ -96,7 +96,7 @@ export class Moves {
     this.#state.releasing++;
     const usable = gone !== "destroyed";
     this.do({ type: "release", system, reason, usable });
-    if (gone) this.bereft = system.supplier;
+    if (gone) this.lostFrom = system.supplier;
   }
 
   // Provisioners
@@ -119,8 +119,8 @@ export class Moves {
   ask(count: number): void {
     const { demand } = this.#state;
     if (count <= 0 || demand.living === 0) return;
-    if (this.bereft && !this.bereft.dead) {
-      return this.request(this.bereft, count);
+    if (this.lostFrom && !this.lostFrom.dead) {
+      return this.request(this.lostFrom, count);
     }
     for (const [supplier, share] of demand.share(count)) {
       this.request(supplier, share);

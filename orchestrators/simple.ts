@@ -1,6 +1,5 @@
 /**
- * One system, one test after the other. Also the shortest complete example of an
- * orchestrator.
+ * One system, one test after the other.
  *
  * @example
  * ```ts

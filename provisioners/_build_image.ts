@@ -254,17 +254,8 @@ async function make(build: Build, signal: AbortSignal): Promise<void> {
     ...["--user=0", "--entrypoint=sleep", ...runOptions, id, "86400"],
   ], "its container cannot be started");
   const exec = (script: string, ...args: string[]) => [
-    ...[
-      "exec",
-      "--interactive",
-      "--user=0",
-      name,
-      "sh",
-      "-c",
-      script,
-      "sh",
-      ...args,
-    ],
+    ...["exec", "--interactive", "--user=0", name],
+    ...["sh", "-c", script, "sh", ...args],
   ];
   if (packages.length > 0) {
     await podman(

@@ -159,7 +159,7 @@ export class HostsBackend implements Backend {
     return error instanceof UnusableError;
   }
 
-  /** The hook `clean` of those who have none: over the connection that there is, and for no other. */
+  /** Ends left processes on hosts without a `clean` hook; never opens a new connection for it. */
   async sweep({ id }: System, reason: ReleaseReason): Promise<void> {
     const { clean, connectTimeout } = this.#options;
     const host = this.#host(id);

@@ -102,7 +102,7 @@ export class Pool {
   #stopping?: Promise<void>;
 
   #owed = 0;
-  /** How often that was dropped. */
+  /** How often clear() was called. */
   #clears = 0;
   readonly #reserving = new Set<Reservation>();
   readonly #ready: Delivery<Place>;
