@@ -55,7 +55,8 @@ export interface AdHocOptions extends TimeLimits {
   /** Started collector of results. Whoever started it stops it. */
   aggregator: Aggregator;
   /**
-   * Started collector of results of attempts that were followed by a rerun.
+   * Started collector of results of attempts that were followed by a rerun. If a test can
+   * run again more than once, it needs `allowDuplicate: true`.
    *
    * @default none: these results are removed
    */
@@ -227,6 +228,7 @@ export function settingsOf(options: AdHocOptions): Settings {
       settings.earlier,
       "an aggregator",
     );
+    takesReruns(settings);
   }
   if (settings.journal !== undefined) goesOn(settings);
   const { maxSpares, maxFailedSetups, maxProvisionFailures, stallTimeout } =
@@ -283,6 +285,23 @@ function goesOn(
       `Cannot run tests: with a "journal", the "${name}" must be able to go on with what it has: existing: "continue" would be right; for a Tally or a GitHubAggregator stored: readResults(…), and for an HTML report that and existing: "replace"`,
     );
   }
+}
+
+/** What a test can be stored in more than once has to take that. */
+function takesReruns(
+  { rerun: { limit = 0 }, aggregator, earlier }: Pick<
+    Settings,
+    "rerun" | "aggregator" | "earlier"
+  >,
+) {
+  const isBoth = earlier === aggregator;
+  if (earlier?.allowDuplicate !== false || limit < (isBoth ? 1 : 2)) return;
+  const how = isBoth
+    ? 'what is "earlier" and the "aggregator", too, is given a test that runs again more than once'
+    : `with up to ${limit} reruns, "earlier" is given a test more than once`;
+  throw new TypeError(
+    `Cannot run tests: ${how}: allowDuplicate: true would be right for it`,
+  );
 }
 
 /** Without what is given as undefined. */

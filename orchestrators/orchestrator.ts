@@ -261,7 +261,16 @@ export interface NextRule {
 export type DestructiveRule = (info: FinishedInfo) => boolean;
 
 /** Decides whether a failed test is run once more. */
-export type RerunRule = (info: FinishedInfo) => boolean;
+export interface RerunRule {
+  (info: FinishedInfo): boolean;
+  /**
+   * How often it has a test run again at most. With it, results that could not be stored
+   * are told before the run.
+   *
+   * @default unknown
+   */
+  readonly limit?: number;
+}
 
 /** What happens in a run. `time` is in milliseconds since 1970. */
 export type RunEvent = { readonly time: number } & RunEventBody;

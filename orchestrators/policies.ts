@@ -204,9 +204,10 @@ export function reruns(count: number, options: RerunsOptions = {}): RerunRule {
     );
   }
   const { exitCodes } = options;
-  return ({ attempt, exitCode, error }) =>
+  const rule: RerunRule = ({ attempt, exitCode, error }) =>
     attempt <= count &&
     (error !== undefined || !exitCodes || exitCodes.includes(exitCode!));
+  return Object.assign(rule, { limit: count });
 }
 
 /**

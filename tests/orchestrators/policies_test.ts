@@ -156,6 +156,7 @@ Deno.test("reruns() allows so many reruns for each test", () => {
     [true, true, false],
   );
   equal(reruns(0)(finished({ attempt: 1, exitCode: 1 })), false);
+  equal([reruns(2).limit, reruns(0).limit], [2, 0]);
 });
 
 Deno.test("reruns() can be for some exit codes only; an error always qualifies", () => {

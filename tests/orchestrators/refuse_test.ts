@@ -26,6 +26,7 @@ import {
   type Orchestrator,
   OrchestratorError,
 } from "../../orchestrators/orchestrator.ts";
+import { reruns } from "../../orchestrators/policies.ts";
 import { SimpleOrchestrator } from "../../orchestrators/simple.ts";
 import {
   PretendedAggregator,
@@ -200,6 +201,52 @@ Deno.test("a place for artifacts that is none is told before a system is taken",
     }
   }
   await Deno.remove(file);
+});
+
+Deno.test("an aggregator for earlier attempts that takes a test once is refused if one can run again more often", async () => {
+  const create = (
+    rerun: AdHocOptions["rerun"],
+    allowDuplicate: boolean | undefined,
+    isBoth = false,
+  ) => {
+    const earlier = Object.assign(new PretendedAggregator(), {
+      allowDuplicate,
+    });
+    const aggregator = isBoth ? earlier : new PretendedAggregator();
+    const [adhoc] = both(new PretendedPool(), { rerun, earlier, aggregator });
+    return adhoc!;
+  };
+  const right = ": allowDuplicate: true would be right for it";
+  throws(() => create(reruns(2), false), {
+    name: "TypeError",
+    message:
+      `Cannot run tests: with up to 2 reruns, "earlier" is given a test more than once${right}`,
+  });
+  throws(() => create(reruns(1), false, true), {
+    name: "TypeError",
+    message:
+      `Cannot run tests: what is "earlier" and the "aggregator", too, is given a test that runs again more than once${right}`,
+  });
+  for (
+    const [rerun, ...rest] of [
+      [reruns(1), false],
+      [reruns(2), true],
+      [reruns(2), undefined], // it does not tell
+      [({ attempt }) => attempt < 3, false],
+      [reruns(0), false, true],
+      [reruns(1), true, true],
+    ] as Parameters<typeof create>[]
+  ) {
+    strictEqual((await create(rerun, ...rest).run().finished).passed, 3);
+  }
+  const results = { results: "r", files: "f" };
+  const each = [new JsonLinesAggregator(results), new YamlAggregator(results)];
+  for (const earlier of [...each, new MultiAggregator(each)]) {
+    throws(
+      () => both(new PretendedPool(), { earlier, rerun: reruns(2) }),
+      /allowDuplicate: true would be right/,
+    );
+  }
 });
 
 Deno.test("a test that the executor does not have is told before a system is prepared", async () => {
