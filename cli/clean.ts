@@ -116,11 +116,13 @@ function plain({ error, ...rest }: Leftover): object {
 }
 
 function line(leftover: Leftover): string {
-  const { kind, name, age, verdict, removed, error, run } = leftover;
+  const { kind, name, age, verdict, kept, removed, error, run } = leftover;
   const what = error
     ? `not removed: ${error.message}`
     : removed
     ? "removed"
+    : kept
+    ? "kept: results that could not be stored"
     : verdict;
   const of = ownerOf(leftover);
   return [

@@ -71,7 +71,7 @@ async function judge(
   path: string,
   age: number,
   me: Run,
-): Promise<{ verdict: Verdict; owner?: string }> {
+): Promise<{ verdict: Verdict; owner?: string; kept?: true }> {
   if (kind === "ssh") return { verdict: await judgeSsh(path, age) };
   if (kind === "work") {
     const owner = await Deno.readTextFile(join(path, "owner"))
@@ -86,7 +86,9 @@ async function judge(
     () => true,
     () => false,
   );
-  return { verdict: verdict === "dead" && isKept ? "unknown" : verdict };
+  return isKept
+    ? { verdict: verdict === "dead" ? "unknown" : verdict, kept: true }
+    : { verdict };
 }
 
 async function remove(path: string): Promise<void> {

@@ -32,6 +32,13 @@ export interface Leftover {
    */
   readonly verdict: "dead" | "alive" | "unknown";
   /**
+   * True if it holds what somebody is to look at, such as results that could not be
+   * stored: it is not removed, whatever became of its owner.
+   *
+   * @default {false}
+   */
+  readonly kept?: boolean;
+  /**
    * True if it is a system that a living script of this user has, other than this
    * one: the option `living` removes it, too.
    */

@@ -8,7 +8,7 @@ import {
 } from "node:assert/strict";
 import { main } from "../../cli/mod.ts";
 import config from "../../deno.json" with { type: "json" };
-import { temporaryPrefix } from "../../connections/owner.ts";
+import { KEPT, temporaryPrefix } from "../../connections/owner.ts";
 import { reap } from "../../provisioners/reap.ts";
 import { printed } from "../_printed.ts";
 
@@ -884,6 +884,15 @@ Deno.test("atex clean removes nothing unless it is forced to", async () => {
     const { kind, verdict, removed } = found.find(({ name }) => name === left);
     deepStrictEqual([kind, verdict, removed], ["directory", "dead", false]);
     match(err, /"--force" removes \d+\n$/);
+    await Deno.writeTextFile(`${left}/${KEPT}`, "");
+    const clean = ["run", "-qA", "--no-check", `${ROOT}cli/mod.ts`, "clean"];
+    const kept = await deno([...clean, "--all"], undefined, env);
+    const line = kept.out.split("\n").find((one) => one.includes(left));
+    match(line!, / {2}kept: results that could not be stored$/);
+    const forced = await deno([...clean, "--json", "-a"], undefined, env);
+    const entry = forced.out.trim().split("\n").map((one) => JSON.parse(one))
+      .find(({ name }) => name === left);
+    deepStrictEqual([entry.kept, entry.verdict], [true, "unknown"]);
     ok((await Deno.stat(left)).isDirectory);
   });
 });
