@@ -51,6 +51,7 @@ export function startAdHoc(
   return new OpenRun({
     environment,
     ledger,
+    journal: settings.journal,
     activity: () => ({
       running: state.running.size,
       requested: state.demand.owed,

@@ -78,6 +78,9 @@ export async function continueRun(
         done: final.map(({ test }) => test),
         failed: final.filter(({ exitCode }) => exitCode !== 0)
           .map(({ test }) => test),
+        ...(plan.outputs.size > 0 && {
+          outputs: Object.fromEntries(plan.outputs),
+        }),
         interrupted: plan.interrupted,
         reruns: plan.again.length,
       });

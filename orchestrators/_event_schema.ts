@@ -98,10 +98,11 @@ const timed = { ms: number };
 
 /** What there is in an event of each type, beside its time. */
 const FIELDS = {
-  "run-started": { platform: text, tests: texts },
+  "run-started": { platform: text, tests: texts, journal: text.optional() },
   "run-resumed": {
     done: texts,
     failed: texts,
+    outputs: z.record(text, text).optional(),
     interrupted: texts,
     reruns: number,
   },

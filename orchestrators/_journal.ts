@@ -132,9 +132,15 @@ export class Journal {
     await this.#flush();
   }
 
-  /** Notes whether it took them. */
-  stored({ test, attempt }: TestOutcome, taken: boolean): void {
-    this.#note({ type: taken ? "stored" : "not-stored", test, attempt });
+  /** Notes whether it took them, and where the output of a test that failed is now. */
+  stored(outcome: TestOutcome, taken: boolean, output?: string): void {
+    const { test, attempt, exitCode } = outcome;
+    this.#note({
+      type: taken ? "stored" : "not-stored",
+      test,
+      attempt,
+      output: exitCode === 0 ? undefined : output,
+    });
   }
 
   /** Writes what is left to write, and closes. */

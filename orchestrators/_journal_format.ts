@@ -23,6 +23,8 @@ export interface PastAttempt {
   given: boolean;
   /** Whether it took them, if it said so. */
   stored?: boolean;
+  /** Where it put the output, if that may be of interest. */
+  output?: string;
 }
 
 /** The end of an attempt. */
@@ -66,6 +68,7 @@ export type Entry =
     type: "storing" | "stored" | "not-stored";
     test: string;
     attempt: number;
+    output?: string | undefined;
   };
 
 /** What a journal belongs to. */
@@ -201,7 +204,7 @@ const FIELDS: Record<Entry["type"], Record<string, Check>> = {
     rerun: isFlag,
   },
   storing: attempt,
-  stored: attempt,
+  stored: { ...attempt, output: optional(isText) },
   "not-stored": attempt,
 };
 
@@ -253,6 +256,7 @@ function take({ sessions, attempts }: Past, entry: Entry): void {
     case "stored":
     case "not-stored":
       found.stored = entry.type === "stored";
+      if (entry.output !== undefined) found.output = entry.output;
   }
 }
 

@@ -1,4 +1,5 @@
 import type {
+  OrchestratorErrorKind,
   RunEvent,
   RunStatus,
   RunSummary,
@@ -63,6 +64,13 @@ function reasonOf(
   return told ? reason : `${reason}: ${brief(error)}`;
 }
 
+/** Why a run is incomplete although it has a journal, if another start would be so, too. */
+const FOR_GOOD = new Set<OrchestratorErrorKind>([
+  "JournalFailed",
+  "ResultsExist",
+  "UnknownTest",
+]);
+
 /** What a run looks like to somebody who watches: events in, lines out. */
 export class Progress {
   readonly #running = new Map<string, Running>();
@@ -85,6 +93,8 @@ export class Progress {
   /** Why a setup last failed. */
   #setupReason = "";
   #summary: RunSummary | undefined;
+  /** Whether the same script, started again, goes on with what is left. */
+  #goesOn = false;
 
   constructor({ named = false }: { named?: boolean } = {}) {
     this.#named = named;
@@ -112,7 +122,11 @@ export class Progress {
       case "run-resumed":
         this.#done = event.done.length;
         for (const test of event.failed) {
-          this.#failed.set(test, this.#failedBefore.get(test) ?? {});
+          const place = event.outputs?.[test];
+          this.#failed.set(test, {
+            ...(place !== undefined && { place }),
+            ...this.#failedBefore.get(test),
+          });
         }
         yield notice(`goes on: ${this.#done} of them are done already`);
         break;
@@ -177,12 +191,16 @@ export class Progress {
         break;
       case "run-finished":
         this.#summary = event.summary;
+        this.#goesOn &&= event.kind !== null && !FOR_GOOD.has(event.kind);
         break;
     }
   }
 
   /** Begins, perhaps once more after a process that was killed. */
-  #start({ tests, platform, time }: RunEvent & { type: "run-started" }): void {
+  #start(
+    { tests, platform, time, journal }: RunEvent & { type: "run-started" },
+  ): void {
+    this.#goesOn = journal !== undefined;
     this.#tests = tests.length;
     this.#platform = platform;
     this.#began = time;
@@ -338,6 +356,9 @@ export class Progress {
       tone: summary.passed === summary.tests ? "good" : "bad",
       text: this.#prefix() + totals(summary),
     };
+    if (this.#goesOn) {
+      yield notice(`${this.#prefix()}start the script again to go on`);
+    }
     for (const text of error ? errorText(error).split("\n") : []) {
       yield bad(text);
     }

@@ -33,6 +33,8 @@ export interface Leftover {
 export interface Plan {
   /** Final outcomes that are stored. */
   done: TestOutcome[];
+  /** Where the output of those that failed is, as far as the journal tells. */
+  outputs: Map<string, string>;
   /** Those of them of which the journal does not tell. */
   concluded: TestOutcome[];
   /** Outcomes that were followed by a rerun. */
@@ -57,6 +59,7 @@ const INTERRUPTED: EarlierAttempt = { status: "infra", note: "interrupted" };
 export function planFrom(past: Past, evidence: Evidence): Plan {
   const plan: Plan = {
     done: [],
+    outputs: new Map(),
     concluded: [],
     again: [],
     leftovers: [],
@@ -119,7 +122,8 @@ function planTest(
   }
   const last = attempts.at(-1);
   if (last && isStored(last, storedBefore, evidence)) {
-    const { ended, stored } = last;
+    const { ended, stored, output } = last;
+    if (output !== undefined) plan.outputs.set(test, output);
     plan.done.push(ended?.outcome ?? unknownOutcome(last));
     if (ended && !stored) plan.concluded.push(ended.outcome);
     return;

@@ -25,6 +25,8 @@ export interface Activity {
 export interface OpenRunOptions extends SignalOptions {
   environment: Environment;
   ledger: Ledger;
+  /** With it another process can go on. */
+  journal?: string | undefined;
   /** What goes on at this moment. */
   activity: () => Activity;
   /** Does the work; resolves with why it is incomplete. */
@@ -98,12 +100,17 @@ export class OpenRun implements Run {
   }
 
   async #work(): Promise<RunSummary> {
-    const { environment, ledger, signal, main } = this.#options;
+    const { environment, ledger, journal, signal, main } = this.#options;
     await environment.pause();
     using _link = this.#follow(signal);
     ledger.startedAt = environment.now();
     const { platform, tests } = ledger;
-    this.tell({ type: "run-started", platform, tests });
+    this.tell({
+      type: "run-started",
+      platform,
+      tests,
+      ...(journal !== undefined && { journal }),
+    });
     try {
       const ending = await main(this) ?? notStored(ledger);
       const summary = ledger.summary(environment.now());

@@ -43,7 +43,7 @@ export interface IngestStep {
   /** Where that is noted, if it is. */
   readonly journal?: {
     storing(outcome: TestOutcome): Promise<void>;
-    stored(outcome: TestOutcome, taken: boolean): void;
+    stored(outcome: TestOutcome, taken: boolean, output?: string): void;
   };
 }
 
@@ -174,7 +174,7 @@ export class Steps {
         ),
       );
       const stored = asStored(answer);
-      journal?.stored(outcome, true);
+      journal?.stored(outcome, true, stored?.output ?? stored?.directory);
       if (!earlier) ledger.stored(outcome);
       run.tell({
         type: "ingest-finished",

@@ -281,6 +281,8 @@ export type RunEventBody =
     readonly type: "run-started";
     readonly platform: string;
     readonly tests: readonly string[];
+    /** The journal with which the run can go on, if it has one. */
+    readonly journal?: string;
   }
   | {
     /** The run goes on with what earlier processes did. */
@@ -289,6 +291,8 @@ export type RunEventBody =
     readonly done: readonly string[];
     /** Those of them that failed. */
     readonly failed: readonly string[];
+    /** Where the output of those is, by name of the test, as far as it is known. */
+    readonly outputs?: Readonly<Record<string, string>>;
     /** Tests whose last attempt was interrupted. */
     readonly interrupted: readonly string[];
     /** Reruns so far. */

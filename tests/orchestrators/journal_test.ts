@@ -74,7 +74,7 @@ async function written(store: JournalStore): Promise<void> {
   journal.started("/b", 1, "/out/atex-1/2");
   journal.ended({ outcome: first, attributes, rerun: true });
   await journal.storing(first);
-  journal.stored(first, true);
+  journal.stored(first, true, "out/ä");
   const second = outcome("/ä", 2);
   journal.started("/ä", 2, "/out/atex-1/3");
   journal.ended({ outcome: second, attributes, rerun: false });
@@ -102,6 +102,7 @@ Deno.test("Journal tells a later process what happened", async () => {
   const { error } = first.ended!.outcome;
   equal([error?.name, error?.message], ["TypeError", "cut\noff"]);
   equal([first.given, first.stored, first.ended?.rerun], [true, true, true]);
+  equal([first.output, second.output], ["out/ä", undefined]);
   equal(second.ended, {
     outcome: outcome("/ä", 2),
     attributes: { arch: "ö" },

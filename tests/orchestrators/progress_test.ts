@@ -210,6 +210,12 @@ Deno.test("showProgress() lists what failed before the run went on, as far as it
     "    out/b",
     "  /c  before the run went on",
   ]);
+  const known = { ...resumed, outputs: { "/c": "out/c", "/a": "out/a" } };
+  const text = await shown(runOf(going, known, finish));
+  match(
+    text,
+    /\n {2}\/a {2}.*\n {4}out\/a\n {2}\/b .*\n {2}\/c .*\n {4}out\/c\n/,
+  );
   const killed = [
     going,
     ended("/c", { exitCode: 4 }),
@@ -218,6 +224,24 @@ Deno.test("showProgress() lists what failed before the run went on, as far as it
   deepStrictEqual((await list(...killed)).slice(4), [
     "  /c  exit code 4 on local:1",
   ]);
+});
+
+Deno.test("showProgress() tells that a run with a journal goes on when it is started again", async () => {
+  const text = (
+    journal: string | undefined,
+    kind: OrchestratorErrorKind | null,
+  ) =>
+    shown(runOf(
+      { ...begin, ...(journal && { journal }) } as RunEventBody,
+      { type: "run-finished", kind, summary: SUMMARY },
+    ));
+  const hint = /\n1 passed.*\nstart the script again to go on\n$/;
+  match(await text("run.journal", "Aborted"), hint);
+  match(await text("run.journal", "NoRemotes"), hint);
+  for (const kind of [null, "JournalFailed", "ResultsExist"] as const) {
+    doesNotMatch(await text("run.journal", kind), /again/);
+  }
+  doesNotMatch(await text(undefined, "Aborted"), /again/);
 });
 
 Deno.test("showProgress() lists a test that could not be carried out once", async () => {

@@ -232,6 +232,26 @@ Deno.test("a run whose journal is complete has nothing to do, and the same summa
   equal(tally.status, run.status);
 });
 
+Deno.test("where the output of a test that failed is, is told by the next run, too", async () => {
+  await using place = await Place.open();
+  const stored = new Set<string>();
+  const aggregator = Object.assign(
+    new PretendedAggregator((test) => {
+      stored.add(test);
+      return { output: `out${test}/output.txt`, directory: `out${test}` };
+    }),
+    { count: (_: string, test: string) => stored.has(test) ? 1 : 0 },
+  );
+  const run = () => place.run({ aggregator, work: (test) => +(test === "/b") });
+  await run().finished;
+  const events = await Array.fromAsync(run());
+  const [begun, resumed] = events;
+  ok(begun?.type === "run-started" && resumed?.type === "run-resumed");
+  equal(begun.journal, place.journal);
+  equal(resumed.failed, ["/b"]);
+  equal(resumed.outputs, { "/b": "out/b/output.txt" });
+});
+
 Deno.test("results that could not be stored are stored by the next run, without running the test", async () => {
   await using place = await Place.open();
   let full = true;
