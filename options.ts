@@ -4,9 +4,11 @@ import { fromFileUrl } from "@std/path/posix/from-file-url";
 /** All that an option can be, in the words of messages. */
 const KINDS = {
   "a text": (value) => typeof value === "string",
+  "a text or null": (value) => typeof value === "string" || value === null,
   "a path or a URL": (value) =>
     typeof value === "string" || value instanceof URL,
   "a number": (value) => typeof value === "number",
+  "true or false": (value) => typeof value === "boolean",
   "a list": (value) => can(value, Symbol.iterator),
   "an object": isPlain,
   "a function": (value) => typeof value === "function",

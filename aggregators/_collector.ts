@@ -1,5 +1,6 @@
 /** What aggregators have in common that append to one file and keep files beside it. */
 import { Semaphore } from "@std/async/unstable-semaphore";
+import { normalize } from "@std/path/posix/normalize";
 import { normalisePath, type Result } from "../executors/results.ts";
 import { pathOf } from "../options.ts";
 import type { Stored } from "./aggregator.ts";
@@ -128,6 +129,7 @@ export class Collector {
     this.#loadFinder = checkExisting(existing) ? loadFinder : undefined;
     this.#results = pathOf(results);
     this.#files = pathOf(files);
+    checkApart(this.#results, this.#files);
     this.#shelf = { root: this.#files, seen: new Set() };
     this.#allowDuplicate = allowDuplicate;
     this.#compression = compression && completeCompression(compression);
@@ -357,6 +359,21 @@ export class Collector {
     const output = first && `${directory}/${first}`;
     return output && isThere(output) ? { directory, output } : { directory };
   }
+}
+
+/**
+ * Checks that neither is the other one, or on the way to it.
+ *
+ * @throws {TypeError} if they are not apart
+ */
+function checkApart(results: string, files: string): void {
+  const [one, other] = [results, files].map((path) =>
+    `${normalize(path).replace(/\/+$/, "")}/`
+  );
+  if (!one!.startsWith(other!) && !other!.startsWith(one!)) return;
+  throw new TypeError(
+    `Cannot keep "files" in "${files}" and "results" in "${results}": neither may be in the other`,
+  );
 }
 
 /** Whether something is at a path, which a test may have made up. */

@@ -1,4 +1,5 @@
 /** How results and files are compressed, as a user says it. */
+import { checkKind, checkOptions, type Known } from "../options.ts";
 import type { Compressor } from "./_compressor.ts";
 
 /** A format of compressed files. */
@@ -39,6 +40,14 @@ export interface Compression {
   exclude?: readonly string[];
 }
 
+const OPTIONS: Known<Compression> = {
+  format: "a text",
+  level: "a number, if given",
+  files: "true or false, if given",
+  suffix: "a text, if given",
+  exclude: "a list, if given",
+};
+
 const FORMATS = {
   gzip: { suffix: ".gz", level: 9, least: 0, most: 9 },
   zstd: { suffix: ".zst", level: 10, least: 1, most: 22 },
@@ -61,6 +70,10 @@ export function completeCompression(
         Object.keys(FORMATS).join(", ")
       }`,
     );
+  }
+  checkOptions('"compression"', options, OPTIONS);
+  for (const [index, name] of [...exclude].entries()) {
+    checkKind('"compression"', `exclude[${index}]`, name, "a text");
   }
   const { least, most, ...usual } = FORMATS[format];
   const { level = usual.level, suffix = usual.suffix } = options;

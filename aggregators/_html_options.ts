@@ -56,11 +56,11 @@ export interface HtmlReportOptions {
 /** All of them. */
 export const REPORT_OPTIONS: Known<HtmlReportOptions> = {
   report: "a path or a URL",
-  title: "optional",
-  files: "optional",
-  compareWith: "optional",
-  excerpts: "optional",
-  maxRows: "optional",
+  title: "a text, if given",
+  files: "a text or null, if given",
+  compareWith: "what readResults() gives, if given",
+  excerpts: "a number, if given",
+  maxRows: "a number, if given",
 };
 
 /** The options that have defaults. */

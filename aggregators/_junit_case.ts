@@ -5,6 +5,14 @@ import { xmlAttributes, xmlText } from "./_xml_text.ts";
 /** How a test case ended, as JUnit knows it. */
 export type JUnitOutcome = "passed" | "failure" | "error" | "skipped";
 
+/** All of them. */
+export const OUTCOME_WORDS: readonly JUnitOutcome[] = [
+  "passed",
+  "failure",
+  "error",
+  "skipped",
+];
+
 /** What is the same for all cases of a report. */
 export interface JUnitHeader {
   /** Name of the whole. */
@@ -47,15 +55,16 @@ const OUTCOMES: Readonly<Record<string, JUnitOutcome>> = {
 /** Statuses that an outcome does not tell of. */
 const UNSAID = new Set(["info", "warn", "infra"]);
 
-/** How a case ended. */
+/** How a case ended. What a part that was changed maps a status to may be no outcome. */
 export function outcomeOf(
   { status, noResult }: Pick<JUnitCase, "status" | "noResult">,
-  statusMap: JUnitHeader["statusMap"] = {},
+  statusMap: JUnitHeader["statusMap"],
 ): JUnitOutcome {
   if (noResult) return "error";
   if (!status) return "skipped";
-  for (const map of [statusMap, OUTCOMES]) {
-    if (Object.hasOwn(map, status)) return map[status]!;
+  for (const map of [statusMap ?? {}, OUTCOMES]) {
+    const outcome = Object.hasOwn(map, status) ? map[status]! : undefined;
+    if (outcome && OUTCOME_WORDS.includes(outcome)) return outcome;
   }
   return "skipped";
 }
@@ -111,7 +120,7 @@ function problem(
 ): string[] {
   if (outcome === "passed") return [];
   if (outcome === "skipped") {
-    const message = note ??
+    const message = note ||
       (status === "skip" ? undefined : `status: ${status || "none"}`);
     return [`<skipped${xmlAttributes({ message })}/>`];
   }

@@ -35,21 +35,32 @@ export function outputOf(
   return text;
 }
 
-/** The last characters of a file of the test; a file elsewhere that a link leads to is none of its. */
+/** Characters that a sequence for a terminal hardly exceeds: of one, the end may be read only. */
+const SEQUENCE = 1024;
+/** How many times more may be read if most of it are such sequences. */
+const MOST_TIMES = 16;
+
+/**
+ * The last characters of a file of the test, without what is for a terminal only; a file
+ * elsewhere that a link leads to is none of its.
+ */
 function readTail(root: string, path: string, most: number): string {
   if (most === 0 || !isWithin(root, `${root}/${path}`)) return "";
   using file = Deno.openSync(`${root}/${path}`);
   const { size } = file.statSync();
-  // no character takes more
-  const start = Math.max(0, size - 4 * most);
-  let bytes = readPart(file, start, size - start);
-  if (start > 0) bytes = fromCharacter(bytes);
-  const characters = new TextDecoder().decode(bytes);
-  const from = startOfLast(most, characters);
-  const text = clean(characters.slice(from))
+  for (let times = 1;; times *= 2) {
+    // no character takes more
+    const start = Math.max(0, size - 4 * (most * times + SEQUENCE));
+    let bytes = readPart(file, start, size - start);
+    if (start > 0) bytes = fromCharacter(bytes);
+    const characters = clean(new TextDecoder().decode(bytes));
+    const from = startOfLast(most, characters);
+    if (start > 0 && from < SEQUENCE && times < MOST_TIMES) continue;
     // only we know where files are
-    .replaceAll(ATTACHMENT, "[ [ATTACHMENT|");
-  return start > 0 || from > 0 ? `[…]\n${text}` : text;
+    const text = characters.slice(from)
+      .replaceAll(ATTACHMENT, "[ [ATTACHMENT|");
+    return start > 0 || from > 0 ? `[…]\n${text}` : text;
+  }
 }
 
 /** Where the last `count` characters of a text begin. */

@@ -1,6 +1,7 @@
 import { join } from "@std/path/posix/join";
 import { checkKind, checkOptions, type Known, pathOf } from "../options.ts";
 import type { JUnitCase, JUnitOutcome } from "./_junit_case.ts";
+import { checkReportOptions, REPORT_OPTIONS } from "./_junit_options.ts";
 import { outputOf } from "./_junit_output.ts";
 import { headerLine, writeReport } from "./_junit_report.ts";
 import { makeTarget, partOf, startPart } from "./_part.ts";
@@ -55,12 +56,8 @@ export interface WriteJUnitOptions {
 
 const OPTIONS: Known<WriteJUnitOptions> = {
   target: "a path or a URL",
-  name: "optional",
-  subtests: "optional",
-  files: "optional",
-  attachments: "optional",
-  outputTail: "optional",
-  statusMap: "optional",
+  files: "a path or a URL, if given",
+  ...REPORT_OPTIONS,
 };
 
 /** Characters before they are written. */
@@ -73,7 +70,8 @@ const BLOCK = 64 * 1024;
  * files.
  *
  * @param results as `readResults()` gives them
- * @throws {TypeError} if `target` is missing
+ * @throws {RangeError} if `outputTail` is no number of characters
+ * @throws {TypeError} if `target` is missing, or another option is none that can be used
  * @throws {Deno.errors.AlreadyExists} if the target is there already
  *
  * @example
@@ -91,6 +89,7 @@ export async function writeJUnit(
 ): Promise<void> {
   checkKind("writeJUnit()", "results", results, "what readResults() gives");
   checkOptions("writeJUnit()", options, OPTIONS);
+  checkReportOptions("writeJUnit()", options);
   const { name = "atex", statusMap } = options;
   const target = pathOf(options.target);
   const part = startPart(target, "finishJUnit");

@@ -55,15 +55,15 @@ export interface ReportPortalApiOptions {
 }
 
 const OPTIONS: Known<ReportPortalApiOptions> = {
-  url: "optional",
-  project: "optional",
-  token: "optional",
-  caCerts: "optional",
-  retryDelays: "optional",
+  url: "a text, if given",
+  project: "a text, if given",
+  token: "a text, if given",
+  caCerts: "a list, if given",
+  retryDelays: "a list, if given",
   retryFor: "optional",
   callTimeout: "optional",
   signal: "optional",
-  onWarning: "optional",
+  onWarning: "a function, if given",
 };
 
 /** A launch, as ReportPortal tells of it. */

@@ -96,14 +96,14 @@ export interface GitHubAggregatorOptions {
 }
 
 const OPTIONS: Known<GitHubAggregatorOptions> = {
-  summary: "optional",
-  annotations: "optional",
-  write: "optional",
-  title: "optional",
-  files: "optional",
-  location: "optional",
-  stored: "optional",
-  allowDuplicate: "optional",
+  summary: "a path or a URL, if given",
+  annotations: "true or false, if given",
+  write: "a function, if given",
+  title: "a text, if given",
+  files: "a text, if given",
+  location: "a function, if given",
+  stored: "what readResults() gives, if given",
+  allowDuplicate: "true or false, if given",
 };
 
 const TITLE = "Test results";
@@ -324,8 +324,8 @@ export type GitHubSummaryOptions = Pick<
 >;
 
 const SUMMARY_OPTIONS: Known<GitHubSummaryOptions> = {
-  title: "optional",
-  files: "optional",
+  title: "a text, if given",
+  files: "a text, if given",
 };
 
 /**

@@ -103,10 +103,10 @@ export interface HtmlReportAggregatorOptions extends HtmlReportOptions {
 
 const OPTIONS: Known<HtmlReportAggregatorOptions> = {
   ...REPORT_OPTIONS,
-  existing: "optional",
-  stored: "optional",
-  refresh: "optional",
-  allowDuplicate: "optional",
+  existing: ["fail", "replace"],
+  stored: "what readResults() gives, if given",
+  refresh: "a number, if given",
+  allowDuplicate: "true or false, if given",
 };
 
 const REFRESH = 10_000;
@@ -348,7 +348,7 @@ export interface WriteHtmlReportOptions extends HtmlReportOptions {
 
 const WRITE_OPTIONS: Known<WriteHtmlReportOptions> = {
   ...REPORT_OPTIONS,
-  events: "optional",
+  events: "a run, if given",
 };
 
 /**

@@ -90,10 +90,10 @@ export interface JsonLinesAggregatorOptions {
 const OPTIONS: Known<JsonLinesAggregatorOptions> = {
   results: "a path or a URL",
   files: "a path or a URL",
-  allowDuplicate: "optional",
+  allowDuplicate: "true or false, if given",
   existing: "optional",
-  fields: "optional",
-  compression: "optional",
+  fields: "a list, if given",
+  compression: "an object, if given",
 };
 
 /**

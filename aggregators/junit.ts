@@ -20,6 +20,7 @@ import { readResultBatches } from "../executors/results.ts";
 import { checkOptions, type Known, pathOf } from "../options.ts";
 import type { Aggregator, IngestInfo } from "./aggregator.ts";
 import type { JUnitCase, JUnitHeader, JUnitOutcome } from "./_junit_case.ts";
+import { checkReportOptions, REPORT_OPTIONS } from "./_junit_options.ts";
 import { outputOf } from "./_junit_output.ts";
 import { headerLine, survey, writeReport } from "./_junit_report.ts";
 import { lookAt } from "./_move.ts";
@@ -107,12 +108,8 @@ export interface JUnitAggregatorOptions {
 const OPTIONS: Known<JUnitAggregatorOptions> = {
   target: "a path or a URL",
   existing: "optional",
-  name: "optional",
-  subtests: "optional",
-  attachments: "optional",
-  outputTail: "optional",
-  statusMap: "optional",
-  allowDuplicate: "optional",
+  ...REPORT_OPTIONS,
+  allowDuplicate: "true or false, if given",
 };
 
 /** Tests that are read at once. */
@@ -173,10 +170,11 @@ export class JUnitAggregator implements Aggregator {
    * Stores the options.
    *
    * @throws {RangeError} if `outputTail` is no number of characters
-   * @throws {TypeError} if `target` is missing, or `existing` no such choice
+   * @throws {TypeError} if `target` is missing, or another option is none that can be used
    */
   constructor(options: JUnitAggregatorOptions) {
     checkOptions("JUnitAggregator", options, OPTIONS);
+    checkReportOptions("JUnitAggregator", options);
     const {
       target,
       existing = "fail",
@@ -187,11 +185,6 @@ export class JUnitAggregator implements Aggregator {
       statusMap,
       allowDuplicate = false,
     } = options;
-    if (!Number.isSafeInteger(outputTail) || outputTail < 0) {
-      throw new RangeError(
-        `Cannot take ${outputTail} characters of output: it must be a whole number`,
-      );
-    }
     this.#target = pathOf(target);
     this.continues = checkExisting(existing);
     this.#header = {

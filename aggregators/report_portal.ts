@@ -64,14 +64,22 @@ export type {
 const OPTIONS: Known<ReportPortalAggregatorOptions> = {
   api: "an object",
   launch: "anything",
-  attributes: "optional",
-  description: "optional",
-  joinSubtest: "optional",
-  subtest: "optional",
-  file: "optional",
-  maxFileSize: "optional",
-  onWarning: "optional",
+  attributes: "an object, if given",
+  description: "a text, if given",
+  joinSubtest: "a text, if given",
+  subtest: "a function, if given",
+  file: "a function, if given",
+  maxFileSize: "a number, if given",
+  onWarning: "a function, if given",
 };
+
+function checkLaunch(launch: ReportPortalAggregatorOptions["launch"]): void {
+  const of = "ReportPortalAggregator";
+  if (typeof launch === "string" && launch !== "") return;
+  const right = 'a name, or an object with "rerunOf",';
+  if (typeof launch !== "object") throw wrongKind(of, "launch", launch, right);
+  checkOptions(`"launch" of ${of}`, launch, { rerunOf: "a text" });
+}
 
 /**
  * Reports results to ReportPortal. A test that is ingested again becomes a retry of
@@ -96,14 +104,21 @@ export class ReportPortalAggregator implements Aggregator {
   /**
    * Stores the options.
    *
-   * @throws {TypeError} if `api` or `launch` is missing
+   * @throws {TypeError} if `api` or `launch` is missing, or an option is none that can be used
+   * @throws {RangeError} if `maxFileSize` is negative
    */
   constructor(options: ReportPortalAggregatorOptions) {
     checkOptions("ReportPortalAggregator", options, OPTIONS);
-    const { api } = options;
+    const { api, launch, maxFileSize = 0 } = options;
     if (typeof api.startLaunch !== "function") {
       const right = "a ReportPortalApi";
       throw wrongKind("ReportPortalAggregator", "api", api, right);
+    }
+    checkLaunch(launch);
+    if (!(maxFileSize >= 0)) {
+      throw new RangeError(
+        `Cannot send ${maxFileSize} bytes of a file: "maxFileSize" must be 0 or more`,
+      );
     }
     this.#options = options;
     this.#api = api;

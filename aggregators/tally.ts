@@ -63,7 +63,9 @@ export interface TallyOptions {
   stored?: AsyncIterable<StoredResult> | Iterable<StoredResult>;
 }
 
-const OPTIONS: Known<TallyOptions> = { stored: "optional" };
+const OPTIONS: Known<TallyOptions> = {
+  stored: "what readResults() gives, if given",
+};
 
 /**
  * Counts tests by platform and by the status of the test itself (the last one, if

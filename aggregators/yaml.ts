@@ -86,9 +86,9 @@ export interface YamlAggregatorOptions {
 const OPTIONS: Known<YamlAggregatorOptions> = {
   results: "a path or a URL",
   files: "a path or a URL",
-  allowDuplicate: "optional",
+  allowDuplicate: "true or false, if given",
   existing: "optional",
-  compression: "optional",
+  compression: "an object, if given",
 };
 
 /**

@@ -494,6 +494,10 @@ Deno.test("what is given has to be of the right kind", async () => {
     new HostsProvisioner({ hosts: ["a"], ...options });
   const pods = (options: Wrong) =>
     new KubernetesProvisioner({ image: "x", ...options });
+  const portal = (options: Wrong) =>
+    new ReportPortalAggregator({ api, launch: "x", ...options });
+  const lines = (options: Wrong) =>
+    new JsonLinesAggregator({ results: "o", files: "f", ...options });
   const wrong: [action: () => unknown, message: string][] = [
     [
       () => new SshConnection("root@10.0.0.7" as Wrong),
@@ -566,6 +570,111 @@ Deno.test("what is given has to be of the right kind", async () => {
     [
       () => new ReportPortalAggregator({ api: {}, launch: "a" } as Wrong),
       'Cannot use an object as "api" of ReportPortalAggregator: a ReportPortalApi would be right',
+    ],
+    [
+      () => portal({ launch: 5 }),
+      'Cannot use 5 as "launch" of ReportPortalAggregator: a name, or an object with "rerunOf", would be right',
+    ],
+    [
+      () => portal({ launch: { rerun: "x" } }),
+      'Cannot use "rerun" as an option of "launch" of ReportPortalAggregator: "rerunOf" would be right',
+    ],
+    [
+      () => portal({ maxFileSize: "1" }),
+      'Cannot use a text as "maxFileSize" of ReportPortalAggregator: a number would be right',
+    ],
+    [
+      () => portal({ file: "x" }),
+      'Cannot use a text as "file" of ReportPortalAggregator: a function would be right',
+    ],
+    ...(["JUnitAggregator", "writeJUnit()"] as const).flatMap((of) => {
+      const make = (options: Wrong) => () =>
+        of === "JUnitAggregator"
+          ? new JUnitAggregator({ target: "x", ...options })
+          : writeJUnit([], { target: "/dev/null/x", ...options });
+      const outcomes = '"passed" or "failure" or "error" or "skipped"';
+      return [
+        [
+          make({ statusMap: { warn: "fail" } }),
+          `Cannot use a text as "warn" of "statusMap" of ${of}: ${outcomes} would be right`,
+        ],
+        [
+          make({ statusMap: ["fail"] }),
+          `Cannot use a list as "statusMap" of ${of}: an object would be right`,
+        ],
+        [
+          make({ subtests: "yes" }),
+          `Cannot use a text as "subtests" of ${of}: "separate" or "none" would be right`,
+        ],
+        [
+          make({ subtests: true }),
+          `Cannot use true as "subtests" of ${of}: "separate" or "none" would be right`,
+        ],
+        [
+          make({ name: 2026 }),
+          `Cannot use 2026 as "name" of ${of}: a text would be right`,
+        ],
+        [
+          make({ outputTail: "9" }),
+          `Cannot use a text as "outputTail" of ${of}: a number would be right`,
+        ],
+      ] as [() => unknown, string][];
+    }),
+    [
+      () =>
+        new HtmlReportAggregator({
+          report: "x",
+          existing: "continue" as Wrong,
+        }),
+      'Cannot use a text as "existing" of HtmlReportAggregator: "fail" or "replace" would be right',
+    ],
+    [
+      () => new HtmlReportAggregator({ report: "x", files: 5 as Wrong }),
+      'Cannot use 5 as "files" of HtmlReportAggregator: a text or null would be right',
+    ],
+    [
+      () => lines({ compression: "gzip" }),
+      'Cannot use a text as "compression" of JsonLinesAggregator: an object would be right',
+    ],
+    [
+      () => lines({ compression: { format: "gzip", exclude: "a.log" } }),
+      'Cannot use a text as "exclude" of "compression": a list would be right',
+    ],
+    [
+      () => lines({ compression: { format: "gzip", exclude: [5] } }),
+      'Cannot use 5 as "exclude[0]" of "compression": a text would be right',
+    ],
+    [
+      () => lines({ compression: { format: "gzip", sufix: "" } }),
+      'Cannot use "sufix" as an option of "compression": "suffix" would be right',
+    ],
+    [
+      () => lines({ compression: { format: "gzip", files: "no" } }),
+      'Cannot use a text as "files" of "compression": true or false would be right',
+    ],
+    [
+      () => lines({ compression: { format: "gzip", suffix: 5 } }),
+      'Cannot use 5 as "suffix" of "compression": a text would be right',
+    ],
+    [
+      () => lines({ compression: { format: "gzip", level: "9" } }),
+      'Cannot use a text as "level" of "compression": a number would be right',
+    ],
+    [
+      () => lines({ results: "o/results.jsonl", files: "./o/" }),
+      'Cannot keep "files" in "./o/" and "results" in "o/results.jsonl": neither may be in the other',
+    ],
+    [
+      () => lines({ results: "o", files: "o/files" }),
+      'Cannot keep "files" in "o/files" and "results" in "o": neither may be in the other',
+    ],
+    [
+      () => new YamlAggregator({ results: "o", files: "o" }),
+      'Cannot keep "files" in "o" and "results" in "o": neither may be in the other',
+    ],
+    [
+      () => lines({ allowDuplicate: "no" }),
+      'Cannot use a text as "allowDuplicate" of JsonLinesAggregator: true or false would be right',
     ],
     [
       () => new MultiAggregator(aggregator as Wrong),

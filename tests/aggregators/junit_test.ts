@@ -1,4 +1,9 @@
-import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import {
+  deepStrictEqual,
+  notStrictEqual,
+  ok,
+  strictEqual,
+} from "node:assert/strict";
 import fc from "fast-check";
 import {
   DuplicateResultError,
@@ -179,7 +184,8 @@ Deno.test("JUnitAggregator removes sequences for terminals and shows what else i
     ["\u001b[0;1;31mred\u001b[0m", "red"],
     ["\u001b[?25l\u001b[2J\u001b[10;20Hx", "x"],
     ["\u001b]0;title\u0007a\u001b]8;;http://x\u001b\\b", "ab"],
-    ["\u001bPq#0\u001b\\a\u001b_G\u001b\\b\u001b^p\u0007", "ab"],
+    ["\u001bPq#0\u001b\\a\u001b_G\u001b\\b\u001b^p\u0007", "q#0aGbp\ufffd"],
+    ["\u001bXs\u001b\\", "s"],
     ["\u001b(B\u001b)0\u001b=\u001b7x\u001bM\u001bc", "x"],
     // not complete: only what must be goes
     ["\u001b]0;never ends", "0;never ends"],
@@ -237,6 +243,11 @@ Deno.test("JUnitAggregator takes the end of what a test printed", async () => {
     ["漢".repeat(50), 5, "[…]\n漢漢漢漢漢"],
     ["x".repeat(65537), 65536, `[…]\n${"x".repeat(65536)}`],
     ["x".repeat(65536), 65536, "x".repeat(65536)],
+    // what is for a terminal does not count, and is not cut into
+    ["\u001b[31mred\u001b[0m", 3, "red"],
+    ["a\u001b[1;31mred\u001b[0m", 5, "ared"],
+    ["a\u001b[1;31mred\u001b[0m", 3, "[…]\nred"],
+    ["\u001b[1;31mr\u001b[0m".repeat(5000), 4000, `[…]\n${"r".repeat(4000)}`],
   ];
   for (const [text, outputTail, expected] of cases) {
     strictEqual(
@@ -348,6 +359,16 @@ Deno.test("JUnitAggregator names files for CI services, and lets no test name an
     }),
     "[ [ATTACHMENT|/etc/shadow]]",
   );
+});
+
+Deno.test("JUnitAggregator takes an empty note for none", async () => {
+  const skipped = async (status: string) => {
+    const report = await reportOf([{ status, note: "" }]);
+    return find(report, "skipped").map(({ attributes }) => attributes.message);
+  };
+  deepStrictEqual(await skipped("skip"), [undefined]);
+  deepStrictEqual(await skipped("odd"), ["status: odd"]);
+  deepStrictEqual(await skipped(""), ["status: none"]);
 });
 
 Deno.test("JUnitAggregator lets statuses be something else", async () => {
@@ -598,6 +619,32 @@ Deno.test("finishJUnit() makes the report of what a killed script left, of whole
       strictEqual(Deno.readTextFileSync(target), whole);
     }
     deepStrictEqual(place.entries(), ["junit.xml"]);
+    Deno.removeSync(target);
+  }
+});
+
+Deno.test("finishJUnit() makes a valid report of a part that somebody changed", async () => {
+  await using place = new Place();
+  const junit = await start(place, { statusMap: { warn: "failure" } });
+  for (const status of ["warn", "fail"]) {
+    const artifacts = place.artifacts([{ status }]);
+    await junit.ingest("p", `/${status}`, artifacts);
+  }
+  const target = `${place.root}/junit.xml`;
+  const part = Deno.readTextFileSync(`${target}.part`);
+  await junit.stop();
+  Deno.removeSync(target);
+  for (
+    const [map, failures] of [['{"warn":"fail","fail":"nope"}', 1], [
+      "null",
+      1,
+    ]] as const
+  ) {
+    const changed = part.replace('{"warn":"failure"}', map);
+    notStrictEqual(changed, part);
+    Deno.writeTextFileSync(`${target}.part`, changed);
+    await finishJUnit(`${target}.part`);
+    strictEqual(find(parseReport(target), "failure").length, failures);
     Deno.removeSync(target);
   }
 });

@@ -20,7 +20,7 @@ import {
   type Received,
   TOKEN,
 } from "../_report_portal.ts";
-import { rejected } from "../_thrown.ts";
+import { rejected, thrown } from "../_thrown.ts";
 import { cannotRun, missingPrograms } from "../_parts.ts";
 import { contents, layOut, temporary } from "./_artifacts.ts";
 
@@ -272,6 +272,17 @@ Deno.test("ReportPortalAggregator attaches a long output, and reads bytes that a
   const [long, bytes] = server.item("/t")!.logs;
   equal([long!.message, long!.file!.length], ["a/output.txt", 1024 * 1024 + 1]);
   strictEqual(bytes!.message, "A\ufffdB");
+});
+
+Deno.test("ReportPortalAggregator refuses a size that is none", () => {
+  using api = new ReportPortalApi();
+  for (const maxFileSize of [-1, NaN]) {
+    thrown(
+      () => open(api, { maxFileSize }),
+      RangeError,
+      '"maxFileSize" must be',
+    );
+  }
 });
 
 Deno.test("ReportPortalAggregator cuts a text between characters", async () => {
