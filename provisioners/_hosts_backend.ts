@@ -7,6 +7,7 @@ import { isDropped } from "../connections/ssh_drop.ts";
 import { connectWithin, within } from "../connections/time_limit.ts";
 import type { Backend, Reserving, System } from "./_backend.ts";
 import type { HostList } from "./_host_list.ts";
+import { hostStep } from "./_host_step.ts";
 import { endLeftProcesses } from "./_left_processes.ts";
 import { removeLeftWork } from "./_left_work.ts";
 import {
@@ -170,7 +171,6 @@ export class HostsBackend implements Backend {
     await this.#attempt(
       "end what tests left running on",
       host,
-      new AbortController().signal,
       (signal) => endLeftProcesses(host.connection!, { patience, signal }),
     );
   }
@@ -281,7 +281,7 @@ export class HostsBackend implements Backend {
     host.asking = holder === undefined;
     try {
       const answer = host.asking
-        ? await this.#retry(host, signal, ask)
+        ? await this.#retry(host, ask, signal)
         : await ask();
       if (answer === true) return true;
       host.heldAt = performance.now();
@@ -314,8 +314,8 @@ export class HostsBackend implements Backend {
       await this.#hook(
         "prepare",
         host,
-        signal,
         (context) => prepare?.(leased, context),
+        signal,
       );
     } catch (error) {
       await connection.disconnect();
@@ -375,8 +375,8 @@ export class HostsBackend implements Backend {
     await this.#attempt(
       "remove what killed scripts left on",
       host,
-      signal,
       (signal) => removeLeftWork(connection, this.#me!, signal),
+      signal,
     );
   }
 
@@ -384,23 +384,15 @@ export class HostsBackend implements Backend {
   async #attempt(
     what: string,
     { options: { host } }: Host,
-    signal: AbortSignal,
     call: (signal: AbortSignal) => Promise<void>,
+    signal?: AbortSignal,
   ): Promise<void> {
-    const { hookTimeout } = this.#options;
-    const late = () =>
-      new Error(`it is not done within ${hookTimeout / 1000} s`);
+    const ms = this.#options.hookTimeout;
     try {
-      await within({ ms: hookTimeout, late, signal }, call);
+      await hostStep({ what: `${what} the host ${host}`, ms, signal }, call);
     } catch (error) {
-      signal.throwIfAborted();
-      const why = (error as Error).message;
-      this.#emit({
-        type: "warning",
-        error: new ProvisionError(`Cannot ${what} the host ${host}: ${why}`, {
-          cause: error,
-        }),
-      });
+      signal?.throwIfAborted();
+      this.#emit({ type: "warning", error: error as ProvisionError });
     }
   }
 
@@ -410,22 +402,12 @@ export class HostsBackend implements Backend {
     probe: readonly string[],
     signal: AbortSignal,
   ): Promise<void> {
-    const { probeTimeout } = this.#options;
-    const late = () =>
-      new Error(`it did not end within ${probeTimeout / 1000} s`);
-    try {
-      await within(
-        { ms: probeTimeout, late, signal },
-        (signal) => run(connection, probe, { signal }),
-      );
-    } catch (error) {
-      signal.throwIfAborted();
-      const what = (error as Error).message;
-      throw new ProvisionError(
-        `Cannot use the host ${host}: its probe failed: ${what}`,
-        { cause: error },
-      );
-    }
+    const ms = this.#options.probeTimeout;
+    const what = `use the host ${host}: its probe failed`;
+    await hostStep(
+      { what, ms, signal },
+      (signal) => run(connection, probe, { signal }),
+    );
   }
 
   /** Connects. */
@@ -438,14 +420,14 @@ export class HostsBackend implements Backend {
         { system: options.host, signal },
         (signal) => SshConnection.open({ ...options, signal }),
       );
-    return this.#retry(host, signal, connect);
+    return this.#retry(host, connect, signal);
   }
 
   /** A host that was there before may be coming back from a reboot. */
   async #retry<T>(
     host: Host,
-    signal: AbortSignal,
     action: () => Promise<T>,
+    signal?: AbortSignal,
   ): Promise<T> {
     const { rebootTimeout } = this.#options;
     const end = performance.now() + (host.known ? rebootTimeout : 0);
@@ -454,16 +436,15 @@ export class HostsBackend implements Backend {
         return await action();
       } catch (error) {
         const again = performance.now() + REBOOT_PAUSE;
-        if (signal.aborted || !isPassing(error) || again > end) throw error;
+        if (signal?.aborted || !isPassing(error) || again > end) throw error;
       }
-      await delay(REBOOT_PAUSE, { signal });
+      await delay(REBOOT_PAUSE, signal && { signal });
     }
   }
 
   /** After its use: whether the host can be lent again. Tells by events what goes wrong. */
   async #bringBack(host: Host, reason: ReleaseReason): Promise<void> {
     const { recover, clean, quarantine, maxFailures } = this.#options;
-    const never = new AbortController().signal;
     const damaged = isDamaged(reason);
     const connection = new LeasedConnection(host.connection!, {
       held: (signal) => this.#regain(host, signal),
@@ -474,16 +455,14 @@ export class HostsBackend implements Backend {
         await this.#hook(
           "recover",
           host,
-          never,
           (context) => recover(connection, { ...context, reason }),
         );
       }
       if (clean) {
-        await this.#retry(host, never, () => connection.connect());
+        await this.#retry(host, () => connection.connect());
         await this.#hook(
           "clean",
           host,
-          never,
           (context) => clean(connection, { ...context, reason }),
         );
       }
@@ -544,27 +523,16 @@ export class HostsBackend implements Backend {
   async #hook(
     name: string,
     { options: { host }, labels }: Host,
-    signal: AbortSignal,
     call: (context: HostContext) => Promise<void> | void | undefined,
+    signal?: AbortSignal,
   ): Promise<void> {
-    const { hookTimeout } = this.#options;
-    const late = () =>
-      new Error(`it did not end within ${hookTimeout / 1000} s`);
-    try {
-      await within({ ms: hookTimeout, late, signal }, (signal) =>
-        abortable(
-          (async () => await call({ host, labels, signal }))(),
-          signal,
-        ));
-    } catch (error) {
-      signal.throwIfAborted();
-      throw new ProvisionError(
-        `Cannot use the host ${host}: the hook "${name}" failed: ${
-          (error as Error).message
-        }`,
-        { cause: error },
-      );
-    }
+    const what = `use the host ${host}: the hook "${name}" failed`;
+    const ms = this.#options.hookTimeout;
+    await hostStep({ what, ms, signal }, (signal) =>
+      abortable(
+        (async () => await call({ host, labels, signal }))(),
+        signal,
+      ));
   }
 
   #setAside(host: Host, error: unknown): ProvisionError {

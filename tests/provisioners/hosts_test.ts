@@ -553,7 +553,7 @@ Deno.test("that it cannot be ended is told, and the host is lent again", async (
   for (
     const [how, why] of [
       ["fails", 'Cannot run "sh": ended with exit code 1: sh: no tr'],
-      ["stalls", "it is not done within 0.5 s"],
+      ["stalls", "it did not end within 0.5 s"],
     ] as const
   ) {
     await using it = await lab(["a"], {
@@ -650,7 +650,7 @@ Deno.test("a host is lent where the removal of what is left takes longer than ho
       event.type === "warning" ? [event.error.message] : []
     ),
     [
-      "Cannot remove what killed scripts left on the host a: it is not done within 2 s",
+      "Cannot remove what killed scripts left on the host a: it did not end within 2 s",
     ],
   );
 });
