@@ -31,7 +31,7 @@ export interface RemoteCommandOptions {
    * connection they are visible in the process lists of both sides: pass secrets
    * in another way.
    *
-   * @default {{}}
+   * @default `{}`
    */
   env?: Readonly<Record<string, string>>;
   /**
@@ -96,7 +96,7 @@ export interface LocalCommand {
   /**
    * Variables to set.
    *
-   * @default {{}}
+   * @default `{}`
    */
   readonly env?: Readonly<Record<string, string>>;
   /**

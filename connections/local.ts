@@ -36,7 +36,7 @@ export interface LocalConnectionOptions {
   /**
    * Variables added to the environment of all commands.
    *
-   * @default {{}}
+   * @default `{}`
    */
   env?: Readonly<Record<string, string>>;
   /**

@@ -113,7 +113,7 @@ export interface SshOptions {
    * `EscapeChar` `none`, `ExitOnForwardFailure` `yes`, `BatchMode` `yes`,
    * `ForwardAgent` `no`, `ForwardX11` `no`.
    *
-   * @default {{}}
+   * @default `{}`
    */
   options?: SshConfig;
   /**

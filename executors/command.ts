@@ -74,7 +74,7 @@ export interface CommandExecutorOptions {
   /**
    * Time limit of a command in milliseconds; `Infinity`: none.
    *
-   * @default {3_600_000} an hour
+   * @default `3_600_000`, an hour
    */
   timeout?: number;
   /**
@@ -88,7 +88,7 @@ export interface CommandExecutorOptions {
   /**
    * Variables for every command. They may be visible in process lists.
    *
-   * @default {{}}
+   * @default `{}`
    */
   env?: Readonly<Record<string, string>>;
 }

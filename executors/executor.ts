@@ -34,7 +34,7 @@ export interface RunTestOptions extends SignalOptions {
   /**
    * Variables for this run of the test.
    *
-   * @default {{}}
+   * @default `{}`
    */
   env?: Readonly<Record<string, string>>;
   /**

@@ -78,7 +78,7 @@ export interface AdHocOptions extends TimeLimits {
    * Decides whether a test left its system unusable. An error of the executor
    * always does.
    *
-   * @default {({ exitCode }) => exitCode !== 0}
+   * @default `({ exitCode }) => exitCode !== 0`
    */
   destructive?: DestructiveRule;
   /**

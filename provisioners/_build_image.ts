@@ -23,7 +23,7 @@ export interface BuildImageOptions extends SignalOptions {
   /**
    * Files to write: their text by their absolute path.
    *
-   * @default {{}}
+   * @default `{}`
    */
   files?: Readonly<Record<string, string>>;
   /**
@@ -54,7 +54,7 @@ export interface BuildImageOptions extends SignalOptions {
   /**
    * Milliseconds that the build may take.
    *
-   * @default {1_800_000} half an hour
+   * @default `1_800_000`, half an hour
    */
   timeout?: number;
 }

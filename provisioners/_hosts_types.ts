@@ -19,7 +19,7 @@ export interface HostOptions extends SshOptions {
   /**
    * What is to be known of the host: added to the attributes of the remote.
    *
-   * @default {{}}
+   * @default `{}`
    */
   labels?: Readonly<Record<string, string>>;
   /**
@@ -71,7 +71,7 @@ export interface HostSelection {
   /**
    * How to connect to all of them; what a host says itself wins.
    *
-   * @default {{}}
+   * @default `{}`
    */
   ssh?: Omit<SshOptions, "host">;
 }

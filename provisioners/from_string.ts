@@ -46,49 +46,49 @@ export interface FromStringOptions extends EventOptions {
   /**
    * More options for `local`.
    *
-   * @default {{}}
+   * @default `{}`
    */
   local?: LocalProvisionerOptions;
   /**
    * More options for `podman:IMAGE`.
    *
-   * @default {{}}
+   * @default `{}`
    */
   podman?: Omit<PodmanProvisionerOptions, "image">;
   /**
    * More options for `systemd:IMAGE`.
    *
-   * @default {{}}
+   * @default `{}`
    */
   systemd?: Omit<SystemdProvisionerOptions, "image">;
   /**
    * More options for `ssh:HOST,HOST` and `hosts:FILE`.
    *
-   * @default {{}}
+   * @default `{}`
    */
   hosts?: Omit<HostsProvisionerOptions, "hosts">;
   /**
    * More options for `tf:COMPOSE`; what the text says wins.
    *
-   * @default {{}}
+   * @default `{}`
    */
   testingFarm?: Omit<TestingFarmProvisionerOptions, "compose">;
   /**
    * More options for `k8s:IMAGE`; what the text says wins.
    *
-   * @default {{}}
+   * @default `{}`
    */
   kubernetes?: Omit<KubernetesProvisionerOptions, "image">;
   /**
    * More options for `libvirt:DOMAIN`; what the text says wins.
    *
-   * @default {{}}
+   * @default `{}`
    */
   libvirt?: Partial<Omit<LibvirtProvisionerOptions, "origin">>;
   /**
    * More options for `shared:HOST`; what the text says wins.
    *
-   * @default {{}}
+   * @default `{}`
    */
   sharedLibvirt?: Partial<Omit<SharedLibvirtProvisionerOptions, "host">>;
 }

@@ -143,7 +143,7 @@ export interface HostsProvisionerOptions
    * Milliseconds for which nobody else gets a host that reboots while it is ours,
    * for `lease: "remote"`. At most a day.
    *
-   * @default {600_000} ten minutes
+   * @default `600_000`, ten minutes
    */
   rebootGrace?: number;
   /**
@@ -176,7 +176,7 @@ export interface HostsProvisionerOptions
    * a host, and the removal of what tests of killed scripts left there; it is lent
    * nevertheless.
    *
-   * @default {600_000} ten minutes
+   * @default `600_000`, ten minutes
    */
   hookTimeout?: number;
   /**
@@ -203,7 +203,7 @@ export interface HostsProvisionerOptions
    * Milliseconds for which a host is left alone that could not be reached, or
    * whose probe or hook failed.
    *
-   * @default {300_000} five minutes
+   * @default `300_000`, five minutes
    */
   retryAfter?: number;
   /**
@@ -227,7 +227,7 @@ export interface HostsProvisionerOptions
    * there, have `hookTimeout` beside that. One that was reached before gets
    * `rebootTimeout` in addition.
    *
-   * @default {120_000} or as long as `connectTimeout` and `probeTimeout` together, if that is more
+   * @default `120_000`, or as long as `connectTimeout` and `probeTimeout` together, if that is more
    */
   reserveTimeout?: number;
   /**

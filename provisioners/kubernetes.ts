@@ -145,7 +145,7 @@ export interface KubernetesProvisionerOptions extends EventOptions {
   /**
    * For which the cluster may have no place for a pod.
    *
-   * @default {900_000} a quarter of an hour
+   * @default `900_000`, a quarter of an hour
    */
   scheduleTimeout?: number;
   /**
@@ -158,7 +158,7 @@ export interface KubernetesProvisionerOptions extends EventOptions {
   /**
    * In which a pod has to be ready.
    *
-   * @default {900_000} a quarter of an hour
+   * @default `900_000`, a quarter of an hour
    */
   reserveTimeout?: number;
   /**
@@ -186,7 +186,7 @@ export interface KubernetesProvisionerOptions extends EventOptions {
   /**
    * After which the cluster ends a pod in any case; `Infinity` for no limit.
    *
-   * @default {86_400_000} a day
+   * @default `86_400_000`, a day
    */
   maxLifetime?: number;
   /**

@@ -100,7 +100,7 @@ export interface LibvirtProvisionerOptions extends EventOptions {
   /**
    * Milliseconds in which a domain has to be up.
    *
-   * @default {900_000} a quarter of an hour
+   * @default `900_000`, a quarter of an hour
    */
   reserveTimeout?: number;
   /**

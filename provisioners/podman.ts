@@ -75,7 +75,7 @@ export interface PodmanProvisionerOptions extends EventOptions {
    * Milliseconds after which podman ends a container in any case; `Infinity` for
    * no limit.
    *
-   * @default {86_400_000} a day
+   * @default `86_400_000`, a day
    */
   maxLifetime?: number;
   /**

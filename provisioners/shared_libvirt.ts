@@ -146,7 +146,7 @@ export interface SharedLibvirtProvisionerOptions
   /**
    * More options of the connection to a system.
    *
-   * @default {{}}
+   * @default `{}`
    */
   ssh?: Omit<SshOptions, "host" | "identityFile">;
   /**
@@ -165,14 +165,14 @@ export interface SharedLibvirtProvisionerOptions
   /**
    * Most domains at one moment.
    *
-   * @default {Infinity} as many as the host has
+   * @default `Infinity`, as many as the host has
    */
   maxRemotes?: number;
   /**
    * In which a domain that was reserved has to be ready. There is no limit to the
    * time that it takes until one is free.
    *
-   * @default {900_000} a quarter of an hour
+   * @default `900_000`, a quarter of an hour
    */
   reserveTimeout?: number;
   /**

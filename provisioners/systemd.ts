@@ -115,7 +115,7 @@ export interface WithSystemdImageOptions
   /**
    * How the image is built, see `buildSystemdImage` of `provisioners/podman-image`.
    *
-   * @default {{}}
+   * @default `{}`
    */
   build?: Omit<BuildImageOptions, "pull" | "podman" | "signal">;
 }

@@ -66,7 +66,7 @@ export interface TestingFarmTimes {
   /**
    * After which a call is given up.
    *
-   * @default {14_400_000} four hours
+   * @default `14_400_000`, four hours
    */
   retryTime?: number;
   /**
@@ -154,7 +154,7 @@ export interface TestingFarmProvisionerOptions extends EventOptions {
    * Milliseconds that a request lives: the time in the queue, for the
    * installation and in use together. Rounded up to minutes.
    *
-   * @default {3_600_000} an hour
+   * @default `3_600_000`, an hour
    */
   timeout?: number;
   /**
@@ -184,20 +184,20 @@ export interface TestingFarmProvisionerOptions extends EventOptions {
   /**
    * Environment of the reserve test.
    *
-   * @default {{}}
+   * @default `{}`
    */
   variables?: Readonly<Record<string, string>>;
   /**
    * The same, not shown by the service's API, but its log may show them. They
    * are hidden in errors and in what `onLog` gets, if they have 4 characters.
    *
-   * @default {{}}
+   * @default `{}`
    */
   secrets?: Readonly<Record<string, string>>;
   /**
    * By which the requests, and in some clouds the machines, can be found.
    *
-   * @default {{}}
+   * @default `{}`
    */
   tags?: Readonly<Record<string, string>>;
   /**
@@ -257,7 +257,7 @@ export interface TestingFarmProvisionerOptions extends EventOptions {
   /**
    * How often and how long something is tried.
    *
-   * @default {{}}
+   * @default `{}`
    */
   times?: TestingFarmTimes;
   /**

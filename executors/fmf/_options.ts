@@ -32,14 +32,14 @@ export interface FmfExecutorOptions {
    * Variables for the scripts of the plan and for all tests. They win over those
    * of plan and test.
    *
-   * @default {{}}
+   * @default `{}`
    */
   env?: Readonly<Record<string, string>>;
   /**
    * How long it may take to look at the system, to upload the tests, each step of the
    * plan's `prepare` and `finish`, and the set-up of a test.
    *
-   * @default {1_800_000} 30 minutes
+   * @default `1_800_000`, 30 minutes
    */
   setupTimeout?: number;
   /**
@@ -53,7 +53,7 @@ export interface FmfExecutorOptions {
    * How often the system is told that this program is still there; `false` or
    * `Infinity`: never. It matters where a link can die without either side noticing.
    *
-   * @default {15_000} or a quarter of `heartbeatLimit` if that is less; never on
+   * @default `15_000`, or a quarter of `heartbeatLimit` if that is less; never on
    * systems that share the kernel of this one
    */
   heartbeat?: number | false;
@@ -75,7 +75,7 @@ export interface FmfExecutorOptions {
   /**
    * How much a test may report; more is an error.
    *
-   * @default {{}} without limits
+   * @default `{}`, without limits
    */
   limits?: ReportLimits;
   /**

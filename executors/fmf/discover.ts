@@ -77,7 +77,7 @@ export interface DiscoverOptions {
    * What `adjust` rules are decided by: each dimension with its value or values,
    * such as `{ distro: "fedora-42", arch: "x86_64" }`.
    *
-   * @default {{}}
+   * @default `{}`
    */
   context?: Context | ContextValues;
   /**
@@ -96,7 +96,7 @@ export interface DiscoverOptions {
   /**
    * How repositories are fetched and kept.
    *
-   * @default {{}}
+   * @default `{}`
    */
   fetch?: Omit<FetchOptions, "signal">;
   /** Ends the call; it then rejects with the reason of the signal. */

@@ -1,5 +1,6 @@
 /** The reference of all modules that can be imported: what each symbol must tell. */
 import { deepStrictEqual, ok } from "node:assert/strict";
+import { dirname } from "@std/path/posix/dirname";
 import config from "../../deno.json" with { type: "json" };
 
 const ROOT = new URL("../../", import.meta.url);
@@ -104,6 +105,22 @@ Deno.test("every error is named by something that throws it", async () => {
     !thrown.includes(`@throws {${name}}`)
   );
   deepStrictEqual(faults.map(({ name }) => name), []);
+});
+
+Deno.test("what an option is by default is shown whole", async () => {
+  // `deno doc` ends a value in braces at the first one that closes, and shows nothing behind it
+  const cut = /@default \{[^{}\n]*(\{|\} *[^ \n*])/;
+  const folders = new Set(Object.values(config.exports).map(dirname));
+  const faults: string[] = [];
+  for (const folder of folders) {
+    for (const { name } of Deno.readDirSync(new URL(folder, ROOT))) {
+      const path = `${folder}/${name}`;
+      if (!name.endsWith(".ts")) continue;
+      const source = await Deno.readTextFile(new URL(path, ROOT));
+      if (cut.test(source)) faults.push(path);
+    }
+  }
+  deepStrictEqual(faults, []);
 });
 
 Deno.test("modules that touch the outside tell which permissions they need", () => {

@@ -54,7 +54,8 @@ function optionsOf(file: string): Map<string, string | undefined> {
   const options = new Map<string, string | undefined>();
   const member = /\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\s*(\w+)\?: number;/g;
   for (const [, comment, name] of read(file).matchAll(member)) {
-    options.set(name, /@default \{([^}]*)\}/.exec(comment)?.[1]);
+    const written = /@default (?:\{([^}]*)\}|`([^`]*)`)/.exec(comment);
+    options.set(name, written?.[1] ?? written?.[2]);
   }
   return options;
 }
