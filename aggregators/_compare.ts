@@ -7,8 +7,6 @@ import type { StoredResult } from "./_stored_result.ts";
 export class EarlierResults {
   /** Status by test, by platform. */
   readonly #platforms = new Map<string, Map<string, string>>();
-  /** Tests that are not in the new results, or not yet. */
-  readonly #gone = new Map<string, Set<string>>();
 
   /** Reads all. */
   static async read(
@@ -16,9 +14,6 @@ export class EarlierResults {
   ): Promise<EarlierResults> {
     const earlier = new EarlierResults();
     for await (const result of results) earlier.#add(result);
-    for (const [platform, tests] of earlier.#platforms) {
-      earlier.#gone.set(platform, new Set(tests.keys()));
-    }
     return earlier;
   }
 
@@ -28,21 +23,53 @@ export class EarlierResults {
     if (!subtest) {
       const before = tests.get(test);
       const known = before === NO_RESULT ? undefined : before;
-      tests.set(test, status ?? known ?? "none");
+      tests.set(
+        test,
+        status === undefined ? known ?? "none" : status || "none",
+      );
     } else if (!tests.has(test)) tests.set(test, NO_RESULT);
   }
 
+  /** Begins to compare with new results, which are of these platforms. */
+  comparedWith(platforms: ReadonlySet<string>): Comparison {
+    return new Comparison(this.#platforms, platforms);
+  }
+}
+
+/** What differs in new results. */
+export class Comparison {
+  /** Status by test, by platform, in the earlier results. */
+  readonly #platforms: ReadonlyMap<string, ReadonlyMap<string, string>>;
+  /** The only platform of the earlier results, if the new ones are of others. */
+  readonly #only: string | undefined;
+  /** Tests that were not compared yet. */
+  readonly #gone: ReadonlyMap<string, Set<string>>;
+
+  constructor(
+    earlier: ReadonlyMap<string, ReadonlyMap<string, string>>,
+    platforms: ReadonlySet<string>,
+  ) {
+    this.#platforms = earlier;
+    const [only, ...others] = earlier.keys();
+    this.#only = others.length > 0 || platforms.has(only!) ? undefined : only;
+    this.#gone = new Map(
+      [...earlier].map(([platform, tests]) => [
+        platform,
+        new Set(tests.keys()),
+      ]),
+    );
+  }
+
   /**
-   * Compares the new status of a test. If the earlier results are of one other
-   * platform, of another version for example, that one counts.
+   * Compares the new status of a test. If the earlier results are of one platform, and the
+   * new ones of others, of another version for example, that one counts.
    */
   compare(
     platform: string,
     test: string,
     status: string,
   ): { change?: Change; before?: string } {
-    const [only] = this.#platforms.size === 1 ? this.#platforms.keys() : [];
-    const other = this.#platforms.has(platform) ? platform : only;
+    const other = this.#platforms.has(platform) ? platform : this.#only;
     const before = other === undefined
       ? undefined
       : this.#platforms.get(other)!.get(test);

@@ -1,5 +1,5 @@
 /** All that is known for an HTML report, as pieces of JSON that are ready to be written. */
-import type { EarlierResults } from "./_compare.ts";
+import type { Comparison, EarlierResults } from "./_compare.ts";
 import type {
   PageData,
   PageFile,
@@ -73,6 +73,8 @@ export class ReportModel {
   readonly #systems = new Numbers();
   /** A piece of JSON for each test. */
   readonly #tests: string[] = [];
+  /** What of each is compared with earlier results, if there are any. */
+  readonly #compared: Parameters<Comparison["compare"]>[] = [];
   /** Tests that somebody has to look at, by index. */
   readonly #failures = new Map<number, Failure>();
   /** Their indices, by name, by platform; of the same name in several sources the last one. */
@@ -111,21 +113,22 @@ export class ReportModel {
     this.#sources[index] = source;
     this.#indices.set(platform, indices.set(test, index));
     const status = own ? own.status : NO_RESULT;
-    this.#tests[index] = encode(this.#encodeTest(report, status));
+    this.#tests[index] = encode(this.#encodeTest(report));
+    if (this.#options.earlier) {
+      this.#compared[index] = [platform, test, status || "none"];
+    }
     if (isFailing(status)) {
       const note = cut(own?.note) ?? "";
       this.#failures.set(index, { platform, test, status: status!, note });
     } else this.#failures.delete(index);
   }
 
-  #encodeTest(report: TestReport, status: string | undefined): PageTest {
+  #encodeTest(report: TestReport): PageTest {
     const { platform, test, own, remote, startedAt } = report;
     const duration = durationOf(report);
     const { attempt = 1, earlier = [] } = report;
     const note = cut(own?.note);
     const files = this.#files(report, undefined, own);
-    const { change, before } =
-      this.#options.earlier?.compare(platform, test, status ?? "none") ?? {};
     this.#rows++;
     const [subtests, leftOut] = this.#subtests(report);
     return {
@@ -145,9 +148,20 @@ export class ReportModel {
       }),
       ...(subtests.length > 0 && { u: subtests }),
       ...(leftOut > 0 && { o: leftOut }),
-      ...(change && { c: change }),
+    };
+  }
+
+  /** A test with what differs. */
+  #withChange(index: number, comparison: Comparison | undefined): string {
+    const test = this.#tests[index]!;
+    if (!comparison) return test;
+    const { change, before } = comparison.compare(...this.#compared[index]!);
+    if (!change) return test;
+    const more: Pick<PageTest, "c" | "w"> = {
+      c: change,
       ...(before !== undefined && { w: before }),
     };
+    return `${test.slice(0, -1)},${encode(more).slice(1)}`;
   }
 
   #subtests(
@@ -195,8 +209,15 @@ export class ReportModel {
   *page(timelines: readonly Timeline[], final: boolean): Generator<string> {
     const { title, files, refresh, earlier } = this.#options;
     const runs = timelines.filter(({ startedAt }) => startedAt > 0);
+    const comparison = earlier?.comparedWith(
+      new Set([
+        ...this.#platforms.names,
+        ...runs.map(({ platform }) => platform),
+      ]),
+    );
     yield '{"tests":[';
-    for (const [index, test] of this.#tests.entries()) {
+    for (const index of this.#tests.keys()) {
+      const test = this.#withChange(index, comparison);
       yield index === 0 ? `\n${test}` : `,\n${test}`;
     }
     // not before, since tests may be added between the pieces
@@ -209,7 +230,7 @@ export class ReportModel {
       compared: earlier !== undefined,
       leftOut: this.#leftOut,
       waiting: this.#waiting(runs, final),
-      gone: final ? earlier?.gone() ?? [] : [],
+      gone: final ? comparison?.gone() ?? [] : [],
       runs: runs.map((run) =>
         run.toPage(
           this.#systems.of,

@@ -61,7 +61,8 @@ export interface ComparedTest {
 
 /**
  * Tells of all tests that fail or differ, those that are gone at the end. Tests are
- * compared with those of the same platform, or of the only one that there was.
+ * compared with those of the same platform, or of the only one that there was if that
+ * is not among the new ones.
  *
  * @param results as `readResults()` gives them
  * @param earlier the same of the run before
@@ -74,11 +75,23 @@ export async function* compareResults(
     checkKind("compareResults()", name, value, "what readResults() gives");
   }
   const before = await EarlierResults.read(earlier);
+  const tests: {
+    platform: string;
+    test: string;
+    status: string;
+    isFlaky: boolean;
+  }[] = [];
   for await (const found of readStoredTests(results)) {
     const { platform, test, own, earlier: attempts = [] } = found;
-    const status = own ? own.status ?? "none" : NO_RESULT;
-    const compared = before.compare(platform, test, status);
+    const status = own ? own.status || "none" : NO_RESULT;
     const isFlaky = attempts.length > 0 && !isFailing(status);
+    tests.push({ platform, test, status, isFlaky });
+  }
+  const comparison = before.comparedWith(
+    new Set(tests.map(({ platform }) => platform)),
+  );
+  for (const { platform, test, status, isFlaky } of tests) {
+    const compared = comparison.compare(platform, test, status);
     const change = compared.change ?? (isFlaky ? "flaky" : undefined);
     if (change === undefined) continue;
     yield {
@@ -89,7 +102,7 @@ export async function* compareResults(
       status,
     };
   }
-  for (const [platform, test, status] of before.gone()) {
+  for (const [platform, test, status] of comparison.gone()) {
     yield { platform, test, change: "gone", before: status };
   }
 }

@@ -429,6 +429,27 @@ Deno.test("an HTML report compares with the only other platform there is", async
   equal(await changes(before, { ...before, platform: "old" }), ["broken", 1]);
 });
 
+Deno.test("an HTML report compares with another platform only if that is gone", async () => {
+  const ended = (platform: string, test: string, status: string) => ({
+    platform,
+    test,
+    results: [{ status }],
+  });
+  const other = [ended("q", "/t", "fail"), ended("q", "/v", "pass")];
+  const changes = async (...tests: ReturnType<typeof ended>[]) => {
+    const compareWith = [stored("/t", "pass"), stored("/v", "pass")];
+    const { data } = await reportOf(tests, { compareWith });
+    return [...data.tests.map(({ c }) => c), ...data.gone];
+  };
+  equal(await changes(...other, ended("p", "/t", "pass")), [
+    "new",
+    "new",
+    undefined,
+    ["p", "/v", "pass"],
+  ]);
+  equal(await changes(...other), ["broken", undefined]);
+});
+
 Deno.test("HtmlReportAggregator shows a run that goes on, and how it ended", async () => {
   await using directory = temporary();
   const report = `${directory.path}/report.html`;

@@ -200,3 +200,37 @@ Deno.test("compareResults() tells what is broken, fixed, failing, changed, new, 
   );
   deepStrictEqual(await Array.fromAsync(compareResults([], [])), []);
 });
+
+Deno.test("compareResults() takes another platform for the one before only if that is gone", async () => {
+  const earlier = [result("p", "/t", "pass"), result("p", "/v", "pass")];
+  const changes = async (...now: StoredResult[]) => {
+    const all = await Array.fromAsync(compareResults(now, earlier));
+    return all.map(({ change, platform, test }) =>
+      `${change} ${platform} ${test}`
+    );
+  };
+  const other = [result("q", "/t", "fail"), result("q", "/v", "pass")];
+  for (
+    const now of [[result("p", "/t", "pass"), ...other], [
+      ...other,
+      result("p", "/t", "pass"),
+    ]]
+  ) {
+    deepStrictEqual(await changes(...now), [
+      "new q /t",
+      "new q /v",
+      "gone p /v",
+    ]);
+  }
+  deepStrictEqual(await changes(...other), ["broken q /t"]);
+});
+
+Deno.test("compareResults() takes an empty status for none", async () => {
+  const earlier = [result("p", "/a", ""), result("p", "/b", "fail")];
+  const now = [result("p", "/a", "pass"), result("p", "/b", "")];
+  const changes = await Array.fromAsync(compareResults(now, earlier));
+  deepStrictEqual(changes.map(({ before, status }) => [before, status]), [
+    ["none", "pass"],
+    ["fail", "none"],
+  ]);
+});
