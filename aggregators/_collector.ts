@@ -367,10 +367,9 @@ export class Collector {
  * @throws {TypeError} if they are not apart
  */
 function checkApart(results: string, files: string): void {
-  const [one, other] = [results, files].map((path) =>
-    `${normalize(path).replace(/\/+$/, "")}/`
-  );
-  if (!one!.startsWith(other!) && !other!.startsWith(one!)) return;
+  const file = `${normalize(results)}/`;
+  const directory = `${normalize(files).replace(/\/+$/, "")}/`;
+  if (!file.startsWith(directory) && !directory.startsWith(file)) return;
   throw new TypeError(
     `Cannot keep "files" in "${files}" and "results" in "${results}": neither may be in the other`,
   );

@@ -1,6 +1,7 @@
 /** `atex report`: what came out of a run. */
 import { dirname } from "@std/path/posix/dirname";
 import { relative } from "@std/path/posix/relative";
+import { resolve } from "@std/path/posix/resolve";
 import type { ComparedTest } from "../aggregators/compare.ts";
 import { resultsByTest, type StoredResult } from "../aggregators/reader.ts";
 import { type Call, type Command, print, UsageError } from "./_command.ts";
@@ -30,9 +31,12 @@ export const report: Command = {
       name: "files",
       value: "DIR",
       about:
-        "where files of tests are, for the page as seen from it; default: beside RESULTS",
+        "where files of tests are, for the page as seen from it; for the summary a URL; default: beside RESULTS",
     },
-    { name: "exit-code", about: "exit with 1 if a test failed" },
+    {
+      name: "exit-code",
+      about: "exit with 1 if a test failed, or if there is none",
+    },
     { name: "json", about: "a JSON object a line" },
   ],
   details:
@@ -50,6 +54,10 @@ OLD is one, too; with --html the page shows what changed.`,
     const page = call.get("html");
     const junit = call.get("junit");
     const old = call.get("compare");
+    await refuseToReplace(call, [
+      ...all.map(({ path }) => path),
+      ...(old === undefined ? [] : [(await findResults(old)).path]),
+    ]);
     const tally: Tally = new Map();
     const tests = () => counted(readAll(all, call.signal), tally);
     const results = () => resultsOf(tests());
@@ -63,7 +71,8 @@ OLD is one, too; with --html the page shows what changed.`,
     call.note(summaryOf(tally));
     if (junit !== undefined) call.note(`JUnit:   ${junit}`);
     if (page !== undefined) call.note(`Report:  ${page}`);
-    return call.has("exit-code") && failures(tally) > 0 ? 1 : 0;
+    const isBad = tally.size === 0 || failures(tally) > 0;
+    return call.has("exit-code") && isBad ? 1 : 0;
   },
 };
 
@@ -97,6 +106,51 @@ function refuseInVain(call: Call): void {
   if (call.get("compare") !== undefined && made !== "html") {
     refuse("compare", "does not show what changed");
   }
+  const files = call.get("files");
+  if (made === "summary" && files !== undefined && !URL.canParse(files)) {
+    throw new UsageError(
+      `Cannot link to files in "${files}" from a summary: "--files" must be a URL, to which they are uploaded`,
+    );
+  }
+}
+
+/** A report is not to take the place of what it is made of, nor of another one. */
+async function refuseToReplace(
+  call: Call,
+  results: readonly string[],
+): Promise<void> {
+  const names = ["html", "junit"] as const;
+  const [page, junit] = names.map((name) => call.get(name));
+  if (
+    page !== undefined && junit !== undefined &&
+    resolve(page) === resolve(junit)
+  ) {
+    throw new UsageError(
+      `Cannot write both "--html" and "--junit" to "${page}": give each a file of its own`,
+    );
+  }
+  for (const name of names) {
+    const path = call.get(name);
+    if (path === undefined) continue;
+    const there = await identityOf(path);
+    if (there === undefined) continue;
+    for (const result of results) {
+      if (await identityOf(result) !== there) continue;
+      throw new UsageError(
+        `Cannot write "--${name}" to "${path}": these are the results that it is made of; choose another path`,
+      );
+    }
+  }
+}
+
+/** Which file it is, whatever it is called; undefined if there is none. */
+async function identityOf(path: string): Promise<string | undefined> {
+  try {
+    const { dev, ino } = await Deno.stat(path);
+    return `${dev}:${ino}`;
+  } catch {
+    return undefined;
+  }
 }
 
 function summaryOf(tally: Tally): string {
@@ -128,7 +182,7 @@ async function* counted(
 function statusOf(results: readonly StoredResult[]): string {
   const own = results.filter(({ subtest }) => !subtest);
   if (own.length === 0) return NO_RESULT;
-  return own.findLast(({ status }) => status !== undefined)?.status ?? "none";
+  return own.findLast(({ status }) => status !== undefined)?.status || "none";
 }
 
 async function* resultsOf(
@@ -150,7 +204,8 @@ async function list(call: Call, tests: AsyncIterable<Told>): Promise<void> {
 }
 
 function show(call: Call, result: StoredResult): void {
-  const { platform, test, subtest, status = "none", note } = result;
+  const { platform, test, subtest, note } = result;
+  const status = result.status || "none";
   const name = subtest ? `${test} / ${subtest}` : test;
   const more = note ? [`(${note})`] : [];
   print(

@@ -643,6 +643,87 @@ Deno.test("atex report shows results, and its status tells whether tests failed 
   });
 });
 
+Deno.test("atex report --exit-code says no if there are no results at all", async () => {
+  await withDirectory(async (directory) => {
+    const path = `${directory}/results.jsonl`;
+    await Deno.writeTextFile(path, "");
+    deepStrictEqual(await printed("report", path, "--exit-code"), {
+      status: 1,
+      out: [],
+      err: ["no results"],
+    });
+    strictEqual((await printed("report", path)).status, 0);
+  });
+});
+
+Deno.test("atex report calls an empty status none", async () => {
+  await withDirectory(async (directory) => {
+    const [now, before] = [["", "pass"], ["pass", ""]].map((statuses, n) => {
+      const path = `${directory}/${n}.jsonl`;
+      const lines = statuses.map((status, test) =>
+        JSON.stringify(["p", status, `/${test}`, null, [], null])
+      );
+      Deno.writeTextFileSync(path, `${lines.join("\n")}\n`);
+      return path;
+    });
+    deepStrictEqual(await printed("report", now!), {
+      status: 0,
+      out: ["none   p  /0", "pass   p  /1"],
+      err: ["1 none, 1 pass"],
+    });
+    const compared = await printed("report", now!, "--compare", before!);
+    deepStrictEqual(compared.out, [
+      "changed  p  /0  pass → none",
+      "changed  p  /1  none → pass",
+    ]);
+  });
+});
+
+Deno.test("atex report replaces nothing that it reads", async () => {
+  await withDirectory(async (directory) => {
+    const path = `${directory}/results.jsonl`;
+    const old = `${directory}/old.jsonl`;
+    await Deno.writeTextFile(path, RESULTS);
+    await Deno.writeTextFile(old, RESULTS);
+    await Deno.symlink(path, `${directory}/link`);
+    for (
+      const [name, ...args] of [
+        ["html", path, "--html", path],
+        ["junit", path, "--junit", path],
+        ["html", directory, "--html", path],
+        ["html", path, "--html", `${directory}/link`],
+        ["html", path, "--compare", old, "--html", `${directory}/./old.jsonl`],
+      ]
+    ) {
+      await rejects(printed("report", ...args), {
+        name: "UsageError",
+        message: new RegExp(
+          `^Cannot write "--${name}" to ".*": these are the results that`,
+        ),
+      });
+    }
+    const same = `${directory}/new`;
+    await rejects(printed("report", path, "--html", same, "--junit", same), {
+      name: "UsageError",
+      message: /^Cannot write both/,
+    });
+    strictEqual(await Deno.readTextFile(path), RESULTS);
+    strictEqual(await Deno.readTextFile(old), RESULTS);
+  });
+});
+
+Deno.test("atex report --summary takes no directory for --files, to which nothing could lead", async () => {
+  await withDirectory(async (directory) => {
+    const path = `${directory}/results.jsonl`;
+    await Deno.writeTextFile(path, RESULTS);
+    await rejects(printed("report", path, "--summary", "--files", "./dir"), {
+      name: "UsageError",
+      message: /"--files" must be a URL/,
+    });
+    await printed("report", path, "--summary", "--files=https://ci.example/x");
+  });
+});
+
 Deno.test("atex report tells tests of the same name in several files apart", async () => {
   await withDirectory(async (directory) => {
     const paths = ["fail", "pass"].map((status) => {
