@@ -8,7 +8,7 @@ import { showProgress } from "jsr:@atex/atex/orchestrators/progress";
 import { PodmanProvisioner } from "jsr:@atex/atex/provisioners/podman";
 
 const tests: TestFunctions = {
-  "/boots": ({ exec }) => exec(["uname", "-a"]),
+  "/boots": ({ exec }) => exec(["cat", "/proc/version"]),
   "/disk": async ({ remote, report, log }) => {
     const df = await run(remote, ["df", "-P", "/"]);
     const used = parseInt(/(\d+)%/.exec(df)?.[1] ?? "");
