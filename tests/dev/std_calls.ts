@@ -22,10 +22,6 @@ import { toFileUrl } from "@std/path/posix/to-file-url";
 import { parse, parseAll } from "@std/yaml/parse";
 import { stringify } from "@std/yaml/stringify";
 import { YamlSyntaxError } from "@std/yaml/types";
-import {
-  type ImplicitType,
-  parse as parseWith,
-} from "@std/yaml/unstable-parse";
 
 const outcomes: Record<string, string> = {};
 
@@ -434,27 +430,6 @@ for (
 
 // ---- yaml ----
 
-const type = (
-  tag: string,
-  pattern: RegExp,
-  construct: (text: string) => unknown,
-): ImplicitType => ({
-  tag: `tag:yaml.org,2002:${tag}`,
-  kind: "scalar",
-  resolve: (text: string | null) => pattern.test(text ?? ""),
-  construct: (text: string | null) => construct(text ?? ""),
-});
-const extraTypes = [
-  type("null", /^(?:|~|null)$/, () => null),
-  type(
-    "bool",
-    /^(?:true|false|yes|no)$/,
-    (text) => text === "true" || text === "yes",
-  ),
-  type("int", /^[-+]?\d+$/, Number),
-  type("float", /^[-+]?\d+\.\d*$/, (text) => ({ float: text })),
-  type("merge", /^<<$/, (text) => text),
-];
 const DOCUMENTS = [
   "",
   " ",
@@ -613,14 +588,6 @@ const DOCUMENTS = [
 for (const text of DOCUMENTS) {
   const arg = JSON.stringify(text);
   await call(`parse(${arg})`, () => parse(text));
-  await call(`parse(${arg}, failsafe, extraTypes)`, () => {
-    const warnings: string[] = [];
-    const onWarning = (error: YamlSyntaxError) => warnings.push(error.message);
-    return [
-      parseWith(text, { schema: "failsafe", extraTypes, onWarning }),
-      warnings,
-    ];
-  });
 }
 for (
   const text of [

@@ -32,6 +32,7 @@ const FLOAT =
   /^[-+]?(?:[0-9][0-9_]*(?:\.[0-9_]*(?:[eE][-+]?[0-9]+)?|[eE][-+]?[0-9]+)|\.[0-9_]+(?:[eE][-+][0-9]+)?)$/;
 const NOT_FINITE = /^(?:[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$/;
 const DATE = /^(\d{4})-(\d{2})-(\d{2})$/;
+const LOOSE_DATE = /^(\d{4})-(\d\d?)-(\d\d?)$/;
 const TIMESTAMP =
   /^(\d{4})-(\d\d?)-(\d\d?)(?:[Tt]|[ \t]+)(\d\d?):(\d\d):(\d\d)(?:\.(\d*))?(?:[ \t]*(?:(Z)|([-+])(\d\d?)(?::(\d\d))?))?$/;
 
@@ -60,41 +61,52 @@ function float(text: string): number | Float {
   return makeFloat(number);
 }
 
-function checkDate(text: string, [year, month, day]: number[]): void {
+/** The start of a day that exists. */
+function dayOf(text: string, year: number, month: number, day: number): Date {
   const date = new Date(Date.UTC(2000, month - 1, day));
   date.setUTCFullYear(year, month - 1, day);
   if (
     year === 0 || date.getUTCMonth() !== month - 1 || date.getUTCDate() !== day
   ) throw invalid(text, "date");
+  return date;
 }
 
-function date(text: string): PlainDate | undefined {
-  const match = DATE.exec(text);
+function date(text: string, pattern = DATE): PlainDate | undefined {
+  const match = pattern.exec(text);
   if (!match) return undefined;
-  checkDate(text, match.slice(1).map(Number));
-  return new PlainDate(text);
+  const [year, month, day] = match.slice(1).map(Number);
+  const date = dayOf(text, year, month, day);
+  return new PlainDate(date.toISOString().slice(0, 10));
 }
 
 function timestamp(text: string): Timestamp | undefined {
   const match = TIMESTAMP.exec(text);
   if (!match) return undefined;
-  const [year, month, day, hour, minute, second] = match.slice(1, 7);
-  const [fraction = "", utc, sign, zoneHour, zoneMinute] = match.slice(7);
-  checkDate(text, [Number(year), Number(month), Number(day)]);
+  const [year, month, day, hour, minute, second] = match.slice(1, 7)
+    .map(Number);
+  const [fraction = "", utc, sign, zoneHour, zoneMinute = "00"] = match.slice(
+    7,
+  );
+  const time = dayOf(text, year, month, day);
   if (
-    Number(hour) > 23 || Number(minute) > 59 || Number(second) > 59 ||
-    Number(zoneHour ?? 0) > 23 || Number(zoneMinute ?? 0) > 59
+    hour > 23 || minute > 59 || second > 59 ||
+    Number(zoneHour ?? 0) > 23 || Number(zoneMinute) > 59
   ) throw invalid(text, "time");
-  const two = (part = "") => part.padStart(2, "0");
-  const micros = fraction.slice(0, 6).padEnd(6, "0");
-  const zone = utc
+  // a seventh digit rounds the sixth, which may well be the end of a year
+  const micros = Number(fraction.slice(0, 6).padEnd(6, "0")) +
+    (fraction.charAt(6) >= "5" ? 1 : 0);
+  time.setUTCHours(hour, minute, second + Math.floor(micros / 1e6));
+  if (time.getUTCFullYear() > 9999) throw invalid(text, "time");
+  const offset = `${zoneHour?.padStart(2, "0")}:${zoneMinute}`;
+  const zone = utc || sign && offset === "00:00"
     ? "+00:00"
     : sign
-    ? `${sign}${two(zoneHour)}:${two(zoneMinute)}`
+    ? sign + offset
     : "";
   return new Timestamp(
-    `${year}-${two(month)}-${two(day)} ${two(hour)}:${minute}:${second}` +
-      (Number(micros) === 0 ? "" : `.${micros}`) + zone,
+    time.toISOString().slice(0, 19).replace("T", " ") +
+      (micros % 1e6 === 0 ? "" : "." + `${micros % 1e6}`.padStart(6, "0")) +
+      zone,
   );
 }
 
@@ -115,28 +127,39 @@ export function plainScalar(text: string): FmfScalar {
   return date(text) ?? timestamp(text) ?? text;
 }
 
-const YES = /^(?:yes|true|on)$/i;
-const NO = /^(?:no|false|off)$/i;
+const YES = /^(?:y|yes|true|on)$/i;
+const NO = /^(?:n|no|false|off)$/i;
 
 function explicitBoolean(text: string): boolean | undefined {
   return YES.test(text) ? true : NO.test(text) ? false : undefined;
 }
 
+function explicitInteger(text: string): number | bigint | undefined {
+  const number = text.trim();
+  return DECIMAL.test(number) || RADIX.test(number)
+    ? integer(number)
+    : undefined;
+}
+
 function explicitFloat(text: string): number | Float | undefined {
-  if (!NOT_FINITE.test(text)) {
-    if (!/^[-+]?(?:\d[\d_]*\.?[\d_]*|\.[\d_]+)(?:[eE][-+]?\d+)?$/.test(text)) {
-      return undefined;
-    }
+  const number = text.trim();
+  if (/^[-+]?\.?nan$/i.test(number)) return NaN;
+  if (/^[-+]?(?:\.?inf|infinity)$/i.test(number)) {
+    return number.startsWith("-") ? -Infinity : Infinity;
   }
-  return float(text);
+  return /^[-+]?(?:\d[\d_]*\.?[\d_]*|\.[\d_]+)(?:[eE][-+]?\d+)?$/.test(number)
+    ? float(number)
+    : undefined;
 }
 
 function binary(text: string): Uint8Array | undefined {
-  try {
-    return Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
-  } catch {
-    return undefined;
-  }
+  const digits = text.replaceAll(/\s/g, "");
+  if (
+    !/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(
+      digits,
+    )
+  ) return undefined;
+  return Uint8Array.from(atob(digits), (char) => char.charCodeAt(0));
 }
 
 /** What a scalar with an explicit tag is, by the short name of the tag; undefined when it does not fit. */
@@ -144,11 +167,11 @@ export const TAGGED: Record<
   string,
   (text: string) => FmfScalar | undefined
 > = {
-  null: (text) => WORDS.get(text) === null ? null : undefined,
+  str: (text) => text,
+  null: () => null,
   bool: explicitBoolean,
-  int: (text) =>
-    DECIMAL.test(text) || RADIX.test(text) ? integer(text) : undefined,
+  int: explicitInteger,
   float: explicitFloat,
-  timestamp: (text) => date(text) ?? timestamp(text),
+  timestamp: (text) => date(text, LOOSE_DATE) ?? timestamp(text),
   binary,
 };

@@ -1,13 +1,11 @@
 /**
- * YAML as metadata is written in it. The grammar is that of the standard
- * library's parser. Around it stands what that parser does not know: types of
- * plain scalars and keys, the order of keys that look like integers, aliases as
- * independent copies, merge keys; and what it reads although it has to be refused.
+ * YAML as metadata is written in it: read as the original reads it, which no
+ * parser for JavaScript does. `_texts.ts` reads texts, `_scanner.ts` makes
+ * tokens, `_composer.ts` a value of them, `_scalar.ts` gives scalars their types.
  */
-import { Document } from "./_document.ts";
+import { compose } from "./_composer.ts";
 import { position } from "./_position.ts";
-import { trimQuoted } from "./_quoted.ts";
-import { locate, refuseAfter, refuseBefore } from "./_refuse.ts";
+import { errorAt } from "./_texts.ts";
 import { FmfError } from "./errors.ts";
 import type { FmfValue } from "./value.ts";
 
@@ -38,6 +36,10 @@ export function decodeFile(
   }
 }
 
+/** Line breaks other than the usual one, with that of EBCDIC. */
+const LINE_BREAK = /[\r\x85]/;
+const LINE_BREAKS = /\r\n?|\x85/g;
+
 /**
  * Parses the text of one YAML document; an empty one is null.
  *
@@ -46,63 +48,28 @@ export function decodeFile(
  */
 export function parseYaml(text: string, options: SourceOptions = {}): FmfValue {
   let source = text.startsWith("\ufeff") ? text.slice(1) : text;
-  if (source.includes("\r")) source = source.replace(/\r\n?/g, "\n");
+  if (LINE_BREAK.test(source)) source = source.replaceAll(LINE_BREAKS, "\n");
   try {
-    return read(trimQuoted(source));
+    refuseUnprintable(source);
+    return compose(source);
   } catch (error) {
-    if (!(error instanceof FmfError)) throw error;
-    const offset = error.line === undefined ? locate(source, error) : undefined;
-    throw error.at({
-      ...options,
-      ...(offset !== undefined && position(source, offset)),
-    });
+    throw error instanceof FmfError ? error.at(options) : error;
   }
 }
 
-const NODE_START = "(?<=^|[\\s,[{:])";
-/** Stops before what could end or escape in a quoted text, in which names are no names. */
-const NAME = "[^\\s,[\\]{}\"'\\\\]+";
-const ALIAS = `${NODE_START}\\*${NAME}`;
-const ANCHOR = `${NODE_START}&${NAME}`;
-const LONE_TAG = `${NODE_START}!(?=\\s)`;
-const DISTANT_TAG = `${NODE_START}!!str(?=[ \\t]*(?:#.*)?\\n)`;
-const AMBIGUOUS_KEY = `(?<=["'])(?=(?:0|[1-9][0-9]{0,9}|null)["'])`;
-const END = "(?![\\s\\S])";
+const UNPRINTABLE = /[^\t\n\x20-\x7e\xa0-\ufffd]/;
+const HALF =
+  /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/;
 
-function read(source: string): FmfValue {
-  refuseBefore(source);
-  const patterns: string[] = [];
-  if (has(source, ALIAS, "*") && has(source, ANCHOR, "&")) {
-    patterns.push(ALIAS, ANCHOR);
-  }
-  if (has(source, LONE_TAG, "!")) patterns.push(LONE_TAG);
-  if (has(source, DISTANT_TAG, "!!str")) patterns.push(DISTANT_TAG);
-  if (!source.endsWith("\n") && /[|>][-+0-9]*[ \t]*(?:#.*)?\n/.test(source)) {
-    try {
-      const [value, document] = readWith(source, [...patterns, END]);
-      if (document.endsInBlock) return value;
-    } catch {
-      // what ends there cannot have a token behind it
-    }
-  }
-  return readWith(source, patterns)[0];
-}
-
-/** Whether a source matches; `part` is a quick way to see that it does not. */
-function has(source: string, pattern: string, part: string): boolean {
-  return source.includes(part) && RegExp(pattern, "m").test(source);
-}
-
-function readWith(
-  source: string,
-  patterns: readonly string[],
-): [FmfValue, Document] {
-  let document = new Document(source, patterns);
-  let value = document.read();
-  if (document.ambiguousKeys) {
-    document = new Document(source, [AMBIGUOUS_KEY, ...patterns], true);
-    value = document.read();
-  }
-  refuseAfter(source, document.hasGap);
-  return [value, document];
+function refuseUnprintable(source: string): void {
+  const offset = source.isWellFormed()
+    ? source.search(UNPRINTABLE)
+    : source.search(HALF);
+  if (offset < 0) return;
+  const code = source.charCodeAt(offset).toString(16).toUpperCase();
+  throw errorAt(
+    source,
+    offset,
+    `the character U+${code.padStart(4, "0")} is not allowed`,
+  );
 }
