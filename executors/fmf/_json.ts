@@ -22,7 +22,8 @@ const exact = JSON as typeof JSON & {
  */
 export function parseJson(bytes: Uint8Array): unknown {
   const text = decoder.decode(bytes);
-  const value = /[0-9]{16}|[0-9][eE]/.test(text)
+  // to look at each number takes many times longer
+  const value = /[0-9]{16}|[0-9][eE]|(?:[0-9]\.0+|-0)\s*[,}]/.test(text)
     ? JSON.parse(text, keepNumber)
     : JSON.parse(text);
   // every level takes two bytes
@@ -32,17 +33,21 @@ export function parseJson(bytes: Uint8Array): unknown {
   return value;
 }
 
-/** Keeps the text of numbers that JavaScript would round: they are not ours. */
+/**
+ * Keeps the text of numbers that JavaScript would round: they are not ours. Also that
+ * of a length with sign, fraction or exponent, which the value would not show.
+ */
 function keepNumber(
   this: unknown,
-  _key: string,
+  key: string,
   value: unknown,
   context?: { source: string },
 ): unknown {
   if (typeof value !== "number" || context === undefined) return value;
   const { source } = context;
   const rounded = !Number.isFinite(value) ||
-    /[0-9]{16}/.test(source) && String(value) !== source;
+    /[0-9]{16}/.test(source) && String(value) !== source ||
+    key === "length" && !/^[0-9]+$/.test(source);
   return rounded ? exact.rawJSON(source) : value;
 }
 

@@ -64,9 +64,9 @@ export function readLine(line: string): Order {
   }
 }
 
-/** An integer with a sign, between blanks, that a number can hold. */
+/** An integer with a sign, between white space of ASCII, that a number can hold. */
 function integer(text: string): number | undefined {
-  if (!/^[ \t]*[+-]?[0-9]+[ \t]*$/.test(text)) return undefined;
+  if (!/^[ \t\r\v\f]*[+-]?[0-9]+[ \t\r\v\f]*$/.test(text)) return undefined;
   const value = Number(text);
   return Number.isSafeInteger(value) ? value + 0 : undefined;
 }

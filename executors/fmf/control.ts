@@ -15,13 +15,16 @@ export type { DurationChange, Report, Upload };
 
 /** What a piece of the stream asks for. */
 export type ControlEvent =
-  /** The next bytes of a file of a result; they are only valid until the next piece is fed. */
+  /**
+   * The next bytes of a file of a result; they are only valid until the next piece is
+   * fed. None, if the turn of the file has come and its bytes have not.
+   */
   | {
     readonly type: "upload";
     readonly report: Report;
     readonly file: Upload;
     readonly bytes: Uint8Array;
-    /** Whether these are the first bytes of the file. */
+    /** Whether the file begins here. */
     readonly first: boolean;
     /** Whether these are the last bytes of the file. */
     readonly last: boolean;
@@ -61,6 +64,7 @@ export class ControlParser {
   #jsonLength = 0;
   #report: Report | undefined;
   #fileIndex = 0;
+  #fileBegun = false;
   #fileDone = 0;
 
   #started: boolean;
@@ -142,10 +146,11 @@ export class ControlParser {
           case "files": {
             const report = this.#report!;
             const file = report.files![this.#fileIndex]!;
-            const first = this.#fileDone === 0;
+            const first = !this.#fileBegun;
             const piece = bytes.subarray(at, at + file.length - this.#fileDone);
             at += piece.length;
             this.#fileDone += piece.length;
+            this.#fileBegun = true;
             const last = this.#fileDone === file.length;
             yield { type: "upload", report, file, bytes: piece, first, last };
             if (last) {
@@ -154,6 +159,20 @@ export class ControlParser {
             }
           }
         }
+      }
+      if (this.#state === "files" && !this.#fileBegun) {
+        // whether it can be stored must not depend on what comes next
+        this.#fileBegun = true;
+        const report = this.#report!;
+        const file = report.files![this.#fileIndex]!;
+        yield {
+          type: "upload",
+          report,
+          file,
+          bytes: nothing,
+          first: true,
+          last: false,
+        };
       }
     } catch (error) {
       this.stop();
@@ -282,6 +301,7 @@ export class ControlParser {
     while (this.#fileIndex < files.length) {
       const file = files[this.#fileIndex]!;
       if (file.length > 0) {
+        this.#fileBegun = false;
         this.#fileDone = 0;
         this.#state = "files";
         return;

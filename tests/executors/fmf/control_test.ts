@@ -87,11 +87,12 @@ Deno.test("ControlParser completes a result at its last byte", () => {
     }
   }
   deepStrictEqual(types, [
+    "upload", // e
+    "upload", // f begins
     "upload",
     "upload",
     "upload",
-    "upload",
-    "upload",
+    "upload", // g
     "result",
   ]);
 });
@@ -110,6 +111,8 @@ Deno.test("ControlParser takes numbers as wc prints them, and no others", () => 
   const code = (text: string) => parse(`exitcode ${text}\n`).exitCode;
   deepStrictEqual(code("3"), 3);
   deepStrictEqual(code("\t +03 "), 3);
+  deepStrictEqual(code("\v\f3\r"), 3);
+  deepStrictEqual(parse('result \f8\r\n{"a": 1}').error, undefined);
   deepStrictEqual(code("-1"), -1);
   deepStrictEqual(code("-0"), 0);
   deepStrictEqual(code("9007199254740991"), 9007199254740991);
@@ -126,7 +129,7 @@ Deno.test("ControlParser takes numbers as wc prints them, and no others", () => 
       "--1",
       "1 2",
       "9007199254740992",
-      "3\r",
+      "3\u00a0",
     ]
   ) {
     includes(
@@ -241,7 +244,7 @@ Deno.test("ControlParser sees the end mark of its own nonce only", () => {
 Deno.test("ControlParser hands on numbers that JavaScript would round", () => {
   const json =
     '{"a":12345678901234567890,"b":1e999,"c":[0.1,1e3,9007199254740991],' +
-    '"d":"12345678901234567890"}';
+    '"d":"12345678901234567890","length":-2.0}';
   const parser = new ControlParser();
   const [event] = parser.feed(bytesOf(`result ${json.length}\n${json}`));
   ok(event?.type === "result");
@@ -290,6 +293,13 @@ Deno.test("ControlParser checks a whole result before the first byte of its file
       () => [...parser.feed(bytesOf(`${result(json)}abc`))],
       BadReportJSONError,
       "Cannot use the JSON of a result",
+    );
+  }
+  for (const length of ["2.0", "1e1", "-0", "0.0", "20e-1", "-1", "2.5"]) {
+    const json = `{"files":[{"name":"a","l\\u0065ngth":${length}}]}`;
+    includes(
+      String(parse(`result ${json.length}\n${json}abc`).error),
+      '"length" that is not a number of bytes',
     );
   }
   const accepted: unknown[] = [

@@ -140,6 +140,35 @@ Deno.test("Reporter keeps the beginning of a file whose stream ends, and loses i
   strictEqual((await run.results()).length, 1);
 });
 
+Deno.test("Reporter makes a file when its turn has come, before any byte of it", async () => {
+  const files = [{ name: "f", length: 4 }, { name: "g", length: 1 }, {
+    name: "h",
+    length: 1,
+  }];
+  for (
+    const [bytes, made] of [["", { f: "" }], ["abc", { f: "abc" }], [
+      "abcd",
+      { f: "abcd", g: "" },
+    ]] as const
+  ) {
+    for (
+      const pieces of [[result({ files }) + bytes], [result({ files }), bytes]]
+    ) {
+      await using run = new Run();
+      await run.feed(...pieces);
+      deepStrictEqual(run.files(), made);
+      thrown(() => run.channel.end(), BadControlError, "end of stream");
+    }
+  }
+});
+
+Deno.test("Reporter refuses a file that cannot be before any byte of it", async () => {
+  await using run = new Run();
+  await run.feed(result({ name: "s", files: [{ name: "a", length: 1 }] }), "x");
+  const clash = result({ name: "s", files: [{ name: "a/b", length: 5 }] });
+  await rejected(run.feed(clash), BadReportJSONError);
+});
+
 Deno.test("Reporter stores large files as they come", async () => {
   await using run = new Run();
   const bytes = crypto.getRandomValues(new Uint8Array(65536));
