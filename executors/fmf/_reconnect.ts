@@ -1,4 +1,5 @@
 /** Reaching a system again that a test restarts. */
+import { abortable } from "@std/async/abortable";
 import { delay } from "@std/async/delay";
 import {
   type Connection,
@@ -34,9 +35,10 @@ export async function reconnect(
   signal: AbortSignal,
 ): Promise<void> {
   for (;;) {
-    await connection.disconnect();
+    // those of others may never settle, whatever the signal
+    await abortable(connection.disconnect(), signal);
     try {
-      await connection.connect({ signal });
+      await abortable(connection.connect({ signal }), signal);
       const text = await within(
         PROBE_TIMEOUT,
         signal,
@@ -67,7 +69,7 @@ export async function endLingering(
 ): Promise<void> {
   try {
     await within(LINGER_TIMEOUT, undefined, async (signal) => {
-      await connection.connect({ signal });
+      await abortable(connection.connect({ signal }), signal);
       await run(connection, probeCommand(work, true), { signal });
     });
   } catch {

@@ -201,7 +201,8 @@ export function readProbe(text: string): ProbeFindings | undefined {
 
 /**
  * The command that looks what became of the last start of a test. What it prints
- * is for {@linkcode readProbe}. With `end` it ends the wrapper and what it runs.
+ * is for {@linkcode readProbe}. With `end` it ends the wrapper and what it runs;
+ * what a wrapper left that was killed is ended in any case.
  */
 export function probeCommand(work: WorkDirectory, end = false): string[] {
   const script = `\
@@ -209,7 +210,7 @@ inspect() {
   local text='' line
   while IFS= read -r line; do text+=$line; done <"/proc/$1/stat"
   set -- \${text##*) }
-  state=$1 start=\${20-}
+  state=$1 group=$3 session=$4 start=\${20-}
 }
 read -r pid then boot <"$1/wrapper.pid" || exit 0
 inspect 1
@@ -220,6 +221,25 @@ is_alive() {
   inspect "$pid" 2>/dev/null
   [[ $start && $start == "$then" && $state != [ZX] ]]
 }
+kill_sessions() {
+  local ids=' ' round other
+  while read -r other; do
+    [[ $other == [1-9]* && $other != 1 ]] || continue
+    ids+="$other "
+    kill -KILL -- "-$other"
+  done <"$1"
+  for ((round = 0; round < 20; round++)); do
+    left=
+    for other in /proc/[0-9]*; do
+      inspect "\${other#/proc/}"
+      case $ids in *" $group "* | *" $session "*) ;; *) continue ;; esac
+      [[ $state != [ZX] ]] && kill -KILL "\${other#/proc/}" && left=1
+    done
+    [[ $left ]] || return
+    sleep 0.1
+  done
+}
+left=
 if is_alive; then
   echo "atex-probe $again alive"
   if [[ $2 ]]; then
@@ -227,7 +247,9 @@ if is_alive; then
     for ((round = 0; round < 150; round++)); do is_alive || exit 0; sleep 0.1; done
   fi
 else
-  echo "atex-probe $again dead"
+  # it may have been killed, and what it ran lives on
+  [[ $again == new ]] || kill_sessions "$1/sid.$pid" 2>/dev/null
+  if [[ $left ]]; then echo "atex-probe $again alive"; else echo "atex-probe $again dead"; fi
 fi
 `;
   return ["bash", "-c", script, "atex", work.test, end ? "end" : ""];

@@ -89,6 +89,7 @@ export class ScriptedConnection extends LocalConnection {
     const how = this.#options.connects!.shift();
     this.#call("connect");
     if (how instanceof Error) throw how;
+    if (how === "deaf") await new Promise(() => {});
     if (how !== "hang") return;
     await new Promise((_, reject) => {
       signal!.addEventListener("abort", () => reject(signal!.reason));

@@ -394,6 +394,12 @@ const STATES: {
     calls: ["launch", "disconnect", "connect"],
   },
   {
+    state: "connecting again by what does not listen",
+    launches: [`${WAIT_FOR_REBOOT}; exit 255`],
+    connects: ["deaf"],
+    calls: ["launch", "disconnect", "connect"],
+  },
+  {
     state: "waiting between attempts",
     launches: [`${WAIT_FOR_REBOOT}; exit 255`],
     connects: Array.from({ length: 100 }, () => new ConnectError("refused")),

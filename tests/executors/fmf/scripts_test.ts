@@ -206,6 +206,23 @@ Deno.test("a probe tells what became of a test", async (t) => {
     });
     assert.equal((await wrapped.end()).code, 143);
   });
+  await t.step("whose wrapper was killed, and that is ended", async () => {
+    await using wrapped = new Wrapped({
+      test:
+        "echo noop running >&8; timeout 60 sleep 60 & set -m; sleep 60 & sleep 60",
+      lifeline: true,
+    });
+    await wrapped.saw("running");
+    wrapped.send("release\n");
+    // the lifeline is read in order
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    Deno.kill(wrapped.child.pid, "SIGKILL");
+    await wrapped.child.status;
+    assert.match(wrapped.survivors().join(), /sleep 60/);
+    const found = { restarted: false, alive: false };
+    assert.deepEqual(await probe(wrapped.directory), found);
+    await wrapped.gone();
+  });
   await t.step("that ran before the system was started", async () => {
     await using wrapped = new Wrapped({ test: "true" });
     await wrapped.end();
