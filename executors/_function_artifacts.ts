@@ -50,11 +50,7 @@ export class FunctionArtifacts implements Disposable {
 
   /** Stores a result of the test. */
   report({ files = [], ...reported }: Report): void {
-    if (this.#ended) {
-      throw new Error(
-        `Cannot report ${subjectOf(reported)}: the test has ended`,
-      );
-    }
+    this.checkOpen(`report ${subjectOf(reported)}`);
     const result = asStored(reported); // first: a result that is refused takes no files
     const names = Array.isArray(files)
       ? files.map((name) => this.#take(name, result))
@@ -75,27 +71,28 @@ export class FunctionArtifacts implements Disposable {
 
   /** Adds a line to the output of the test. */
   log(text: string): void {
+    this.write(new TextEncoder().encode(`${text}\n`));
+  }
+
+  /** Adds to the output of the test. */
+  write(bytes: Uint8Array): void {
     if (this.#ended) return;
-    this.#output ??= this.#open();
-    const bytes = new TextEncoder().encode(`${text}\n`);
+    this.#output ??= Deno.openSync(this.#writer.pathFor(OUTPUT), {
+      append: true,
+      create: true,
+    });
     for (let done = 0; done < bytes.length;) {
       done += this.#output.writeSync(bytes.subarray(done));
     }
   }
 
-  #open(): Deno.FsFile {
-    const path = this.#writer.pathFor(OUTPUT);
-    return Deno.openSync(path, { append: true, create: true });
-  }
-
-  /** The file of the output, for commands that add to it, and its size so far. */
-  openOutput(): { path: string; size: number } {
-    if (this.#ended) {
-      throw new Error("Cannot run a command: the test has ended");
-    }
-    this.#output ??= this.#open();
-    const { size } = this.#output.statSync();
-    return { path: this.#writer.pathFor(OUTPUT), size };
+  /**
+   * Checks that the test has not ended.
+   *
+   * @throws {Error} if it has
+   */
+  checkOpen(what: string): void {
+    if (this.#ended) throw new Error(`Cannot ${what}: the test has ended`);
   }
 
   /** Ends the artifacts of a test that returned; gives its exit code. */

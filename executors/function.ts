@@ -83,8 +83,9 @@ export interface TestContext<R extends Connection = Connection> {
    * Runs a command on the system to its end; what it prints, to standard output and
    * error, becomes part of the output of the test. It is terminated when the test has to
    * end; `signal` can end it before that. To get what a command prints, use `run()` of
-   * `connections/process`.
+   * `connections/process`. The system needs `sh`.
    *
+   * @throws {TypeError} if `argv` is no command
    * @throws {CommandError} if it ends with a status other than 0 (from `connections/process`)
    * @throws {NotConnectedError} if the connection is not connected (from `connections/connection`)
    * @throws {Error} if the test has ended
@@ -356,6 +357,11 @@ export class FunctionExecutor<R extends Connection = Connection>
   }
 }
 
+/** Becomes a command, whose standard error is its standard output: what it prints stays in order. */
+const MERGED = 'exec "$@" 2>&1';
+
+const OUTPUT_KEPT = 64 * 1024;
+
 /** Runs a command whose output is part of that of a test. */
 async function execute(
   remote: Connection,
@@ -363,27 +369,49 @@ async function execute(
   store: FunctionArtifacts,
   options: ExecOptions & { signal: AbortSignal },
 ): Promise<void> {
-  const { path, size } = store.openOutput();
-  await using process = start(remote, argv, {
+  // "exec" of a shell does nothing without a command, and takes options
+  if (!/^[^-]/.test(argv[0] ?? "")) {
+    throw new TypeError(
+      `Cannot run ${
+        Deno.inspect(argv)
+      }: a program and its arguments would be right`,
+    );
+  }
+  store.checkOpen("run a command");
+  const { signal } = options;
+  await using process = start(remote, ["sh", "-c", MERGED, "sh", ...argv], {
     ...options,
-    stdout: { append: path },
-    stderr: "stdout",
+    stdout: "piped",
+    stderr: "piped", // what the client says
   });
-  const status = await process.status;
-  options.signal.throwIfAborted(); // some clients end with 0 when they are terminated
-  if (status.success) return;
-  throw new CommandError(argv, status, await endOf(path, size));
+  const readers = [process.stdout.getReader(), process.stderr.getReader()];
+  let end = "";
+  const copy = async (
+    reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>,
+  ) => {
+    const decoder = new TextDecoder();
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      store.write(value);
+      end = (end + decoder.decode(value, { stream: true })).slice(-OUTPUT_KEPT);
+    }
+  };
+  const letGo = () =>
+    Promise.allSettled(readers.map((reader) => reader.cancel()));
+  // What the command leaves running may hold its pipes open.
+  const abort = () => void process.status.then(letGo);
+  signal.addEventListener("abort", abort);
+  try {
+    await Promise.all(readers.map(copy));
+    const status = await process.status;
+    signal.throwIfAborted(); // some clients end with 0 when they are terminated
+    if (!status.success) throw new CommandError(argv, status, end);
+  } finally {
+    signal.removeEventListener("abort", abort);
+    await letGo();
+  }
 }
-
-/** What a file has behind a place, of that the end. */
-async function endOf(path: string, from: number): Promise<string> {
-  using file = await Deno.open(path);
-  const { size } = await file.stat();
-  await file.seek(Math.max(from, size - OUTPUT_KEPT), Deno.SeekMode.Start);
-  return await new Response(file.readable).text();
-}
-
-const OUTPUT_KEPT = 64 * 1024;
 
 const WHY = {
   timeout: "test duration timeout reached",

@@ -409,6 +409,28 @@ Deno.test("exec() ends its command with the test, or earlier", async () => {
   strictEqual(code, 0);
 });
 
+Deno.test("exec() waits for nothing that a command left running when the test has to end", async () => {
+  const { error, files } = await outcome(
+    ({ exec }) => exec(sh("setsid sleep 60 & echo $!")),
+    { timeout: 300 },
+  );
+  Deno.kill(Number(files["output.txt"]), "SIGKILL");
+  strictEqual((error as { reason?: string }).reason, "timeout");
+});
+
+Deno.test("exec() refuses what is no command", async () => {
+  await outcome(async ({ exec }) => {
+    for (const argv of [[], [""], ["-c"]]) {
+      await rejects(exec(argv), {
+        name: "TypeError",
+        message: `Cannot run ${
+          Deno.inspect(argv)
+        }: a program and its arguments would be right`,
+      });
+    }
+  }).then(({ code }) => strictEqual(code, 0));
+});
+
 Deno.test("exec() is refused after the end of the test", async () => {
   let kept: TestContext["exec"] | undefined;
   await outcome(({ exec }) => kept = exec);

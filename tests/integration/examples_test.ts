@@ -243,7 +243,7 @@ Deno.test({
         [, status, test, name, files],
       ) => [status, test, name, files]).sort(),
       [
-        ["pass", "/boots", null, []],
+        ["pass", "/boots", null, ["output.txt"]],
         ["pass", "/disk", null, ["output.txt"]],
         ["pass", "/disk", "space", ["df.txt"]],
       ],
