@@ -23,7 +23,7 @@ import { FmfError, locating } from "./metadata/errors.ts";
 import type { FetchOptions } from "./metadata/fetch.ts";
 import { type FmfIdentifier, TreeStore } from "./metadata/identifier.ts";
 import { openTree } from "./metadata/loader.ts";
-import type { FmfNode } from "./metadata/node.ts";
+import { type FmfNode, placeOf } from "./metadata/node.ts";
 import {
   anyName,
   type Condition,
@@ -133,6 +133,10 @@ export interface TestData {
 export interface FmfTests extends AsyncDisposable {
   /** Data of the plan. */
   readonly plan: Record<string, unknown>;
+  /** Full name of the plan, if there is one. */
+  readonly planName?: string;
+  /** Files that the data of the plan comes from, relative to the tree. */
+  readonly planSources?: readonly string[];
   /** Data of the tests by name, in the order in which they were found. */
   readonly data: Map<string, TestData>;
   /** The directory in which each test runs, relative to `root`. */
@@ -257,6 +261,10 @@ class Discovery {
     const kept = resources.move();
     return {
       plan: planData,
+      ...(node && {
+        planName: node.name,
+        planSources: placeOf(node).sources ?? [],
+      }),
       data: this.#data,
       sources: this.#sources,
       root,

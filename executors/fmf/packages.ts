@@ -2,6 +2,7 @@
  * What tests and plans say about packages.
  */
 import { FmfError } from "./metadata/errors.ts";
+import { fromPlain, textOf } from "./metadata/value.ts";
 
 /** The key with the packages that a test needs, or with those that it can do without. */
 export type PackageKey = "require" | "recommend";
@@ -10,6 +11,10 @@ export type PackageKey = "require" | "recommend";
 export interface PackageSource {
   /** Data of the plan. */
   readonly plan: Readonly<Record<string, unknown>>;
+  /** Full name of the plan, for messages. */
+  readonly planName?: string;
+  /** Files that the data of the plan comes from, for messages. */
+  readonly planSources?: readonly string[];
   /** Data of the tests, by name. */
   readonly data: ReadonlyMap<string, Readonly<Record<string, unknown>>>;
 }
@@ -64,27 +69,30 @@ export function packagesOf(
  * ```
  */
 export function allPackages(tests: PackageSource, key: PackageKey): string[] {
-  const names = new Set(planPackages(tests.plan));
+  const names = new Set(planPackages(tests));
   for (const test of tests.data.values()) {
     for (const name of packagesOf(test, key)) names.add(name);
   }
   return [...names].sort();
 }
 
-function planPackages(plan: Readonly<Record<string, unknown>>): string[] {
+function planPackages({ plan, ...place }: PackageSource): string[] {
+  const wrong = (reason: string, value: unknown) =>
+    new FmfError("discover", reason, {
+      ...(place.planName !== undefined && { node: place.planName }),
+      ...(place.planSources && { sources: place.planSources }),
+      key: "prepare",
+      text: textOf(fromPlain(value)),
+    });
   return listOf(plan.prepare).flatMap((item) => {
     if (typeof item !== "object" || item === null || Array.isArray(item)) {
-      throw wrong("must be a mapping or a list of mappings");
+      throw wrong("must be a mapping or a list of mappings", item);
     }
     const { how, package: packages } = item as Record<string, unknown>;
     if (how !== "install") return [];
     return listOf(packages).map((name) => {
       if (typeof name === "string") return name;
-      throw wrong('"package" must be text or a list of text');
+      throw wrong('"package" must be text or a list of text', name);
     });
   });
-}
-
-function wrong(reason: string): FmfError {
-  return new FmfError("discover", reason, { key: "prepare" });
 }

@@ -67,11 +67,13 @@ export interface AdjustOptions {
   ) => void;
 }
 
-/** A rule after its keys were checked. */
+/** A rule whose control keys were checked; what it changes is looked at when it applies. */
 interface Rule {
   source: FmfMap;
   when: string | boolean;
   continues: boolean;
+  /** A key that defines a child node, which no rule may. */
+  child: FmfKey | undefined;
 }
 
 /** Keys of a rule that are not merged. */
@@ -151,6 +153,15 @@ class Adjuster {
       this.#options.onDecision?.(node, rule.source, applies);
       if (applies === undefined) this.#undecided(rule, node, label);
       if (!applies) continue;
+      if (rule.child !== undefined) {
+        throw new FmfError(
+          "format",
+          `${label}: a rule must not define a child node, ${
+            quote(textOf(rule.child))
+          }`,
+          { ...placeOf(node), key: this.#key },
+        );
+      }
       data ??= new Map(node.data);
       try {
         merge(data, rule.source, "", CONTROL);
@@ -188,12 +199,10 @@ class Adjuster {
         }`,
       );
     }
-    for (const key of value.keys()) {
-      if (typeof key === "string" && key.startsWith("/")) {
-        throw wrong(`a rule must not define a child node, ${quote(key)}`);
-      }
-    }
-    const rule = { source: value, when, continues };
+    const child = value.keys().find((key) =>
+      typeof key === "string" && key.startsWith("/")
+    );
+    const rule = { source: value, when, continues, child };
     this.#rules.set(value, rule);
     return rule;
   }

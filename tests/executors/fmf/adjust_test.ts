@@ -30,6 +30,25 @@ Deno.test("adjust() names node, rule number and expression", () => {
   );
 });
 
+Deno.test("adjust() refuses what a rule would change only if it applies", () => {
+  const rule = (when: unknown) => ({ when, "/x": { a: 1 } });
+  for (const when of [false, "distro == other", "arch == unknown"]) {
+    const tree = Tree.fromData({ adjust: [rule(when), { b: 1 }] });
+    strictEqual(dataOf(tree.adjust({ distro: "oak" }), "/").b, 1);
+  }
+  const error = thrown(
+    () => Tree.fromData({ adjust: [{ b: 1 }, rule(true)] }).adjust({}),
+    FmfError,
+    'rule 2: a rule must not define a child node, "/x"',
+  );
+  deepStrictEqual([error.kind, error.key], ["format", "adjust"]);
+  // what decides is looked at anyway
+  for (const control of [{ continue: "no" }, { when: 5 }, { when: null }]) {
+    const rules = [{ when: false, ...control }];
+    thrown(() => Tree.fromData({ adjust: rules }).adjust({}), FmfError);
+  }
+});
+
 Deno.test("adjust() with `raise` names the expression and the dimension", () => {
   const tree = Tree.fromData({
     adjust: { when: "distro == oak and trigger == push" },

@@ -1,5 +1,7 @@
 import { deepStrictEqual } from "node:assert/strict";
+import { temporaryTree } from "../../_metadata_files.ts";
 import { thrown } from "../../_thrown.ts";
+import { discover } from "../../../executors/fmf/discover.ts";
 import { FmfError } from "../../../executors/fmf/metadata/errors.ts";
 import {
   allPackages,
@@ -33,6 +35,20 @@ Deno.test("allPackages() gives each package once, those of the plan included", (
   };
   deepStrictEqual(allPackages(tests, "require"), ["a", "b", "z"]);
   deepStrictEqual(allPackages(tests, "recommend"), ["b", "z"]);
+});
+
+Deno.test("allPackages() names the plan, its files and the value that is wrong", async () => {
+  await using tree = await temporaryTree({
+    "main.fmf": "/p: {discover: {how: fmf}, prepare: hello}\n/t: {test: x}\n",
+  });
+  await using tests = await discover(tree.path, { plan: "/p" });
+  const error = thrown(() => allPackages(tests, "require"), FmfError);
+  deepStrictEqual(
+    [error.node, error.sources, error.key, error.text],
+    ["/p", ["main.fmf"], "prepare", "hello"],
+  );
+  await using without = await discover(tree.path);
+  deepStrictEqual(without.planName, undefined);
 });
 
 Deno.test("allPackages() says what is wrong with a plan", () => {
