@@ -5,6 +5,7 @@ import type { EarlierAttempt } from "../aggregators/aggregator.ts";
 import type { SignalOptions } from "../connections/connection.ts";
 import { ProvisionerStoppedError } from "../provisioners/provisioner.ts";
 import type { Supplier } from "./_demand.ts";
+import type { Ending } from "./_ending.ts";
 import type { Artifacts, Environment } from "./_environment.ts";
 import { attributesOf } from "./_given.ts";
 import type { Journal } from "./_journal.ts";
@@ -15,7 +16,6 @@ import { decide, isWaiting } from "./_schedule.ts";
 import type { Settings } from "./_settings.ts";
 import {
   type Action,
-  type Ending,
   type Happening,
   newState,
   RefusedError,
@@ -23,7 +23,7 @@ import {
   type System,
 } from "./_state.ts";
 import { asEarlier } from "./_outcome.ts";
-import { asError, Steps } from "./_steps.ts";
+import { asError, giveBackLate, Steps } from "./_steps.ts";
 import { acquire, untilEnd } from "./_waiting.ts";
 
 /** After so many happenings in a row, timers and signals get their turn. */
@@ -278,7 +278,7 @@ class AdHocRun {
         signal,
         grace: this.#settings.cancelGrace,
         insisted: this.#run.insisted,
-        late: (remote) => remote.release({ reason: "surplus" }).catch(() => {}),
+        late: (remote) => giveBackLate(remote, "surplus"),
       });
       this.#steps.arrived(remote, provisioner);
       this.#post({ type: "ready", supplier, remote });

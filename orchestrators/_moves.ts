@@ -149,7 +149,11 @@ export class Moves {
     const error = cause === undefined ? undefined : asError(cause);
     this.tell({ type: "draining", kind, why, ...(error && { error }) });
     this.clear();
-    this.cancel(state.settingUp, error ?? new Error(why));
+    // no setup begins any more; those under way have until the end of what runs
+    const waiting = state.settingUp.values().filter(({ executor }) =>
+      executor === undefined
+    );
+    this.cancel(waiting, error ?? new Error(why));
   }
 
   /** Nothing runs or is left to run, and no spare is left. */

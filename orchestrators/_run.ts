@@ -1,16 +1,15 @@
 import { Channel } from "@std/async/channel";
 import type { SignalOptions } from "../connections/connection.ts";
-import {
-  OrchestratorError,
-  type Run,
-  type RunEvent,
-  type RunEventBody,
-  type RunStatus,
-  type RunSummary,
+import type {
+  Run,
+  RunEvent,
+  RunEventBody,
+  RunStatus,
+  RunSummary,
 } from "./orchestrator.ts";
 import type { Environment } from "./_environment.ts";
 import type { Ledger } from "./_ledger.ts";
-import type { Ending } from "./_state.ts";
+import { type Ending, incomplete } from "./_ending.ts";
 import { insistedOf } from "./_waiting.ts";
 
 /** What runs, and which systems are there for what. */
@@ -156,20 +155,4 @@ function notStored({ ingestErrors }: Ledger): Ending | undefined {
     ? `the results of "${test}" could not be stored and are in "${artifacts}"`
     : `the results of ${tests} tests could not be stored; those of "${test}" are in "${artifacts}"`;
   return { kind: "IngestFailed", why, cause };
-}
-
-function incomplete(
-  { kind, why, cause }: Ending,
-  summary: RunSummary,
-): OrchestratorError {
-  const { platform, tests, notRun } = summary;
-  const rest = notRun.length > 0
-    ? `; ${notRun.length} of ${tests} tests were not run`
-    : "";
-  return new OrchestratorError(
-    `Cannot complete the run on "${platform}": ${why}${rest}`,
-    kind,
-    summary,
-    { cause },
-  );
 }

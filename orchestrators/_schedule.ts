@@ -1,4 +1,5 @@
 import type { FinishedInfo } from "./orchestrator.ts";
+import { abortedEnding } from "./_ending.ts";
 import { Moves } from "./_moves.ts";
 import { testFinished } from "./_outcome.ts";
 import type {
@@ -255,7 +256,7 @@ function lost(state: State, moves: Moves, event: Of<"lost">): void {
 function abort(state: State, moves: Moves, reason: unknown): void {
   if (state.aborted || state.mode === "done") return;
   state.aborted = true;
-  state.end ??= { kind: "Aborted", why: "the run was aborted", cause: reason };
+  state.end = abortedEnding(reason, state.end);
   moves.tell({ type: "aborting", reason });
   if (state.mode === "over") return;
   state.mode = "stopped";

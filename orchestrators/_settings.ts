@@ -29,7 +29,8 @@ export interface Concurrency {
    */
   setup?: number;
   /**
-   * Results being stored.
+   * Results being stored. While 100 more wait for their turn, no further test is
+   * started, so that artifacts do not fill the disk of a run whose aggregator is slow.
    *
    * @default {4}
    */
@@ -101,7 +102,7 @@ export interface AdHocOptions extends TimeLimits {
    * @default {10}
    */
   maxProvisionFailures?: number;
-  /** How much may be under way at once. Tests are bounded by the systems alone. */
+  /** How much may be under way at once. Tests are bounded by the systems, and by results that wait to be stored. */
   concurrency?: Concurrency;
   /**
    * The run ends if for so long nothing runs, is set up or is delivered although

@@ -14,6 +14,7 @@ import type {
   TestOutcome,
 } from "./orchestrator.ts";
 import { Demand, type Supplier } from "./_demand.ts";
+import type { Ending } from "./_ending.ts";
 import { TestQueue } from "./_queue.ts";
 
 /** A system in use. */
@@ -36,14 +37,6 @@ export interface System extends Station {
   cancelled: boolean;
   /** Why it vanished. */
   lost?: Error;
-}
-
-/** Why a run is incomplete. */
-export interface Ending {
-  readonly kind: OrchestratorErrorKind;
-  /** As the end of a sentence. */
-  readonly why: string;
-  readonly cause?: unknown;
 }
 
 /** What is asked for cannot be done, and that is known before anything was tried. */
@@ -72,7 +65,7 @@ export interface State {
   readonly attempts: Map<string, number>;
   mode: "active" | "draining" | "stopped" | "over" | "done";
   aborted: boolean;
-  /** What went wrong first. */
+  /** What went wrong first; an abort counts more. */
   end?: Ending;
   failedSetups: number;
   ingesting: number;

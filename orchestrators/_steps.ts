@@ -59,6 +59,7 @@ export class Steps {
   arrived(remote: Remote, { name }: Provisioner): void {
     const { run, ledger } = this.#options;
     ledger.arrived(remote.id);
+    ignoreLoss(remote); // one that is given back at once is not watched
     run.tell({
       type: "remote-ready",
       remote: remote.id,
@@ -254,6 +255,24 @@ export class Steps {
       cut: () => void Promise.try(() => remote.disconnect()).catch(() => {}),
     });
   }
+}
+
+/** Gives back a system that came when nobody waited for it any more. */
+export async function giveBackLate(
+  remote: Remote,
+  reason: ReleaseReason,
+): Promise<void> {
+  try {
+    ignoreLoss(remote);
+    await remote.release({ reason });
+  } catch {
+    // it may be of no use at all, and the run is over
+  }
+}
+
+/** A system may vanish unnoticed: nothing runs on it, or it is watched elsewhere. */
+function ignoreLoss({ lost }: Remote): void {
+  Promise.resolve(lost).catch(() => {});
 }
 
 /** What was thrown, as an error. */

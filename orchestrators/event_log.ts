@@ -24,13 +24,8 @@
  */
 import { dirname } from "@std/path/posix/dirname";
 import { checkKind, checkOptions, type Known, pathOf } from "../options.ts";
-import {
-  OrchestratorError,
-  type Run,
-  type RunEvent,
-  type RunStatus,
-  type RunSummary,
-} from "./orchestrator.ts";
+import type { Run, RunEvent, RunStatus, RunSummary } from "./orchestrator.ts";
+import { abortedEnding, incomplete } from "./_ending.ts";
 import { encodeEvent } from "./_event_json.ts";
 import { Tally } from "./_tally.ts";
 
@@ -239,10 +234,12 @@ class LoggedRun implements Run {
 
   async #readEnd(): Promise<RunSummary> {
     let draining: RunEvent & { type: "draining" } | undefined;
+    let aborting: RunEvent & { type: "aborting" } | undefined;
     let end: RunEvent & { type: "run-finished" } | undefined;
     for await (const event of this.#events()) {
-      if (event.type === "run-started") draining = end = undefined; // it goes on
+      if (event.type === "run-started") draining = aborting = end = undefined; // it goes on
       else if (event.type === "draining") draining ??= event;
+      else if (event.type === "aborting") aborting ??= event;
       else if (event.type === "run-finished") end = event;
     }
     if (!end) {
@@ -252,13 +249,14 @@ class LoggedRun implements Run {
     }
     const { kind, summary } = end;
     if (kind === null) return summary;
-    throw new OrchestratorError(
-      `Cannot complete the run on "${summary.platform}": ${
-        draining?.why ?? `it ended as ${kind}`
-      }`,
-      kind,
+    const failure = draining &&
+      { kind: draining.kind, why: draining.why, cause: draining.error };
+    if (kind === "Aborted") {
+      throw incomplete(abortedEnding(aborting?.reason, failure), summary);
+    }
+    throw incomplete(
+      { why: `it ended as ${kind}`, ...failure, kind },
       summary,
-      { cause: draining?.error },
     );
   }
 }

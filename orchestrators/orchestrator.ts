@@ -185,22 +185,26 @@ export type OrchestratorErrorKind =
 
 /** A run ended without a stored result for every test. */
 export class OrchestratorError extends Error {
-  /** What went wrong first. */
+  /** What went wrong first, but `Aborted` if the run was aborted, even after that. */
   readonly kind: OrchestratorErrorKind;
   /** What was done nevertheless. */
   readonly summary: RunSummary;
+  /** What the run was already ending with when it was aborted, if there is such a thing. */
+  readonly before?: OrchestratorError;
 
   /** Creates the error. */
   constructor(
     message: string,
     kind: OrchestratorErrorKind,
     summary: RunSummary,
-    options?: ErrorOptions,
+    options: ErrorOptions & { before?: OrchestratorError | undefined } = {},
   ) {
-    super(message, options);
+    const { before, ...others } = options;
+    super(message, others);
     this.name = "OrchestratorError";
     this.kind = kind;
     this.summary = summary;
+    if (before) this.before = before;
   }
 }
 

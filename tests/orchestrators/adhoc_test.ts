@@ -586,6 +586,31 @@ Deno.test("a system that vanishes ends its test and is replaced", async () => {
   ok((await events).some(({ type }) => type === "remote-lost"));
 });
 
+Deno.test("a system that is of no use may vanish in any way", async () => {
+  const pools = [
+    new PretendedPool({ maxRemotes: 1 }),
+    new PretendedPool({ maxRemotes: 1 }),
+  ];
+  const ended = Promise.withResolvers<number>();
+  const [, late] = pools;
+  const getRemote = late.getRemote.bind(late);
+  late.getRemote = async (given) => {
+    const remote = await getRemote(given);
+    const lost = Promise.reject(new Error("host went away"));
+    return Object.assign(remote, { lost });
+  };
+  const run = new AdHocOrchestrator(options({
+    provisioners: pools,
+    tests: ["/a"],
+    work: () => ended.promise,
+  })).run();
+  for await (const { type } of run) {
+    if (type === "remote-surplus") ended.resolve(0);
+  }
+  equal((await run.finished).passed, 1);
+  equal(late.reasons, ["surplus"]);
+});
+
 Deno.test("a factory that throws counts as a failed setup", async () => {
   const pool = new PretendedPool({ maxRemotes: 1 });
   const run = new AdHocOrchestrator(options({

@@ -226,10 +226,10 @@ Deno.test("replayRun() is incomplete as the run was", async () => {
   const error = await rejected(
     replayRun(file.path).finished,
     OrchestratorError,
-    'Cannot complete the run on "here": no pool',
+    'Cannot complete the run on "here": the run was aborted after no pool',
   );
-  equal((error.cause as Error).name, "TypeError");
   strictEqual(error.kind, "Aborted");
+  equal((error.before?.cause as Error).name, "TypeError");
   equal(error.summary.notRun, SUMMARY.notRun);
   ok(error.summary.ingested.get("/a"));
 });

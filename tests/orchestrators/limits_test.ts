@@ -162,6 +162,25 @@ Deno.test("a provisioner whose waiting cannot be ended is left after the grace; 
   );
 });
 
+Deno.test("while more results wait to be stored than are allowed, no test starts", async () => {
+  const tests = Array.from({ length: 150 }, (_, index) => ({
+    name: `/${index}`,
+    runs: [{ ms: 1, exit: 0 }],
+  }));
+  const aggregator = { ingestMs: 1_000 };
+  for (const maxWaitingIngests of [10, Infinity]) {
+    const simulation = await simulate(
+      scenario({ tests, aggregator, options: { maxWaitingIngests } }),
+    );
+    equal([...broken(simulation)], []);
+    const { indexOf } = simulation.world;
+    equal(
+      indexOf.get("end:/149#1")! < indexOf.get("ingested:/0")!,
+      maxWaitingIngests === Infinity,
+    );
+  }
+});
+
 Deno.test("a run that waits for systems tells so every 10 minutes, and ends after the time limit", async () => {
   const minute = 60_000;
   const simulation = await simulate(scenario({

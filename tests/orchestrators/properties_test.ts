@@ -19,11 +19,11 @@ Deno.test(`AdHocOrchestrator keeps its promises in ${numRuns} random runs (seed 
   await fc.assert(check, { numRuns, seed });
 });
 
-Deno.test(`SimpleOrchestrator keeps its promises in 300 random runs (seed ${seed})`, async () => {
+Deno.test(`SimpleOrchestrator keeps its promises in random runs (seed ${seed})`, async () => {
   const check = fc.asyncProperty(simpleScenarios, async (scenario) => {
     deepStrictEqual([...broken(await simulate(scenario))], []);
   });
-  await fc.assert(check, { numRuns: 300, seed });
+  await fc.assert(check, { numRuns: Math.ceil(numRuns / 4), seed });
 });
 
 Deno.test("AdHocOrchestrator can be aborted at any event", async () => {

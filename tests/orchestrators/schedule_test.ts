@@ -78,9 +78,14 @@ class Desk {
     return this.#take({ type: "left", supplier: this.#supplier(name) });
   }
 
+  /** Its setup got a permit. */
+  setupBegins(id: string) {
+    this.#systems.get(id)!.executor = {} as Executor;
+  }
+
   setUp(id: string) {
+    this.setupBegins(id);
     const system = this.#systems.get(id)!;
-    system.executor = {} as Executor;
     return this.#take({ type: "set-up", system });
   }
 
@@ -355,17 +360,35 @@ Deno.test("setup failed: one too many ends the run when what runs has ended", ()
   const desk = begun({ tests: ["/a", "/b", "/c"], maxFailedSetups: 0 }, "p#1");
   desk.ready("p#2");
   desk.ready("p#3");
+  desk.setupBegins("p#3");
   const cancelled = () =>
     desk.events.map((event) => "cancelled" in event && event.cancelled);
-  equal(desk.setupFails("p#2"), ["release p#2 setup-failed", "cancel p#3"]);
+  equal(desk.setupFails("p#2"), ["release p#2 setup-failed"]);
   equal(cancelled(), [false, false]);
   equal(desk.told, ["setup-failed", "draining"], "all demand was answered");
+  equal(desk.end("p#1"), [
+    "release p#1 done",
+    "ingest /a#1",
+    "leave",
+    "cancel p#3",
+  ]);
   equal(desk.setupFails("p#3"), ["release p#3 surplus"]);
   equal(cancelled(), [true], "it is told apart from those that failed");
   equal(desk.state.failedSetups, 1, "what was cancelled did not fail");
-  equal(desk.end("p#1"), ["release p#1 done", "ingest /a#1", "leave"]);
   equal(desk.state.end?.kind, "SetupRetriesExceeded");
   equal(desk.state.end?.why, "too many setups failed (1), the last one on p#2");
+});
+
+Deno.test("draining: a setup under way goes on, one that waits never begins", () => {
+  const desk = begun({ tests: ["/a", "/b", "/c", "/d"], maxFailedSetups: 0 });
+  for (const id of ["p#1", "p#2", "p#3", "p#4"]) desk.ready(id);
+  desk.setUp("p#1");
+  desk.setupBegins("p#3");
+  equal(desk.setupFails("p#2"), ["release p#2 setup-failed", "cancel p#4"]);
+  equal(desk.setupFails("p#4", { begun: false }), ["release p#4 surplus"]);
+  equal(desk.told, []);
+  equal(desk.setUp("p#3"), ["release p#3 surplus"]);
+  equal(desk.end("p#1"), ["release p#1 done", "ingest /a#1", "leave"]);
 });
 
 Deno.test("setup failed: one that was never begun is not told of", () => {
@@ -573,12 +596,20 @@ Deno.test("abort while winding down: only the outcome changes", () => {
   equal(desk.released(), ["finish"]);
 });
 
-Deno.test("abort: does not hide what went wrong before", () => {
-  const desk = begun({ tests: ["/a", "/b"], maxFailedSetups: 0 }, "p#1");
-  desk.ready("p#2");
-  desk.setupFails("p#2");
-  equal(desk.abort(), ["cancel p#1"]);
-  equal(desk.state.end?.kind, "SetupRetriesExceeded");
+Deno.test("abort while draining, and after that: the outcome changes and keeps what it was", () => {
+  for (const ended of [false, true]) {
+    const desk = begun({ tests: ["/a", "/b"], maxFailedSetups: 0 }, "p#1");
+    desk.ready("p#2");
+    desk.setupFails("p#2");
+    if (ended) desk.end("p#1");
+    equal(desk.abort(), ended ? [] : ["cancel p#1"]);
+    const { kind, why, before } = desk.state.end!;
+    equal([kind, before?.kind], ["Aborted", "SetupRetriesExceeded"]);
+    equal(
+      why,
+      "the run was aborted after too many setups failed (1), the last one on p#2",
+    );
+  }
 });
 
 Deno.test("stall: ends the run if it is still waiting", () => {

@@ -160,6 +160,87 @@ Deno.test("SimpleOrchestrator ends without a system", async () => {
   ]);
 });
 
+Deno.test("SimpleOrchestrator does not wait for a provisioner that has no systems", async () => {
+  const pool = new PretendedPool({ maxRemotes: 0 });
+  const run = new SimpleOrchestrator(options({ provisioner: pool })).run();
+  const events = Array.fromAsync(run);
+  const error = await incomplete(run);
+  equal(error.kind, "NoRemotes");
+  equal(
+    error.message,
+    'Cannot complete the run on "here": pool supplied no system: maxRemotes is 0; 3 of 3 tests were not run',
+  );
+  equal(types(await events), ["run-started", "draining", "run-finished"]);
+  equal(pool.asked, 0);
+});
+
+Deno.test("SimpleOrchestrator tells why it got no system, also if demand cannot be dropped", async () => {
+  const pool = new PretendedPool();
+  pool.getRemote = () => Promise.reject(new Error("no quota"));
+  pool.clear = () => {
+    throw new Error("no way back");
+  };
+  const run = new SimpleOrchestrator(options({ provisioner: pool })).run();
+  const events = await Array.fromAsync(run);
+  const error = await incomplete(run);
+  equal(error.kind, "NoRemotes");
+  equal((error.cause as Error).message, "no quota");
+  equal(
+    events.filter((event) => event.type === "reservation-failed")
+      .map(({ error, failures }) => [error.message, failures]),
+    [["no quota", 1], ["no way back", 2]],
+  );
+  equal(events.at(-1)?.type, "run-finished");
+});
+
+Deno.test("SimpleOrchestrator gives a system back that cannot tell whether it is lost", async () => {
+  const pool = new PretendedPool();
+  const getRemote = pool.getRemote.bind(pool);
+  pool.getRemote = async (given) =>
+    Object.assign(await getRemote(given), { lost: undefined });
+  const run = new SimpleOrchestrator(options({ provisioner: pool })).run();
+  const events = Array.fromAsync(run);
+  const error = await incomplete(run);
+  equal(error.kind, "SetupRetriesExceeded");
+  equal((error.cause as Error).name, "TypeError");
+  equal(pool.reasons, ["setup-failed"]);
+  ok(!types(await events).includes("setup-failed"), "none was begun");
+});
+
+Deno.test("SimpleOrchestrator lets timers and signals have their turn, however short tests are", async () => {
+  const abort = new AbortController();
+  const tests = Array.from({ length: 1000 }, (_, index) => `/${index}`);
+  const timer = setTimeout(() => abort.abort(), 0);
+  const run = new SimpleOrchestrator(options({ tests })).run(abort);
+  const { kind, summary } = await incomplete(run);
+  equal(kind, "Aborted");
+  ok(summary.notRun.length > 0);
+  clearTimeout(timer);
+});
+
+Deno.test("SimpleOrchestrator keeps what it failed of when it is aborted after that", async () => {
+  const pool = new PretendedPool();
+  const abort = new AbortController();
+  const reason = new Error("enough");
+  const cause = new Error("connection lost");
+  const run = new SimpleOrchestrator(options({
+    provisioner: pool,
+    work: () => {
+      throw cause;
+    },
+  })).run(abort);
+  for await (const { type } of run) {
+    if (type === "draining") abort.abort(reason);
+  }
+  const error = await incomplete(run);
+  equal([error.kind, error.cause], ["Aborted", reason]);
+  equal([error.before?.kind, error.before?.cause], ["ExecutorFailed", cause]);
+  equal(
+    error.message,
+    'Cannot complete the run on "here": the run was aborted after "/a" could not be carried out; 3 of 3 tests were not run',
+  );
+});
+
 Deno.test("SimpleOrchestrator ends when the setup fails, and gives the system back", async () => {
   const pool = new PretendedPool({ reusable: true });
   let executor: PretendedExecutor | undefined;
@@ -261,7 +342,8 @@ Deno.test("SimpleOrchestrator asks for nothing if it is aborted before it begins
 });
 
 Deno.test("SimpleOrchestrator drops its demand when it is aborted while it waits", async () => {
-  const pool = new PretendedPool({ maxRemotes: 0 });
+  const pool = new PretendedPool();
+  pool.provision = () => {}; // it never delivers
   let cleared = 0;
   pool.clear = () => {
     cleared++;
@@ -277,7 +359,7 @@ Deno.test("SimpleOrchestrator drops its demand when it is aborted while it waits
 });
 
 Deno.test("SimpleOrchestrator does not wait for a provisioner that ignores the abort", async () => {
-  const pool = new PretendedPool({ maxRemotes: 0 });
+  const pool = new PretendedPool();
   const handedOut = Promise.withResolvers<PretendedRemote>();
   pool.getRemote = () => handedOut.promise;
   await using run = new SimpleOrchestrator(
@@ -352,6 +434,14 @@ Deno.test("SimpleOrchestrator refuses options that make no sense, and a second r
       { name, message: `Cannot run tests: ${message}` },
     );
   }
+  throws(
+    () => new SimpleOrchestrator(options({ onError: "contine" as "continue" })),
+    {
+      name: "TypeError",
+      message:
+        'Cannot use a text as "onError" of SimpleOrchestrator: "stop" or "continue" would be right',
+    },
+  );
   const orchestrator = new SimpleOrchestrator(options({}));
   const run = orchestrator.run();
   throws(() => orchestrator.run(), {

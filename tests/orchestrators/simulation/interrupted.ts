@@ -148,7 +148,7 @@ async function runIn(
   interruption?: Interruption,
 ): Promise<RunSummary | OrchestratorError | "killed" | "stuck"> {
   const abort = new AbortController();
-  const run = start(scenario, world, new Map(), "", abort.signal);
+  const run = start(scenario, world, new Map(), abort.signal);
   let events = 0;
   const listening = (async () => {
     for await (const _ of run) {

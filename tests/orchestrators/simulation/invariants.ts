@@ -194,6 +194,8 @@ function* theEnd({ events, summary }: Simulation): Generator<string> {
 function isFaultless({ scenario }: Simulation): boolean {
   const { options = {}, tests, provisioners, abort } = scenario;
   const wipes = options.policies?.includes("destructive");
+  const { destructiveExitCodes: codes = "nonzero" } = options;
+  if (codes !== "nonzero" && codes.includes(0)) return false;
   return scenario.kind === "adhoc" && !abort && !options.policyThrows &&
     options.invalidNextTestWhenLeft === undefined &&
     tests.every(({ runs, tags }) =>

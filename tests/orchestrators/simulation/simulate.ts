@@ -2,6 +2,7 @@ import type { Aggregator } from "../../../aggregators/aggregator.ts";
 import type { Executor } from "../../../executors/executor.ts";
 import type { Provisioner, Remote } from "../../../provisioners/provisioner.ts";
 import { startAdHoc } from "../../../orchestrators/_adhoc_run.ts";
+import type { Environment } from "../../../orchestrators/_environment.ts";
 import { settingsOf } from "../../../orchestrators/_settings.ts";
 import {
   type DestructiveRule,
@@ -21,7 +22,8 @@ import {
   longestFirst,
   reruns,
 } from "../../../orchestrators/policies.ts";
-import { SimpleOrchestrator } from "../../../orchestrators/simple.ts";
+import { startSimple } from "../../../orchestrators/_simple_run.ts";
+import { simpleSettings } from "../../../orchestrators/_simple_settings.ts";
 import type { Policy, Scenario, ScenarioOptions } from "./scenario.ts";
 import { FakeExecutor, type FakeRemote, World } from "./world.ts";
 
@@ -59,21 +61,6 @@ export async function simulate(
   scenario: Scenario,
   wrapIn: (world: World) => Wrap = () => BARE,
 ): Promise<Simulation> {
-  if (scenario.kind === "adhoc") return await simulateIn("", scenario, wrapIn);
-  const artifacts = Deno.makeTempDirSync({ prefix: "atex-test-" });
-  try {
-    return await simulateIn(artifacts, scenario, wrapIn);
-  } finally {
-    Deno.removeSync(artifacts, { recursive: true });
-  }
-}
-
-/** `artifacts` is a directory for those of the simple orchestrator, which are real. */
-async function simulateIn(
-  artifacts: string,
-  scenario: Scenario,
-  wrapIn: (world: World) => Wrap,
-): Promise<Simulation> {
   const world = new World(scenario);
   const executors = new Map<string, FakeExecutor>();
   const abort = new AbortController();
@@ -81,7 +68,6 @@ async function simulateIn(
     scenario,
     world,
     executors,
-    artifacts,
     abort.signal,
     wrapIn(world),
   );
@@ -108,7 +94,7 @@ async function simulateIn(
     Promise.allSettled([run.finished, listening]),
     MAX_STEPS,
   );
-  if (!ended && !await later(run, scenario)) {
+  if (!ended) {
     throw new Error(
       `the run does not end: ${Deno.inspect(run.status)} after ${
         Deno.inspect(events.slice(-5))
@@ -136,25 +122,11 @@ async function simulateIn(
   };
 }
 
-/** Simple has real artifacts, which are removed in real time. */
-async function later(run: Run, { kind }: Scenario): Promise<boolean> {
-  if (kind !== "simple") return false;
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<boolean>((resolve) => {
-    timer = setTimeout(() => resolve(false), 10_000);
-  });
-  const ended = run.finished.then(() => true, () => true);
-  const result = await Promise.race([ended, late]);
-  clearTimeout(timer);
-  return result;
-}
-
-/** Begins a run; `artifacts` as above. */
+/** Begins a run. */
 export function start(
   scenario: Scenario,
   world: World,
   executors: Map<string, FakeExecutor>,
-  artifacts: string,
   signal: AbortSignal,
   wrap: Wrap = BARE,
 ): Run {
@@ -174,19 +146,27 @@ export function start(
       return wrap.executor(executor, fake.id);
     },
   };
+  const limits = {
+    setupTimeout: options.setupTimeoutMs,
+    releaseTimeout: options.releaseTimeoutMs,
+    cancelGrace: options.cancelGraceMs,
+  };
+  const environment = environmentOf(world);
   if (scenario.kind === "simple") {
     const [provisioner] = world.provisioners;
     const { destructive, onError } = options;
-    return new SimpleOrchestrator({
+    const settings = simpleSettings({
       ...common,
+      ...limits,
       provisioner: wrap.provisioner(provisioner),
       destructive,
       onError,
-      artifacts,
-    }).run({ signal });
+    });
+    return startSimple(settings, { signal }, environment);
   }
   const settings = settingsOf({
     ...common,
+    ...limits,
     provisioners: world.provisioners.map(wrap.provisioner),
     earlier: world.oldAggregator && wrap.aggregator(world.oldAggregator),
     journal: world.resumable ? "run.journal" : undefined,
@@ -195,20 +175,23 @@ export function start(
     maxFailedSetups: options.maxFailedSetups,
     maxProvisionFailures: options.maxProvisionFailures,
     concurrency: options.concurrency,
-    setupTimeout: options.setupTimeoutMs,
-    releaseTimeout: options.releaseTimeoutMs,
     stallTimeout: options.stallTimeoutMs,
-    cancelGrace: options.cancelGraceMs,
   });
+  // without back-pressure unless it is asked for: tests are bounded by the systems only
+  const { maxWaitingIngests = Infinity } = options;
+  return startAdHoc(settings, { signal }, environment, maxWaitingIngests);
+}
+
+function environmentOf(world: World): Environment {
   const { clock } = world;
-  return startAdHoc(settings, { signal }, {
+  return {
     now: () => clock.now(),
     after: (ms, call) => clock.after(ms, call),
     pause: () => clock.pause(),
     openArtifacts: () => world.openArtifacts(),
     openJournal: () => world.openJournal(),
     boot: () => `${world.kept.boot}`,
-  }, options.maxWaitingIngests);
+  };
 }
 
 function rules(
