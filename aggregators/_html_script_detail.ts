@@ -4,7 +4,7 @@ export const DETAIL = String.raw`
 /** Makes the panel about a test. @param {Line} line @param {{ close: () => void, open: (file: OpenFile) => void }} listeners */
 function makeDetail({ row, part }, { close, open }) {
   const subtest = part < 0 ? undefined : row.subtests[part];
-  const status = subtest ? subtest[1] ?? "none" : row.status;
+  const status = subtest ? subtest[1] || "none" : row.status;
   const note = subtest ? subtest[2] ?? "" : row.note;
   const files = subtest ? subtest[3] ?? [] : row.files;
   return el("aside", { class: "card detail", "aria-label": "Details" },
@@ -73,7 +73,7 @@ function fileList(row, subtest, files, open) {
 
 /** The last lines of what is in the page. @param {OpenFile} file */
 function peek({ text = [] }) {
-  const lines = (text.at(-1) ?? "").replace(/\n$/, "").split("\n").slice(-24);
+  const lines = (text.at(-1) ?? "").replace(/\r?\n$/, "").split(/\r?\n/).slice(-24);
   const element = el("div", { class: "peek", tabindex: 0, "aria-label": "The last lines" });
   lines.forEach((line, index) => element.append(...(index > 0 ? ["\n"] : []), ...coloured(line)));
   requestAnimationFrame(() => element.scrollTop = element.scrollHeight);
@@ -87,7 +87,7 @@ function parts(row, open) {
   return el("div", {}, el("h3", {}, "Subtests"),
     el("ul", {}, ...row.subtests.slice(0, most).map((subtest) => {
       const [name, status, note, files] = subtest;
-      return el("li", {}, statusMark(status ?? "none"), " ", el("span", { class: "name" }, clean(name)),
+      return el("li", {}, statusMark(status || "none"), " ", el("span", { class: "name" }, clean(name)),
         note && el("div", { class: "note soft" }, cleanLines(note)),
         files && el("div", {}, ...files.flatMap((file) => {
           const it = openFile(row, subtest, file);

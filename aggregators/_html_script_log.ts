@@ -36,10 +36,19 @@ function coloured(line) {
     add(line.slice(from, found.index));
     from = found.index + found[0].length;
     if (found[2] !== "m") continue;
-    for (const code of found[1].split(";").map(Number)) {
+    const codes = found[1].split(";").map(Number);
+    for (let at = 0; at < codes.length; at++) {
+      const code = codes[at];
       if (code === 0) [bold, colour] = [false, -1];
       else if (code === 1) bold = true;
+      else if (code === 22) bold = false;
       else if (code === 39) colour = -1;
+      else if (code === 38 || code === 48 || code === 58) {
+        // another colour: the number of one, or how red, green and blue it is
+        const [kind, number] = codes.slice(at + 1);
+        if (code === 38) colour = kind === 5 && number < 16 ? number : -1;
+        at += kind === 5 ? 2 : kind === 2 ? 4 : 0;
+      }
       else if (code >= 30 && code <= 37) colour = code - 30;
       else if (code >= 90 && code <= 97) colour = code - 82;
     }

@@ -64,7 +64,7 @@ function row(platform, name, status) {
 /** @returns {Row[]} */
 function makeRows() {
   const rows = data.tests.map((known) => {
-    const it = row(data.platforms[known.p], known.t, known.x ? "${NO_RESULT}" : known.s ?? "none");
+    const it = row(data.platforms[known.p], known.t, known.x ? "${NO_RESULT}" : known.s || "none");
     // absent means the usual
     if (known.n !== undefined) it.note = known.n;
     if (known.f !== undefined) it.files = known.f;
@@ -114,7 +114,7 @@ const FIELDS = {
   platform: (it) => it.platform,
   system: (it) => it.system,
   note: (it) => it.note,
-  file: (it) => it.files.map(fileName).join("\n"),
+  file: (it) => [...it.files, ...it.subtests.flatMap(([, , , files]) => files ?? [])].map(fileName).join("\n"),
   subtest: (it) => it.subtests.map(([name]) => name).join("\n"),
 };
 
@@ -142,13 +142,32 @@ function parseQuery(query) {
   });
 }
 
+/** What would end a word, or be lost, in a list of words. */
+const APART = /[,"%]|[^\S ]|^ | $| (?= )/g;
+
+/** A word for a list of them. @param {string} word */
+function encodeWord(word) {
+  return word.replace(APART, encodeURIComponent).toLowerCase();
+}
+
+/** The words of a list. @param {string} text */
+function wordsOf(text) {
+  return text.split(",").map((word) => {
+    try {
+      return decodeURIComponent(word);
+    } catch {
+      return word; // a percent sign that somebody typed
+    }
+  });
+}
+
 /** @param {string} query @returns {(it: Row) => boolean} */
 function matcher(query) {
   const tests = parseQuery(query).map(({ not, key, text }) => {
     /** @type {(it: Row) => boolean} */
     let test = (it) => textOf(it).includes(text);
     if (key !== undefined && Object.hasOwn(WORDS, key)) {
-      const words = text.split(",");
+      const words = wordsOf(text);
       test = (it) => words.some((word) => WORDS[key](it, word));
     } else if (key !== undefined) test = (it) => FIELDS[key](it).toLowerCase().includes(text);
     return not ? (/** @type {Row} */ it) => !test(it) : test;
@@ -158,14 +177,14 @@ function matcher(query) {
 
 /** Whether a filter asks for a word. @param {string} query @param {string} key @param {string} word */
 function asksFor(query, key, word) {
-  return parseQuery(query).some((it) => it.key === key && !it.not && it.text.split(",").includes(word));
+  return parseQuery(query).some((it) => it.key === key && !it.not && wordsOf(it.text).includes(word));
 }
 
 /** A filter that asks for a word, or does not any more. @param {string} query @param {string} key @param {string} word */
 function toggled(query, key, word) {
   const own = parseQuery(query).find((it) => it.key === key && !it.not);
-  const words = own ? own.text.split(",") : [];
-  const next = words.includes(word) ? words.filter((it) => it !== word) : [...words, word];
+  const words = own ? wordsOf(own.text) : [];
+  const next = (words.includes(word) ? words.filter((it) => it !== word) : [...words, word]).map(encodeWord);
   const term = next.length === 0 ? "" : key + ":" + (next.some((it) => /\s/.test(it)) ? '"' + next.join(",") + '"' : next.join(","));
   return (own ? query.replace(own.all, () => term) : query + " " + term).replace(/\s+/g, " ").trim();
 }

@@ -80,7 +80,7 @@ class Table {
   #columns;
   #header = el("div", { class: "header", role: "row" });
   #body;
-  #nothing = el("div", { class: "nothing" }, "No test fits this filter.");
+  #nothing;
   #more = el("div", { class: "nothing" });
   element;
   /** @type {(line: Line | undefined) => void} */
@@ -96,6 +96,8 @@ class Table {
     this.#onSelect = onSelect;
     this.#onEnter = onEnter;
     this.#columns = columnsFor(rows).filter(({ show }) => show);
+    this.#nothing = el("div", { class: "nothing" }, rows.length > 0 ? "No test fits this filter."
+      : "There are no results" + (data.final ? "." : " yet."));
     this.#header.append(el("span"), ...this.#columns.map(({ key, title }) =>
       el("button", {
         "data-key": key, role: "columnheader", click: () => onSort(key),
@@ -206,7 +208,7 @@ class Table {
   /** @param {Row} _row @param {PageSubtest} subtest */
   #partCells(_row, [name, status, note, files]) {
     return this.#columns.map(({ key }) =>
-      key === "status" ? el("div", { class: "state" }, statusMark(status ?? "none"))
+      key === "status" ? el("div", { class: "state" }, statusMark(status || "none"))
         : key === "test" ? el("div", { class: "name", title: clean(name) }, clean(name))
         : key === "note" ? cell("note", clean(note ?? ""))
         : key === "files" ? cell("files side right number", files ? String(files.length) : "")

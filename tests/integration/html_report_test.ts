@@ -120,7 +120,7 @@ const SUITE: ReportedTest[] = [
   {
     test: "/net/sockets",
     results: [
-      { name: "bind", status: "pass" },
+      { name: "bind", status: "pass", files: ["bound.txt"] },
       { name: "connect", status: "fail", note: "errno 98, address in use" },
       ended("fail", {
         note: "2 of 3 fine",
@@ -193,6 +193,8 @@ inBrowser(
         ["address missing", []],
         ["status:pass", ["/net/routes", "/disk/10"]],
         ["status:pass,skip", ["/disk/9", "/net/routes", "/disk/10"]],
+        ["file:trace", ["/net/sockets"]],
+        ["file:bound", ["/net/sockets"]],
         ["is:flaky", ["/net/routes"]],
         ["is:failed", ["/net/sockets", "/old"]],
         ["-net -status:infra", ["/disk/9", "/disk/10"]],
@@ -388,8 +390,80 @@ for (
 
 inBrowser("a report without results says so", [], async ({ page }) => {
   strictEqual(await page.textContent("h1"), "No results");
-  ok(await page.locator(".table .nothing").first().isVisible());
+  strictEqual(
+    await page.locator(".table .nothing").first().innerText(),
+    "There are no results.",
+  );
 });
+
+inBrowser(
+  "every status has a button, whatever it is called",
+  ["a,b", "", 'say "no"', "100%", "two  words", " x", "pass", "%2C"].map((
+    status,
+    n,
+  ) => ({
+    test: `/${n}`,
+    results: [{ name: "part", status }, { status }],
+  })),
+  async ({ page }) => {
+    await page.locator(".fold").first().click();
+    strictEqual(await page.getByText("none", { exact: true }).count(), 2);
+    await page.locator(".fold").first().click();
+    const chips = page.locator(".chip");
+    const one: string[] = [];
+    for (let n = 0; n < 8; n++) {
+      await chips.nth(n).click();
+      one.push(...await shown(page));
+      strictEqual(await chips.nth(n).getAttribute("aria-pressed"), "true");
+      strictEqual(await page.locator('.chip[aria-pressed="true"]').count(), 1);
+      await chips.nth(n).click();
+      strictEqual(await page.inputValue("#filter"), "");
+    }
+    equal(
+      one.map((name) => name.slice(0, 2)).sort(),
+      Array.from({ length: 8 }, (_, n) => `/${n}`),
+    );
+    for (let n = 0; n < 8; n++) {
+      await chips.nth(n).click();
+      strictEqual((await shown(page)).length, n + 1);
+    }
+  },
+);
+
+inBrowser(
+  "output is shown with its colours, and lines as they end elsewhere",
+  [{
+    test: "/a",
+    results: [ended("fail", { files: ["output.txt"] })],
+    files: {
+      "output.txt": [
+        "crlf",
+        "\x1b[1mbold\x1b[22mplain",
+        "\x1b[38;5;1mred\x1b[0m",
+        "\x1b[38;5;31mother\x1b[0m",
+        "\x1b[48;2;1;31;4mback\x1b[0m",
+        "\x1b[38;2;1;31;1;32mgreen\x1b[0m",
+        "end\r\n",
+      ].join("\r\n"),
+    },
+  }],
+  async ({ page }) => {
+    await page.locator(".row").click();
+    strictEqual(
+      await page.locator(".peek").textContent(),
+      "crlf\nboldplain\nred\nother\nback\ngreen\nend",
+    );
+    equal(
+      await page.locator(".peek span").evaluateAll((all) =>
+        all.map((it) => [
+          (it as unknown as { className: string }).className.trim(),
+          (it as unknown as { textContent: string }).textContent,
+        ])
+      ),
+      [["b1", "bold"], ["c1", "red"], ["c2", "green"]],
+    );
+  },
+);
 
 inBrowser(
   "changes since earlier results are marked, and can be filtered",
@@ -1064,7 +1138,7 @@ inBrowser(
 
 inBrowser("paths are made as aggregators make them", [], async ({ page }) => {
   const { placeFor } = await import("../../aggregators/_paths.ts");
-  const { normaliseFileName, placeOf } = await import(
+  const { normalisePath, placeOf } = await import(
     "../../executors/results.ts"
   );
   const names = [
@@ -1086,9 +1160,9 @@ inBrowser("paths are made as aggregators make them", [], async ({ page }) => {
       let expected: string | null = null;
       try {
         const place = placeOf({ name: test });
-        expected = `${placeFor("p", test)}/${place && `${place}/`}${
-          normaliseFileName(file)
-        }`;
+        const name = normalisePath(file);
+        const directory = `${placeFor("p", test)}/${place && `${place}/`}`;
+        if (name !== "") expected = directory + name;
       } catch {
         // there is no such place
       }
