@@ -8,6 +8,19 @@ import { lock, Target } from "./_target.ts";
 
 const EXTENSION = ".part";
 
+/** A function that finishes a part. */
+export type Finisher = "finishJUnit" | "finishResults";
+
+const COMMANDS: Readonly<Record<Finisher, string>> = {
+  finishJUnit: "atex results junit PART",
+  finishResults: "atex results finish PART",
+};
+
+/** How a part is finished, in a script and without one. */
+function waysOf(by: Finisher): string {
+  return `${by}() or "${COMMANDS[by]}"`;
+}
+
 /** Where a target's content is kept until it is made. */
 export function partOf(target: string): string {
   return target + EXTENSION;
@@ -19,12 +32,14 @@ export function partOf(target: string): string {
  *
  * @throws {Deno.errors.AlreadyExists} if there is something
  */
-export function checkVacant(target: string, by: string): void {
+export function checkVacant(target: string, by: Finisher): void {
   if (lookAt(target)) throw occupied("results", target);
   const part = partOf(target);
   if (lookAt(part)) {
     throw new Deno.errors.AlreadyExists(
-      `Cannot write results to "${target}": "${part}" of an earlier run is there; finish it with ${by}(), or remove it`,
+      `Cannot write results to "${target}": "${part}" of an earlier run is there; finish it with ${
+        waysOf(by)
+      }, or remove it`,
     );
   }
 }
@@ -37,7 +52,7 @@ export function checkVacant(target: string, by: string): void {
  */
 export function startPart(
   target: string,
-  by: string,
+  by: Finisher,
   made: string[] = [],
 ): Target {
   checkVacant(target, by);
@@ -170,7 +185,7 @@ export function openLeftover(path: string): Leftover {
 /** How a target is made. */
 export interface Making {
   /** The function that can be called again, for messages. */
-  by: string;
+  by: Finisher;
   /**
    * Makes the file `to` from the part. `scratch` is a path for whatever else is
    * needed.
@@ -214,7 +229,7 @@ export async function makeTarget(
   } catch (cause) {
     const message = `Cannot make "${target}": ${
       cause instanceof Error ? cause.message : cause
-    }; all results are in "${part}", from which ${by}() makes it`;
+    }; all results are in "${part}", from which ${waysOf(by)} makes it`;
     throw cause instanceof Deno.errors.AlreadyExists
       ? new Deno.errors.AlreadyExists(message, { cause })
       : new Error(message, { cause });

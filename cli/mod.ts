@@ -36,6 +36,10 @@ const COMMANDS: Record<string, { purpose: string; load(): Promise<Command> }> =
       purpose: "show stored results, or make a page of them",
       load: async () => (await import("./report.ts")).report,
     },
+    results: {
+      purpose: "complete what a killed run left of results or JUnit XML",
+      load: async () => (await import("./results.ts")).results,
+    },
     shell: {
       purpose: "take a system and run a shell or a command on it",
       load: async () => (await import("./shell.ts")).shell,

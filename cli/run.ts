@@ -205,7 +205,7 @@ async function opened(
   const part = `${wish.junit}.part`;
   if (wish.junit !== undefined && await isThere(part)) {
     throw new Deno.errors.AlreadyExists(
-      `Cannot write results to "${wish.junit}": "${part}" of an earlier run is there; finish it with finishJUnit(), or remove it`,
+      `Cannot write results to "${wish.junit}": "${part}" of an earlier run is there; finish it with "atex results junit PART", or remove it`,
     );
   }
   try {

@@ -439,7 +439,7 @@ Deno.test({
       [
         null,
         `Error: ${said}`,
-        `Error: Cannot make "${place.paths().results}": ${said}; all results are in "${part}", from which finishResults() makes it`,
+        `Error: Cannot make "${place.paths().results}": ${said}; all results are in "${part}", from which finishResults() or "atex results finish PART" makes it`,
       ],
     );
     deepStrictEqual(contents(artifacts), before);

@@ -47,6 +47,7 @@ const COMMANDS = [
   "tests",
   "run",
   "report",
+  "results",
   "shell",
   "systems",
   "clean",
@@ -99,7 +100,7 @@ Deno.test("atex says what is wrong with a command line, and exits with 2", async
       [["test"], /there is no such command; did you mean "tests"\?/],
       [
         ["frobnicate"],
-        /there is no such command, only tests, run, report, shell, systems, clean, doctor/,
+        /there is no such command, only tests, run, report, results, shell, systems, clean, doctor/,
       ],
       [
         ["tests", "--lng"],
@@ -356,7 +357,7 @@ Deno.test("atex run runs tests, and its status tells whether they passed", async
     );
     strictEqual(
       again.err,
-      `Cannot write results to "${junit}": "${junit}.part" of an earlier run is there; finish it with finishJUnit(), or remove it\n`,
+      `Cannot write results to "${junit}": "${junit}.part" of an earlier run is there; finish it with "atex results junit PART", or remove it\n`,
     );
     await rejects(Deno.stat(killed), Deno.errors.NotFound);
   });
@@ -932,6 +933,54 @@ Deno.test("atex report --compare tells what changed", async () => {
   });
 });
 
+Deno.test("atex results completes what a killed run left", async () => {
+  await withDirectory(async (directory) => {
+    const results = `${directory}/results.jsonl.gz`;
+    const odd = `${directory}/odd`;
+    for (const path of [results, odd]) {
+      await Deno.writeTextFile(`${path}.part`, `${RESULTS}["p","pass`);
+    }
+    deepStrictEqual(await printed("results", "finish", `${results}.part`), {
+      status: 0,
+      out: [results],
+      err: [],
+    });
+    await rejects(
+      printed("results", "finish", `${odd}.part`),
+      /give the format/,
+    );
+    await printed("results", "finish", `${odd}.part`, "--format=zstd");
+    for (const path of [results, odd]) {
+      const { err } = await printed("report", path);
+      deepStrictEqual(err, ["1 fail, 1 pass"]);
+      await rejects(Deno.stat(`${path}.part`), Deno.errors.NotFound);
+    }
+    const rar = `${directory}/rar`;
+    await Deno.writeTextFile(`${rar}.part`, RESULTS);
+    const xml = `${directory}/junit.xml`;
+    const first = { format: "atex-junit", name: "killed" };
+    const second = { platform: "p", test: "/a", status: "pass" };
+    await Deno.writeTextFile(
+      `${xml}.part`,
+      [first, second, "a"].map((line) => JSON.stringify(line)).join("\n"),
+    );
+    const made = await printed("results", "junit", `${xml}.part`);
+    deepStrictEqual([made.status, made.out], [0, [xml]]);
+    match(await Deno.readTextFile(xml), /name="killed" tests="1"/);
+    for (
+      const [args, message] of [
+        [["finsh", "x"], /did you mean "finish"\?/],
+        [["frob", "x"], /finish or junit would be right/],
+        [["junit", "x", "--format=xz"], /it goes with "finish"/],
+        [["junit"], /is missing/],
+        [["junit", xml], /does not end with "\.part"/],
+        [["junit", `${xml}.part`], /there is no such file/],
+        [["finish", `${rar}.part`, "--format=rar"], /the formats are/],
+      ] as const
+    ) await rejects(printed("results", ...args), message);
+  });
+});
+
 Deno.test("atex shell runs a command on a system and takes over its status", async () => {
   const { code, out, err } = await atex(
     "shell",
@@ -1095,6 +1144,7 @@ Deno.test("atex loads of a command only what that needs", async () => {
     mod: /^(cli|orchestrators|@std)$/,
     tests: /^(cli|orchestrators|executors\/fmf|executors|connections|@std|npm)/,
     report: /^(cli|orchestrators|aggregators|executors|@std|npm)/,
+    results: /^(cli|orchestrators|aggregators|executors|@std|npm)/,
     shell: /^(cli|orchestrators|connections|provisioners|@std)$/,
     systems: /^(cli|orchestrators|connections|@std)$/,
     clean: /^(cli|orchestrators|connections|provisioners|@std)$/,
