@@ -1,6 +1,7 @@
 /** The value that the tokens of a YAML source make. */
 import { type Token, type TokenKind, tokensOf } from "./_scanner.ts";
 import { plainScalar, TAGGED } from "./_scalar.ts";
+import { position } from "./_position.ts";
 import { errorAt } from "./_texts.ts";
 import { FmfError, quote } from "./errors.ts";
 import {
@@ -43,8 +44,8 @@ class Composer {
   readonly #tokens: Token[];
   #index = 0;
   #token: Token;
-  /** What stands at anchors; undefined within. */
-  readonly #anchored = new Map<string, FmfValue | undefined>();
+  /** What stands at anchors, the last of each name; no value within. */
+  readonly #anchored = new Map<string, { value?: FmfValue }>();
   /** What stands for the beginnings of tags. */
   readonly #handles = new Map([["!", "!"], ["!!", YAML_TAG]]);
   #copies = 0;
@@ -130,10 +131,9 @@ class Composer {
     }
     const { anchor, tag } = this.#properties();
     if (anchor === undefined) return this.#content(depth, isValue, tag);
-    this.#anchored.set(anchor, undefined);
-    const value = this.#content(depth, isValue, tag);
-    this.#anchored.set(anchor, value);
-    return value;
+    const anchored: { value?: FmfValue } = {};
+    this.#anchored.set(anchor, anchored);
+    return anchored.value = this.#content(depth, isValue, tag);
   }
 
   #properties(): Properties {
@@ -259,6 +259,7 @@ class Composer {
 
   #flowList(depth: number): FmfValue[] {
     const items: FmfValue[] = [];
+    const { start } = this.#token;
     this.#next();
     while (!this.#is("]")) {
       if (this.#is("?") || this.#token.isKey) {
@@ -268,7 +269,7 @@ class Composer {
         this.#entry(entries, depth + 1, false);
         items.push(entries.map());
       } else items.push(this.#node(depth));
-      this.#separate("]");
+      this.#separate(start, "]");
     }
     this.#next();
     return items;
@@ -276,19 +277,24 @@ class Composer {
 
   #flowMapping(depth: number): FmfMap {
     const entries = new Entries();
+    const { start } = this.#token;
     this.#next();
     while (!this.#is("}")) {
       this.#entry(entries, depth, false);
-      this.#separate("}");
+      this.#separate(start, "}");
     }
     this.#next();
     return entries.map();
   }
 
-  /** Goes behind the comma between two items. */
-  #separate(end: "]" | "}"): void {
-    if (this.#is(",")) this.#next();
-    else if (!this.#is(end)) throw this.#unexpected(`, or ${end}`);
+  /** Goes behind the comma between two items of what began at `start`. */
+  #separate(start: number, end: "]" | "}"): void {
+    if (this.#is(",")) return this.#next();
+    if (this.#is(end)) return;
+    const { line } = position(this.#source, start);
+    throw this.#unexpected(
+      `, or ${end} for the ${this.#source.charAt(start)} in line ${line}`,
+    );
   }
 
   /** Whether the token is of a kind, and opens no collection. */
@@ -362,7 +368,7 @@ class Composer {
   /** An independent copy of what an alias means. */
   #alias(depth: number): FmfValue {
     const { text } = this.#token;
-    const value = this.#anchored.get(text);
+    const value = this.#anchored.get(text)?.value;
     if (value === undefined) {
       throw this.#error(
         this.#anchored.has(text)

@@ -280,6 +280,7 @@ Deno.test("parseYaml() gives aliases what their anchors stand for, however these
       ["&x false", false],
       ["&x 0", 0],
       ["&x 2\nz: &x 3", 3],
+      ["&x {i: &x 4}", 4],
     ] as const
   ) {
     const { b, c } = JSON.parse(
@@ -379,7 +380,11 @@ for (
     ["a: 'x\n", "the quoted text has no end", "1:4"],
     ["a: b: c\n", "a text that holds : and a blank must be quoted", "1:5"],
     ["a: 1\nb\nc: 2\n", "a key is expected, not text", "2:1"],
-    ["a: [x y: z\n", ", or ] is expected, not the end of the file", "2:1"],
+    [
+      "a: [x y: z\n",
+      ", or ] for the [ in line 1 is expected, not the end of the file",
+      "2:1",
+    ],
     ["a: |x\n  y\n", "behind | may stand + or -", "1:4"],
     ['a: "\\U00110000"\n', "there is no such character", "1:5"],
     ['"\\UFFFFFFFF": b\n', "there is no such character", "1:2"],
