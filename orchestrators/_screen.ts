@@ -18,9 +18,18 @@ export function screenOf(write: (text: string) => void): Screen {
 
 /** Does something that writes to an output in another way, without tearing blocks apart. */
 export function besideScreens(work: () => void): void {
-  for (const screen of screens.values()) screen.erase();
+  for (const screen of screens.values()) quietly(() => screen.erase());
   work();
-  for (const screen of screens.values()) screen.print();
+  for (const screen of screens.values()) quietly(() => screen.print());
+}
+
+/** Draws: whoever writes the next line to the same output is told why that fails. */
+function quietly(draw: () => void): void {
+  try {
+    draw();
+  } catch {
+    // it was not caused by who would get to know it here
+  }
 }
 
 /** An output with blocks at its end, one below the other; all are drawn at once. */
@@ -39,22 +48,26 @@ class Screen {
   add(block: Block): void {
     screens.set(this.#write, this);
     this.#blocks.add(block);
-    this.#ticker ??= setInterval(() => this.print(), REDRAW_MS);
+    this.#ticker ??= setInterval(
+      () => quietly(() => this.print()),
+      REDRAW_MS,
+    );
   }
 
   /** Removes a block. */
   remove(block: Block): void {
     this.#blocks.delete(block);
+    if (this.#blocks.size === 0) {
+      screens.delete(this.#write);
+      clearInterval(this.#ticker);
+      this.#ticker = undefined;
+    }
     this.print();
-    if (this.#blocks.size > 0) return;
-    screens.delete(this.#write);
-    clearInterval(this.#ticker);
-    this.#ticker = undefined;
   }
 
   /** Says that blocks should be drawn again soon. */
   changed(): void {
-    this.#frame ??= setTimeout(() => this.print(), FRAME_MS);
+    this.#frame ??= setTimeout(() => quietly(() => this.print()), FRAME_MS);
   }
 
   /** Writes whole lines above the blocks, which are drawn again. */

@@ -37,7 +37,7 @@ type SignalName = keyof typeof SIGNALS;
 /** Options of {@linkcode runMain}. */
 export interface RunMainOptions {
   /**
-   * Where messages go: a line or more, without the last newline.
+   * Where messages go: a line or more, without the last newline. What it throws is ignored.
    *
    * @default {console.error}
    */
@@ -76,7 +76,13 @@ export async function runMain(
 ): Promise<void> {
   checkKind("runMain()", "main", main, "a function");
   checkOptions("runMain()", options, OPTIONS);
-  const { write = console.error } = options;
+  const write = (text: string) => {
+    try {
+      (options.write ?? console.error)(text);
+    } catch {
+      // The disk of a log is full, for example: the exit status still tells what happened.
+    }
+  };
   const controller = new AbortController();
   const insisted = new AbortController();
   let interrupted: SignalName | undefined;

@@ -81,7 +81,7 @@ const MAX_BLOCK_ROWS = 12;
  * Names and messages come from tests and are not trusted: control characters
  * never reach the terminal. Runs that are shown by calls of their own, with the same
  * `write`, have their live blocks below each other. Does not reject when a run fails: ask
- * `run.finished`. Call it in the same turn as `run()`, to miss nothing.
+ * `run.finished`; it rejects with what `write` throws. Call it in the same turn as `run()`, to miss nothing.
  *
  * @param run a run, or several
  *
@@ -159,7 +159,7 @@ async function whyIncomplete({ finished }: Run): Promise<Error | undefined> {
 /**
  * Writes lines for people to standard error: above what {@linkcode showProgress} keeps
  * at the end of a terminal, which a line of `console.error()` would tear apart. Control
- * characters never reach the terminal.
+ * characters never reach the terminal. Never throws: what cannot be written is lost.
  *
  * @param text what happened, in one line or several
  *
@@ -177,7 +177,13 @@ async function whyIncomplete({ finished }: Run): Promise<Error | undefined> {
  * ```
  */
 export function note(text: string): void {
-  besideScreens(() => console.error(printableLines(text)));
+  besideScreens(() => {
+    try {
+      console.error(printableLines(text));
+    } catch {
+      // The disk of a log is full, for example: no reason to end the run.
+    }
+  });
 }
 
 /** The room of a live block, of several that share it. */

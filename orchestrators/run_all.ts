@@ -32,7 +32,7 @@ import {
 /** Options of {@linkcode runAll}. */
 export interface RunAllOptions extends SignalOptions {
   /**
-   * Abort the other runs when one is incomplete.
+   * Abort the other runs when one is incomplete, or fails.
    *
    * @default {false}
    */
@@ -67,7 +67,10 @@ export interface RunAllSummary {
 export interface Runs extends AsyncIterable<AnyRunEvent>, AsyncDisposable {
   /** Each run, in the order given. */
   readonly runs: readonly Run[];
-  /** Resolves when all are over, complete or not. */
+  /**
+   * Resolves when all are over, complete or not. It rejects, then, with what is no
+   * `OrchestratorError`: a run of an orchestrator of your own may fail so.
+   */
   readonly finished: Promise<RunAllSummary>;
 }
 
@@ -114,21 +117,29 @@ export function runAll(
   };
 }
 
+/** Waits for all runs, also after one failed: each holds systems until its end. */
 async function summarise(
   runs: readonly Run[],
-  failed: (error: OrchestratorError) => void,
+  failed: (error: unknown) => void,
 ): Promise<RunAllSummary> {
   const errors: OrchestratorError[] = [];
-  const summaries = await Promise.all(runs.map(async ({ finished }) => {
+  const others: unknown[] = [];
+  const summaries: RunSummary[] = [];
+  await Promise.all(runs.map(async ({ finished }, index) => {
     try {
-      return await finished;
+      summaries[index] = await finished;
     } catch (error) {
-      if (!(error instanceof OrchestratorError)) throw error;
-      errors.push(error);
       failed(error);
-      return error.summary;
+      if (error instanceof OrchestratorError) {
+        errors.push(error);
+        summaries[index] = error.summary;
+      } else others.push(error);
     }
   }));
+  if (others.length > 1) {
+    throw new AggregateError(others, `${others.length} runs failed`);
+  }
+  if (others.length > 0) throw others[0];
   const passed = summaries.every(({ failed }) => failed === 0);
   return {
     summaries,

@@ -72,6 +72,36 @@ Deno.test("runMain() makes 1 of a number that is no exit status", async () => {
   }
 });
 
+Deno.test("runMain() makes the exit status what it would be if messages cannot be written", async () => {
+  for (
+    const [main, status] of [
+      ["() => 0", 0],
+      ["() => { throw new Error('x'); }", 2],
+      ["async () => { Promise.reject(new Error('stray')); await wait; }", 2],
+    ] as const
+  ) {
+    await using script = new Script(`
+const wait = new Promise((resolve) => setTimeout(resolve, 10));
+const write = () => { throw new Error("disk full"); };
+await runMain(${main}, { write });
+console.log("went on");`);
+    strictEqual(await script.status(), status, main);
+    strictEqual((await script.stdout.read()).value, "went on\n");
+    strictEqual(await script.stderr, "");
+  }
+});
+
+Deno.test("note() bears a standard error that cannot be written to", async () => {
+  await using script = new Script(`
+import { note } from ${
+    JSON.stringify(import.meta.resolve("../../orchestrators/progress.ts"))
+  };
+console.error = () => { throw new Error("no space left on device"); };
+await runMain(() => { note("all is well"); return 0; });`);
+  strictEqual(await script.status(), 0);
+  strictEqual(await script.stderr, "");
+});
+
 Deno.test("runMain() shows an error with its causes and its place, and exits with 2", async () => {
   await using script = new Script(`
 await runMain(() => {

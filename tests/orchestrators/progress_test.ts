@@ -772,6 +772,37 @@ Deno.test("note() writes lines above the live block, and without one", async () 
   }
 });
 
+Deno.test("showProgress() leaves nothing behind when what it is to write to throws", async () => {
+  const write = () => {
+    throw new Error("the terminal is gone");
+  };
+  const run = runOf(begin, ended("/a"), finish);
+  const error = await showProgress(run, { live: true, write })
+    .catch((error) => error);
+  deepStrictEqual(error.message, "the terminal is gone");
+  // a timer that was left fails the test
+});
+
+Deno.test("showProgress() bears that its live block cannot be drawn while nothing happens", async () => {
+  let drawn = 0;
+  const twice = Promise.withResolvers<void>();
+  const run = {
+    ...runOf(),
+    async *[Symbol.asyncIterator]() {
+      yield { time: 0, ...begin } as RunEvent;
+      await twice.promise;
+      yield { time: 0, ...finish } as RunEvent;
+    },
+  };
+  const write = () => {
+    if (++drawn === 1) return; // the line of the first event
+    if (drawn === 2) setTimeout(twice.resolve, 0);
+    if (drawn === 2) throw new Error("for a moment");
+  };
+  await showProgress(run, { live: true, write });
+  ok(drawn > 2);
+});
+
 Deno.test("showProgress() colours lines when it is asked to", async () => {
   const text = await shown(runOf(begin, ended("/a"), finish), {
     live: false,

@@ -1,4 +1,5 @@
 import { deepStrictEqual as equal, throws } from "node:assert/strict";
+import type { Orchestrator } from "../../orchestrators/orchestrator.ts";
 import { runAll } from "../../orchestrators/run_all.ts";
 import { SimpleOrchestrator } from "../../orchestrators/simple.ts";
 import {
@@ -84,6 +85,32 @@ Deno.test("runAll() hands the signal on", async () => {
   const { errors, exitCode } = await all.finished;
   equal(errors.map(({ kind }) => kind), ["Aborted", "Aborted"]);
   equal(exitCode, 2);
+});
+
+Deno.test("runAll() waits for all runs, also if one fails in a way of its own", async () => {
+  const plain = new Error("plain");
+  const broken = {
+    run: () => ({
+      finished: Promise.reject(plain),
+      async *[Symbol.asyncIterator]() {},
+    }),
+  } as unknown as Orchestrator;
+  for (const failFast of [true, false]) {
+    const pool = new PretendedPool();
+    const waiting = orchestrator("waiting", { provisioner: pool, work: hang });
+    const all = runAll([broken, waiting], { failFast });
+    if (!failFast) {
+      for await (const { type } of all) if (type === "test-started") break;
+      equal(pool.reasons, []);
+      await all[Symbol.asyncDispose]();
+      equal(pool.reasons, ["abort"]);
+    }
+    equal(await all.finished.catch((error) => error), plain);
+    equal(await all.runs[1].finished.catch(({ kind }) => kind), "Aborted");
+  }
+  const { errors } = await runAll([broken, broken]).finished
+    .catch((error) => error);
+  equal(errors, [plain, plain]);
 });
 
 Deno.test("disposing of all runs ends them and waits", async () => {
