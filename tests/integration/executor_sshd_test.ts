@@ -260,13 +260,14 @@ testKilled(
     const running = bench.run("/t");
     await bench.sees("sleep 86");
     await system.down();
-    bench.killSurvivors();
+    // while it lives it is not started again, however long the system is there
     for (let i = 0; i < 3; i++) {
       await new Promise((resolve) => setTimeout(resolve, 700));
       await system.up();
       await new Promise((resolve) => setTimeout(resolve, 250 * i));
       await system.down();
     }
+    bench.killSurvivors();
     await system.up();
     const { exitCode, results, error } = await running;
     assert.equal(exitCode, 1, error?.stack);
