@@ -106,8 +106,8 @@ export class BeakerlibExecutor implements Executor {
    * @throws {TestAbortedError} if it did not come to its end
    * @throws {BadControlError} if it broke the rules of the control channel
    * @throws {ConnectionError} if the link broke before it began
-   * @throws {TypeError} if there is no such test, another one runs, or the
-   * executor is not started
+   * @throws {TypeError} if there is no such test, another one runs, the executor
+   * is not started, or a variable of `env` is no text
    * @throws {Deno.errors.AlreadyExists} if there are artifacts already
    * @throws {Deno.errors.NotFound} if there is no such directory
    */

@@ -31,9 +31,11 @@ import {
 import { Activity } from "./activity.ts";
 import {
   type Executor,
+  ExecutorError,
   type RunTestOptions,
   TestAbortedError,
 } from "./executor.ts";
+import { checkVariables } from "./_variables.ts";
 import { ArtifactsWriter, normaliseFileName } from "./results.ts";
 import { after } from "../connections/time_limit.ts";
 
@@ -66,7 +68,7 @@ export interface CommandExecutorOptions {
    */
   output?: string;
   /**
-   * Status of the result.
+   * Status of the result. What this throws, the run ends with.
    *
    * @default `pass` for exit code 0, otherwise `fail`
    */
@@ -162,12 +164,13 @@ export class CommandExecutor implements Executor {
    * Stores the options.
    *
    * @throws {TypeError} if `connection` is none, a test is no command, `output` no
-   * valid file name, or a time no number
+   * valid file name, a variable of `env` no text, or a time no number
    * @throws {RangeError} if a time is not above 0
    */
   constructor(connection: Connection, options: CommandExecutorOptions) {
     checkKind("CommandExecutor", "connection", connection, "a connection");
     checkOptions("CommandExecutor", options, OPTIONS);
+    checkVariables("CommandExecutor", options.env);
     for (const [name, test] of Object.entries(options.tests)) {
       const { command, timeout } = timed(test);
       if (timeout !== undefined) {
@@ -209,7 +212,8 @@ export class CommandExecutor implements Executor {
    * Needs `--allow-read` and `--allow-write` for the directory of artifacts, and
    * `--allow-run` as the connection does.
    *
-   * @throws {TypeError} if there is no such test, or another one runs
+   * @throws {TypeError} if there is no such test, another one runs, or a variable
+   * of `env` is no text
    * @throws {TestAbortedError} if time was over, `signal` was aborted, or the connection failed
    */
   async runTest(
@@ -223,6 +227,7 @@ export class CommandExecutor implements Executor {
     if (test === undefined) {
       throw new TypeError(`Cannot run test "${name}": there is no such test`);
     }
+    checkVariables("runTest()", options.env);
     const { command, timeout = this.#timeout } = timed(test);
     return await this.#activity.run(
       `test "${name}"`,
@@ -255,9 +260,7 @@ export class CommandExecutor implements Executor {
     const outputPath = writer.pathFor(this.#output);
     try {
       const exitCode = await this.#run(test, outputPath, options);
-      const status =
-        await this.#options.evaluate?.({ name, exitCode, outputPath }) ??
-          (exitCode === 0 ? "pass" : "fail");
+      const status = await this.#evaluate({ name, exitCode, outputPath });
       writer.write({ status, files: [this.#output] });
       return exitCode;
     } catch (error) {
@@ -269,6 +272,26 @@ export class CommandExecutor implements Executor {
       });
       throw error;
     }
+  }
+
+  /** The status of a test; rejects with an error even if something else is thrown. */
+  async #evaluate(outcome: CommandOutcome): Promise<string> {
+    const { evaluate } = this.#options;
+    if (!evaluate) return outcome.exitCode === 0 ? "pass" : "fail";
+    let status: unknown;
+    try {
+      status = await evaluate(outcome);
+    } catch (cause) {
+      if (cause instanceof Error) throw cause;
+      throw new ExecutorError(
+        `Cannot evaluate test "${outcome.name}": "evaluate" threw ${
+          Deno.inspect(cause)
+        }`,
+        { cause },
+      );
+    }
+    checkKind(`"evaluate" for ${outcome.name}`, "status", status, "a text");
+    return status as string;
   }
 
   async #run(

@@ -69,7 +69,8 @@ export interface Executor extends AsyncDisposable {
    * promise resolves with its exit code (0–255; 128 + n for signal n). Orchestrators
    * take what is no integer as a test that could not be carried out.
    *
-   * @throws {TypeError} if there is no such test, or another one runs
+   * @throws {TypeError} if there is no such test, another one runs, or a variable
+   * of `env` is no text
    * @throws {TestSetupError} if the system could not be prepared for this test
    * @throws {TestAbortedError} if the test did not come to its end
    * @throws {BadControlError} if the test broke the rules of the control channel

@@ -37,6 +37,7 @@ import {
   checkOptions,
   type Known,
 } from "../options.ts";
+import { checkVariables } from "./_variables.ts";
 import { Activity } from "./activity.ts";
 import {
   type Executor,
@@ -253,7 +254,8 @@ export class FunctionExecutor<R extends Connection = Connection>
    *
    * Needs `--allow-read` and `--allow-write` for the directory of artifacts.
    *
-   * @throws {TypeError} if there is no such test, or another one runs
+   * @throws {TypeError} if there is no such test, another one runs, or a variable
+   * of `env` is no text
    * @throws {TestAbortedError} if time was over, `signal` was aborted, or the connection failed
    */
   async runTest(
@@ -267,6 +269,7 @@ export class FunctionExecutor<R extends Connection = Connection>
     if (entry === undefined) {
       throw new TypeError(`Cannot run test "${name}": there is no such test`);
     }
+    checkVariables("runTest()", options.env);
     const { test, timeout = this.#timeout } = typeof entry === "function"
       ? { test: entry }
       : entry;

@@ -834,6 +834,53 @@ Deno.test("what is given has to be of the right kind", async () => {
   }
 });
 
+Deno.test("variables have to be texts, wherever they are given", async () => {
+  const texts = { A: "5" };
+  const makers: Record<string, (env: Wrong) => unknown> = {
+    FmfExecutor: (env) => new FmfExecutor(here, { tests, env }),
+    BeakerlibExecutor: (env) => new BeakerlibExecutor(here, { tests, env }),
+    CommandExecutor: (env) => new CommandExecutor(here, { tests: {}, env }),
+  };
+  for (const [of, make] of Object.entries(makers)) {
+    for (const value of [5, null, undefined, true]) {
+      strictEqual(
+        await said(() => make({ ...texts, B: value })),
+        `Cannot use ${value} as "B" of "env" of ${of}: a text would be right`,
+      );
+    }
+    strictEqual(
+      await said(() => make("A=5")),
+      `Cannot use a text as "env" of ${of}: an object would be right`,
+    );
+    strictEqual(await said(() => make(texts)), undefined);
+  }
+  const data = new Map([["/t", { test: "true" }]]);
+  const directory = await Deno.makeTempDir({ prefix: "atex-test-" });
+  try {
+    await Deno.mkdir(`${directory}/root`);
+    const suite = { ...tests, data, root: `${directory}/root` };
+    for (
+      const executor of [
+        new FmfExecutor(here, { tests: suite }),
+        new CommandExecutor(here, { tests: { "/t": ["true"] } }),
+        new FunctionExecutor(here, { tests: { "/t": () => {} } }),
+      ]
+    ) {
+      await using started = await executor.start();
+      const artifacts = `${directory}/artifacts`;
+      await Deno.mkdir(artifacts, { recursive: true });
+      const env = { B: 5 } as Wrong;
+      strictEqual(
+        await said(() => started.runTest("/t", artifacts, { env })),
+        'Cannot use 5 as "B" of "env" of runTest(): a text would be right',
+      );
+      deepStrictEqual([...Deno.readDirSync(artifacts)], []);
+    }
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
 Deno.test("times have to be numbers in range, wherever they are given", () => {
   const times: Record<string, string[]> = {
     SshConnection: ["connectTimeout"],

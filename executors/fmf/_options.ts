@@ -6,6 +6,7 @@ import {
   checkOptions,
   type Known,
 } from "../../options.ts";
+import { checkVariables } from "../_variables.ts";
 import type { FmfExecutorEvent } from "./_events.ts";
 import type { ReportLimits } from "./reporter.ts";
 
@@ -114,6 +115,7 @@ export function checkExecutor<O extends FmfExecutorOptions>(
 ): void {
   checkKind(of, "connection", connection, "a connection");
   checkOptions(of, options, known);
+  checkVariables(of, options.env);
 }
 
 /** How often a system is told that this program is there, and how long it goes on without. */

@@ -5,6 +5,7 @@ import {
   type SignalOptions,
 } from "../../connections/connection.ts";
 import { LONGEST_TIMER } from "../../connections/time_limit.ts";
+import { checkVariables } from "../_variables.ts";
 import { Activity } from "../activity.ts";
 import { type Executor, type RunTestOptions, SetupError } from "../executor.ts";
 import { debugSwitches } from "./_debug.ts";
@@ -178,8 +179,8 @@ export class FmfExecutor implements Executor {
    * @throws {TestAbortedError} if it did not come to its end
    * @throws {BadControlError} if it broke the rules of the control channel
    * @throws {ConnectionError} if the link broke before it began
-   * @throws {TypeError} if there is no such test, another one runs, or the
-   * executor is not started
+   * @throws {TypeError} if there is no such test, another one runs, the executor
+   * is not started, or a variable of `env` is no text
    * @throws {Deno.errors.AlreadyExists} if there are artifacts already
    * @throws {Deno.errors.NotFound} if there is no such directory
    */
@@ -195,6 +196,7 @@ export class FmfExecutor implements Executor {
         : "there is no such test";
       throw new TypeError(`Cannot run test "${name}": ${reason}`);
     }
+    checkVariables("runTest()", options.env);
     return await this.#activity.run(
       `test "${name}"`,
       options.signal,

@@ -98,6 +98,44 @@ Deno.test("evaluate decides the status, with the output at hand", async () => {
   deepStrictEqual(results, [{ status: "skip", files: ["logs/session.txt"] }]);
 });
 
+Deno.test("what evaluate throws is told, and so is what is no status", async (t) => {
+  for (
+    const [what, evaluate, message] of [
+      ["an error", () => {
+        throw new RangeError("no");
+      }, "no"],
+      ["nothing", () => {
+        throw undefined;
+      }, 'Cannot evaluate test "/t": "evaluate" threw undefined'],
+      [
+        "a text",
+        () => Promise.reject("no"),
+        'Cannot evaluate test "/t": "evaluate" threw "no"',
+      ],
+      [
+        "a number returned",
+        () => 5,
+        'Cannot use 5 as "status" of "evaluate" for /t: a text would be right',
+      ],
+      [
+        "nothing returned",
+        () => {},
+        'Cannot use undefined as "status" of "evaluate" for /t: a text would be right',
+      ],
+    ] as [string, () => never, string][]
+  ) {
+    await t.step(what, async () => {
+      const { error, results } = await outcome(["echo", "x"], { evaluate });
+      strictEqual(error?.message, message);
+      deepStrictEqual(results, [{
+        status: "infra",
+        note: `${error.name}(${message})`,
+        files: ["output.txt"],
+      }]);
+    });
+  }
+});
+
 Deno.test("CommandExecutor ends a command whose time is over, and its children", async () => {
   const { error, results, printed } = await outcome(
     ["sh", "-c", "sleep 1000 & echo $!; wait"],
