@@ -35,7 +35,7 @@ import {
   type RunTestOptions,
   TestAbortedError,
 } from "./executor.ts";
-import { checkVariables } from "./_variables.ts";
+import { checkVariables } from "./variables.ts";
 import { ArtifactsWriter, normaliseFileName } from "./results.ts";
 import { after } from "../connections/time_limit.ts";
 

@@ -37,7 +37,7 @@ import {
   checkOptions,
   type Known,
 } from "../options.ts";
-import { checkVariables } from "./_variables.ts";
+import { checkVariables } from "./variables.ts";
 import { Activity } from "./activity.ts";
 import {
   type Executor,

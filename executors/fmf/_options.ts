@@ -6,7 +6,7 @@ import {
   checkOptions,
   type Known,
 } from "../../options.ts";
-import { checkVariables } from "../_variables.ts";
+import { checkVariables } from "../variables.ts";
 import type { FmfExecutorEvent } from "./_events.ts";
 import type { ReportLimits } from "./reporter.ts";
 

@@ -5,7 +5,7 @@ import {
   type SignalOptions,
 } from "../../connections/connection.ts";
 import { LONGEST_TIMER } from "../../connections/time_limit.ts";
-import { checkVariables } from "../_variables.ts";
+import { checkVariables } from "../variables.ts";
 import { Activity } from "../activity.ts";
 import { type Executor, type RunTestOptions, SetupError } from "../executor.ts";
 import { debugSwitches } from "./_debug.ts";
