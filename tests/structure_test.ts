@@ -44,6 +44,7 @@ const SHARED = new Set([
   "executors/executor.ts",
   "executors/open_artifacts.ts",
   "executors/results.ts",
+  "executors/variables.ts",
   "aggregators/aggregator.ts",
   "orchestrators/orchestrator.ts",
 ]);
