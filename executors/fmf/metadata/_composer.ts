@@ -323,9 +323,9 @@ class Composer {
     const isMissing = this.#is(":") || isExplicit && this.#isNothing(inBlock);
     const mayHaveValue = isExplicit || isMissing || isKey;
     const key = isMissing ? null : this.#key(depth, inBlock);
-    const name = kind === "plain" || kind === "quoted" || key === MERGE
+    const name = kind === "plain" || kind === "quoted"
       ? text
-      : textOf(key);
+      : textOf(key === MERGE ? "<<" : key);
     if (!entries.claim(key)) throw this.#fault(start, "duplicate key", name);
     let value: FmfValue = null;
     if (mayHaveValue && this.#is(":")) {
@@ -348,11 +348,9 @@ class Composer {
   #key(depth: number, inBlock: boolean): FmfKey | typeof MERGE {
     const token = this.#token;
     if (!token.opens) token.isKey = false;
-    if (token.kind === "plain" && token.text === "<<" && !token.opens) {
-      this.#next();
-      return MERGE;
-    }
+    const first = this.#index;
     const key = this.#node(depth, inBlock);
+    if (key === "<<" && this.#isPlain(first)) return MERGE;
     if (Array.isArray(key) || isMap(key) || key instanceof Uint8Array) {
       throw errorAt(
         this.#source,
@@ -363,6 +361,13 @@ class Composer {
       );
     }
     return key;
+  }
+
+  /** Whether what was read last, from a token on, is plain text without a tag. */
+  #isPlain(first: number): boolean {
+    const tokens = this.#tokens.slice(first, this.#index);
+    return tokens.at(-1)!.kind === "plain" &&
+      !tokens.some(({ kind, text }) => kind === "tag" && text !== "!");
   }
 
   /** An independent copy of what an alias means. */

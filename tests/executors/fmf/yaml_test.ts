@@ -234,6 +234,10 @@ Deno.test("parseYaml() puts merged keys first; own ones override them, earlier m
   );
   strictEqual(json("<<: []\na: 1\n"), '{"a":1}');
   strictEqual(
+    json("&m <<: {a: 1}\n!!str <<: *m\n"),
+    '{"a":1,"<<":"<<"}',
+  );
+  strictEqual(
     json("a: <<\nb: {'<<': {c: 1}}\n"),
     '{"a":"<<","b":{"<<":{"c":1}}}',
   );
