@@ -1,4 +1,5 @@
 /** `atex run`: trying tests out. */
+import { resolve } from "@std/path/posix/resolve";
 import type { Aggregator } from "../aggregators/aggregator.ts";
 import type { HtmlReportAggregator } from "../aggregators/html.ts";
 import { JsonLinesAggregator } from "../aggregators/jsonl.ts";
@@ -270,7 +271,7 @@ async function freeResults(): Promise<string> {
 async function wishOf(call: Call): Promise<Wish> {
   const parallel = number(call, "parallel", 1);
   const on = call.get("on") ?? "local";
-  return {
+  const wish = {
     directory: call.operands[0] ?? ".",
     discover: discoverOptions(call),
     on,
@@ -282,6 +283,24 @@ async function wishOf(call: Call): Promise<Wish> {
     ...path(call, "html"),
     env: pairs(call, "env"),
   };
+  refuseSamePath(wish);
+  return wish;
+}
+
+/** Nothing may take the place of what another one writes. */
+function refuseSamePath(wish: Wish): void {
+  const taken = new Map([[resolve(filesOf(wish)), 'the files of "--results"']]);
+  for (const option of OUTPUTS) {
+    const path = wish[option];
+    if (path === undefined) continue;
+    const other = taken.get(resolve(path));
+    if (other !== undefined) {
+      throw new UsageError(
+        `Cannot write both ${other} and "--${option}" to "${path}": give each a path of its own`,
+      );
+    }
+    taken.set(resolve(path), `"--${option}"`);
+  }
 }
 
 function number(call: Call, option: string, least: number): number | undefined {

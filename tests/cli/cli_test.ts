@@ -138,6 +138,18 @@ Deno.test("atex says what is wrong with a command line, and exits with 2", async
         ["run", "--parallel", "0"],
         /"--parallel 0": a whole number from 1 would be right/,
       ],
+      [
+        ["run", SUITE, "--html", "x/same", "--junit", "./x/same"],
+        /both "--junit" and "--html" to "x\/same": give each a path of its own/,
+      ],
+      [
+        ["run", SUITE, "--results", "x", "--junit", "x", "--print-script"],
+        /both "--results" and "--junit" to "x"/,
+      ],
+      [
+        ["run", SUITE, "--results", "x", "--html", "x.files"],
+        /both the files of "--results" and "--html" to "x.files"/,
+      ],
       [["run", SUITE, "--on", "nowhere"], /nowhere/],
       [["doctor", "emacs"], /Cannot look at "emacs"/],
       [["tests", "/nonexistent"], /\/nonexistent/],
