@@ -2,6 +2,7 @@ import { abortable } from "@std/async/abortable";
 import type { Semaphore } from "@std/async/unstable-semaphore";
 import type { SignalOptions } from "../connections/connection.ts";
 import { after } from "../connections/time_limit.ts";
+import { checkMilliseconds } from "../options.ts";
 import { type Backend, StillAliveError, type System } from "./_backend.ts";
 import { Delivery } from "./_delivery.ts";
 import { guard } from "./_guard.ts";
@@ -63,7 +64,19 @@ export interface PoolOptions extends EventOptions {
    * @default {10}
    */
   stopConcurrency?: number;
+  /**
+   * Milliseconds that `stop()` waits for each of: a reservation that it told to end, a
+   * system that is given back, and what the backend does at its start or end. What takes
+   * longer is told by an event and by the error of `stop()`, and left as it is: to
+   * watchdogs, and to those who remove what dead scripts left.
+   *
+   * @default {1_800_000}
+   */
+  stopTimeout?: number;
 }
+
+/** Longer than any backend of ours needs by its own limits. */
+export const STOP_TIMEOUT = 1_800_000;
 
 /** A reservation under way. */
 interface Reservation {
@@ -75,7 +88,7 @@ interface Reservation {
   readonly clears: number;
   /** Why it takes long, if others decide about that. */
   waitsFor?: string;
-  readonly permit?: Disposable;
+  readonly permit: Permit | undefined;
   readonly abort: AbortController;
   /** Never rejects. Gives the error of a system that came too late and could not be given back. */
   done: Promise<unknown>;
@@ -85,7 +98,21 @@ interface Reservation {
 interface Place {
   readonly system: System;
   readonly remote: PooledRemote;
-  readonly permit?: Disposable;
+  readonly permit: Permit | undefined;
+}
+
+/** A place of a shared limit, which can be left more than once: what was given up may end after all. */
+class Permit implements Disposable {
+  #permit?: Disposable;
+
+  constructor(permit: Disposable) {
+    this.#permit = permit;
+  }
+
+  [Symbol.dispose](): void {
+    this.#permit?.[Symbol.dispose]();
+    this.#permit = undefined;
+  }
 }
 
 /**
@@ -125,7 +152,9 @@ export class Pool {
       this.#lent.add(place);
       this.#emit({ type: "lent", id: place.system.id });
     });
-    const { maxRemotes, stopConcurrency = 10 } = options;
+    const { maxRemotes, stopConcurrency = 10, stopTimeout = STOP_TIMEOUT } =
+      options;
+    checkMilliseconds({ stopTimeout });
     if (
       maxRemotes !== Infinity && !Number.isInteger(maxRemotes) || maxRemotes < 0
     ) {
@@ -254,7 +283,7 @@ export class Pool {
       }
       const permit = limit?.tryAcquire();
       if (limit && !permit) return this.#waitForPermit(limit);
-      this.#reserve(permit);
+      this.#reserve(permit && new Permit(permit));
     }
   }
 
@@ -264,13 +293,13 @@ export class Pool {
     this.#waitsForPermit = true;
     limit.acquire().then((permit) => {
       this.#waitsForPermit = false;
-      if (this.#mayBegin()) this.#reserve(permit);
+      if (this.#mayBegin()) this.#reserve(new Permit(permit));
       else permit[Symbol.dispose]();
       this.#pump();
     });
   }
 
-  #reserve(permit?: Disposable): void {
+  #reserve(permit: Permit | undefined): void {
     this.#owed -= 1;
     const number = `${this.#options.name}:#${++this.#begun}`;
     const reservation: Reservation = {
@@ -289,17 +318,21 @@ export class Pool {
   async #carryOut(reservation: Reservation): Promise<unknown> {
     const { reserveTimeout = Infinity } = this.#options;
     const { abort } = reservation;
+    const { signal } = abort;
     let cancelTimeout = () => {};
+    signal.addEventListener("abort", () => cancelTimeout(), { once: true });
     const identify = (id?: string) => {
       cancelTimeout();
       reservation.id = id ?? reservation.number;
       if (id === undefined) return;
       reservation.waitsFor = undefined;
       reservation.startedAt = this.#clock.now();
-      cancelTimeout = this.#clock.after(reserveTimeout, () => {
-        const late = `it is not ready after ${reserveTimeout / 1000} s`;
-        abort.abort(reservationError(reservation, late));
-      });
+      if (!signal.aborted) {
+        cancelTimeout = this.#clock.after(reserveTimeout, () => {
+          const late = `it is not ready after ${reserveTimeout / 1000} s`;
+          abort.abort(reservationError(reservation, late));
+        });
+      }
       this.#emit({ type: "reserving", id });
     };
     const waits = (reason?: string) => {
@@ -307,7 +340,6 @@ export class Pool {
       reservation.waitsFor = reason;
       if (isNews) this.#emit({ type: "waiting", id: reservation.id, reason });
     };
-    const { signal } = abort;
     let system: System;
     try {
       system = await this.#backend.reserve({ signal, identify, waits });
@@ -316,18 +348,16 @@ export class Pool {
         throw reservationError(reservation, none, { fatal: true });
       }
     } catch (error) {
-      this.#reserving.delete(reservation);
+      const isAwaited = this.#reserving.delete(reservation);
       reservation.permit?.[Symbol.dispose]();
-      this.#reserveFailed(
-        reservation,
-        signal.aborted ? signal.reason : error,
-      );
+      const reason = signal.aborted ? signal.reason : error;
+      if (isAwaited) this.#reserveFailed(reservation, reason);
       return;
     } finally {
       cancelTimeout();
     }
-    this.#reserving.delete(reservation);
-    return await this.#reserved(reservation, system);
+    const isAwaited = this.#reserving.delete(reservation);
+    return await this.#reserved(reservation, system, isAwaited);
   }
 
   /** Whether a reservation waits for this already: that was told, and is enough for all. */
@@ -335,7 +365,11 @@ export class Pool {
     return this.#reserving.values().some(({ waitsFor }) => waitsFor === reason);
   }
 
-  async #reserved(reservation: Reservation, system: System): Promise<unknown> {
+  async #reserved(
+    reservation: Reservation,
+    system: System,
+    isAwaited: boolean,
+  ): Promise<unknown> {
     const { abort: { signal }, permit, startedAt } = reservation;
     const remote: PooledRemote = new PooledRemote(
       system,
@@ -347,7 +381,7 @@ export class Pool {
         () => undefined,
         (error) => error,
       );
-      this.#reserveFailed(reservation, signal.reason);
+      if (isAwaited) this.#reserveFailed(reservation, signal.reason);
       return failure;
     }
     const { id, attributes, lost } = system;
@@ -450,7 +484,10 @@ export class Pool {
         { cause: error },
       );
     }
-    this.#releasing.delete(place);
+    if (!this.#releasing.delete(place)) { // stop() has given it up, and told so
+      if (failure) throw failure;
+      return;
+    }
     if (failure instanceof StillAliveError) this.#stuck.add(place);
     else permit?.[Symbol.dispose]();
     if (failure) this.#emit({ type: "release-failed", id, error: failure });
@@ -473,8 +510,12 @@ export class Pool {
     this.#ready.finish(this.#stoppedError("get a system"));
     const reason = this.#stoppedError("go on");
     for (const { abort } of this.#reserving) abort.abort(reason);
-    this.#starting?.abort.abort(reason);
-    await this.#starting?.done.catch(() => {}); // told to the caller of start()
+    if (this.#starting) {
+      const { abort, done } = this.#starting;
+      abort.abort(reason);
+      const late = await this.#ended(done); // how is told to the caller of start()
+      if (late) this.#warn(`end the start of "${this.#options.name}"`, late);
+    }
     this.#starting = undefined;
     try {
       if (wasStarted) await this.#close();
@@ -484,28 +525,33 @@ export class Pool {
   }
 
   async #close(): Promise<void> {
-    const undone = [...this.#reserving].map(({ done }) => done);
-    const errors = (await Promise.all(undone)).filter((error) =>
+    const undone = [...this.#reserving].map((one) => this.#awaitEnd(one));
+    const errors: unknown[] = (await Promise.all(undone)).filter((error) =>
       error !== undefined
     );
+    const tell = (error: unknown) => errors.push(error);
     // Those who gave these back get to know themselves how that ends.
-    const given = [...this.#releasing].map(({ remote }) => remote.release());
-    const kept = [
-      ...[...this.#lent].map(({ remote }) => ({ remote, reason: "abort" })),
-      ...[...this.#ready.items].map(({ remote }) => (
-        { remote, reason: "surplus" }
-      )),
-    ] as { remote: Remote; reason: ReleaseReason }[];
-    const rest = kept.values();
+    const given = [...this.#releasing].map(async (place) => {
+      const late = await this.#awaitRelease(place, place.remote.release());
+      if (late) tell(late);
+    });
+    const reasons = new Map<Place, ReleaseReason>([
+      ...[...this.#lent].map((place) => [place, "abort"] as const),
+      ...[...this.#ready.items].map((place) => [place, "surplus"] as const),
+    ]);
+    const rest = reasons.entries();
     const worker = async () => {
-      for (const { remote, reason } of rest) {
-        await remote.release({ reason }).catch((error) => errors.push(error));
+      for (const [place, reason] of rest) {
+        const release = place.remote.release({ reason });
+        const late = await this.#awaitRelease(place, release);
+        if (late) tell(late);
+        else await release.catch(tell);
       }
     };
     const { stopConcurrency = 10, name } = this.#options;
-    const length = Math.min(stopConcurrency, kept.length);
+    const length = Math.min(stopConcurrency, reasons.size);
     await Promise.all(Array.from({ length }, worker));
-    await Promise.allSettled(given);
+    await Promise.all(given);
     for (const { permit } of this.#stuck) permit?.[Symbol.dispose]();
     this.#stuck.clear();
     const failure = await this.#stopBackend();
@@ -520,15 +566,64 @@ export class Pool {
     }
   }
 
+  /** Waits for a reservation that was told to end; gives what it left. */
+  async #awaitEnd(reservation: Reservation): Promise<unknown> {
+    const late = await this.#ended(reservation.done);
+    if (!late) return await reservation.done;
+    this.#reserving.delete(reservation);
+    reservation.permit?.[Symbol.dispose]();
+    return this.#warn(`end the reservation of "${reservation.id}"`, late);
+  }
+
+  /** Waits for a system to be given back; gives an error if that takes too long. */
+  async #awaitRelease(
+    place: Place,
+    release: Promise<void>,
+  ): Promise<Error | undefined> {
+    const late = await this.#ended(release);
+    if (!late || !this.#releasing.delete(place)) return undefined;
+    place.permit?.[Symbol.dispose]();
+    const { id } = place.system;
+    const error = new ProvisionError(
+      `Cannot give back system "${id}": ${late}`,
+    );
+    this.#emit({ type: "release-failed", id, error });
+    return error;
+  }
+
+  /** Waits until work has ended, in whatever way; tells what is so if that takes too long. */
+  async #ended(work: Promise<unknown>): Promise<string | undefined> {
+    const { stopTimeout = STOP_TIMEOUT } = this.#options;
+    const { promise, resolve } = Promise.withResolvers<string | undefined>();
+    const cancel = this.#clock.after(
+      stopTimeout,
+      () => resolve(`it has not ended after ${stopTimeout / 1000} s`),
+    );
+    const ended = () => resolve(undefined);
+    work.then(ended, ended);
+    const late = await promise;
+    cancel();
+    return late;
+  }
+
   /** Tells of a failure, and gives it. */
   async #stopBackend(): Promise<Error | undefined> {
+    const stopping = Promise.try(() => this.#backend.stop?.());
+    const late = await this.#ended(stopping);
+    if (late) return this.#warn(`stop "${this.#options.name}"`, late);
     try {
-      await this.#backend.stop?.();
+      await stopping;
     } catch (reason) {
       const error = toError(reason);
       this.#emit({ type: "warning", error });
       return error;
     }
+  }
+
+  #warn(what: string, why: string): Error {
+    const error = new ProvisionError(`Cannot ${what}: ${why}`);
+    this.#emit({ type: "warning", error });
+    return error;
   }
 
   #stoppedError(what: string): ProvisionerStoppedError {

@@ -91,7 +91,7 @@ import type {
   ReleasedHostContext,
   SshConfigHosts,
 } from "./_hosts_types.ts";
-import type { PoolOptions } from "./_pool.ts";
+import { type PoolOptions, STOP_TIMEOUT } from "./_pool.ts";
 import type { EventOptions } from "./events.ts";
 import { PooledProvisioner } from "./pooled.ts";
 
@@ -344,6 +344,8 @@ function poolOptions(options: HostsProvisionerOptions): PoolOptions {
     maxRemotes,
     ...(limit && { limit }),
     ...(onEvent && { onEvent }),
+    // room for `sweep` and `clean`, and for what is done around them
+    stopTimeout: Math.max(STOP_TIMEOUT, 3 * times.hookTimeout),
     backend,
   };
 }

@@ -61,6 +61,7 @@ const OPTIONS: Known<PoolOptions> = {
   reserveTimeout: "optional",
   reserveStagger: "optional",
   stopConcurrency: "optional",
+  stopTimeout: "optional",
   onEvent: "optional",
 };
 
@@ -74,7 +75,7 @@ export class PooledProvisioner implements Provisioner {
    * Stores the options.
    *
    * @throws {TypeError} if an option is missing or misspelt
-   * @throws {RangeError} if `maxRemotes` is neither a whole number nor `Infinity`, or `stopConcurrency` neither a positive one nor that
+   * @throws {RangeError} if `maxRemotes` is neither a whole number nor `Infinity`, or `stopConcurrency` neither a positive one nor that, or `stopTimeout` is not above 0
    */
   constructor(options: PoolOptions) {
     checkOptions("PooledProvisioner", options, OPTIONS);
@@ -123,9 +124,10 @@ export class PooledProvisioner implements Provisioner {
   }
 
   /**
-   * Ends what is being made, takes back all systems and frees everything.
+   * Ends what is being made, takes back all systems and frees everything; see
+   * `stopTimeout` for how long that may take.
    *
-   * @throws {AggregateError} if some could not be given back
+   * @throws {AggregateError} if some could not be given back, or not in time
    */
   stop(): Promise<void> {
     return this.#pool.stop();

@@ -811,6 +811,110 @@ Deno.test("stop() does all it can and then tells what failed", async () => {
   });
 });
 
+Deno.test("stop() gives up what does not end in time, tells so, and does all the rest", async () => {
+  const limit = new Semaphore(3);
+  const { pool, backend, systems, events, clock } = await startedPool({
+    maxRemotes: 3,
+    limit,
+    stopTimeout: 5000,
+    stopConcurrency: 1,
+  });
+  pool.provision(3);
+  const [reserving, lent, ready] = systems;
+  lent.succeed();
+  ready.succeed();
+  await settle();
+  await pool.getRemote();
+  const stopping = watch(pool.stop());
+  const ends = [reserving, lent, ready];
+  for (const system of ends) {
+    await settle();
+    assert.equal(stopping.state, "pending");
+    assert.equal(backend.stops, 0);
+    if (system !== reserving) assert.equal(system.state, "disposing");
+    await clock.advance(5000);
+  }
+  await settle();
+  const late = "it has not ended after 5 s";
+  const messages = [
+    `Cannot end the reservation of "fake:1": ${late}`,
+    `Cannot give back system "fake:2": ${late}`,
+    `Cannot give back system "fake:3": ${late}`,
+  ];
+  assert.deepEqual(
+    stopping.error.errors.map(({ message }: Error) => message),
+    messages,
+  );
+  const told = events.filter((event) => "error" in event)
+    .map((event) => `${event.type}: ${event.error.message}`);
+  assert.deepEqual(
+    told,
+    ["warning", "release-failed", "release-failed"]
+      .map((type, index) => `${type}: ${messages[index]}`),
+  );
+  assert.equal(backend.stops, 1);
+  assert.equal(clock.timers.size, 0);
+  const permits = [1, 2, 3].map(() => limit.tryAcquire());
+  assert.ok(permits.every((permit) => permit !== undefined));
+
+  // what ends after all is nobody's business any more, but a system that comes goes back
+  const before = events.length;
+  await pool.start();
+  lent.finishDispose();
+  ready.finishDispose(new Error("no"));
+  reserving.succeed();
+  await settle();
+  assert.deepEqual(reserving.disposals, ["abort"]);
+  reserving.finishDispose();
+  await settle();
+  assert.equal(limit.tryAcquire(), undefined, "no permit is given back twice");
+  assert.deepEqual(events.slice(before).map(({ type }) => type), ["released"]);
+  await pool.stop();
+});
+
+Deno.test("stop() gives up a backend whose start or end takes too long", async () => {
+  const { pool, backend, events, clock } = await startedPool({
+    stopTimeout: 5000,
+  });
+  backend.stop = () => new Promise(() => {});
+  const stopping = watch(pool.stop());
+  await settle();
+  await clock.advance(5000);
+  await settle();
+  const late = 'Cannot stop "fake": it has not ended after 5 s';
+  assert.match(stopping.error.message, new RegExp(`${late}$`));
+  backend.startGate = new Promise(() => {});
+  const starting = watch(pool.start());
+  const again = watch(pool.stop());
+  await settle();
+  await clock.advance(5000);
+  await settle();
+  assert.equal(again.state, "resolved");
+  assert.equal(starting.state, "pending");
+  assert.deepEqual(
+    events.map((event) => event.type === "warning" && event.error.message),
+    [
+      late,
+      'Cannot end the start of "fake": it has not ended after 5 s',
+    ],
+  );
+});
+
+Deno.test("stopTimeout has to be a time", () => {
+  for (const [stopTimeout, type] of [[0, RangeError], ["5", TypeError]]) {
+    assert.throws(
+      () =>
+        new Pool({
+          name: "fake",
+          maxRemotes: 1,
+          backend: new FakeBackend(),
+          stopTimeout: stopTimeout as number,
+        }),
+      type as typeof RangeError,
+    );
+  }
+});
+
 Deno.test("stop() releases no more than stopConcurrency systems at once", async () => {
   const { pool, systems } = await startedPool({
     maxRemotes: 5,
