@@ -162,6 +162,40 @@ Deno.test("a provisioner whose waiting cannot be ended is left after the grace; 
   );
 });
 
+Deno.test("SimpleOrchestrator has the same limits, and leaves no timer behind", async () => {
+  const table: [string, Parameters<typeof scenario>[0], number][] = [
+    [
+      "a setup",
+      { then: { setup: "hang" }, options: { setupTimeoutMs: 50 } },
+      50,
+    ],
+    ["a setup that is deaf", {
+      then: { setup: "deaf" },
+      options: { setupTimeoutMs: 50, cancelGraceMs: 20 },
+    }, 70],
+    ["a release", {
+      then: { release: "hang" },
+      options: { releaseTimeoutMs: 30 },
+    }, 130],
+    ["a clean-up", {
+      then: { reusable: true, stop: "hang", releaseMs: 5 },
+      options: { cancelGraceMs: 40 },
+    }, 145],
+    ["a test that is deaf", {
+      tests: [{ name: "/a", runs: [{ ms: 999, exit: 0 }], deaf: "until-cut" }],
+      then: { lostMs: 10 },
+      options: { cancelGraceMs: 20 },
+    }, 30],
+  ];
+  for (const [what, given, endedAt] of table) {
+    const simulation = await simulate(scenario({ ...given, kind: "simple" }));
+    equal([...broken(simulation)], [], what);
+    equal(simulation.endedAt, endedAt, what);
+    const { clock } = simulation.world;
+    if (what !== "a test that is deaf") equal(clock.armed, false, what);
+  }
+});
+
 Deno.test("while more results wait to be stored than are allowed, no test starts", async () => {
   const tests = Array.from({ length: 150 }, (_, index) => ({
     name: `/${index}`,
