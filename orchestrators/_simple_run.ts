@@ -1,3 +1,4 @@
+/** The shortest complete example of an orchestrator over the contracts. */
 import type { SignalOptions } from "../connections/connection.ts";
 import type { Remote } from "../provisioners/provisioner.ts";
 import type { OrchestratorErrorKind } from "./orchestrator.ts";
