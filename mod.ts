@@ -71,6 +71,7 @@ export * from "./provisioners/virt_helper.ts";
 export * from "./executors/executor.ts";
 export * from "./executors/results.ts";
 export * from "./executors/fmf/mod.ts";
+export * from "./executors/fmf/metadata/mod.ts";
 export * from "./executors/beakerlib.ts";
 export * from "./executors/function.ts";
 export * from "./executors/command.ts";

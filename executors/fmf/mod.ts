@@ -36,3 +36,14 @@ export {
   packagesOf,
   type PackageSource,
 } from "./packages.ts";
+// What the signatures above name; `fmf` has all of it.
+export { Context, type ContextValues } from "./metadata/context.ts";
+export {
+  FmfError,
+  type FmfErrorKind,
+  type FmfErrorPlace,
+} from "./metadata/errors.ts";
+export type { FetchOptions } from "./metadata/fetch.ts";
+export type { FmfIdentifier } from "./metadata/identifier.ts";
+export type { Condition, ConditionText } from "./metadata/select.ts";
+export { type FmfWarning, Tree } from "./metadata/tree.ts";

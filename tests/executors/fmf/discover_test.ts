@@ -1,7 +1,10 @@
 import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
 import fc from "fast-check";
+import * as atex from "../../../mod.ts";
 import { CONTEXT, SHAPES, writeTree } from "../../../bench/_trees.ts";
 import { parseTemporaryName } from "../../../connections/owner.ts";
+import * as executor from "../../../executors/fmf/mod.ts";
+import * as metadata from "../../../executors/fmf/metadata/mod.ts";
 import { discover } from "../../../executors/fmf/discover.ts";
 import { Context } from "../../../executors/fmf/metadata/context.ts";
 import { FmfError } from "../../../executors/fmf/metadata/errors.ts";
@@ -169,6 +172,17 @@ Deno.test("discover() leaves nothing behind when it fails half-way", async () =>
     ["fetch", "/p", "discover.url"],
   );
   deepStrictEqual([...Deno.readDirSync(own.path)], []);
+});
+
+Deno.test("what discover() throws and takes is the same class wherever it is imported from", async () => {
+  const { FmfError, Tree, Context } = executor;
+  await rejects(discover("/does/not/exist"), FmfError);
+  for (const module of [metadata, atex]) {
+    deepStrictEqual(
+      [module.FmfError, module.Tree, module.Context],
+      [FmfError, Tree, Context],
+    );
+  }
 });
 
 Deno.test("discover() warns about what it does not support in a plan", async () => {
