@@ -2,7 +2,7 @@
 import { normalisePath } from "../executors/results.ts";
 import type { EarlierAttempt } from "./aggregator.ts";
 import { isFailing, NO_RESULT, PASSED } from "./_statuses.ts";
-import { durationOf } from "./_stored_tests.ts";
+import { durationOf, exitCodeNote } from "./_stored_tests.ts";
 import { code, heading, link } from "./_github_text.ts";
 
 /** What is known of a test. */
@@ -20,6 +20,7 @@ export interface SummaryTest {
   startedAt?: number | undefined;
   finishedAt?: number | undefined;
   durationMs?: number | undefined;
+  exitCode?: number | undefined;
 }
 
 /** Counts of tests. */
@@ -46,8 +47,15 @@ const nothing = (): Counts => ({
 });
 
 /** How a test ended, in a word or two. */
-export function statusOf({ status, noResult }: SummaryTest): string {
+function statusOf({ status, noResult }: SummaryTest): string {
   return noResult ? NO_RESULT : status || "none";
+}
+
+/** Why somebody has to look at a test, in a few words. */
+export function problemOf(test: SummaryTest): string {
+  const { note, exitCode } = test;
+  if (note) return note;
+  return [statusOf(test), exitCodeNote(exitCode)].filter(Boolean).join(", ");
 }
 
 /** Adds up tests; keeps only those that are named. */
@@ -153,7 +161,7 @@ export class Summary {
         this.failures.map((test) => [
           code(statusOf(test)),
           ...columns(test),
-          code(test.note ?? ""),
+          code(test.note || exitCodeNote(test.exitCode) || ""),
           ...(files === undefined ? [] : [links(test, files)]),
           ...(attempts ? [`${(test.earlier?.length ?? 0) + 1}`] : []),
         ]),

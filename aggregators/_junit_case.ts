@@ -1,5 +1,6 @@
 /** Test cases of JUnit, and how they are written in XML. */
 import type { EarlierAttempt } from "./aggregator.ts";
+import { exitCodeNote } from "./_stored_tests.ts";
 import { xmlAttributes, xmlText } from "./_xml_text.ts";
 
 /** How a test case ended, as JUnit knows it. */
@@ -33,6 +34,7 @@ export interface JUnitCase {
   noResult?: boolean | undefined;
   status?: string | undefined;
   note?: string | undefined;
+  exitCode?: number | undefined;
   remote?: string | undefined;
   attempt?: number | undefined;
   earlier?: readonly EarlierAttempt[] | undefined;
@@ -115,7 +117,7 @@ function properties({ status, remote, attempt = 1 }: JUnitCase): string[] {
 }
 
 function problem(
-  { status, note, noResult }: JUnitCase,
+  { status, note, exitCode, noResult }: JUnitCase,
   outcome: JUnitOutcome,
 ): string[] {
   if (outcome === "passed") return [];
@@ -124,7 +126,9 @@ function problem(
       (status === "skip" ? undefined : `status: ${status || "none"}`);
     return [`<skipped${xmlAttributes({ message })}/>`];
   }
-  const message = noResult ? "no result for the test itself" : note ?? "";
+  const message = noResult
+    ? "no result for the test itself"
+    : note || exitCodeNote(exitCode) || "";
   const type = noResult ? "no-result" : status;
   return [
     `<${outcome}${xmlAttributes({ message, type })}>${

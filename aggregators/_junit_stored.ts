@@ -125,7 +125,7 @@ function casesOf(
   options: WriteJUnitOptions,
 ): JUnitCase[] {
   const { platform, test, own, subtests, startedAt } = stored;
-  const { attempt, earlier, remote } = stored;
+  const { attempt, earlier, remote, exitCode } = stored;
   const parts = options.subtests === "none" ? [] : subtests.map((
     { name, status, note, files },
   ): JUnitCase => ({
@@ -142,6 +142,7 @@ function casesOf(
     noResult: own ? undefined : true,
     status: own?.status,
     note: own?.note,
+    exitCode,
     attempt,
     earlier,
     remote,

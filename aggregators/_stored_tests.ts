@@ -28,6 +28,12 @@ export interface StoredTest {
   finishedAt?: number | undefined;
   /** How long it ran: also known if the times are not. */
   durationMs?: number | undefined;
+  exitCode?: number | undefined;
+}
+
+/** What is said of a test that says nothing of itself, if that is known. */
+export function exitCodeNote(exitCode: number | undefined): string | undefined {
+  return exitCode === undefined ? undefined : `exit code ${exitCode}`;
 }
 
 /** How long a test ran, if that is known. */
@@ -121,8 +127,15 @@ function merged(results: readonly StoredResult[]): StoredTest {
 
 /** What was stored of the run of a test, if it was; tests can store anything there. */
 function known(fields: Record<string, unknown>): Partial<StoredTest> {
-  const { attempt, remote, startedAt, finishedAt, durationMs, earlier } =
-    fields;
+  const {
+    attempt,
+    remote,
+    startedAt,
+    finishedAt,
+    durationMs,
+    exitCode,
+    earlier,
+  } = fields;
   const isNumber = (value: unknown) => Number.isFinite(value);
   return {
     ...(isNumber(attempt) && { attempt: attempt as number }),
@@ -130,6 +143,7 @@ function known(fields: Record<string, unknown>): Partial<StoredTest> {
     ...(isNumber(startedAt) && { startedAt: startedAt as number }),
     ...(isNumber(finishedAt) && { finishedAt: finishedAt as number }),
     ...(isNumber(durationMs) && { durationMs: durationMs as number }),
+    ...(isNumber(exitCode) && { exitCode: exitCode as number }),
     ...(Array.isArray(earlier) && { earlier: earlier.filter(isEarlier) }),
   };
 }

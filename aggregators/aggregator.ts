@@ -54,8 +54,13 @@ export interface IngestInfo {
   startedAt?: number;
   /** When it ended, in milliseconds since 1970. */
   finishedAt?: number;
-  /** How long it ran, in milliseconds, if that is known, but not when. */
+  /**
+   * How long it ran, in milliseconds, if that is known, but not when. A run tells both
+   * times instead: take `finishedAt - startedAt` there.
+   */
   durationMs?: number;
+  /** Its exit code; absent if it could not be carried out, or if that is not known. */
+  exitCode?: number;
   /**
    * How often the test was stored before this run, if an earlier process may have given
    * these results to the same aggregator before it was killed. Of several aggregators

@@ -20,7 +20,7 @@
 import { readResultBatches } from "../executors/results.ts";
 import { checkKind, checkOptions, type Known, pathOf } from "../options.ts";
 import type { Aggregator, IngestInfo } from "./aggregator.ts";
-import { statusOf, Summary, type SummaryTest } from "./_github_summary.ts";
+import { problemOf, Summary, type SummaryTest } from "./_github_summary.ts";
 import {
   type Annotation,
   commandLine,
@@ -276,7 +276,7 @@ export class GitHubAggregator implements Aggregator {
       location: location?.(test.test),
     });
     const errors = collected.failures.map((test) => () =>
-      one("error", test, test.note || statusOf(test))
+      one("error", test, problemOf(test))
     );
     const warnings = [
       ...collected.warnings.map((test) => () =>
@@ -358,10 +358,16 @@ export async function gitHubSummary(
 
 /** What a summary takes of a test. */
 function summaryTest(
-  { own, remote, earlier, startedAt, finishedAt, durationMs, ...names }: Omit<
-    StoredTest,
-    "subtests"
-  >,
+  {
+    own,
+    remote,
+    earlier,
+    startedAt,
+    finishedAt,
+    durationMs,
+    exitCode,
+    ...names
+  }: Omit<StoredTest, "subtests">,
 ): SummaryTest {
   return {
     platform: names.platform,
@@ -375,6 +381,7 @@ function summaryTest(
     startedAt,
     finishedAt,
     durationMs,
+    exitCode,
   };
 }
 

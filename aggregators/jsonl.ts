@@ -71,8 +71,8 @@ export interface JsonLinesAggregatorOptions {
   /**
    * What else to write, as an object in a seventh item of each line: names of what
    * is known of the run (`attempt`, `earlier`, `remote`, `attributes`,
-   * `startedAt`, `finishedAt`, and `durationMs` between the two), or of keys that
-   * a test reported.
+   * `startedAt`, `finishedAt`, `durationMs` between the two, `exitCode`), or of keys
+   * that a test reported.
    *
    * @default no seventh item
    */

@@ -315,9 +315,10 @@ export class JUnitAggregator implements Aggregator {
       }
       await text.add(lines);
     }
-    const { attempt, earlier, remote, startedAt } = info;
+    const { attempt, earlier, remote, startedAt, exitCode } = info;
     await text.add(lineOf(own, {
       noResult: !own.found || undefined,
+      exitCode,
       attempt,
       earlier,
       remote,

@@ -147,7 +147,8 @@ export class Steps {
     }: IngestStep,
   ): Promise<void> {
     const { run, environment, ledger, ingestTimeout } = this.#options;
-    const { test, attempt, error, remote, startedAt, finishedAt } = outcome;
+    const { test, attempt, error, exitCode, remote, startedAt, finishedAt } =
+      outcome;
     const about = { test, attempt, earlier };
     const began = environment.now();
     run.tell({ type: "ingest-started", ...about });
@@ -169,6 +170,7 @@ export class Steps {
             attributes,
             startedAt,
             finishedAt,
+            ...(exitCode !== undefined && { exitCode }),
             keep: true,
             ...(storedBefore !== undefined && { storedBefore }),
           })

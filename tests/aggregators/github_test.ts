@@ -82,6 +82,8 @@ const FEW: Ingested[] = [
   ended("/warned", "warn", "deprecated"),
   ended("/odd", "custom"),
   { test: "/parts", results: [{ name: "x", status: "pass" }] },
+  { ...ended("/silent", "fail"), info: { exitCode: 3 } },
+  { ...ended("/said", "error", "no disk"), info: { exitCode: 4 } },
 ];
 
 Deno.test("GitHubAggregator writes a summary", async () => {
@@ -90,11 +92,11 @@ Deno.test("GitHubAggregator writes a summary", async () => {
     summary,
     `## Nightly
 
-**2 failed, 1 flaky, 3 passed, 1 skipped, 1 other in 1 min 1 s on 2 systems**
+**4 failed, 1 flaky, 3 passed, 1 skipped, 1 other in 1 min 1 s on 2 systems**
 
 | Platform | Tests | Failed | Flaky | Passed | Skipped | Other |
 | --- | --- | --- | --- | --- | --- | --- |
-| <code>p</code> | 7 | 2 | 1 | 3 | 1 | 1 |
+| <code>p</code> | 9 | 4 | 1 | 3 | 1 | 1 |
 
 ### Failed
 
@@ -102,6 +104,8 @@ Deno.test("GitHubAggregator writes a summary", async () => {
 | --- | --- | --- | --- |
 | <code>fail</code> | <code>/net</code> | <code>errno 98<br>address in use</code> | 2 |
 | <code>no result</code> | <code>/parts</code> |  | 1 |
+| <code>fail</code> | <code>/silent</code> | <code>exit code 3</code> | 1 |
+| <code>error</code> | <code>/said</code> | <code>no disk</code> | 1 |
 
 <details><summary>Flaky: passed, but not at the first attempt (1)</summary>
 
@@ -134,9 +138,11 @@ Deno.test("GitHubAggregator writes annotations at the end, each a line", async (
     lines,
     `::error file=suite/a%2Cb%3Ac.fmf,line=7,title=/net (p)::errno 98%0Aaddress in use
 ::error title=/parts (p)::no result
+::error title=/silent (p)::fail, exit code 3
+::error title=/said (p)::no disk
 ::warning title=/warned (p)::deprecated
 ::warning title=/flaky (p)::flaky: passed at attempt 2
-::notice title=Nightly%3A 9%2C5::2 failed, 1 flaky, 3 passed, 1 skipped, 1 other in 1 min 1 s on 2 systems
+::notice title=Nightly%3A 9%2C5::4 failed, 1 flaky, 3 passed, 1 skipped, 1 other in 1 min 1 s on 2 systems
 `,
   );
 });

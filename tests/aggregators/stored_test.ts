@@ -29,7 +29,14 @@ Deno.test("writeJUnit() makes of stored results what JUnitAggregator made of the
       new JsonLinesAggregator({
         results: `${path}/results.jsonl`,
         files: `${path}/files`,
-        fields: ["attempt", "earlier", "remote", "startedAt", "finishedAt"],
+        fields: [
+          "attempt",
+          "earlier",
+          "remote",
+          "startedAt",
+          "finishedAt",
+          "exitCode",
+        ],
       }),
     ]).start();
     await all.ingest(
@@ -45,6 +52,7 @@ Deno.test("writeJUnit() makes of stored results what JUnitAggregator made of the
         remote: "podman:1",
         startedAt: 1_700_000_000_000,
         finishedAt: 1_700_000_001_500,
+        exitCode: 3,
       },
     );
     await all.ingest("p@x", "/two", layOut(`${path}/2`, [{ name: "only" }]));
@@ -59,6 +67,7 @@ Deno.test("writeJUnit() makes of stored results what JUnitAggregator made of the
   const xml = await Deno.readTextFile(`${path}/new/stored.xml`);
   strictEqual(xml, await Deno.readTextFile(`${path}/run.xml`));
   ok(xml.includes("said this"));
+  ok(xml.includes('<failure message="exit code 3" type="fail">exit code 3<'));
   deepStrictEqual(Array.from(Deno.readDirSync(`${path}/new`)).length, 1);
 
   await rejected(

@@ -489,7 +489,7 @@ Deno.test("what is no exit code is an error of the executor", async () => {
   }
 });
 
-Deno.test("aggregators are told of the attempt, the ones before, the system and the times", async () => {
+Deno.test("aggregators are told of the attempt, the ones before, the system, the times and the exit code", async () => {
   const told: IngestInfo[] = [];
   const earlier: IngestInfo[] = [];
   const pool = new PretendedPool();
@@ -522,11 +522,16 @@ Deno.test("aggregators are told of the attempt, the ones before, the system and 
     attributes: { kind: "pretended" },
     startedAt: outcome.startedAt,
     finishedAt: outcome.finishedAt,
+    exitCode: 0,
     keep: true,
   }]);
   equal(
-    earlier.map(({ attempt, earlier }) => [attempt, earlier?.length]),
-    [[1, 0], [2, 1]],
+    earlier.map(({ attempt, earlier, exitCode }) => [
+      attempt,
+      earlier?.length,
+      exitCode,
+    ]),
+    [[1, 0, 2], [2, 1, undefined]],
   );
 });
 

@@ -276,12 +276,14 @@ Deno.test("results that could not be stored are stored by the next run, without 
     equal(await Deno.readTextFile(`${artifacts}/results`), "!");
   }
   full = false;
+  aggregator.infos.clear();
   const { passed } = await place.run({
     aggregator,
     work: () => {
       throw new Error("it must not run");
     },
   }).finished;
+  equal(aggregator.infos.get("/a")?.exitCode, 0, "as the journal tells");
   equal([passed, seen.sort()], [3, ["/a!", "/b!", "/c!"]]);
   equal(place.names, ["run.journal"]);
 });
