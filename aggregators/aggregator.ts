@@ -11,6 +11,7 @@
  *
  * class Names implements Aggregator {
  *   readonly readsOnly = true; // for use beside one that keeps the files
+ *   readonly continues = false; // the names are gone with this process
  *   readonly failed: string[] = [];
  *   start = () => Promise.resolve(this);
  *   stop = () => Promise.resolve();

@@ -69,6 +69,10 @@ export interface Executor extends AsyncDisposable {
    * promise resolves with its exit code (0–255; 128 + n for signal n). Orchestrators
    * take what is no integer as a test that could not be carried out.
    *
+   * How long a test may take is the executor's to say: orchestrators wait until it
+   * ends. When the time is over, it ends the test and rejects with a
+   * {@linkcode TestAbortedError} whose reason is `timeout`.
+   *
    * @throws {TypeError} if there is no such test, another one runs, or a variable
    * of `env` is no text
    * @throws {TestSetupError} if the system could not be prepared for this test
