@@ -13,9 +13,14 @@ export interface MadeOption {
 export interface MadeContainer {
   /** The long one. */
   readonly id: string;
-  /**
-   * What all have in common that are made alike. The first connection to one fills
-   * in the runtime by which commands can be run in all of them.
-   */
-  readonly alike: { runtime?: string };
+  /** What all have in common that are made alike: filled in by the first connection to one. */
+  readonly alike: { way?: WayIn };
+}
+
+/** A way in which commands can be run. */
+export interface WayIn {
+  /** The program of the container's runtime. */
+  readonly runtime: string;
+  /** Whether that runs them, rather than podman. */
+  readonly direct: boolean;
 }

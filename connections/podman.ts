@@ -34,7 +34,12 @@ import {
   withOptions,
 } from "./connection.ts";
 import { remoteCommand } from "./_command.ts";
-import { MADE, type MadeContainer, type MadeOption } from "./made_container.ts";
+import {
+  MADE,
+  type MadeContainer,
+  type MadeOption,
+  type WayIn,
+} from "./made_container.ts";
 import { checkProgram } from "./program.ts";
 import { connectWithin } from "./time_limit.ts";
 import { IN_SHELL } from "./_quote.ts";
@@ -144,32 +149,42 @@ export class PodmanConnection implements Connection {
   }
 
   async #connect(signal: AbortSignal): Promise<void> {
-    const { podman = ["podman"], direct } = this.#options;
+    const { podman = ["podman"] } = this.#options;
     const { id: madeId, alike } = this.#made ?? {};
     this.#made = undefined; // the container may end before the next connection
-    if (madeId !== undefined && alike?.runtime !== undefined) {
-      return this.#use(madeId, throughRuntime(alike.runtime, madeId), true);
+    if (madeId !== undefined && alike?.way) {
+      return this.#use(madeId, alike.way);
     }
     const { id, runtime } = await this.#inspect(signal);
     const said: string[] = [];
-    for (const directly of waysOf(podman, direct)) {
-      const prefix = directly
-        ? throughRuntime(runtime, id)
-        : [...podman, "exec", "-i", id];
-      const failure = await tryToRun([...prefix, "true"], signal);
+    for (const direct of waysOf(podman, this.#options.direct)) {
+      const way = { runtime, direct };
+      const failure = await tryToRun(
+        [...this.#prefixOf(id, way), "true"],
+        signal,
+      );
       if (failure === undefined) {
-        if (alike && directly) alike.runtime = runtime;
-        return this.#use(id, prefix, directly);
+        if (alike) alike.way = way;
+        return this.#use(id, way);
       }
       said.push(failure);
     }
     throw this.#error(`cannot run a command in it: ${said.join("; ")}`);
   }
 
-  #use(id: string, prefix: readonly string[], directly: boolean): void {
+  #use(id: string, way: WayIn): void {
     this.#id = id;
-    this.#prefix = prefix;
-    this.#direct = directly;
+    this.#prefix = this.#prefixOf(id, way);
+    this.#direct = way.direct;
+  }
+
+  /** What to put in front of a command. */
+  #prefixOf(id: string, { runtime, direct }: WayIn): readonly string[] {
+    const { podman = ["podman"] } = this.#options;
+    return direct
+      // Runtimes end with 255 for a missing program, as if there were no container.
+      ? [...enterCgroup(), runtime, "exec", id, ...IN_SHELL]
+      : [...podman, "exec", "-i", id];
   }
 
   /** Forgets the container. */
@@ -277,12 +292,6 @@ function waysOf(
 ): readonly boolean[] {
   if (direct !== undefined) return [direct];
   return podman.length > 1 ? [false] : [true, false];
-}
-
-/** What to put in front of a command for the runtime to run it. */
-function throughRuntime(runtime: string, id: string): readonly string[] {
-  // Runtimes end with 255 for a missing program, as if there were no container.
-  return [...enterCgroup(), runtime, "exec", id, ...IN_SHELL];
 }
 
 /** An ordinary user may start processes in a container from within the own session only. */

@@ -7,7 +7,8 @@ import { ProvisionError } from "./provisioner.ts";
 
 /** Most containers that one command removes. */
 const MOST = 50;
-const REMOVE = ["container", "rm", "-f", "-t", "0"];
+/** Milliseconds that one command may take for several: one that cannot be removed must not keep the places of the others. */
+const PATIENCE = 10_000;
 
 interface Waiting extends PromiseWithResolvers<void> {
   readonly name: string;
@@ -16,6 +17,9 @@ interface Waiting extends PromiseWithResolvers<void> {
 /**
  * Removes containers. Those that are to go at about the same time go together:
  * podman removes several at once, and its start is dear.
+ *
+ * If one of several is not there, podman 4.3 removes none, says nothing and ends
+ * with 0. So only those are gone that it names.
  */
 export class PodmanRemoval {
   readonly #cli: PodmanCli;
@@ -41,32 +45,56 @@ export class PodmanRemoval {
     return waiting.promise;
   }
 
-  /** Removes several, which need not be there. */
+  /**
+   * Removes several.
+   *
+   * @throws {ProvisionError} if one is not certainly gone
+   */
   async removeAll(names: readonly string[]): Promise<void> {
-    const { failure } = await this.#attempt(names);
-    if (failure === undefined) return;
-    throw new ProvisionError(
-      `Cannot remove the containers ${names.join(", ")}: ${failure}`,
+    const ends = await Promise.allSettled(
+      names.map((name) => this.remove(name)),
     );
+    const errors = ends.flatMap((end) =>
+      end.status === "rejected" ? [end.reason as Error] : []
+    );
+    if (errors.length === 0) return;
+    throw new ProvisionError(errors.map(({ message }) => message).join("; "));
   }
 
   async #removeWaiting(): Promise<void> {
-    using _permit = await acquire(this.#permits);
-    await delay(0); // for others that are given back in the same moment
-    const batch = this.#waiting.splice(0, MOST);
-    if (batch.length === 0) return; // somebody else took them
-    const names = batch.map(({ name }) => name);
-    const { failure, removed } = await this.#attempt(names);
-    await Promise.all(batch.map(async ({ name, resolve, reject }) => {
-      if (failure === undefined || removed.has(name)) return resolve();
-      await this.#insist(name).then(resolve, reject);
-    }));
+    const batch: Waiting[] = [];
+    let gone: ReadonlySet<string>;
+    {
+      using _permit = await acquire(this.#permits);
+      await delay(0); // for others that are given back in the same moment
+      batch.push(...this.#waiting.splice(0, MOST));
+      gone = batch.length > 1 ? await this.#removeSeveral(batch) : new Set();
+    }
+    for (const { name, resolve, reject } of batch) {
+      if (gone.has(name)) resolve();
+      else this.#removeOne(name).then(resolve, reject);
+    }
   }
 
-  /** After a failure, which may be that of another container. */
-  async #insist(name: string): Promise<void> {
-    const { failure } = await this.#attempt([name]);
-    if (failure === undefined) return;
+  /** Gives those that are gone. */
+  async #removeSeveral(batch: readonly Waiting[]): Promise<Set<string>> {
+    const names = new Set(batch.map(({ name }) => name));
+    const timeout = Math.min(PATIENCE, this.#cli.timeout);
+    try {
+      const { stdout } = await this.#cli.output(removing(names), { timeout });
+      return new Set(stdout.split("\n"));
+    } catch {
+      return new Set(); // each by itself will tell
+    }
+  }
+
+  async #removeOne(name: string): Promise<void> {
+    using _permit = await acquire(this.#permits);
+    let failure: string | undefined;
+    for (let attempt = 1; attempt <= 2; attempt++) {
+      failure = await this.#attempt(name);
+      if (failure === undefined) return;
+    }
     const exists = await this.#cli.output(["container", "exists", name])
       .catch(() => undefined);
     if (exists?.code === 1) return;
@@ -75,19 +103,18 @@ export class PodmanRemoval {
     throw new ProvisionError(message);
   }
 
-  /** Gives what was wrong, and those that are gone nevertheless. */
-  async #attempt(
-    names: readonly string[],
-  ): Promise<{ failure?: string; removed: ReadonlySet<string> }> {
+  /** Gives what was wrong. */
+  async #attempt(name: string): Promise<string | undefined> {
     try {
-      const { code, stdout, said } = await this.#cli.output(
-        [...REMOVE, ...names],
-      );
-      const removed = new Set(stdout.split("\n"));
-      if (code === 0) return { removed };
-      return { failure: said || `exit code ${code}`, removed };
+      const { code, said } = await this.#cli.output(removing([name]));
+      return code === 0 ? undefined : said || `exit code ${code}`;
     } catch (error) {
-      return { failure: (error as Error).message, removed: new Set() };
+      return (error as Error).message;
     }
   }
 }
+
+const removing = (names: Iterable<string>) => [
+  ...["container", "rm", "-f", "-t", "0"],
+  ...names,
+];

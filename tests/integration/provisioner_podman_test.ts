@@ -248,6 +248,21 @@ Deno.test({
 });
 
 Deno.test({
+  name: "containers given back together go, also if one is gone already",
+  ignore,
+  fn: async () => {
+    const { pool } = await started();
+    await using _ = pool;
+    pool.provision(4);
+    const remotes = [];
+    for (let n = 0; n < 4; n++) remotes.push(await pool.getRemote());
+    await podman("rm", "-f", "-t", "0", remotes[1].attributes.container);
+    await Promise.all(remotes.map((remote) => remote.release()));
+    assert.deepEqual(await containersOf(), []);
+  },
+});
+
+Deno.test({
   name: "maxLifetime is kept by podman itself",
   ignore,
   fn: async () => {

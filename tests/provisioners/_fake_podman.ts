@@ -32,10 +32,15 @@ inspect) case $1 in --format=json)
   printf '%s\\n' "$2" | sed -e "s,{{.Id}},$4," \\
   -e 's,{{.State.Status}},running,' -e "s,{{.OCIRuntime}},$here/runtime,";;
 exec) shift 2; exec "$@";;
-rm) for name; do case $name in atex-*)
+rm) # as podman 4.3: if one of several is not there, nothing happens
+  for name; do case $name in atex-*)
+    [ $# -lt 5 ] || [ -e "$here/containers/$name" ] || exit 0;;
+  esac; done
+  for name; do case $name in atex-*)
     [ -e "$here/containers/$name" ] || continue
     rm "$here/containers/$name"
-    echo "{\\"Name\\":\\"$name\\",\\"Status\\":\\"died\\"}" >>"$here/events";;
+    echo "{\\"Name\\":\\"$name\\",\\"Status\\":\\"died\\"}" >>"$here/events"
+    echo "$name";;
   */*) rm -f "$here/$(image_of "$name")";;
   esac; done;;
 ps) cd "$here/containers" || exit 125

@@ -485,12 +485,49 @@ Deno.test("containers that are given back together are removed by one command", 
   const removals = podman.calls.filter((call) => / rm /.test(call));
   assert.deepEqual(
     removals.map((call) => call.match(/atex-/g)?.length),
-    [6, 1], // and once more for the one that is still there
+    [6, 1, 1], // and twice more for the one that is still there
   );
   assert.deepEqual(
     events.filter(({ type }) => type === "release-failed").length,
     1,
   );
+  await podman.repair("rm");
+  await pool.stop();
+  assert.deepEqual(podman.containers, []);
+});
+
+Deno.test("a container that is gone keeps no other that is given back with it", async () => {
+  await using podman = await FakePodman.make();
+  const { pool, start } = lend(podman, { maxRemotes: 4 });
+  await start();
+  pool.provision(4);
+  const remotes = await Promise.all(
+    Array.from({ length: 4 }, () => pool.getRemote()),
+  );
+  await podman.end(remotes[1].attributes.container);
+  await Promise.all(remotes.map((it) => it.release()));
+  assert.deepEqual(podman.containers, []);
+  await pool.stop();
+});
+
+Deno.test("a container that hangs when it is removed does not keep those removed with it for longer", async () => {
+  await using podman = await FakePodman.make();
+  const { pool, start } = lend(podman, {
+    maxRemotes: 3,
+    commandTimeout: 1000,
+  });
+  await start();
+  pool.provision(3);
+  const remotes = await Promise.all(
+    Array.from({ length: 3 }, () => pool.getRemote()),
+  );
+  const stuck = remotes[0].attributes.container;
+  await podman.fault("rm", `case "$*" in *${stuck}*) exec sleep 600;; esac`);
+  const [first, ...others] = remotes.map((it) => it.release());
+  const failure = assert.rejects(first, { name: "ProvisionError" });
+  await Promise.all(others);
+  assert.deepEqual(podman.containers, [stuck]);
+  await failure;
   await podman.repair("rm");
   await pool.stop();
   assert.deepEqual(podman.containers, []);
