@@ -51,6 +51,7 @@ export function startAdHoc(
   return new OpenRun({
     environment,
     ledger,
+    provisioners,
     journal: settings.journal,
     activity: () => ({
       running: state.running.size,

@@ -1,5 +1,6 @@
 import { Channel } from "@std/async/channel";
 import type { SignalOptions } from "../connections/connection.ts";
+import type { Provisioner } from "../provisioners/provisioner.ts";
 import type {
   Run,
   RunEvent,
@@ -10,6 +11,7 @@ import type {
 import type { Environment } from "./_environment.ts";
 import type { Ledger } from "./_ledger.ts";
 import { type Ending, incomplete } from "./_ending.ts";
+import { keepForRun } from "./_in_use.ts";
 import { insistedOf } from "./_waiting.ts";
 
 /** What runs, and which systems are there for what. */
@@ -24,6 +26,8 @@ export interface Activity {
 export interface OpenRunOptions extends SignalOptions {
   environment: Environment;
   ledger: Ledger;
+  /** What no other run may have until this one is over. */
+  provisioners: readonly Provisioner[];
   /** With it another process can go on. */
   journal?: string | undefined;
   /** What goes on at this moment. */
@@ -39,11 +43,18 @@ export class OpenRun implements Run {
   readonly #abort = new AbortController();
   readonly #insist = new AbortController();
   readonly #listeners = new Set<Channel<RunEvent>>();
+  readonly #letGo: () => void;
   #over = false;
 
-  /** Begins the work in another turn of the event loop. */
+  /**
+   * Begins the work in another turn of the event loop.
+   *
+   * @throws {TypeError} if another run has one of the provisioners
+   */
   constructor(options: OpenRunOptions) {
     this.#options = options;
+    const { provisioners, ledger } = options;
+    this.#letGo = keepForRun(provisioners, ledger.platform);
     this.finished = this.#work();
     this.finished.catch(() => {}); // nobody has to wait for it
   }
@@ -100,6 +111,7 @@ export class OpenRun implements Run {
 
   async #work(): Promise<RunSummary> {
     const { environment, ledger, journal, signal, main } = this.#options;
+    using _kept = { [Symbol.dispose]: this.#letGo };
     await environment.pause();
     using _link = this.#follow(signal);
     ledger.startedAt = environment.now();

@@ -49,7 +49,10 @@ export interface AdHocOptions extends TimeLimits {
   platform: string;
   /** Names of the tests, in the order in which they are to run. */
   tests: Iterable<string>;
-  /** Started sources of systems. Whoever started them stops them. */
+  /**
+   * Started sources of systems. Whoever started them stops them. Runs at the same time
+   * need different ones; one after the other may have the same.
+   */
   provisioners: Iterable<Provisioner>;
   /** Makes what runs tests on a system. */
   executor: ExecutorFactory;

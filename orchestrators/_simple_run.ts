@@ -36,6 +36,7 @@ export function startSimple(
   return new OpenRun({
     environment,
     ledger,
+    provisioners: [settings.provisioner],
     activity: () => activity,
     signal,
     main: (run) =>

@@ -15,7 +15,10 @@ export interface SimpleOptions extends TimeLimits {
   platform: string;
   /** Names of the tests, in the order in which they run. */
   tests: Iterable<string>;
-  /** A started source of systems. Whoever started it stops it. */
+  /**
+   * A started source of systems. Whoever started it stops it. Runs at the same time need
+   * different ones; one after the other may have the same.
+   */
   provisioner: Provisioner;
   /** Makes what runs tests on a system. */
   executor: ExecutorFactory;

@@ -114,13 +114,15 @@ export class AdHocOrchestrator implements Orchestrator {
   /**
    * Begins to run everything; to be called once.
    *
-   * @throws {TypeError} if it was called before, or if a rule ranks a test as something that is not a number
+   * @throws {TypeError} if it was called before, if another run has one of the provisioners and has not ended, or if a
+   * rule ranks a test as something that is not a number
    */
   run(options: SignalOptions = {}): Run {
     if (this.#ran) {
       throw new TypeError("Cannot run tests: run() was called before");
     }
+    const run = startAdHoc(this.#settings, options, environment);
     this.#ran = true;
-    return startAdHoc(this.#settings, options, environment);
+    return run;
   }
 }

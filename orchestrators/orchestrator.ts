@@ -50,7 +50,7 @@ export interface Orchestrator {
    * caller's current turn of the event loop is over, so that whoever listens
    * right away misses nothing.
    *
-   * @throws {TypeError} if it was called before
+   * @throws {TypeError} if it was called before, or if another run has a provisioner of it and has not ended
    */
   run(options?: SignalOptions): Run;
 }

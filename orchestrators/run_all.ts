@@ -78,7 +78,7 @@ export interface Runs extends AsyncIterable<AnyRunEvent>, AsyncDisposable {
  * Begins to run several orchestrators at once. They may share an aggregator, but
  * each needs provisioners of its own.
  *
- * @throws {TypeError} if one of them ran before
+ * @throws {TypeError} if one of them ran before, or two have the same provisioner
  */
 export function runAll(
   orchestrators: Iterable<Orchestrator>,

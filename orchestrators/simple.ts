@@ -64,13 +64,14 @@ export class SimpleOrchestrator implements Orchestrator {
   /**
    * Begins to run everything; to be called once.
    *
-   * @throws {TypeError} if it was called before
+   * @throws {TypeError} if it was called before, or if another run has the provisioner and has not ended
    */
   run(options: SignalOptions = {}): Run {
     if (this.#ran) {
       throw new TypeError("Cannot run tests: run() was called before");
     }
+    const run = startSimple(this.#settings, options, environment);
     this.#ran = true;
-    return startSimple(this.#settings, options, environment);
+    return run;
   }
 }

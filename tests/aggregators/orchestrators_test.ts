@@ -51,17 +51,23 @@ Deno.test("several orchestrators ingest into the same aggregators at once", asyn
     ]),
   );
   {
-    await using pool = await new LocalProvisioner({ maxRemotes: 6 }).start();
-    const runs = runAll(PLATFORMS.map((platform) =>
-      new AdHocOrchestrator({
-        platform,
-        tests: Object.keys(tests),
-        provisioners: [pool],
-        executor: (remote) => new FunctionExecutor(remote, { tests }),
-        aggregator,
-        rerun: reruns(1),
-      })
-    ));
+    await using pools = new AsyncDisposableStack();
+    const started = await Promise.all(
+      PLATFORMS.map(() => new LocalProvisioner({ maxRemotes: 2 }).start()),
+    );
+    for (const pool of started) pools.use(pool);
+    const runs = runAll(
+      PLATFORMS.map((platform, index) =>
+        new AdHocOrchestrator({
+          platform,
+          tests: Object.keys(tests),
+          provisioners: [started[index]],
+          executor: (remote) => new FunctionExecutor(remote, { tests }),
+          aggregator,
+          rerun: reruns(1),
+        })
+      ),
+    );
     const { errors, summaries } = await runs.finished;
     deepStrictEqual(errors, []);
     for (const { ingestErrors } of summaries) deepStrictEqual(ingestErrors, []);

@@ -133,3 +133,16 @@ Deno.test("runAll() begins none for good if one of them ran before", async () =>
   await new Promise((resolve) => setTimeout(resolve, 10));
   equal(pool.asked, 0);
 });
+
+Deno.test("runAll() refuses a provisioner that two of them have, and begins none for good", async () => {
+  const pool = new PretendedPool();
+  const one = orchestrator("x", { provisioner: pool });
+  const other = orchestrator("y", { provisioner: pool });
+  throws(() => runAll([one, other]), {
+    name: "TypeError",
+    message:
+      'Cannot run tests on "y": a run on "x" that has not ended has the provisioner "pool"; a provisioner for each, or one run after the other, would be right',
+  });
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  equal(pool.asked, 0);
+});

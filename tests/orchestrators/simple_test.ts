@@ -1,6 +1,7 @@
 import { deepStrictEqual as equal, ok, throws } from "node:assert/strict";
 import { basename } from "node:path";
 import { KEPT } from "../../connections/owner.ts";
+import { AdHocOrchestrator } from "../../orchestrators/adhoc.ts";
 import { OrchestratorError } from "../../orchestrators/orchestrator.ts";
 import type { Run, RunEvent } from "../../orchestrators/orchestrator.ts";
 import {
@@ -449,4 +450,31 @@ Deno.test("SimpleOrchestrator refuses options that make no sense, and a second r
     message: "Cannot run tests: run() was called before",
   });
   await run.finished;
+});
+
+Deno.test("run() refuses a provisioner while another run has it, whatever orchestrator that is of", async () => {
+  const pool = new PretendedPool();
+  const begun = Promise.withResolvers<void>();
+  const running = new SimpleOrchestrator(options({
+    provisioner: pool,
+    work: (_test, _artifacts, { signal }) => {
+      begun.resolve();
+      return untilAborted(signal);
+    },
+  })).run();
+  await begun.promise;
+  const simple = new SimpleOrchestrator(options({ provisioner: pool }));
+  const { provisioner: _, ...others } = options({ platform: "there" });
+  const adHoc = new AdHocOrchestrator({ ...others, provisioners: [pool] });
+  for (const refused of [simple, adHoc]) {
+    throws(() => refused.run(), {
+      name: "TypeError",
+      message:
+        /: a run on "here" that has not ended has the provisioner "pool";/,
+    });
+  }
+  await running[Symbol.asyncDispose]();
+  // what was refused can be run as soon as the other is over
+  equal((await simple.run().finished).passed, 3);
+  equal((await adHoc.run().finished).passed, 3);
 });
