@@ -17,6 +17,8 @@ const KINDS = {
   "an aggregator": (value) => can(value, "ingest"),
   "an orchestrator": (value) => can(value, "run"),
   "a run": isIterable,
+  "what sharedLimit() gives": (value) =>
+    can(value, "acquire") && can(value, "tryAcquire"),
   "what discover() gives": (value) =>
     isObject(value) && "data" in value && can(value.data, "get"),
   "what readResults() gives": isIterable,

@@ -1,4 +1,3 @@
-import type { Semaphore } from "@std/async/unstable-semaphore";
 import { checkProgram } from "../connections/program.ts";
 import { checkMilliseconds, type Known } from "../options.ts";
 import { guard } from "./_guard.ts";
@@ -6,6 +5,7 @@ import { PodmanBackend, type Variant } from "./_podman_backend.ts";
 import type { PoolOptions } from "./_pool.ts";
 import type { PullPolicy } from "./_podman_image.ts";
 import type { EventOptions } from "./events.ts";
+import type { SharedLimit } from "./shared_limit.ts";
 
 /** Options that all provisioners of containers have. */
 export interface ContainerOptions extends EventOptions {
@@ -19,7 +19,7 @@ export interface ContainerOptions extends EventOptions {
   parallel?: number;
   reserveTimeout?: number;
   commandTimeout?: number;
-  limit?: Semaphore;
+  limit?: SharedLimit;
 }
 
 /** All of them. */
@@ -34,7 +34,7 @@ export const CONTAINER_OPTIONS: Known<ContainerOptions> = {
   parallel: "optional",
   reserveTimeout: "optional",
   commandTimeout: "optional",
-  limit: "optional",
+  limit: "what sharedLimit() gives, if given",
   onEvent: "a function, if given",
 };
 

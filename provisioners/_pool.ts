@@ -1,5 +1,4 @@
 import { abortable } from "@std/async/abortable";
-import type { Semaphore } from "@std/async/unstable-semaphore";
 import type { SignalOptions } from "../connections/connection.ts";
 import { after } from "../connections/time_limit.ts";
 import { checkMilliseconds } from "../options.ts";
@@ -15,6 +14,7 @@ import {
   type Remote,
 } from "./provisioner.ts";
 import { PooledRemote } from "./_remote.ts";
+import type { SharedLimit } from "./shared_limit.ts";
 
 /** Time as the pool sees it. */
 export interface Clock {
@@ -41,11 +41,12 @@ export interface PoolOptions extends EventOptions {
   /** Makes systems and takes them back. */
   backend: Backend;
   /**
-   * Shared by several provisioners, it bounds what they lend together.
+   * Shared by several provisioners, it bounds what they lend together: see
+   * {@linkcode SharedLimit}.
    *
    * @default nothing is shared
    */
-  limit?: Semaphore;
+  limit?: SharedLimit;
   /**
    * Milliseconds that a reservation may take once it has a name.
    *
@@ -142,6 +143,8 @@ export class Pool {
   #lastBegun = -Infinity;
   #cancelStagger?: () => void;
   #waitsForPermit = false;
+  /** Whether it was told that the shared limit is waited for. */
+  #toldOfLimit = false;
 
   constructor(options: PoolOptions, clock: Clock = CLOCK) {
     this.#options = { ...options };
@@ -237,6 +240,7 @@ export class Pool {
   clear(): void {
     this.#owed = 0;
     this.#clears += 1;
+    this.#toldOfLimit = false;
     this.#cancelStagger?.();
     this.#cancelStagger = undefined;
   }
@@ -285,10 +289,20 @@ export class Pool {
       if (limit && !permit) return this.#waitForPermit(limit);
       this.#reserve(permit && new Permit(permit));
     }
+    this.#toldOfLimit = false;
   }
 
   /** A pool that needs many permits stands in the queue once. */
-  #waitForPermit(limit: Semaphore): void {
+  #waitForPermit(limit: SharedLimit): void {
+    if (!this.#toldOfLimit) {
+      this.#toldOfLimit = true;
+      this.#emit({
+        type: "waiting",
+        id: this.#numberOf(this.#begun + 1),
+        reason:
+          "the limit that is shared with other provisioners leaves no place",
+      });
+    }
     if (this.#waitsForPermit) return;
     this.#waitsForPermit = true;
     limit.acquire().then((permit) => {
@@ -299,9 +313,13 @@ export class Pool {
     });
   }
 
+  #numberOf(reservation: number): string {
+    return `${this.#options.name}:#${reservation}`;
+  }
+
   #reserve(permit: Permit | undefined): void {
     this.#owed -= 1;
-    const number = `${this.#options.name}:#${++this.#begun}`;
+    const number = this.#numberOf(++this.#begun);
     const reservation: Reservation = {
       number,
       id: number,

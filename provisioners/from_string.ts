@@ -16,7 +16,6 @@
  *
  * @module
  */
-import type { Semaphore } from "@std/async/unstable-semaphore";
 import { checkKind, checkOptions, type Known, nearest } from "../options.ts";
 import type { EventOptions } from "./events.ts";
 import type { HostsProvisionerOptions } from "./hosts.ts";
@@ -28,6 +27,7 @@ import type { Provisioner } from "./provisioner.ts";
 import type { SharedLibvirtProvisionerOptions } from "./shared_libvirt.ts";
 import type { SystemdProvisionerOptions } from "./systemd.ts";
 import type { TestingFarmProvisionerOptions } from "./testing_farm.ts";
+import type { SharedLimit } from "./shared_limit.ts";
 
 /** Options of {@linkcode provisionerFromString}. */
 export interface FromStringOptions extends EventOptions {
@@ -38,11 +38,12 @@ export interface FromStringOptions extends EventOptions {
    */
   maxRemotes?: number;
   /**
-   * Shared by several provisioners, it bounds what they lend together.
+   * Shared by several provisioners, it bounds what they lend together: see
+   * {@linkcode SharedLimit}.
    *
    * @default nothing is shared
    */
-  limit?: Semaphore;
+  limit?: SharedLimit;
   /**
    * More options for `local`.
    *
@@ -95,7 +96,7 @@ export interface FromStringOptions extends EventOptions {
 
 const OPTIONS: Known<FromStringOptions> = {
   maxRemotes: "optional",
-  limit: "optional",
+  limit: "what sharedLimit() gives, if given",
   local: "optional",
   podman: "optional",
   systemd: "optional",

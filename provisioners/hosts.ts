@@ -71,7 +71,6 @@
  *
  * @module
  */
-import type { Semaphore } from "@std/async/unstable-semaphore";
 import { checkMilliseconds, checkOptions, type Known } from "../options.ts";
 import { guard } from "./_guard.ts";
 import {
@@ -94,6 +93,7 @@ import type {
 import { type PoolOptions, STOP_TIMEOUT } from "./_pool.ts";
 import type { EventOptions } from "./events.ts";
 import { PooledProvisioner } from "./pooled.ts";
+import type { SharedLimit } from "./shared_limit.ts";
 
 export type {
   HostContext,
@@ -231,11 +231,12 @@ export interface HostsProvisionerOptions
    */
   reserveTimeout?: number;
   /**
-   * Shared by several provisioners, it bounds what they lend together.
+   * Shared by several provisioners, it bounds what they lend together: see
+   * {@linkcode SharedLimit}.
    *
    * @default nothing is shared
    */
-  limit?: Semaphore;
+  limit?: SharedLimit;
 }
 
 const OPTIONS: Known<HostsProvisionerOptions> = {
@@ -260,7 +261,7 @@ const OPTIONS: Known<HostsProvisionerOptions> = {
   prepare: "a function, if given",
   recover: "a function, if given",
   clean: "a function, if given",
-  limit: "optional",
+  limit: "what sharedLimit() gives, if given",
   onEvent: "a function, if given",
 };
 

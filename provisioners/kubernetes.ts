@@ -48,7 +48,6 @@
  *
  * @module
  */
-import type { Semaphore } from "@std/async/unstable-semaphore";
 import { checkProgram } from "../connections/program.ts";
 import {
   checkKind,
@@ -62,6 +61,7 @@ import { DURATION } from "./_kubernetes_owner.ts";
 import type { PoolOptions } from "./_pool.ts";
 import type { EventOptions } from "./events.ts";
 import { PooledProvisioner } from "./pooled.ts";
+import type { SharedLimit } from "./shared_limit.ts";
 
 /** What a container needs of the cluster, as in a manifest. */
 export interface KubernetesResources {
@@ -196,11 +196,12 @@ export interface KubernetesProvisionerOptions extends EventOptions {
    */
   kubectl?: readonly string[];
   /**
-   * Shared by several provisioners, it bounds what they lend together.
+   * Shared by several provisioners, it bounds what they lend together: see
+   * {@linkcode SharedLimit}.
    *
    * @default nothing is shared
    */
-  limit?: Semaphore;
+  limit?: SharedLimit;
 }
 
 const OPTIONS: Known<KubernetesProvisionerOptions> = {
@@ -220,7 +221,7 @@ const OPTIONS: Known<KubernetesProvisionerOptions> = {
   renewInterval: "optional",
   maxLifetime: "optional",
   kubectl: "optional",
-  limit: "optional",
+  limit: "what sharedLimit() gives, if given",
   onEvent: "a function, if given",
 };
 

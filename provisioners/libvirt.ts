@@ -44,13 +44,13 @@
  *
  * @module
  */
-import type { Semaphore } from "@std/async/unstable-semaphore";
 import { checkProgram } from "../connections/program.ts";
 import { checkMilliseconds, checkOptions, type Known } from "../options.ts";
 import { guard } from "./_guard.ts";
 import { isLocal, LibvirtBackend } from "./_libvirt_backend.ts";
 import type { EventOptions } from "./events.ts";
 import { PooledProvisioner } from "./pooled.ts";
+import type { SharedLimit } from "./shared_limit.ts";
 
 /** Options of {@linkcode LibvirtProvisioner}. */
 export interface LibvirtProvisionerOptions extends EventOptions {
@@ -110,11 +110,12 @@ export interface LibvirtProvisionerOptions extends EventOptions {
    */
   commandTimeout?: number;
   /**
-   * Shared by several provisioners, it bounds what they lend together.
+   * Shared by several provisioners, it bounds what they lend together: see
+   * {@linkcode SharedLimit}.
    *
    * @default nothing is shared
    */
-  limit?: Semaphore;
+  limit?: SharedLimit;
 }
 
 const OPTIONS: Known<LibvirtProvisionerOptions> = {
@@ -128,7 +129,7 @@ const OPTIONS: Known<LibvirtProvisionerOptions> = {
   virsh: "optional",
   reserveTimeout: "optional",
   commandTimeout: "optional",
-  limit: "optional",
+  limit: "what sharedLimit() gives, if given",
   onEvent: "optional",
 };
 

@@ -17,7 +17,6 @@
  *
  * @module
  */
-import type { Semaphore } from "@std/async/unstable-semaphore";
 import {
   LocalConnection,
   type LocalConnectionOptions,
@@ -27,6 +26,7 @@ import type { Reserving, System } from "./_backend.ts";
 import { nextNumber } from "./_run.ts";
 import type { EventOptions } from "./events.ts";
 import { PooledProvisioner } from "./pooled.ts";
+import type { SharedLimit } from "./shared_limit.ts";
 
 /** Options of {@linkcode LocalProvisioner}. */
 export interface LocalProvisionerOptions
@@ -39,16 +39,17 @@ export interface LocalProvisionerOptions
    */
   maxRemotes?: number;
   /**
-   * Shared by several provisioners, it bounds what they lend together.
+   * Shared by several provisioners, it bounds what they lend together: see
+   * {@linkcode SharedLimit}.
    *
    * @default nothing is shared
    */
-  limit?: Semaphore;
+  limit?: SharedLimit;
 }
 
 const OPTIONS: Known<LocalProvisionerOptions> = {
   maxRemotes: "optional",
-  limit: "optional",
+  limit: "what sharedLimit() gives, if given",
   onEvent: "optional",
   cwd: "optional",
   env: "optional",

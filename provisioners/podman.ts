@@ -28,12 +28,12 @@
  *
  * @module
  */
-import type { Semaphore } from "@std/async/unstable-semaphore";
 import { checkOptions, type Known } from "../options.ts";
 import { plainVariant } from "./_podman_backend.ts";
 import { CONTAINER_OPTIONS, containerPoolOptions } from "./_podman_pool.ts";
 import type { EventOptions } from "./events.ts";
 import { PooledProvisioner } from "./pooled.ts";
+import type { SharedLimit } from "./shared_limit.ts";
 
 /** Options of {@linkcode PodmanProvisioner}. */
 export interface PodmanProvisionerOptions extends EventOptions {
@@ -106,11 +106,12 @@ export interface PodmanProvisionerOptions extends EventOptions {
    */
   commandTimeout?: number;
   /**
-   * Shared by several provisioners, it bounds what they lend together.
+   * Shared by several provisioners, it bounds what they lend together: see
+   * {@linkcode SharedLimit}.
    *
    * @default nothing is shared
    */
-  limit?: Semaphore;
+  limit?: SharedLimit;
 }
 
 const OPTIONS: Known<PodmanProvisionerOptions> = {

@@ -57,7 +57,7 @@ const OPTIONS: Known<PoolOptions> = {
   name: "a text",
   maxRemotes: "a number",
   backend: "an object",
-  limit: "optional",
+  limit: "what sharedLimit() gives, if given",
   reserveTimeout: "optional",
   reserveStagger: "optional",
   stopConcurrency: "optional",

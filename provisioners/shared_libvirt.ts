@@ -70,7 +70,6 @@
  *
  * @module
  */
-import type { Semaphore } from "@std/async/unstable-semaphore";
 import type { Connection, SignalOptions } from "../connections/connection.ts";
 import { checkProgram } from "../connections/program.ts";
 import type { SshOptions } from "../connections/ssh.ts";
@@ -81,6 +80,7 @@ import { SharedLibvirtBackend } from "./_shared_libvirt_backend.ts";
 import { VirtHost } from "./_virt_host.ts";
 import type { EventOptions } from "./events.ts";
 import { PooledProvisioner } from "./pooled.ts";
+import type { SharedLimit } from "./shared_limit.ts";
 
 /** Which libvirt host, and how its helper is run. */
 export interface SharedLibvirtHostOptions {
@@ -183,11 +183,12 @@ export interface SharedLibvirtProvisionerOptions
    */
   destroyOnRelease?: boolean;
   /**
-   * Shared by several provisioners, it bounds what they lend together.
+   * Shared by several provisioners, it bounds what they lend together: see
+   * {@linkcode SharedLimit}.
    *
    * @default nothing is shared
    */
-  limit?: Semaphore;
+  limit?: SharedLimit;
 }
 
 const HOST_OPTIONS: Known<SharedLibvirtHostOptions> = {
@@ -210,7 +211,7 @@ const OPTIONS: Known<SharedLibvirtProvisionerOptions> = {
   maxRemotes: "optional",
   reserveTimeout: "optional",
   destroyOnRelease: "optional",
-  limit: "optional",
+  limit: "what sharedLimit() gives, if given",
   onEvent: "optional",
 };
 

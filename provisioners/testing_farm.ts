@@ -42,7 +42,6 @@
  *
  * @module
  */
-import type { Semaphore } from "@std/async/unstable-semaphore";
 import type { SignalOptions } from "../connections/connection.ts";
 import { checkMilliseconds, checkOptions, type Known } from "../options.ts";
 import { guard } from "./_guard.ts";
@@ -53,6 +52,7 @@ import { CLEANING_SCRIPT } from "./_testing_farm_clean.ts";
 import { askService, DEFAULT_URL } from "./_testing_farm_service.ts";
 import type { EventOptions } from "./events.ts";
 import { PooledProvisioner } from "./pooled.ts";
+import type { SharedLimit } from "./shared_limit.ts";
 
 /** How often and how long {@linkcode TestingFarmProvisioner} tries. All in milliseconds. */
 export interface TestingFarmTimes {
@@ -268,11 +268,12 @@ export interface TestingFarmProvisionerOptions extends EventOptions {
    */
   onLog?: (line: string, id: string) => void;
   /**
-   * Shared by several provisioners, it bounds what they lend together.
+   * Shared by several provisioners, it bounds what they lend together: see
+   * {@linkcode SharedLimit}.
    *
    * @default nothing is shared
    */
-  limit?: Semaphore;
+  limit?: SharedLimit;
 }
 
 const OPTIONS: Known<TestingFarmProvisionerOptions> = {
@@ -297,7 +298,7 @@ const OPTIONS: Known<TestingFarmProvisionerOptions> = {
   token: "optional",
   times: "optional",
   onLog: "optional",
-  limit: "optional",
+  limit: "what sharedLimit() gives, if given",
   onEvent: "optional",
 };
 

@@ -40,6 +40,7 @@ const SHARED = new Set([
   "provisioners/events.ts",
   "provisioners/pooled.ts",
   "provisioners/provisioner.ts",
+  "provisioners/shared_limit.ts",
   "executors/activity.ts",
   "executors/executor.ts",
   "executors/open_artifacts.ts",
