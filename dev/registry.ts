@@ -87,7 +87,16 @@ async function readOwnPackage(): Promise<Package & { name: string }> {
   };
 }
 
+/** A stand-in does what the oldest version does that we allow, and says that it is that one. */
 async function readStandIn(name: string): Promise<Package> {
+  const { imports } = await readJson(new URL("deno.json", root));
+  const range: string = imports[`@std/${name}`] ?? "none";
+  const [, version] = /^jsr:[^@]*@[^@]+@[~^](\d+\.\d+\.\d+)$/.exec(range) ?? [];
+  if (version === undefined) {
+    throw new Error(
+      `Cannot stand in for "@std/${name}": its range in deno.json is "${range}", one such as "jsr:@std/path@^1.1.0" would be right`,
+    );
+  }
   const dir = new URL(`${name}/`, standIns);
   const files = await readFiles(dir, {});
   const exports = Object.fromEntries(
@@ -96,7 +105,7 @@ async function readStandIn(name: string): Promise<Package> {
       "." + path,
     ]),
   );
-  return { version: "1.0.0", exports, files };
+  return { version, exports, files };
 }
 
 async function readCheckout(std: string, name: string): Promise<Package> {

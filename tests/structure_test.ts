@@ -61,9 +61,9 @@ const MAY_IMPORT_SIBLINGS: Record<string, RegExp> = {
 };
 
 const EXTERNAL = [
-  /^jsr:\/?@std\/(async|cli|yaml)@\^1\/./,
+  /^jsr:\/?@std\/(async@~|cli@\^|yaml@\^)\d+\.\d+\.\d+\/./,
   // those beside posix/ load what they do on Windows as well: twice the modules
-  /^jsr:\/?@std\/path@\^1\/posix\/./,
+  /^jsr:\/?@std\/path@\^\d+\.\d+\.\d+\/posix\/./,
   /^npm:\/?zod@\^4$/,
   /^npm:\/?@xmldom\/xmldom@\^0\.9$/,
   /^node:/,

@@ -464,7 +464,9 @@ Deno.test("run() refuses a provisioner while another run has it, whatever orches
   })).run();
   await begun.promise;
   const simple = new SimpleOrchestrator(options({ provisioner: pool }));
-  const { provisioner: _, ...others } = options({ platform: "there" });
+  const { provisioner: _, destructive: _never, ...others } = options({
+    platform: "there",
+  });
   const adHoc = new AdHocOrchestrator({ ...others, provisioners: [pool] });
   for (const refused of [simple, adHoc]) {
     throws(() => refused.run(), {
