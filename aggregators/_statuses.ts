@@ -14,7 +14,11 @@ export const FAILING: ReadonlySet<string> = new Set([
 /** Statuses of tests that passed. */
 export const PASSED: ReadonlySet<string> = new Set(["pass", "info", "warn"]);
 
-/** Whether somebody has to look at a test of this status. */
+/**
+ * Whether somebody has to look at a test, or a part of one, of this status: `fail`,
+ * `error`, `infra` (it could not be carried out), or `no result` (as
+ * `compareResults()` calls a test that has only results of its parts).
+ */
 export function isFailing(status: string | undefined): boolean {
   return status !== undefined && FAILING.has(status);
 }

@@ -7,6 +7,7 @@
  * @example One of your own, which remembers what failed
  * ```ts
  * import type { Aggregator } from "jsr:@atex/atex/aggregators/aggregator";
+ * import { isFailing } from "jsr:@atex/atex/aggregators/reader";
  * import { readArtifacts } from "jsr:@atex/atex/executors/results";
  *
  * class Names implements Aggregator {
@@ -19,7 +20,7 @@
  *
  *   async ingest(platform: string, test: string, artifacts: string | URL) {
  *     for await (const { name, status } of readArtifacts(artifacts)) {
- *       if (status !== "fail") continue;
+ *       if (!isFailing(status)) continue;
  *       this.failed.push([platform, test, name].filter(Boolean).join(" "));
  *     }
  *   }

@@ -33,7 +33,7 @@ export type { StoredResult } from "./_stored_result.ts";
  * - `failing`: it still fails
  * - `changed`: its status is another one, and neither is a failure
  * - `new`: there was no such test
- * - `gone`: there is no such test any more
+ * - `gone`: it has no result any more: there is no such test, or it was not run
  * - `flaky`: it passed, but not at the first attempt, and is otherwise as before
  */
 export type ResultChange =
@@ -62,7 +62,7 @@ export interface ComparedTest {
 /**
  * Tells of all tests that fail or differ, those that are gone at the end. Tests are
  * compared with those of the same platform, or of the only one that there was if that
- * is not among the new ones.
+ * is not among the new ones. If only some tests were run again, all others are `gone`.
  *
  * @param results as `readResults()` gives them
  * @param earlier the same of the run before

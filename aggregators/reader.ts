@@ -4,10 +4,10 @@
  *
  * @example Which tests failed in a run
  * ```ts
- * import { readResults } from "jsr:@atex/atex/aggregators/reader";
+ * import { failedTests, readResults } from "jsr:@atex/atex/aggregators/reader";
  *
- * for await (const { test, subtest, status } of readResults("out/results.jsonl.gz")) {
- *   if (!subtest && status === "fail") console.log(test);
+ * for await (const { test, status } of failedTests(readResults("out/results.jsonl.gz"))) {
+ *   console.log(test, status);
  * }
  * ```
  *
@@ -20,6 +20,8 @@ import { lookAt } from "./_move.ts";
 import { partOf } from "./_part.ts";
 import type { StoredResult } from "./_stored_result.ts";
 
+export { type FailedTest, failedTests } from "./_failed_tests.ts";
+export { isFailing } from "./_statuses.ts";
 export type { StoredResult } from "./_stored_result.ts";
 export { resultsByTest } from "./_stored_tests.ts";
 

@@ -3,7 +3,11 @@ import { dirname } from "@std/path/posix/dirname";
 import { relative } from "@std/path/posix/relative";
 import { resolve } from "@std/path/posix/resolve";
 import type { ComparedTest } from "../aggregators/compare.ts";
-import { resultsByTest, type StoredResult } from "../aggregators/reader.ts";
+import {
+  isFailing,
+  resultsByTest,
+  type StoredResult,
+} from "../aggregators/reader.ts";
 import { type Call, type Command, print, UsageError } from "./_command.ts";
 import { findResults, readAll, type Stored } from "./_results.ts";
 
@@ -81,10 +85,6 @@ type Tally = Map<string, number>;
 
 /** The status of a test that has only results of parts, as `compareResults()` calls it. */
 const NO_RESULT = "no result";
-
-const FAILING = new Set(["fail", "error", "infra", NO_RESULT]);
-
-const isFailing = (status = "none") => FAILING.has(status);
 
 function failures(tally: Tally): number {
   let sum = 0;

@@ -6,7 +6,7 @@ import { GitHubAggregator, gitHubSummary } from "../aggregators/github.ts";
 import { JsonLinesAggregator } from "../aggregators/jsonl.ts";
 import { JUnitAggregator, writeJUnit } from "../aggregators/junit.ts";
 import { MultiAggregator } from "../aggregators/multi.ts";
-import { readResults } from "../aggregators/reader.ts";
+import { failedTests, readResults } from "../aggregators/reader.ts";
 import {
   ReportPortalAggregator,
   ReportPortalApi,
@@ -689,6 +689,10 @@ Deno.test("what is given has to be of the right kind", async () => {
     [
       () => readResults(undefined as Wrong).next(),
       'Cannot use undefined as "path" of readResults(): a path or a URL would be right',
+    ],
+    [
+      () => failedTests("out/results.jsonl" as Wrong).next(),
+      'Cannot use a text as "results" of failedTests(): what readResults() gives would be right',
     ],
     [
       () => compareResults([], "out/results.jsonl" as Wrong).next(),

@@ -12,7 +12,11 @@ import { writeHtmlReport } from "../../aggregators/html.ts";
 import { JsonLinesAggregator } from "../../aggregators/jsonl.ts";
 import { JUnitAggregator, writeJUnit } from "../../aggregators/junit.ts";
 import { MultiAggregator } from "../../aggregators/multi.ts";
-import { readResults, type StoredResult } from "../../aggregators/reader.ts";
+import {
+  failedTests,
+  readResults,
+  type StoredResult,
+} from "../../aggregators/reader.ts";
 import { Tally } from "../../aggregators/tally.ts";
 import { rejected } from "../_thrown.ts";
 import { layOut, temporary } from "./_artifacts.ts";
@@ -160,6 +164,28 @@ function result(
 ): StoredResult {
   return { platform, test, status, files: [], ...more };
 }
+
+Deno.test("failedTests() tells of all that did not pass, also of what could not be carried out or said nothing", async () => {
+  const results = [
+    result("p", "/part", "fail", { subtest: "a" }),
+    result("p", "/part", "pass"),
+    result("p", "/fail", "fail", { note: "why" }),
+    result("p", "/skip", "skip"),
+    result("p", "/warn", "warn"),
+    result("p", "/error", "error"),
+    result("q", "/infra", "infra"),
+    result("q", "/silent", "pass", { subtest: "a" }),
+    result("q", "/later", "fail"), // the last one of a test counts
+    result("q", "/later", "pass"),
+    { platform: "q", test: "/none", files: [] },
+  ];
+  deepStrictEqual(await Array.fromAsync(failedTests(results)), [
+    { platform: "p", test: "/fail", status: "fail", note: "why" },
+    { platform: "p", test: "/error", status: "error" },
+    { platform: "q", test: "/infra", status: "infra" },
+    { platform: "q", test: "/silent", status: "no result" },
+  ]);
+});
 
 Deno.test("compareResults() tells what is broken, fixed, failing, changed, new, gone and flaky", async () => {
   const earlier = [
