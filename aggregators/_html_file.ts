@@ -21,11 +21,24 @@ export class ReportFile {
   }
 
   /**
+   * Checks that there is no such file.
+   *
+   * @throws {Deno.errors.AlreadyExists} if there is one
+   */
+  checkVacant(): void {
+    if (lookAt(this.#path)) throw occupied("the report", this.#path);
+  }
+
+  /**
    * Makes the file.
    *
    * @throws {Deno.errors.AlreadyExists} if there is one
    */
-  async create(model: ReportModel): Promise<void> {
+  async create(
+    model: ReportModel,
+    timelines: readonly Timeline[] = [],
+    final = false,
+  ): Promise<void> {
     const directory = dirname(this.#path);
     this.#made = missing(directory);
     try {
@@ -43,7 +56,7 @@ export class ReportFile {
     }
     this.#made.push(this.#path);
     try {
-      await this.replace(model, [], false); // what keeps a later page from being written is told now
+      await this.replace(model, timelines, final); // what keeps a later page from being written is told now
     } catch (error) {
       this.unmake();
       throw error;

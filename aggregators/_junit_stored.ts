@@ -16,8 +16,15 @@ import {
 
 /** Options of {@linkcode writeJUnit}. */
 export interface WriteJUnitOptions {
-  /** The file for the XML. It must not exist; directories on the way are made. */
+  /** The file for the XML. Directories on the way are made. */
   target: string | URL;
+  /**
+   * What to do if the file is there already. What a killed run left beside it, in
+   * `TARGET.part`, is never replaced.
+   *
+   * @default {"fail"}
+   */
+  existing?: "fail" | "replace";
   /**
    * Name of the whole.
    *
@@ -56,6 +63,7 @@ export interface WriteJUnitOptions {
 
 const OPTIONS: Known<WriteJUnitOptions> = {
   target: "a path or a URL",
+  existing: ["fail", "replace"],
   files: "a path or a URL, if given",
   ...REPORT_OPTIONS,
 };
@@ -72,7 +80,7 @@ const BLOCK = 64 * 1024;
  * @param results as `readResults()` gives them
  * @throws {RangeError} if `outputTail` is no number of characters
  * @throws {TypeError} if `target` is missing, or another option is none that can be used
- * @throws {Deno.errors.AlreadyExists} if the target is there already
+ * @throws {Deno.errors.AlreadyExists} if the target is there already, and not to be replaced
  *
  * @example
  * ```ts
@@ -92,7 +100,8 @@ export async function writeJUnit(
   checkReportOptions("writeJUnit()", options);
   const { name = "atex", statusMap } = options;
   const target = pathOf(options.target);
-  const part = startPart(target, "finishJUnit");
+  const replace = options.existing === "replace";
+  const part = startPart(target, "finishJUnit", { replace });
   let failed = true;
   try {
     let lines = headerLine({ name, statusMap });
@@ -111,7 +120,11 @@ export async function writeJUnit(
     // It can be made anew at any time, unlike that of a run.
     if (failed) await Deno.remove(partOf(target)).catch(() => {});
   }
-  await makeTarget(target, { by: "finishJUnit", make: writeReport });
+  await makeTarget(target, {
+    by: "finishJUnit",
+    make: writeReport,
+    replace,
+  });
 
   async function append(text: string): Promise<void> {
     using spool = new Spool();

@@ -27,13 +27,17 @@ export function partOf(target: string): string {
 }
 
 /**
- * Checks that nothing is there, neither target nor part. `by` is the function
- * that finishes a part.
+ * Checks that nothing is there, neither target, unless it is to be replaced, nor part. `by`
+ * is the function that finishes a part.
  *
  * @throws {Deno.errors.AlreadyExists} if there is something
  */
-export function checkVacant(target: string, by: Finisher): void {
-  if (lookAt(target)) throw occupied("results", target);
+export function checkVacant(
+  target: string,
+  by: Finisher,
+  replace = false,
+): void {
+  if (!replace && lookAt(target)) throw occupied("results", target);
   const part = partOf(target);
   if (lookAt(part)) {
     throw new Deno.errors.AlreadyExists(
@@ -53,9 +57,9 @@ export function checkVacant(target: string, by: Finisher): void {
 export function startPart(
   target: string,
   by: Finisher,
-  made: string[] = [],
+  { made = [], replace = false }: { made?: string[]; replace?: boolean } = {},
 ): Target {
-  checkVacant(target, by);
+  checkVacant(target, by, replace);
   const path = partOf(target);
   try {
     makeParents(target, made);
@@ -191,6 +195,12 @@ export interface Making {
    * needed.
    */
   make(part: string, to: string, scratch: string): Promise<Made | void>;
+  /**
+   * Whether a target that is there is replaced, whatever it is.
+   *
+   * @default {false}
+   */
+  replace?: boolean;
 }
 
 /** What came of it. */
@@ -211,7 +221,7 @@ export interface Made {
  */
 export async function makeTarget(
   target: string,
-  { by, make }: Making,
+  { by, make, replace = false }: Making,
 ): Promise<void> {
   const part = partOf(target);
   const work = `${part}.work`;
@@ -221,7 +231,8 @@ export async function makeTarget(
     const { keepsPart = false } = await make(part, made, `${work}/scratch`) ??
       {};
     await flush(made);
-    if (!keepsPart && lookAt(target) && !await isOf(part, made, target)) {
+    const stays = !keepsPart && !replace;
+    if (stays && lookAt(target) && !await isOf(part, made, target)) {
       throw new Deno.errors.AlreadyExists("something else is there already");
     }
     Deno.renameSync(made, target);

@@ -207,7 +207,9 @@ export class HtmlReportAggregator implements Aggregator {
    *
    * @returns a promise for the end of the events, which nobody has to wait for
    */
-  follow(events: AsyncIterable<TimedEvent>): Promise<void> {
+  follow(
+    events: AsyncIterable<TimedEvent> | Iterable<TimedEvent>,
+  ): Promise<void> {
     this.#used = true;
     const timelines = new Timelines();
     const following = (async () => {
@@ -336,8 +338,14 @@ export class HtmlReportAggregator implements Aggregator {
 
 /** Options of {@linkcode writeHtmlReport}. */
 export interface WriteHtmlReportOptions extends HtmlReportOptions {
-  /** The file for the page. One that is there is replaced. */
+  /** The file for the page. Directories on the way are made. */
   report: string | URL;
+  /**
+   * What to do if the file is there already.
+   *
+   * @default {"fail"}
+   */
+  existing?: "fail" | "replace";
   /**
    * What happened in the run: an event log, for example.
    *
@@ -348,6 +356,7 @@ export interface WriteHtmlReportOptions extends HtmlReportOptions {
 
 const WRITE_OPTIONS: Known<WriteHtmlReportOptions> = {
   ...REPORT_OPTIONS,
+  existing: ["fail", "replace"],
   events: "a run, if given",
 };
 
@@ -362,6 +371,7 @@ const WRITE_OPTIONS: Known<WriteHtmlReportOptions> = {
  * @param results as `readResults()` gives them
  * @throws {TypeError} if `report` is missing
  * @throws {RangeError} if a number in the options is negative or none
+ * @throws {Deno.errors.AlreadyExists} if the file is there already, and not to be replaced
  */
 export async function writeHtmlReport(
   results: AsyncIterable<StoredResult> | Iterable<StoredResult>,
@@ -375,11 +385,14 @@ export async function writeHtmlReport(
   );
   checkOptions("writeHtmlReport()", options, WRITE_OPTIONS);
   const all = complete(options);
-  const path = pathOf(options.report);
+  const file = new ReportFile(pathOf(options.report), all.title);
+  const { existing = "fail" } = options;
+  if (existing === "fail") file.checkVacant(); // before all is read
   const timelines = new Timelines();
   for await (const event of options.events ?? []) timelines.take(event);
   const runs = [...timelines.all.values()];
   const model = await openModel(all, 0);
   await addStored(model, readStoredTests(results), all, runs);
-  await new ReportFile(path, all.title).replace(model, runs, true);
+  if (existing === "fail") await file.create(model, runs, true);
+  else await file.replace(model, runs, true);
 }

@@ -216,7 +216,7 @@ export class JUnitAggregator implements Aggregator {
     }
     const made: string[] = [];
     const { part, names } = this.continues ? await this.#continue() : {
-      part: startPart(this.#target, "finishJUnit", made),
+      part: startPart(this.#target, "finishJUnit", { made }),
       names: new Names(this.allowDuplicate),
     };
     try {

@@ -30,6 +30,10 @@ export const report: Command = {
     },
     { name: "html", value: "PATH", about: "make an HTML page of them instead" },
     { name: "junit", value: "PATH", about: "make JUnit XML of them instead" },
+    {
+      name: "replace",
+      about: "let --html and --junit replace what is there",
+    },
     { name: "summary", about: "print a summary in Markdown instead" },
     {
       name: "files",
@@ -94,8 +98,13 @@ function failures(tally: Tally): number {
 
 /** Reports count what passed, too, and most show no changes. */
 function refuseInVain(call: Call): void {
-  const made = ["html", "junit"].find((name) => call.get(name) !== undefined) ??
-    (call.has("summary") ? "summary" : undefined);
+  const page = ["html", "junit"].find((name) => call.get(name) !== undefined);
+  if (call.has("replace") && page === undefined) {
+    throw new UsageError(
+      'Cannot use "--replace" without "--html" or "--junit": it is for the file that they name',
+    );
+  }
+  const made = page ?? (call.has("summary") ? "summary" : undefined);
   if (made === undefined) return;
   const refuse = (option: string, why: string) => {
     throw new UsageError(
@@ -114,7 +123,7 @@ function refuseInVain(call: Call): void {
   }
 }
 
-/** A report is not to take the place of what it is made of, nor of another one. */
+/** A report is not to take the place of what it is made of, nor of another one, nor of anything unless it is told to. */
 async function refuseToReplace(
   call: Call,
   results: readonly string[],
@@ -140,6 +149,10 @@ async function refuseToReplace(
         `Cannot write "--${name}" to "${path}": these are the results that it is made of; choose another path`,
       );
     }
+    if (call.has("replace")) continue;
+    throw new UsageError(
+      `Cannot write "--${name}" to "${path}": it is there already; choose another path, or add "--replace"`,
+    );
   }
 }
 
@@ -271,6 +284,7 @@ async function makePage(
     (known === undefined ? null : relative(dirname(page), known));
   await writeHtmlReport(results, {
     report: page,
+    existing: existing(call),
     files,
     ...(old !== undefined && {
       compareWith: readAll([await findResults(old)], call.signal),
@@ -288,9 +302,12 @@ async function makeJUnit(
   const files = call.get("files") ?? filesOf(all);
   await writeJUnit(results, {
     target,
+    existing: existing(call),
     ...(files !== undefined && { files, attachments: files }),
   });
 }
+
+const existing = (call: Call) => call.has("replace") ? "replace" : "fail";
 
 /** The directory of all files, if there is one. */
 function filesOf(all: readonly Stored[]): string | undefined {

@@ -43,11 +43,11 @@ export interface EventLogOptions {
    *
    * @default {"fail"}
    */
-  existing?: "fail" | "continue";
+  existing?: "fail" | "replace" | "continue";
 }
 
 const OPTIONS: Known<EventLogOptions> = {
-  existing: "optional",
+  existing: ["fail", "replace", "continue"],
 };
 
 /**
@@ -60,10 +60,11 @@ const OPTIONS: Known<EventLogOptions> = {
  * Needs `--allow-write` for the file, and `--allow-read` to continue one.
  * Directories on the way are made.
  *
- * @throws {Deno.errors.AlreadyExists} if the file is there already, and not to be continued
+ * @throws {Deno.errors.AlreadyExists} if the file is there already, and neither to be replaced nor
+ * continued
  */
 export async function writeEventLog(
-  run: AsyncIterable<RunEvent>,
+  run: AsyncIterable<RunEvent> | Iterable<RunEvent>,
   path: string | URL,
   options: EventLogOptions = {},
 ): Promise<void> {
@@ -72,7 +73,9 @@ export async function writeEventLog(
   checkOptions("writeEventLog()", options, OPTIONS);
   const { existing = "fail" } = options;
   const name = pathOf(path);
-  using file = existing === "continue" ? reopen(name) : create(name);
+  using file = existing === "continue"
+    ? reopen(name)
+    : create(name, existing === "replace");
   const encoder = new TextEncoder();
   for await (const event of run) {
     let bytes = encoder.encode(`${encodeEvent(event)}\n`);
@@ -81,10 +84,15 @@ export async function writeEventLog(
   await file.sync();
 }
 
-function create(path: string): Deno.FsFile {
+function create(path: string, replace: boolean): Deno.FsFile {
   try {
     Deno.mkdirSync(dirname(path), { recursive: true });
-    return Deno.openSync(path, { write: true, append: true, createNew: true });
+    return Deno.openSync(path, {
+      write: true,
+      ...(replace
+        ? { create: true, truncate: true }
+        : { append: true, createNew: true }),
+    });
   } catch (cause) {
     if (!(cause instanceof Deno.errors.AlreadyExists)) throw cause;
     throw new Deno.errors.AlreadyExists(

@@ -35,7 +35,7 @@ import { type Span, Spans } from "./_spans.ts";
  * as `run()`, to miss nothing.
  */
 export async function sendSpans(
-  events: AsyncIterable<RunEvent>,
+  events: AsyncIterable<RunEvent> | Iterable<RunEvent>,
 ): Promise<void> {
   checkKind("sendSpans()", "events", events, "a run");
   const api = globalApi();

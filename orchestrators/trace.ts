@@ -13,7 +13,7 @@
  *
  * @module
  */
-import { checkKind, pathOf } from "../options.ts";
+import { checkKind, checkOptions, type Known, pathOf } from "../options.ts";
 import type { RunEvent } from "./orchestrator.ts";
 import { type Span, Spans } from "./_spans.ts";
 import { Tally } from "./_tally.ts";
@@ -46,25 +46,38 @@ export interface TraceEvent {
   readonly args?: Readonly<Record<string, unknown>>;
 }
 
+/** Options of {@linkcode writeTrace}. */
+export interface WriteTraceOptions {
+  /**
+   * What to do if the file is there already.
+   *
+   * @default {"fail"}
+   */
+  existing?: "fail" | "replace";
+}
+
+const OPTIONS: Known<WriteTraceOptions> = {
+  existing: ["fail", "replace"],
+};
+
 /**
- * Writes the events of a run, live or from a log, as a trace. A file that is there is
- * replaced. Events that are not followed by their ends, because a script was killed for
- * example, end with the last one.
+ * Writes the events of a run, live or from a log, as a trace. Events that are not
+ * followed by their ends, because a script was killed for example, end with the last one.
  *
  * Needs `--allow-write` for the file.
+ *
+ * @throws {Deno.errors.AlreadyExists} if the file is there already, and not to be replaced
  */
 export async function writeTrace(
-  events: AsyncIterable<RunEvent>,
+  events: AsyncIterable<RunEvent> | Iterable<RunEvent>,
   path: string | URL,
+  options: WriteTraceOptions = {},
 ): Promise<void> {
   checkKind("writeTrace()", "events", events, "a run");
   checkKind("writeTrace()", "path", path, "a path or a URL");
-  const name = pathOf(path);
-  using file = await Deno.open(name, {
-    write: true,
-    create: true,
-    truncate: true,
-  });
+  checkOptions("writeTrace()", options, OPTIONS);
+  const { existing = "fail" } = options;
+  using file = await open(pathOf(path), existing === "replace");
   const encoder = new TextEncoder();
   let text = '{"displayTimeUnit":"ms","traceEvents":[';
   let separator = "\n";
@@ -82,6 +95,19 @@ export async function writeTrace(
   await flush();
 }
 
+async function open(path: string, replace: boolean): Promise<Deno.FsFile> {
+  const how = replace ? { create: true, truncate: true } : { createNew: true };
+  try {
+    return await Deno.open(path, { write: true, ...how });
+  } catch (cause) {
+    if (!(cause instanceof Deno.errors.AlreadyExists)) throw cause;
+    throw new Deno.errors.AlreadyExists(
+      `Cannot write the trace "${path}": it is there already; choose another path or remove it`,
+      { cause },
+    );
+  }
+}
+
 /**
  * Makes a trace of events; a span comes when it has ended.
  *
@@ -96,8 +122,9 @@ export async function writeTrace(
  * ```
  */
 export async function* traceOf(
-  events: AsyncIterable<RunEvent>,
+  events: AsyncIterable<RunEvent> | Iterable<RunEvent>,
 ): AsyncGenerator<TraceEvent> {
+  checkKind("traceOf()", "events", events, "a run");
   const trace = new Trace();
   for await (const event of events) yield* trace.take(event);
   yield* trace.end();

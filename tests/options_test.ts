@@ -379,6 +379,12 @@ const FUNCTIONS: Row[] = [
     typo: ["exsiting", "existing"],
   },
   {
+    of: "writeTrace()",
+    call: (options) => writeTrace(run, "out/trace.json", options),
+    right: {},
+    typo: ["exsiting", "existing"],
+  },
+  {
     of: "replayRun()",
     call: (options) => replayRun("out/events.jsonl", options),
     right: {},

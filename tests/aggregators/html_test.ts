@@ -688,11 +688,48 @@ Deno.test("writeHtmlReport() takes what results were stored with, and distrusts 
     { p: 0, t: "/2", s: "pass" },
   ]);
   strictEqual(data.files, null);
-  // what is there is replaced
-  await writeHtmlReport([], { report, files: "https://ci.example/a b/files" });
-  strictEqual((await readPage(report)).files, "https://ci.example/a b/files");
-  await writeHtmlReport([], { report, files: "my files/#1" });
-  strictEqual((await readPage(report)).files, "my%20files/%231");
+  for (
+    const [files, link] of [
+      ["https://ci.example/a b/files", "https://ci.example/a b/files"],
+      ["my files/#1", "my%20files/%231"],
+    ]
+  ) {
+    await writeHtmlReport([], { report, files, existing: "replace" });
+    strictEqual((await readPage(report)).files, link);
+  }
+});
+
+Deno.test("writeHtmlReport() replaces a file only if it is told to, and looks before it reads", async () => {
+  await using directory = temporary();
+  const report = `${directory.path}/new/report.html`;
+  await writeHtmlReport([stored("/a", "pass")], { report });
+  strictEqual((await readPage(report)).tests.length, 1);
+  const before = contents(directory.path);
+  let read = false;
+  function* results() {
+    read = true;
+    yield stored("/b", "fail");
+  }
+  await rejected(
+    writeHtmlReport(results(), { report }),
+    Deno.errors.AlreadyExists,
+    `Cannot write the report to "${report}": it is there already; choose another path or remove it`,
+  );
+  ok(!read);
+  equal(contents(directory.path), before);
+  // also one that appears meanwhile
+  const late = `${directory.path}/late.html`;
+  async function* meanwhile() {
+    await Deno.writeTextFile(late, "precious");
+    yield stored("/b", "fail");
+  }
+  await rejected(
+    writeHtmlReport(meanwhile(), { report: late }),
+    Deno.errors.AlreadyExists,
+  );
+  strictEqual(await Deno.readTextFile(late), "precious");
+  await writeHtmlReport(results(), { report, existing: "replace" });
+  equal((await readPage(report)).tests.map(({ t }) => t), ["/b"]);
 });
 
 Deno.test("HtmlReportAggregator goes on with what an earlier process stored", async () => {
@@ -940,7 +977,7 @@ Deno.test("the timeline knows the events of an orchestrator only, in whatever or
   }));
   await fc.assert(
     fc.asyncProperty(fc.array(event, { maxLength: 30 }), async (events) => {
-      await writeHtmlReport([], { report, events });
+      await writeHtmlReport([], { report, events, existing: "replace" });
       await readPage(report);
     }),
     { numRuns: 100 },
@@ -980,6 +1017,7 @@ Deno.test("nothing that a test says can end the element of the data", async () =
       async (result) => {
         await writeHtmlReport([result as StoredResult], {
           report,
+          existing: "replace",
           title: result.note,
         });
         const page = await Deno.readTextFile(report);

@@ -82,6 +82,23 @@ Deno.test("writeJUnit() makes of stored results what JUnitAggregator made of the
     yield* stored();
     throw new Error("no more");
   }
+  const again = {
+    target: `${path}/new/stored.xml`,
+    existing: "replace",
+  } as const;
+  await rejects(writeJUnit(broken(), again), /no more/);
+  strictEqual(await Deno.readTextFile(again.target), xml);
+  await writeJUnit(stored(), { ...again, name: "second" });
+  ok((await Deno.readTextFile(again.target)).includes('name="second"'));
+  deepStrictEqual(Array.from(Deno.readDirSync(`${path}/new`)).length, 1);
+  // results of a killed run stay
+  await Deno.writeTextFile(`${again.target}.part`, "");
+  await rejected(
+    writeJUnit(stored(), again),
+    Deno.errors.AlreadyExists,
+    `stored.xml.part" of an earlier run is there`,
+  );
+  await Deno.remove(`${again.target}.part`);
   const target = `${path}/broken.xml`;
   await rejects(writeJUnit(broken(), { target }), /no more/);
   deepStrictEqual(

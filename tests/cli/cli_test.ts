@@ -725,6 +725,39 @@ Deno.test("atex report replaces nothing that it reads", async () => {
   });
 });
 
+Deno.test("atex report replaces a page or XML only if it is told to", async () => {
+  await withDirectory(async (directory) => {
+    const path = `${directory}/results.jsonl`;
+    await Deno.writeTextFile(path, RESULTS);
+    const paths = { html: `${directory}/there`, junit: `${directory}/too` };
+    for (const [name, there] of Object.entries(paths)) {
+      await Deno.writeTextFile(there, "precious");
+      const other = name === "html" ? "junit" : "html";
+      const args = [`--${name}`, there, `--${other}`, `${directory}/new`];
+      await rejects(printed("report", path, ...args), {
+        name: "UsageError",
+        message:
+          `Cannot write "--${name}" to "${there}": it is there already; choose another path, or add "--replace"`,
+      });
+      await rejects(Deno.stat(`${directory}/new`), Deno.errors.NotFound);
+      strictEqual(await Deno.readTextFile(there), "precious");
+    }
+    const { html, junit } = paths;
+    const both = ["--html", html, "--junit", junit];
+    await printed("report", path, ...both, "--replace");
+    match(await Deno.readTextFile(html), /^<!doctype html>/i);
+    match(await Deno.readTextFile(junit), /^<\?xml /);
+    const inVain = /^Cannot use "--replace" without "--html" or "--junit"/;
+    await rejects(printed("report", path, "--replace"), {
+      name: "UsageError",
+      message: inVain,
+    });
+    await rejects(printed("report", path, "--html", path, "--replace"), {
+      message: /these are the results/,
+    });
+  });
+});
+
 Deno.test("atex report --summary takes no directory for --files, to which nothing could lead", async () => {
   await withDirectory(async (directory) => {
     const path = `${directory}/results.jsonl`;

@@ -103,6 +103,15 @@ Deno.test("writeEventLog() touches no file that is there", async () => {
   strictEqual(await Deno.readTextFile(file.path), "precious");
 });
 
+Deno.test("writeEventLog() takes a list of events, and replaces a file if it is told to", async () => {
+  await using file = logFile();
+  await writeEventLog(ONE_OF_EACH, file.path);
+  const few = ONE_OF_EACH.slice(0, 2);
+  await writeEventLog(few, file.path, { existing: "replace" });
+  const read = await Array.fromAsync(readEventLog(file.path));
+  equal(read.map(({ type }) => type), few.map(({ type }) => type));
+});
+
 Deno.test("writeEventLog() has an event in the file before the next one comes", async () => {
   await using file = logFile();
   const seen: number[] = [];

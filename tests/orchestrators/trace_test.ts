@@ -1,4 +1,9 @@
-import { deepStrictEqual as equal, ok, strictEqual } from "node:assert/strict";
+import {
+  deepStrictEqual as equal,
+  ok,
+  rejects,
+  strictEqual,
+} from "node:assert/strict";
 import type { RunEvent } from "../../orchestrators/orchestrator.ts";
 import { runAll } from "../../orchestrators/run_all.ts";
 import {
@@ -166,6 +171,26 @@ Deno.test("several runs are several processes of a trace", async () => {
   strictEqual(trace.filter(({ cat }) => cat === "run").length, 2);
 });
 
+Deno.test("writeTrace() and traceOf() take a list of events, too; a file that is there is left alone", async () => {
+  const directory = await Deno.makeTempDir({ prefix: "atex-test-" });
+  try {
+    const path = `${directory}/trace.json`;
+    await writeTrace(SMALL, path);
+    const text = await Deno.readTextFile(path);
+    const made = JSON.parse(JSON.stringify(await traced(SMALL)));
+    equal(JSON.parse(text).traceEvents, made);
+    equal((await Array.fromAsync(traceOf(SMALL))).length, made.length);
+    await rejects(writeTrace([], path), {
+      name: "AlreadyExists",
+      message:
+        `Cannot write the trace "${path}": it is there already; choose another path or remove it`,
+    });
+    strictEqual(await Deno.readTextFile(path), text);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
 Deno.test("writeTrace() writes a file that is JSON, whatever is in names", async () => {
   const directory = await Deno.makeTempDir({ prefix: "atex-test-" });
   try {
@@ -176,7 +201,9 @@ Deno.test("writeTrace() writes a file that is JSON, whatever is in names", async
         at(1, "run-started", { platform: hostile, tests: [] }),
       ]]
     ) {
-      await writeTrace(given(events), new URL(`file://${path}`));
+      await writeTrace(given(events), new URL(`file://${path}`), {
+        existing: "replace",
+      });
       const { traceEvents } = JSON.parse(await Deno.readTextFile(path));
       equal(traceEvents, JSON.parse(JSON.stringify(await traced(events))));
     }
