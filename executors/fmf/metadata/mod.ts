@@ -5,6 +5,20 @@
  *
  * Nothing here knows about running tests; `executors/fmf` does.
  *
+ * Files hold YAML 1.2 with extensions, one document each:
+ *
+ * - `yes`, `no`, `on` and `off` are text; booleans are `true` and `false` (also `True`,
+ *   `TRUE` and so on).
+ * - `012` is 12, as is `0o14`; `1_000` is 1000; `1:30` is text. `1.0` is a {@linkcode Float},
+ *   and an integer that is not safe as a number is a `bigint`.
+ * - `2025-01-31` is a {@linkcode PlainDate}, with a time of day a {@linkcode Timestamp};
+ *   `2025-02-30` is an error.
+ * - A key that is twice in a mapping is an error, by its value: `10` and `010` are the
+ *   same. So are a tab that indents, an unknown tag, and an alias without its anchor.
+ * - `<<: *base` takes over the entries of a mapping, or of a list of mappings, of which
+ *   the first with a key counts. The mapping's own entries win, wherever they stand.
+ *   What an alias stands for is a copy.
+ *
  * @example What a tree holds
  * ```ts
  * import { openTree } from "jsr:@atex/atex/fmf";
