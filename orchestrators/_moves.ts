@@ -1,5 +1,6 @@
 import type { ReleaseReason } from "../provisioners/provisioner.ts";
-import type { OrchestratorErrorKind, RunEventBody } from "./orchestrator.ts";
+import type { OrchestratorErrorKind } from "./orchestrator.ts";
+import type { RunEventBody } from "./_event_body.ts";
 import type { Supplier } from "./_demand.ts";
 import { NextRuleError } from "./_queue.ts";
 import type { Action, State, System } from "./_state.ts";

@@ -1,5 +1,6 @@
 import type { EarlierAttempt } from "../aggregators/aggregator.ts";
-import type { RunEventBody, TestOutcome } from "./orchestrator.ts";
+import type { TestOutcome } from "./orchestrator.ts";
+import type { RunEventBody } from "./_event_body.ts";
 
 /** What a test that is run again looks like to aggregators. */
 export function asEarlier({ exitCode, error }: TestOutcome): EarlierAttempt {

@@ -1,13 +1,8 @@
 import { Channel } from "@std/async/channel";
 import type { SignalOptions } from "../connections/connection.ts";
 import type { Provisioner } from "../provisioners/provisioner.ts";
-import type {
-  Run,
-  RunEvent,
-  RunEventBody,
-  RunStatus,
-  RunSummary,
-} from "./orchestrator.ts";
+import type { Run, RunEvent, RunStatus, RunSummary } from "./orchestrator.ts";
+import type { RunEventBody } from "./_event_body.ts";
 import type { Environment } from "./_environment.ts";
 import type { Ledger } from "./_ledger.ts";
 import { type Ending, incomplete } from "./_ending.ts";

@@ -9,10 +9,10 @@ import type {
   NextRule,
   OrchestratorErrorKind,
   RerunRule,
-  RunEventBody,
   SetupInfo,
   TestOutcome,
 } from "./orchestrator.ts";
+import type { RunEventBody } from "./_event_body.ts";
 import { Demand, type Supplier } from "./_demand.ts";
 import type { Ending } from "./_ending.ts";
 import { TestQueue } from "./_queue.ts";

@@ -276,162 +276,327 @@ export interface RerunRule {
   readonly limit?: number;
 }
 
-/** What happens in a run. `time` is in milliseconds since 1970. */
-export type RunEvent = { readonly time: number } & RunEventBody;
+/** What all events of runs have. */
+export interface RunEventBase {
+  /** When it happened, in milliseconds since 1970. */
+  readonly time: number;
+}
 
-/** The kinds of events, told apart by `type`. */
-export type RunEventBody =
-  | {
-    readonly type: "run-started";
-    readonly platform: string;
-    readonly tests: readonly string[];
-    /** The journal with which the run can go on, if it has one. */
-    readonly journal?: string;
-  }
-  | {
-    /** The run goes on with what earlier processes did. */
-    readonly type: "run-resumed";
-    /** Tests that have their final outcome already. */
-    readonly done: readonly string[];
-    /** Those of them that failed. */
-    readonly failed: readonly string[];
-    /** Where the output of those is, by name of the test, as far as it is known. */
-    readonly outputs?: Readonly<Record<string, string>>;
-    /** Tests whose last attempt was interrupted. */
-    readonly interrupted: readonly string[];
-    /** Reruns so far. */
-    readonly reruns: number;
-  }
-  | {
-    readonly type: "requested";
-    readonly provisioner: string;
-    readonly count: number;
-  }
-  | {
-    readonly type: "demand-cancelled";
-    readonly provisioners: readonly string[];
-  }
-  | {
-    readonly type: "reservation-failed";
-    readonly provisioner: string;
-    readonly error: Error;
-    /** Failures of this provisioner so far. */
-    readonly failures: number;
-    /** True if nothing more is asked of it. */
-    readonly dead: boolean;
-  }
-  | {
-    readonly type: "remote-ready";
-    readonly remote: string;
-    readonly provisioner: string;
-    readonly attributes: Readonly<Record<string, string>>;
-  }
-  | { readonly type: "remote-surplus"; readonly remote: string }
-  | { readonly type: "setup-started"; readonly remote: string }
-  | {
-    readonly type: "setup-finished";
-    readonly remote: string;
-    readonly ms: number;
-  }
-  | {
-    readonly type: "setup-failed";
-    readonly remote: string;
-    readonly ms: number;
-    readonly error: Error;
-    /** Further failures that are tolerated. */
-    readonly left: number;
-    /** True if it was ended because the run had no use for it any more: nothing is wrong with the system. */
-    readonly cancelled?: boolean;
-  }
-  | { readonly type: "remote-idle"; readonly remote: string }
-  | {
-    readonly type: "remote-lost";
-    readonly remote: string;
-    readonly error: Error;
-  }
-  | {
-    readonly type: "test-started";
-    readonly test: string;
-    readonly attempt: number;
-    readonly remote: string;
-    readonly artifacts: string;
-  }
-  | {
-    readonly type: "test-finished";
-    readonly test: string;
-    readonly attempt: number;
-    readonly remote: string;
-    readonly exitCode?: number;
-    readonly error?: Error;
-    readonly ms: number;
-    /** True if the system is unusable now. */
-    readonly destroyed: boolean;
-    /** True if the test runs once more. */
-    readonly rerun: boolean;
-  }
-  | {
-    readonly type: "ingest-started";
-    readonly test: string;
-    readonly attempt: number;
-    /** True if the results go to the aggregator of earlier attempts. */
-    readonly earlier: boolean;
-  }
-  | {
-    readonly type: "ingest-finished";
-    readonly test: string;
-    readonly attempt: number;
-    readonly earlier: boolean;
-    readonly ms: number;
-    readonly stored?: Stored;
-  }
-  | {
-    readonly type: "ingest-failed";
-    readonly test: string;
-    readonly attempt: number;
-    readonly earlier: boolean;
-    readonly ms: number;
-    readonly error: Error;
-    /** The directory in which the results still are. */
-    readonly artifacts: string;
-  }
-  | {
-    readonly type: "release-started";
-    readonly remote: string;
-    readonly reason: ReleaseReason;
-  }
-  | {
-    readonly type: "release-finished";
-    readonly remote: string;
-    readonly reason: ReleaseReason;
-    readonly ms: number;
-  }
-  | {
-    readonly type: "release-failed";
-    readonly remote: string;
-    readonly reason: ReleaseReason;
-    readonly ms: number;
-    readonly error: Error;
-    /** True if it was given back nevertheless: only the clean-up before that failed. */
-    readonly givenBack?: boolean;
-  }
-  | {
-    readonly type: "draining";
-    readonly kind: OrchestratorErrorKind;
-    /** What is so, for people. */
-    readonly why: string;
-    /** What it came of. */
-    readonly error?: Error;
-  }
-  | { readonly type: "aborting"; readonly reason: unknown }
-  | {
-    readonly type: "stalled";
-    /** Provisioners that are waited for. */
-    readonly waitingFor: readonly string[];
-    readonly ms: number;
-  }
-  | {
-    readonly type: "run-finished";
-    /** Why the run is incomplete; null if it is complete. */
-    readonly kind: OrchestratorErrorKind | null;
-    readonly summary: RunSummary;
-  };
+/** What happens in a run, told apart by `type`. */
+export type RunEvent =
+  | RunStartedEvent
+  | RunResumedEvent
+  | RequestedEvent
+  | DemandCancelledEvent
+  | ReservationFailedEvent
+  | RemoteReadyEvent
+  | RemoteSurplusEvent
+  | SetupStartedEvent
+  | SetupFinishedEvent
+  | SetupFailedEvent
+  | RemoteIdleEvent
+  | RemoteLostEvent
+  | TestStartedEvent
+  | TestFinishedEvent
+  | IngestStartedEvent
+  | IngestFinishedEvent
+  | IngestFailedEvent
+  | ReleaseStartedEvent
+  | ReleaseFinishedEvent
+  | ReleaseFailedEvent
+  | DrainingEvent
+  | AbortingEvent
+  | StalledEvent
+  | RunFinishedEvent;
+
+/** The run begins: the first event. */
+export interface RunStartedEvent extends RunEventBase {
+  /** Tells this event from others. */
+  readonly type: "run-started";
+  /** Label of what is tested. */
+  readonly platform: string;
+  /** Names of its tests, in the order given. */
+  readonly tests: readonly string[];
+  /** The journal with which the run can go on, if it has one. */
+  readonly journal?: string;
+}
+
+/** The run goes on with what earlier processes did. */
+export interface RunResumedEvent extends RunEventBase {
+  /** Tells this event from others. */
+  readonly type: "run-resumed";
+  /** Tests that have their final outcome already. */
+  readonly done: readonly string[];
+  /** Those of them that failed. */
+  readonly failed: readonly string[];
+  /** Where the output of those is, by name of the test, as far as it is known. */
+  readonly outputs?: Readonly<Record<string, string>>;
+  /** Tests whose last attempt was interrupted. */
+  readonly interrupted: readonly string[];
+  /** Reruns so far. */
+  readonly reruns: number;
+}
+
+/** Systems are asked of a provisioner. */
+export interface RequestedEvent extends RunEventBase {
+  /** Tells this event from others. */
+  readonly type: "requested";
+  /** Name of the provisioner. */
+  readonly provisioner: string;
+  /** How many more. */
+  readonly count: number;
+}
+
+/** What was asked for and has not begun is dropped. */
+export interface DemandCancelledEvent extends RunEventBase {
+  /** Tells this event from others. */
+  readonly type: "demand-cancelled";
+  /** Names of the provisioners. */
+  readonly provisioners: readonly string[];
+}
+
+/** A provisioner could not deliver a system. */
+export interface ReservationFailedEvent extends RunEventBase {
+  /** Tells this event from others. */
+  readonly type: "reservation-failed";
+  /** Name of the provisioner. */
+  readonly provisioner: string;
+  /** Why. */
+  readonly error: Error;
+  /** Failures of this provisioner so far. */
+  readonly failures: number;
+  /** True if nothing more is asked of it. */
+  readonly dead: boolean;
+}
+
+/** A system was delivered. */
+export interface RemoteReadyEvent extends RunEventBase {
+  /** Tells this event from others. */
+  readonly type: "remote-ready";
+  /** Id of the system. */
+  readonly remote: string;
+  /** Name of the provisioner. */
+  readonly provisioner: string;
+  /** What the system is: image, host, domain … by name. */
+  readonly attributes: Readonly<Record<string, string>>;
+}
+
+/** There is no use for a system any more. */
+export interface RemoteSurplusEvent extends RunEventBase {
+  /** Tells this event from others. */
+  readonly type: "remote-surplus";
+  /** Id of the system. */
+  readonly remote: string;
+}
+
+/** The executor of a system starts. */
+export interface SetupStartedEvent extends RunEventBase {
+  /** Tells this event from others. */
+  readonly type: "setup-started";
+  /** Id of the system. */
+  readonly remote: string;
+}
+
+/** A system can run tests. */
+export interface SetupFinishedEvent extends RunEventBase {
+  /** Tells this event from others. */
+  readonly type: "setup-finished";
+  /** Id of the system. */
+  readonly remote: string;
+  /** How long it took, in milliseconds. */
+  readonly ms: number;
+}
+
+/** A system cannot run tests. */
+export interface SetupFailedEvent extends RunEventBase {
+  /** Tells this event from others. */
+  readonly type: "setup-failed";
+  /** Id of the system. */
+  readonly remote: string;
+  /** How long it took, in milliseconds. */
+  readonly ms: number;
+  /** Why. */
+  readonly error: Error;
+  /** Further failures that are tolerated. */
+  readonly left: number;
+  /** True if it was ended because the run had no use for it any more: nothing is wrong with the system. */
+  readonly cancelled?: boolean;
+}
+
+/** A system is held as a spare. */
+export interface RemoteIdleEvent extends RunEventBase {
+  /** Tells this event from others. */
+  readonly type: "remote-idle";
+  /** Id of the system. */
+  readonly remote: string;
+}
+
+/** A system vanished by itself. */
+export interface RemoteLostEvent extends RunEventBase {
+  /** Tells this event from others. */
+  readonly type: "remote-lost";
+  /** Id of the system. */
+  readonly remote: string;
+  /** Why, as far as it is known. */
+  readonly error: Error;
+}
+
+/** An attempt of a test begins. */
+export interface TestStartedEvent extends RunEventBase {
+  /** Tells this event from others. */
+  readonly type: "test-started";
+  /** Name of the test. */
+  readonly test: string;
+  /** Which attempt, counted from 1. */
+  readonly attempt: number;
+  /** Id of the system. */
+  readonly remote: string;
+  /** Directory for its results and files, until they are stored. */
+  readonly artifacts: string;
+}
+
+/** An attempt of a test ended: with an exit code, or an error. */
+export interface TestFinishedEvent extends RunEventBase {
+  /** Tells this event from others. */
+  readonly type: "test-finished";
+  /** Name of the test. */
+  readonly test: string;
+  /** Which attempt, counted from 1. */
+  readonly attempt: number;
+  /** Id of the system. */
+  readonly remote: string;
+  /** Exit code, if the test came to its end. */
+  readonly exitCode?: number;
+  /** Why it did not. */
+  readonly error?: Error;
+  /** How long it took, in milliseconds. */
+  readonly ms: number;
+  /** True if the system is unusable now. */
+  readonly destroyed: boolean;
+  /** True if the test runs once more. */
+  readonly rerun: boolean;
+}
+
+/** Results of an attempt are being stored. */
+export interface IngestStartedEvent extends RunEventBase {
+  /** Tells this event from others. */
+  readonly type: "ingest-started";
+  /** Name of the test. */
+  readonly test: string;
+  /** Which attempt, counted from 1. */
+  readonly attempt: number;
+  /** True if the results go to the aggregator of earlier attempts. */
+  readonly earlier: boolean;
+}
+
+/** Results of an attempt are stored. */
+export interface IngestFinishedEvent extends RunEventBase {
+  /** Tells this event from others. */
+  readonly type: "ingest-finished";
+  /** Name of the test. */
+  readonly test: string;
+  /** Which attempt, counted from 1. */
+  readonly attempt: number;
+  /** True if the results go to the aggregator of earlier attempts. */
+  readonly earlier: boolean;
+  /** How long it took, in milliseconds. */
+  readonly ms: number;
+  /** Where they are, if the aggregator tells. */
+  readonly stored?: Stored;
+}
+
+/** Results of an attempt could not be stored. */
+export interface IngestFailedEvent extends RunEventBase {
+  /** Tells this event from others. */
+  readonly type: "ingest-failed";
+  /** Name of the test. */
+  readonly test: string;
+  /** Which attempt, counted from 1. */
+  readonly attempt: number;
+  /** True if the results go to the aggregator of earlier attempts. */
+  readonly earlier: boolean;
+  /** How long it took, in milliseconds. */
+  readonly ms: number;
+  /** Why. */
+  readonly error: Error;
+  /** The directory in which the results still are. */
+  readonly artifacts: string;
+}
+
+/** A system is being given back. */
+export interface ReleaseStartedEvent extends RunEventBase {
+  /** Tells this event from others. */
+  readonly type: "release-started";
+  /** Id of the system. */
+  readonly remote: string;
+  /** Why it is given back. */
+  readonly reason: ReleaseReason;
+}
+
+/** A system was given back. */
+export interface ReleaseFinishedEvent extends RunEventBase {
+  /** Tells this event from others. */
+  readonly type: "release-finished";
+  /** Id of the system. */
+  readonly remote: string;
+  /** Why it is given back. */
+  readonly reason: ReleaseReason;
+  /** How long it took, in milliseconds. */
+  readonly ms: number;
+}
+
+/** A system could not be given back, or not be cleaned up before that. */
+export interface ReleaseFailedEvent extends RunEventBase {
+  /** Tells this event from others. */
+  readonly type: "release-failed";
+  /** Id of the system. */
+  readonly remote: string;
+  /** Why it is given back. */
+  readonly reason: ReleaseReason;
+  /** How long it took, in milliseconds. */
+  readonly ms: number;
+  /** What failed. */
+  readonly error: Error;
+  /** True if it was given back nevertheless: only the clean-up before that failed. */
+  readonly givenBack?: boolean;
+}
+
+/** From now on, only what runs is brought to its end. */
+export interface DrainingEvent extends RunEventBase {
+  /** Tells this event from others. */
+  readonly type: "draining";
+  /** What the run will end with. */
+  readonly kind: OrchestratorErrorKind;
+  /** What is so, for people. */
+  readonly why: string;
+  /** What it came of. */
+  readonly error?: Error;
+}
+
+/** The run was aborted. */
+export interface AbortingEvent extends RunEventBase {
+  /** Tells this event from others. */
+  readonly type: "aborting";
+  /** The reason of the signal. */
+  readonly reason: unknown;
+}
+
+/** Nothing runs, and no system came; told every 10 minutes. */
+export interface StalledEvent extends RunEventBase {
+  /** Tells this event from others. */
+  readonly type: "stalled";
+  /** Provisioners that are waited for. */
+  readonly waitingFor: readonly string[];
+  /** For how long, in milliseconds. */
+  readonly ms: number;
+}
+
+/** The run is over: the last event. */
+export interface RunFinishedEvent extends RunEventBase {
+  /** Tells this event from others. */
+  readonly type: "run-finished";
+  /** Why the run is incomplete; null if it is complete. */
+  readonly kind: OrchestratorErrorKind | null;
+  /** What came out of it. */
+  readonly summary: RunSummary;
+}

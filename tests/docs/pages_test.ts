@@ -119,13 +119,20 @@ Deno.test("every message in docs/troubleshooting.md is in the code", async () =>
   deepStrictEqual(unknown, []);
 });
 
-/** The values of `type` in a union of the code, in its order. */
+/** The values of `type` in a union of the code, of interfaces or not, in its order. */
 function typesIn(text: string, union: string): string[] {
   const start = text.indexOf(`export type ${union} =`);
   ok(start >= 0, union);
   const end = text.indexOf(";\n\n", start);
   const body = text.slice(start, end < 0 ? undefined : end);
-  return Array.from(body.matchAll(/readonly type: "([\w-]+)"/g), ([, t]) => t);
+  const named = body.matchAll(/^ {2}\| (\w+)$/gm).map(([, name]) => {
+    const at = text.indexOf(`export interface ${name} `);
+    ok(at >= 0, name);
+    return text.slice(at, text.indexOf("\n}\n", at));
+  });
+  return [body, ...named].flatMap((part) =>
+    Array.from(part.matchAll(/readonly type: "([\w-]+)"/g), ([, t]) => t)
+  );
 }
 
 /** The first cells of the table that follows a heading or sentence. */
@@ -140,7 +147,7 @@ Deno.test("docs/architecture.md lists all events", async () => {
   const page = await read("docs/architecture.md");
   deepStrictEqual(
     firstCells(page, "Events of a run"),
-    typesIn(await read("orchestrators/orchestrator.ts"), "RunEventBody"),
+    typesIn(await read("orchestrators/orchestrator.ts"), "RunEvent"),
   );
   deepStrictEqual(
     firstCells(page, "Events of a provisioner"),

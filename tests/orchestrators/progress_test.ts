@@ -11,11 +11,11 @@ import type {
   OrchestratorErrorKind,
   Run,
   RunEvent,
-  RunEventBody,
   RunStatus,
   RunSummary,
   TestOutcome,
 } from "../../orchestrators/orchestrator.ts";
+import type { RunEventBody } from "../../orchestrators/_event_body.ts";
 import {
   PretendedAggregator,
   PretendedExecutor,

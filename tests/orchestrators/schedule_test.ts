@@ -1,7 +1,7 @@
 /** One test for each row of the tables of events and of what follows them, and for what is easily forgotten. */
 import { deepStrictEqual as equal, ok } from "node:assert/strict";
 import type { Executor } from "../../executors/executor.ts";
-import type { RunEventBody } from "../../orchestrators/orchestrator.ts";
+import type { RunEventBody } from "../../orchestrators/_event_body.ts";
 import type { Provisioner, Remote } from "../../provisioners/provisioner.ts";
 import { decide } from "../../orchestrators/_schedule.ts";
 import {

@@ -3,7 +3,8 @@
  * Format: reading a tree of such files, with inheritance and merging, adjusting
  * it to a context, and selecting nodes from it.
  *
- * Nothing here knows about running tests; `executors/fmf` does.
+ * Nothing here knows about running tests; `executors/fmf` does. To read a tree takes
+ * the permission to read its files (`--allow-read`).
  *
  * Files hold YAML 1.2 with extensions, one document each:
  *
