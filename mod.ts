@@ -54,6 +54,7 @@ export * from "./provisioners/provisioner.ts";
 export * from "./provisioners/events.ts";
 export * from "./provisioners/pooled.ts";
 export * from "./provisioners/shared_limit.ts";
+export * from "./provisioners/sshd.ts";
 export * from "./provisioners/from_string.ts";
 export * from "./provisioners/local.ts";
 export * from "./provisioners/podman.ts";

@@ -21,7 +21,7 @@ import type { ProgramResult } from "./_program.ts";
 import { formatOwner, nextNumber } from "./_run.ts";
 import { Session } from "./_session.ts";
 import { settle } from "./_settle.ts";
-import { openSsh, waitForSshd } from "./_sshd_wait.ts";
+import { openAfterBoot, waitForSshd } from "./sshd.ts";
 import { keyFile } from "./_ssh_key.ts";
 import { isUnreachable, Virsh } from "./_virsh.ts";
 import { DOMAIN_WATCHDOG_SCRIPT } from "./_watchdog.ts";
@@ -292,12 +292,13 @@ export class LibvirtBackend implements Backend {
     );
     await waitForSshd({ hostname, port, signal: either });
     const host = hostname.includes(":") ? `[${hostname}]` : hostname;
-    return await openSsh({
+    return await openAfterBoot({
       host: `${user}@${host}:${port}`,
       identityFile: key,
       configFile: "none",
       options: { IdentitiesOnly: true, Compression: !isLocal },
-    }, either);
+      signal: either,
+    });
   }
 
   async dispose({ attributes: { domain } }: System): Promise<void> {

@@ -5,7 +5,7 @@ import { within } from "../connections/time_limit.ts";
 import type { Backend, Reserving, System } from "./_backend.ts";
 import { LeasedConnection } from "./_leased_connection.ts";
 import { nextNumber } from "./_run.ts";
-import { openSsh, waitForSshd } from "./_sshd_wait.ts";
+import { openAfterBoot, waitForSshd } from "./sshd.ts";
 import { VirtDomain } from "./_virt_domain.ts";
 import { type VirtHelper, VirtHelperError } from "./_virt_helper.ts";
 import type { VirtHost } from "./_virt_host.ts";
@@ -273,7 +273,7 @@ export class SharedLibvirtBackend implements Backend {
     const hostname = this.#domainHost;
     await waitForSshd({ hostname, port, signal });
     const address = hostname.includes(":") ? `[${hostname}]` : hostname;
-    return await openSsh({
+    return await openAfterBoot({
       ...guest,
       host: `${user}@${address}:${port}`,
       options: {
@@ -281,7 +281,8 @@ export class SharedLibvirtBackend implements Backend {
         Compression: true,
         ...guest.options,
       },
-    }, signal);
+      signal,
+    });
   }
 
   #system(lease: Lease, connection: SshConnection): System {

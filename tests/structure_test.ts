@@ -41,6 +41,7 @@ const SHARED = new Set([
   "provisioners/pooled.ts",
   "provisioners/provisioner.ts",
   "provisioners/shared_limit.ts",
+  "provisioners/sshd.ts",
   "executors/activity.ts",
   "executors/executor.ts",
   "executors/open_artifacts.ts",

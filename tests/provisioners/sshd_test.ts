@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { ConnectError } from "../../connections/connection.ts";
 import { ProvisionError } from "../../provisioners/provisioner.ts";
-import { openSsh, waitForSshd } from "../../provisioners/_sshd_wait.ts";
+import { openAfterBoot, waitForSshd } from "../../provisioners/sshd.ts";
 import { cannotRun, freePort, Sshd, sshdMissing } from "../_sshd.ts";
 import { rejected } from "../_thrown.ts";
 
-const ignore = cannotRun("provisioners/sshd_wait", sshdMissing());
+const ignore = cannotRun("provisioners/sshd", sshdMissing());
 
 /** A server on loopback that does with its nth connection what the nth function says, and with all later ones as the last. */
 class Server implements AsyncDisposable {
@@ -189,7 +189,7 @@ Deno.test("waitForSshd() can be aborted at any point", async () => {
 
 Deno.test({
   name:
-    "openSsh() tries again when the connection is cut before the login, and not when the login is refused",
+    "openAfterBoot() tries again when the connection is cut before the login, and not when the login is refused",
   ignore,
   fn: async () => {
     await using sshd = await Sshd.start();
@@ -211,32 +211,61 @@ Deno.test({
     });
     const host = `${sshd.user}@127.0.0.1:${server.port}`;
     {
-      await using _ = await openSsh({ ...options, host }, never);
+      await using _ = await openAfterBoot({ ...options, host });
     }
     assert.ok(cuts < 0);
 
     const refused = await rejected(
-      openSsh({ ...options, identityFile: "/dev/null" }, never),
+      openAfterBoot({ ...options, identityFile: "/dev/null" }),
       ConnectError,
     );
     assert.match(refused.message, /Permission denied/);
     const port = freePort();
-    const late = openSsh({ ...options, host: `127.0.0.1:${port}` }, never, 0);
+    const late = openAfterBoot({
+      ...options,
+      host: `127.0.0.1:${port}`,
+      cutTimeout: 0,
+    });
     await rejected(late, ConnectError, "refused");
   },
 });
 
 Deno.test({
-  name: "openSsh() can be aborted between two attempts",
+  name: "openAfterBoot() can be aborted between two attempts",
   ignore,
   fn: async () => {
     const reason = new Error("enough");
     const abort = new AbortController();
-    const opening = openSsh(
-      { host: `127.0.0.1:${freePort()}`, configFile: "none" },
-      abort.signal,
-    );
+    const opening = openAfterBoot({
+      host: `127.0.0.1:${freePort()}`,
+      configFile: "none",
+      signal: abort.signal,
+    });
     setTimeout(() => abort.abort(reason), 300);
     await assert.rejects(opening, reason);
   },
+});
+
+Deno.test("waitForSshd() and openAfterBoot() refuse options that make no sense", async () => {
+  for (const port of [0, 1.5, 65_536, NaN]) {
+    await assert.rejects(waitForSshd({ hostname: "127.0.0.1", port }), {
+      name: "RangeError",
+      message:
+        `Cannot use ${port} as "port": a whole number from 1 to 65535 would be right`,
+    });
+  }
+  const host = { host: "127.0.0.1" } as unknown as { hostname: string };
+  await assert.rejects(waitForSshd(host), {
+    name: "TypeError",
+    message:
+      'Cannot use the options of waitForSshd(): "hostname" is missing, and there is no option "host"',
+  });
+  await assert.rejects(
+    waitForSshd({ hostname: "127.0.0.1", patience: 0 }),
+    RangeError,
+  );
+  await assert.rejects(
+    openAfterBoot({ host: "127.0.0.1", cutTimeout: -1 }),
+    RangeError,
+  );
 });
