@@ -110,7 +110,7 @@ export class FunctionArtifacts implements Disposable {
   /** Ends the artifacts of a test that threw; gives its exit code. */
   fail(error: unknown): number {
     const details = Deno.inspect(error);
-    this.#tell(details);
+    this.tell(details);
     const said = error instanceof Error ? error.message : error;
     const note = typeof said === "string" ? said : details;
     this.#writeOwn({ status: "fail", note });
@@ -126,7 +126,7 @@ export class FunctionArtifacts implements Disposable {
   }
 
   /** Adds a line to the output, if it can be written: the result matters more. */
-  #tell(text: string): void {
+  tell(text: string): void {
     try {
       this.log(text);
     } catch {
@@ -155,7 +155,7 @@ export class FunctionArtifacts implements Disposable {
     try {
       return [this.#move(name, this.#unusedName(normalisePath(name)), {})];
     } catch (error) {
-      this.#tell(`Cannot keep "${name}": ${(error as Error).message}`);
+      this.tell(`Cannot keep "${name}": ${(error as Error).message}`);
       return [];
     }
   }

@@ -27,10 +27,8 @@
 import {
   type Connection,
   ConnectionError,
-  type RemoteCommandOptions,
   type SignalOptions,
 } from "../connections/connection.ts";
-import { CommandError, start } from "../connections/process.ts";
 import {
   checkKind,
   checkMilliseconds,
@@ -46,12 +44,11 @@ import {
   TestAbortedError,
 } from "./executor.ts";
 import { FunctionArtifacts, type Report } from "./_function_artifacts.ts";
+import { type ExecOptions, FunctionCommands } from "./_function_commands.ts";
 import { after } from "../connections/time_limit.ts";
 
 export type { Report } from "./_function_artifacts.ts";
-
-/** Options of {@linkcode TestContext.exec}. */
-export interface ExecOptions extends RemoteCommandOptions, SignalOptions {}
+export type { ExecOptions } from "./_function_commands.ts";
 
 /** What a test is given. */
 export interface TestContext<R extends Connection = Connection> {
@@ -85,6 +82,10 @@ export interface TestContext<R extends Connection = Connection> {
    * error, becomes part of the output of the test. It is terminated when the test has to
    * end; `signal` can end it before that. To get what a command prints, use `run()` of
    * `connections/process`. The system needs `sh`.
+   *
+   * A command that the test does not wait for runs beside it: it is terminated when the
+   * function has returned, which the output tells, and its promise never settles then. If it
+   * fails before that, the test fails, unless there is a `catch()`.
    *
    * @throws {TypeError} if `argv` is no command
    * @throws {CommandError} if it ends with a status other than 0 (from `connections/process`)
@@ -340,7 +341,8 @@ export class FunctionExecutor<R extends Connection = Connection>
       { signal: outer, timeout, grace: this.#grace },
       (why) => new TestAbortedError(WHY[why], why, { cause: outer?.reason }),
     );
-    return await ending.run((signal) =>
+    const commands = new FunctionCommands(this.#remote, store);
+    const returned = await ending.run((signal) =>
       test({
         remote: this.#remote,
         name,
@@ -351,68 +353,14 @@ export class FunctionExecutor<R extends Connection = Connection>
         report: (result) => store.report(result),
         log: (text) => store.log(text),
         exec: (argv, options = {}) =>
-          execute(this.#remote, argv, store, {
+          commands.run(argv, {
             ...options,
             signal: AbortSignal.any([signal, options.signal ?? signal]),
           }),
       })
-    );
-  }
-}
-
-/** Becomes a command, whose standard error is its standard output: what it prints stays in order. */
-const MERGED = 'exec "$@" 2>&1';
-
-const OUTPUT_KEPT = 64 * 1024;
-
-/** Runs a command whose output is part of that of a test. */
-async function execute(
-  remote: Connection,
-  argv: readonly string[],
-  store: FunctionArtifacts,
-  options: ExecOptions & { signal: AbortSignal },
-): Promise<void> {
-  // "exec" of a shell does nothing without a command, and takes options
-  if (!/^[^-]/.test(argv[0] ?? "")) {
-    throw new TypeError(
-      `Cannot run ${
-        Deno.inspect(argv)
-      }: a program and its arguments would be right`,
-    );
-  }
-  store.checkOpen("run a command");
-  const { signal } = options;
-  await using process = start(remote, ["sh", "-c", MERGED, "sh", ...argv], {
-    ...options,
-    stdout: "piped",
-    stderr: "piped", // what the client says
-  });
-  const readers = [process.stdout.getReader(), process.stderr.getReader()];
-  let end = "";
-  const copy = async (
-    reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>,
-  ) => {
-    const decoder = new TextDecoder();
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      store.write(value);
-      end = (end + decoder.decode(value, { stream: true })).slice(-OUTPUT_KEPT);
-    }
-  };
-  const letGo = () =>
-    Promise.allSettled(readers.map((reader) => reader.cancel()));
-  // What the command leaves running may hold its pipes open.
-  const abort = () => void process.status.then(letGo);
-  signal.addEventListener("abort", abort);
-  try {
-    await Promise.all(readers.map(copy));
-    const status = await process.status;
-    signal.throwIfAborted(); // some clients end with 0 when they are terminated
-    if (!status.success) throw new CommandError(argv, status, end);
-  } finally {
-    signal.removeEventListener("abort", abort);
-    await letGo();
+    ).finally(() => commands.end());
+    commands.check();
+    return returned;
   }
 }
 

@@ -14,6 +14,7 @@ import {
 import { LocalConnection } from "../../connections/local.ts";
 import { SetupError } from "../../executors/executor.ts";
 import {
+  type ExecOptions,
   FunctionExecutor,
   type Report,
   type TestContext,
@@ -419,16 +420,140 @@ Deno.test("exec() waits for nothing that a command left running when the test ha
 });
 
 Deno.test("exec() refuses what is no command", async () => {
-  await outcome(async ({ exec }) => {
-    for (const argv of [[], [""], ["-c"]]) {
-      await rejects(exec(argv), {
-        name: "TypeError",
-        message: `Cannot run ${
-          Deno.inspect(argv)
-        }: a program and its arguments would be right`,
-      });
+  const right = "a program and its arguments would be right";
+  const { code, results } = await outcome(async ({ exec }) => {
+    for (
+      const [argv, message] of [
+        [[], `Cannot run [] by exec(): ${right}`],
+        [[""], `Cannot run [ "" ] by exec(): ${right}`],
+        [["-c"], `Cannot run [ "-c" ] by exec(): ${right}`],
+        [
+          "true",
+          'Cannot use a text as "argv" of exec(): a list would be right',
+        ],
+        [
+          undefined,
+          'Cannot use undefined as "argv" of exec(): a list would be right',
+        ],
+        [
+          ["true", 5],
+          'Cannot use 5 as "argv[1]" of exec(): a text would be right',
+        ],
+        [
+          ["true", "a\0b"],
+          'Cannot use "argv[1]" of exec(): it holds a NUL character',
+        ],
+      ] as const
+    ) {
+      const wrong = argv as unknown as string[];
+      await rejects(exec(wrong), { name: "TypeError", message });
     }
-  }).then(({ code }) => strictEqual(code, 0));
+    const options = { envv: {} } as ExecOptions;
+    await rejects(exec(["true"], options), {
+      name: "TypeError",
+      message: 'Cannot use "envv" as an option of exec(): "env" would be right',
+    });
+  });
+  deepStrictEqual([code, results], [0, [{ status: "pass" }]]);
+});
+
+/** A command that tells its process id to a file, then does something. */
+const telling = (file: string, then: string) =>
+  sh(`echo $$ >'${file}.new'; mv '${file}.new' '${file}'; ${then}`);
+
+/** A command that waits for what another one does. */
+const until = (condition: string) =>
+  sh(`until [ ${condition} ]; do sleep 0.01; done`);
+
+Deno.test("exec() ends with the test what that does not wait for, before the next test", async () => {
+  await withDirectory(async (directory) => {
+    for (const ending of ["return", "throw"]) {
+      const files = [1, 2].map((which) => `${directory}/${ending}-${which}`);
+      const [first, second] = files.map((file) =>
+        telling(file, "exec sleep 1000")
+      );
+      let wentOn = false;
+      const { code, files: stored } = await outcome(async ({ exec }) => {
+        const helper = async () => {
+          await exec(second!).finally(() => wentOn = true);
+        };
+        exec(first!);
+        helper();
+        for (const file of files) await exec(until(`-e '${file}'`));
+        if (ending === "throw") throw new Error("mine");
+      });
+      strictEqual(code, ending === "throw" ? 1 : 0);
+      for (const file of files) {
+        const pid = Deno.readTextFileSync(file).trim();
+        throws(() => Deno.statSync(`/proc/${pid}`), Deno.errors.NotFound);
+      }
+      match(
+        stored["output.txt"]!,
+        /^(The test did not wait for \[[^\]]*sleep[^\]]*\]: it was ended with it\n){2}(Error: mine|$)/,
+      );
+      strictEqual(wentOn, false);
+    }
+  });
+});
+
+Deno.test("exec() that fails without anybody waiting for it fails the test", async () => {
+  await withDirectory(async (directory) => {
+    for (const returned of [undefined, 7]) {
+      const file = `${directory}/${returned}`;
+      const { code, results, files } = await outcome(async (context) => {
+        const { exec, report } = context;
+        report({ status: "pass" });
+        exec(telling(file, "exit 3"));
+        await exec(until(`-e '${file}'`));
+        const pid = Deno.readTextFileSync(file).trim();
+        await exec(until(`! -e /proc/${pid}`));
+        await exec(["true"]);
+        return returned;
+      });
+      strictEqual(code, 1);
+      const [{ status, note }] = results as { status: string; note: string }[];
+      strictEqual(status, "fail");
+      match(
+        note,
+        /^A command failed that the test did not wait for: Cannot run .* ended with exit code 3$/,
+      );
+      ok(files["output.txt"]!.startsWith(`${note}\n`));
+    }
+  });
+});
+
+Deno.test("exec() that fails does not fail a test that knows of it", async () => {
+  const { code, results } = await outcome(async ({ exec }) => {
+    const early = exec(sh("exit 3"));
+    await exec(sh("exit 4")).catch(() => {});
+    await Promise.allSettled([exec(sh("exit 5"))]);
+    const stop = new AbortController();
+    exec(sh("exec sleep 1000"), stop);
+    stop.abort();
+    await rejects(early, { name: "CommandError" });
+  });
+  deepStrictEqual([code, results], [0, [{ status: "pass" }]]);
+});
+
+Deno.test("exec() that loses the connection beside the test is not the test's fault", async () => {
+  const remote = new LocalConnection();
+  const executor = new FunctionExecutor(remote, {
+    tests: {
+      "/t": async ({ exec }) => {
+        exec(["true"]);
+        await new Promise((resolve) => setTimeout(resolve));
+      },
+    },
+  });
+  remote.local = () => {
+    throw new ConnectionLostError("the link is down");
+  };
+  await withDirectory((directory) =>
+    rejects(executor.runTest("/t", directory), {
+      name: "TestAbortedError",
+      reason: "connection",
+    })
+  );
 });
 
 Deno.test("exec() is refused after the end of the test", async () => {
