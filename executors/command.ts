@@ -104,6 +104,11 @@ const OPTIONS: Known<CommandExecutorOptions> = {
   env: "optional",
 };
 
+const LONG_FORM: Known<TimedCommand> = {
+  command: "anything",
+  timeout: "anything",
+};
+
 /**
  * Runs the leash, and tells its exit code on the standard output, which is not that of
  * the command: a client may go on for as long as anybody holds the latter. It survives
@@ -172,10 +177,11 @@ export class CommandExecutor implements Executor {
     checkOptions("CommandExecutor", options, OPTIONS);
     checkVariables("CommandExecutor", options.env);
     for (const [name, test] of Object.entries(options.tests)) {
-      const { command, timeout } = timed(test);
-      if (timeout !== undefined) {
-        checkMilliseconds({ [`timeout of ${name}`]: timeout });
+      if (isLong(test)) {
+        checkOptions(`test "${name}" of CommandExecutor`, test, LONG_FORM);
+        checkMilliseconds({ [`timeout of ${name}`]: test.timeout });
       }
+      const { command } = timed(test);
       checkKind('"tests" of CommandExecutor', name, command, "a list");
       // "exec" of a shell does nothing without a command, and takes options
       if (/^[^-]/.test(command[0] ?? "")) continue;
@@ -373,12 +379,17 @@ export class CommandExecutor implements Executor {
   }
 }
 
+/** Neither a list nor what was meant to be one. */
+function isLong(test: readonly string[] | TimedCommand): test is TimedCommand {
+  return typeof test === "object" && test !== null &&
+    !(Symbol.iterator in test);
+}
+
 /** A test in its long form. */
 function timed(
   test: readonly string[] | TimedCommand,
 ): Partial<TimedCommand> & Pick<TimedCommand, "command"> {
-  const isLong = typeof test === "object" && test !== null && "command" in test;
-  return isLong ? test : { command: test };
+  return isLong(test) ? test : { command: test };
 }
 
 /** What the herald tells; `undefined` if it ends, or its client, without a word. */

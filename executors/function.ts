@@ -154,6 +154,11 @@ const OPTIONS: Known<FunctionExecutorOptions> = {
   cleanup: "optional",
 };
 
+const LONG_FORM: Known<TimedTest> = {
+  test: "a function",
+  timeout: "anything",
+};
+
 /**
  * Runs functions as tests of one system. Results and files become the same
  * artifacts as those of other executors: a thrown error is a failed test with
@@ -181,10 +186,11 @@ export class FunctionExecutor<R extends Connection = Connection>
     checkKind("FunctionExecutor", "remote", remote, "a connection");
     checkOptions("FunctionExecutor", options, OPTIONS);
     for (const [name, entry] of Object.entries(options.tests)) {
-      const test = typeof entry === "object" ? entry?.test : entry;
-      checkKind('"tests" of FunctionExecutor', name, test, "a function");
-      if (typeof entry === "object") {
+      if (isLong(entry)) {
+        checkOptions(`test "${name}" of FunctionExecutor`, entry, LONG_FORM);
         checkMilliseconds({ [`timeout of ${name}`]: entry.timeout });
+      } else {
+        checkKind('"tests" of FunctionExecutor', name, entry, "a function");
       }
     }
     this.#timeout = options.timeout ?? 300_000;
@@ -422,6 +428,13 @@ class Ending implements Disposable {
     clearTimeout(this.#timer);
     this.#limits.signal?.removeEventListener("abort", this.#cancel);
   }
+}
+
+/** Whether a test has a time limit of its own. */
+function isLong<R extends Connection>(
+  entry: TestFunction<R> | TimedTest<R>,
+): entry is TimedTest<R> {
+  return typeof entry === "object" && entry !== null && !Array.isArray(entry);
 }
 
 /** What a test threw that threw nothing. */

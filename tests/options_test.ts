@@ -502,6 +502,10 @@ Deno.test("what is given has to be of the right kind", async () => {
     new HostsProvisioner({ hosts: ["a"], ...options });
   const pods = (options: Wrong) =>
     new KubernetesProvisioner({ image: "x", ...options });
+  const command = (test: Wrong) =>
+    new CommandExecutor(here, { tests: { "/a": test } });
+  const timedFunction = (test: Wrong) =>
+    new FunctionExecutor(here, { tests: { "/a": test } });
   const portal = (options: Wrong) =>
     new ReportPortalAggregator({ api, launch: "x", ...options });
   const lines = (options: Wrong) =>
@@ -573,7 +577,35 @@ Deno.test("what is given has to be of the right kind", async () => {
     ],
     [
       () => new FunctionExecutor(here, { tests: { "/a": null } as Wrong }),
-      'Cannot use undefined as "/a" of "tests" of FunctionExecutor: a function would be right',
+      'Cannot use null as "/a" of "tests" of FunctionExecutor: a function would be right',
+    ],
+    [
+      () => command({ command: ["true"] }),
+      'Cannot use the options of test "/a" of CommandExecutor: "timeout" is missing',
+    ],
+    [
+      () => command({ command: ["true"], tiemout: 5 }),
+      'Cannot use "tiemout" as an option of test "/a" of CommandExecutor: "timeout" would be right',
+    ],
+    [
+      () => command({ comand: ["true"], timeout: 5 }),
+      'Cannot use "comand" as an option of test "/a" of CommandExecutor: "command" would be right',
+    ],
+    [
+      () => command({ command: ["true"], timeout: null }),
+      'Cannot use null as "timeout of /a": a positive number of milliseconds would be right',
+    ],
+    [
+      () => command(new Set(["true"])),
+      'Cannot use Set(1) { "true" } as the command of test "/a": a program and its arguments would be right',
+    ],
+    [
+      () => timedFunction({ test() {} }),
+      'Cannot use the options of test "/a" of FunctionExecutor: "timeout" is missing',
+    ],
+    [
+      () => timedFunction({ tset() {}, timeout: 5 }),
+      'Cannot use "tset" as an option of test "/a" of FunctionExecutor: "test" would be right',
     ],
     [
       () => new ReportPortalAggregator({ api: {}, launch: "a" } as Wrong),
