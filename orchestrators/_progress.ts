@@ -95,6 +95,8 @@ export class Progress {
   #summary: RunSummary | undefined;
   /** Whether the same script, started again, goes on with what is left. */
   #goesOn = false;
+  /** Whether anything was run, or stored. */
+  #ran = false;
 
   constructor({ named = false }: { named?: boolean } = {}) {
     this.#named = named;
@@ -131,6 +133,7 @@ export class Progress {
         yield notice(`goes on: ${this.#done} of them are done already`);
         break;
       case "test-started":
+        this.#ran = true;
         this.#running.set(event.test, { ...event, since: event.time });
         break;
       case "test-finished":
@@ -140,6 +143,7 @@ export class Progress {
         this.#placed(event, event.stored?.output ?? event.stored?.directory);
         break;
       case "ingest-failed":
+        this.#ran = true;
         this.#placed(event, event.artifacts);
         yield bad(
           `results of ${event.test} could not be stored: ${
@@ -191,7 +195,9 @@ export class Progress {
         break;
       case "run-finished":
         this.#summary = event.summary;
-        this.#goesOn &&= event.kind !== null && !FOR_GOOD.has(event.kind);
+        this.#goesOn &&= event.kind !== null && !FOR_GOOD.has(event.kind) &&
+          // before anything ran, that was refused: another start would be, too
+          (event.kind !== "IngestFailed" || this.#ran);
         break;
     }
   }
@@ -208,7 +214,7 @@ export class Progress {
     this.#failedBefore = this.#failed;
     this.#failed = new Map();
     this.#done = this.#releasing = 0;
-    this.#aborting = this.#draining = false;
+    this.#aborting = this.#draining = this.#ran = false;
   }
 
   /** Notes where the output of a test is, if it failed. */
@@ -277,6 +283,7 @@ export class Progress {
     },
   ): Generator<Line> {
     if (rows < 1) return;
+    if (named && this.#platform === "") return; // it has not begun
     // What grows stands at the end: a narrow terminal cuts it.
     const parts = [
       ...named ? [printable(this.#platform)] : [],

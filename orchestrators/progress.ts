@@ -14,7 +14,7 @@
  *
  * @module
  */
-import { checkKind, checkOptions, type Known } from "../options.ts";
+import { checkKind, checkOptions, type Known, wrongKind } from "../options.ts";
 import { isInterruption } from "./_interrupted.ts";
 import { OrchestratorError, type Run } from "./orchestrator.ts";
 import { type Line, Progress, type Tone } from "./_progress.ts";
@@ -76,14 +76,17 @@ const MAX_BLOCK_ROWS = 12;
  * output, and the totals.
  *
  * Of several runs, what `runAll()` gives, each line tells the platform, and at their
- * end each incomplete one is told with its error, which nobody else throws.
+ * end each incomplete one is told with its error, which nobody else throws. Of a list of
+ * runs, each line tells the platform, too; what each comes to is in its `finished`.
  *
  * Names and messages come from tests and are not trusted: control characters
  * never reach the terminal. Runs that are shown by calls of their own, with the same
  * `write`, have their live blocks below each other. Does not reject when a run fails: ask
  * `run.finished`; it rejects with what `write` throws. Call it in the same turn as `run()`, to miss nothing.
  *
- * @param run a run, or several
+ * @param run a run, what `runAll()` gives, or a list of runs
+ *
+ * @throws {TypeError} if it is none of these, an empty list, or an option is wrong
  *
  * @example Several runs
  * ```ts no-run
@@ -99,10 +102,14 @@ const MAX_BLOCK_ROWS = 12;
  * ```
  */
 export async function showProgress(
-  run: Run | (AsyncIterable<unknown> & { readonly runs: readonly Run[] }),
+  run:
+    | Run
+    | (AsyncIterable<unknown> & { readonly runs: readonly Run[] })
+    | readonly Run[],
   options: ProgressOptions = {},
 ): Promise<void> {
   checkKind("showProgress()", "run", run, "a run");
+  const several = runsOf(run);
   checkOptions("showProgress()", options, OPTIONS);
   const live = options.live ?? Deno.stdout.isTerminal();
   const color = options.color ?? (live && !Deno.env.get("NO_COLOR"));
@@ -114,10 +121,10 @@ export async function showProgress(
       .toArray().join("");
     if (text !== "") screenOf(write).print(text);
   };
-  const follow = async (run: Run, progress: Progress, several: boolean) => {
+  const follow = async (run: Run, progress: Progress) => {
     const block: Block = (index, count) => {
       const size = blockSize(options.size, index, count);
-      const named = several || count > 1;
+      const named = several !== undefined || count > 1;
       return progress.block(run.status, Date.now(), { ...size, named })
         .map(paint).toArray();
     };
@@ -131,21 +138,45 @@ export async function showProgress(
       if (live) screenOf(write).remove(block);
     }
   };
-  if (!("runs" in run)) {
+  if (several === undefined) {
     const progress = new Progress();
-    await follow(run, progress, false);
+    await follow(run as Run, progress);
     return print(progress.end());
   }
-  const all = run.runs.map((run) => ({
+  const all = several.map((run) => ({
     run,
     progress: new Progress({ named: true }),
   }));
-  await Promise.all(
-    all.map(({ run, progress }) => follow(run, progress, true)),
-  );
-  for (const { run, progress } of all) {
-    print(progress.end(await whyIncomplete(run)));
+  await Promise.all(all.map(({ run, progress }) => follow(run, progress)));
+  for (const { run: one, progress } of all) {
+    print(progress.end("runs" in run ? await whyIncomplete(one) : undefined));
   }
+}
+
+/**
+ * Several runs, unless it is one.
+ *
+ * @throws {TypeError} if it is a list of something else, or an empty one
+ */
+function runsOf(
+  run: Parameters<typeof showProgress>[0],
+): readonly Run[] | undefined {
+  if ("runs" in run) return run.runs;
+  if (Symbol.asyncIterator in run) return undefined;
+  const all = [...run];
+  if (all.length === 0) {
+    throw new TypeError(
+      'Cannot use an empty list as "run" of showProgress(): a run, or a list of some, would be right',
+    );
+  }
+  for (const [index, one] of all.entries()) {
+    const isRun = typeof one === "object" && one !== null &&
+      Symbol.asyncIterator in one && !("runs" in one);
+    if (!isRun) {
+      throw wrongKind("showProgress()", `run[${index}]`, one, "a run");
+    }
+  }
+  return all;
 }
 
 /** Why a run is incomplete, unless somebody wanted it. */

@@ -853,6 +853,18 @@ Deno.test("what is given has to be of the right kind", async () => {
       'Cannot use an object as "run" of showProgress(): a run would be right',
     ],
     [
+      () => showProgress([]),
+      'Cannot use an empty list as "run" of showProgress(): a run, or a list of some, would be right',
+    ],
+    [
+      () => showProgress([run, 1] as Wrong),
+      'Cannot use 1 as "run[1]" of showProgress(): a run would be right',
+    ],
+    [
+      () => showProgress([[run]] as Wrong),
+      'Cannot use a list as "run[0]" of showProgress(): a run would be right',
+    ],
+    [
       () => writeEventLog(run, undefined as Wrong),
       'Cannot use undefined as "path" of writeEventLog(): a path or a URL would be right',
     ],

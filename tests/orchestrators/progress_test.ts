@@ -111,7 +111,7 @@ const finish: RunEventBody = {
 };
 
 async function shown(
-  run: Run,
+  run: Run | Run[],
   options: Parameters<typeof showProgress>[1] = { live: false },
 ): Promise<string> {
   let text = "";
@@ -230,9 +230,11 @@ Deno.test("showProgress() tells that a run with a journal goes on when it is sta
   const text = (
     journal: string | undefined,
     kind: OrchestratorErrorKind | null,
+    ...before: RunEventBody[]
   ) =>
     shown(runOf(
       { ...begin, ...(journal && { journal }) } as RunEventBody,
+      ...before,
       { type: "run-finished", kind, summary: SUMMARY },
     ));
   const hint = /\n1 passed.*\nstart the script again to go on\n$/;
@@ -242,6 +244,19 @@ Deno.test("showProgress() tells that a run with a journal goes on when it is sta
     doesNotMatch(await text("run.journal", kind), /again/);
   }
   doesNotMatch(await text(undefined, "Aborted"), /again/);
+  match(await text("run.journal", "IngestFailed", started("/a")), hint);
+  const left: RunEventBody = {
+    type: "ingest-failed",
+    test: "/a",
+    attempt: 1,
+    earlier: false,
+    ms: 1,
+    error: new Error("full"),
+    artifacts: "/tmp/a",
+  };
+  match(await text("run.journal", "IngestFailed", left), hint);
+  // refused: an aggregator is not started, or there is no place for artifacts
+  doesNotMatch(await text("run.journal", "IngestFailed"), /again/);
 });
 
 Deno.test("showProgress() lists a test that could not be carried out once", async () => {
@@ -704,6 +719,52 @@ Deno.test("showProgress() of several runs names the platform of each line, and t
   );
   match(text, /^interrupted: aborted: .*\n/m);
   doesNotMatch(text, /Cannot complete/);
+});
+
+Deno.test("showProgress() of a list of runs names the platform of each line, and leaves errors to who asks each", async () => {
+  const error = new Error("nobody is there");
+  const failed = Promise.reject(error);
+  failed.catch(() => {});
+  const stopped: RunEventBody = {
+    ...finish,
+    kind: "NoRemotes",
+  } as RunEventBody;
+  const text = await shown([
+    runOf(begin, ended("/a"), finish),
+    { ...runOf({ ...begin, platform: "q" }, stopped), finished: failed },
+  ]);
+  match(text, /^p: pass {3}\/a /m);
+  match(text, /^3 tests on q$/m);
+  for (const one of ["p", "q"]) {
+    match(text, new RegExp(`^${one}: 1 passed, 1 failed, 1 not run `, "m"));
+  }
+  doesNotMatch(text, /nobody/);
+});
+
+Deno.test("showProgress() has no line for a run that has not begun, where it has one for each", async () => {
+  let text = "";
+  const begins = Promise.withResolvers<void>();
+  const late = {
+    ...runOf(),
+    async *[Symbol.asyncIterator]() {
+      await begins.promise;
+      for (const event of [{ ...begin, platform: "q" }, finish]) {
+        yield { time: 0, ...event } as RunEvent;
+      }
+    },
+  };
+  const lines: string[] = [];
+  await showProgress([runOf(begin, started("/a"), finish), late], {
+    ...{ live: true, color: false },
+    write: (part) => {
+      text += part;
+      lines.push(...part.split("\n").filter((line) => / done /.test(line)));
+      if (/ done /.test(part)) begins.resolve();
+    },
+    size: () => ({ columns: 80, rows: 24 }),
+  });
+  ok(lines.length > 0);
+  for (const line of lines) match(line, /[pq] · /);
 });
 
 Deno.test("showProgress() keeps the live blocks of many runs within the terminal", async () => {
