@@ -18,6 +18,15 @@ export const PASSED: ReadonlySet<string> = new Set(["pass", "info", "warn"]);
  * Whether somebody has to look at a test, or a part of one, of this status: `fail`,
  * `error`, `infra` (it could not be carried out), or `no result` (as
  * `compareResults()` calls a test that has only results of its parts).
+ *
+ * @example Parts that failed
+ * ```ts
+ * import { isFailing, readResults } from "jsr:@atex/atex/aggregators/reader";
+ *
+ * for await (const { test, subtest, status } of readResults("out/results.jsonl")) {
+ *   if (subtest && isFailing(status)) console.log(test, subtest);
+ * }
+ * ```
  */
 export function isFailing(status: string | undefined): boolean {
   return status !== undefined && FAILING.has(status);

@@ -20,6 +20,9 @@
  *   the first with a key counts. The mapping's own entries win, wherever they stand.
  *   What an alias stands for is a copy.
  *
+ * Needs permission to read the tree; to fetch one, also to write temporary files,
+ * to run `git` and to read the environment.
+ *
  * @example What a tree holds
  * ```ts
  * import { openTree } from "jsr:@atex/atex/fmf";
