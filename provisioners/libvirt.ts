@@ -3,8 +3,8 @@
  * made for one use and gone afterwards. The disk of that domain is never written
  * to; what clones write is in overlays that vanish with them.
  *
- * Domains never outlive the script, however it ends: a watchdog process removes
- * them when the script is gone, and the next start of this provisioner by the same
+ * However the script ends, a watchdog process removes its domains
+ * when it is gone, and the next start of this provisioner by the same
  * user removes what a watchdog could not.
  *
  * Needs `virsh` on this machine and libvirt, QEMU and `passt` on the host of the

@@ -4,8 +4,8 @@
  *
  * A system that reboots comes back: its container is started again, with its
  * files, except those in `/run` and `/tmp`. One that is switched off, or whose
- * init crashes, is lost. Like the containers of `PodmanProvisioner`, they never
- * outlive the script.
+ * init crashes, is lost. They are removed when the script is gone, like the
+ * containers of `PodmanProvisioner`.
  *
  * Needs podman 4.0 or later, an image with systemd (see {@linkcode withSystemdImage},
  * and `buildSystemdImage` of `provisioners/podman-image`), a POSIX `sh`, and the
