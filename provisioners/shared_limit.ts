@@ -16,20 +16,20 @@
  * import { CommandExecutor } from "jsr:@atex/atex/executors/command";
  * import { AdHocOrchestrator } from "jsr:@atex/atex/orchestrators/adhoc";
  * import { runAll } from "jsr:@atex/atex/orchestrators/run-all";
+ * import { LocalProvisioner } from "jsr:@atex/atex/provisioners/local";
  * import { PodmanProvisioner } from "jsr:@atex/atex/provisioners/podman";
  * import { sharedLimit } from "jsr:@atex/atex/provisioners/shared-limit";
  *
  * const tests = { "/release": ["cat", "/etc/os-release"], "/disk": ["df", "/"] };
  * const limit = sharedLimit(4);
- * const pull = "missing";
- * const fedora = new PodmanProvisioner({ image: "fedora:42", pull, limit });
- * const centos = new PodmanProvisioner({ image: "centos:stream10", pull, limit });
+ * const fedora = new PodmanProvisioner({ image: "fedora:42", pull: "missing", limit });
+ * const here = new LocalProvisioner({ maxRemotes: 2, limit });
  * await using tally = await new Tally().start();
  * await using _fedora = await fedora.start();
- * await using _centos = await centos.start();
- * await using all = runAll([fedora, centos].map((pool, index) =>
+ * await using _here = await here.start();
+ * await using all = runAll([fedora, here].map((pool) =>
  *   new AdHocOrchestrator({
- *     platform: ["fedora", "centos"][index]!,
+ *     platform: pool.name,
  *     tests: Object.keys(tests),
  *     provisioners: [pool],
  *     executor: (remote) => new CommandExecutor(remote, { tests }),
