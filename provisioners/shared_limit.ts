@@ -20,7 +20,7 @@
  * import { PodmanProvisioner } from "jsr:@atex/atex/provisioners/podman";
  * import { sharedLimit } from "jsr:@atex/atex/provisioners/shared-limit";
  *
- * const tests = { "/release": ["cat", "/etc/os-release"], "/disk": ["df", "/"] };
+ * const tests = { "/kernel": ["uname", "-r"], "/disk": ["df", "/"] };
  * const limit = sharedLimit(4);
  * const fedora = new PodmanProvisioner({ image: "fedora:42", pull: "missing", limit });
  * const here = new LocalProvisioner({ maxRemotes: 2, limit });
