@@ -16,14 +16,14 @@ export interface Compression {
    *
    * @default {9, or 10 for zstd}
    */
-  level?: number;
+  level?: number | undefined;
   /**
    * Compress also the files of tests. Links, sockets and the like stay what they
    * are; empty directories are left out.
    *
    * @default {true}
    */
-  files?: boolean;
+  files?: boolean | undefined;
   /**
    * What the names of compressed files get, in the results, too. With `""` they keep
    * theirs. So does a file that could not have the longer name, because something
@@ -31,13 +31,13 @@ export interface Compression {
    *
    * @default {".gz", ".zst" or ".xz"}
    */
-  suffix?: string;
+  suffix?: string | undefined;
   /**
    * Names of files, without directories, that are left as they are.
    *
    * @default {[]}
    */
-  exclude?: readonly string[];
+  exclude?: readonly string[] | undefined;
 }
 
 const OPTIONS: Known<Compression> = {

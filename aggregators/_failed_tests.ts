@@ -12,9 +12,9 @@ export interface FailedTest {
   /** Its status; `no result` if there are only results of its parts. */
   readonly status: string;
   /** A short text for people, if there is one. */
-  readonly note?: string;
+  readonly note?: string | undefined;
   /** See {@linkcode StoredResult.source}. */
-  readonly source?: string;
+  readonly source?: string | undefined;
 }
 
 /**

@@ -60,7 +60,7 @@ export interface TestLocation {
   /** Path below the checkout. */
   file: string;
   /** The line, counted from 1. */
-  line?: number;
+  line?: number | undefined;
 }
 
 /** What an annotation says. */

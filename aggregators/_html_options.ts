@@ -19,7 +19,7 @@ export interface HtmlReportOptions {
    *
    * @default {"Test results"}
    */
-  title?: string;
+  title?: string | undefined;
   /**
    * Where the files of tests are, as the page is to link to them: the directory
    * of `JsonLinesAggregator`, relative to the page, or the URL to which it is
@@ -28,14 +28,17 @@ export interface HtmlReportOptions {
    *
    * @default {"files"}
    */
-  files?: string | null;
+  files?: string | null | undefined;
   /**
    * Results to compare with: those of the run before, for example, as
    * `readResults()` gives them.
    *
    * @default nothing is compared
    */
-  compareWith?: AsyncIterable<StoredResult> | Iterable<StoredResult>;
+  compareWith?:
+    | AsyncIterable<StoredResult>
+    | Iterable<StoredResult>
+    | undefined;
   /**
    * How many bytes of what tests printed are put into the page, where they can be
    * read without opening a file: of each file the beginning and the end, those of
@@ -43,14 +46,14 @@ export interface HtmlReportOptions {
    *
    * @default {4194304}
    */
-  excerpts?: number;
+  excerpts?: number | undefined;
   /**
    * Tests and subtests that make up a page of usual size. Beyond it subtests that
    * passed are left out, and beyond twice as many all subtests; they are counted.
    *
    * @default {100000}
    */
-  maxRows?: number;
+  maxRows?: number | undefined;
 }
 
 /** All of them. */

@@ -12,7 +12,7 @@ export interface TimedEvent {
   /** When, in milliseconds since 1970. */
   readonly time: number;
   /** Which of several runs. */
-  readonly run?: number;
+  readonly run?: number | undefined;
 }
 
 /** What is understood of an event. */

@@ -24,41 +24,41 @@ export interface WriteJUnitOptions {
    *
    * @default {"fail"}
    */
-  existing?: "fail" | "replace";
+  existing?: "fail" | "replace" | undefined;
   /**
    * Name of the whole.
    *
    * @default {"atex"}
    */
-  name?: string;
+  name?: string | undefined;
   /**
    * Whether the parts of a test are cases of their own, named `<test> / <part>`.
    *
    * @default {"separate"}
    */
-  subtests?: "separate" | "none";
+  subtests?: "separate" | "none" | undefined;
   /**
    * The directory of the files of tests, from which the end of what a test printed is
    * taken; those that are compressed are left out.
    *
    * @default output is not taken over
    */
-  files?: string | URL;
+  files?: string | URL | undefined;
   /**
    * Names the files of each case for Jenkins and GitLab: the path of that directory,
    * as seen from where the CI service looks.
    *
    * @default files are not named
    */
-  attachments?: string;
+  attachments?: string | undefined;
   /**
    * How many characters to take from the end of what a test printed.
    *
    * @default {65536}
    */
-  outputTail?: number;
+  outputTail?: number | undefined;
   /** What becomes of a status that is not to be what it usually is, as for `JUnitAggregator`. */
-  statusMap?: Readonly<Record<string, JUnitOutcome>>;
+  statusMap?: Readonly<Record<string, JUnitOutcome>> | undefined;
 }
 
 const OPTIONS: Known<WriteJUnitOptions> = {

@@ -14,44 +14,44 @@ export interface ReportPortalApiOptions {
    *
    * @default the environment variable `ATEX_REPORTPORTAL_URL`, or `TMT_PLUGIN_REPORT_REPORTPORTAL_URL`
    */
-  url?: string;
+  url?: string | undefined;
   /**
    * The project.
    *
    * @default the environment variable `ATEX_REPORTPORTAL_PROJECT`, or `TMT_PLUGIN_REPORT_REPORTPORTAL_PROJECT`
    */
-  project?: string;
+  project?: string | undefined;
   /**
    * The token. It is sent to the service only, and is in no error.
    *
    * @default the environment variable `ATEX_REPORTPORTAL_TOKEN`, or `TMT_PLUGIN_REPORT_REPORTPORTAL_TOKEN`
    */
-  token?: string;
+  token?: string | undefined;
   /** Certificates, in PEM, of authorities that are trusted beside the usual ones. */
-  caCerts?: readonly string[];
+  caCerts?: readonly string[] | undefined;
   /**
    * Before the first, second … repetition of a call that failed; the last counts
    * for all further ones. A time that the service asks for is kept, too.
    *
    * @default {[0, 4_000, 8_000, 16_000, 32_000, 64_000, 120_000]}
    */
-  retryDelays?: readonly number[];
+  retryDelays?: readonly number[] | undefined;
   /**
    * After which a call is given up.
    *
    * @default {1_800_000}
    */
-  retryFor?: number;
+  retryFor?: number | undefined;
   /**
    * That one attempt of a call may take.
    *
    * @default {120_000}
    */
-  callTimeout?: number;
+  callTimeout?: number | undefined;
   /** Ends all calls. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /** Told when calls begin to fail and are repeated; once until one succeeds. */
-  onWarning?: (message: string) => void;
+  onWarning?: ((message: string) => void) | undefined;
 }
 
 const OPTIONS: Known<ReportPortalApiOptions> = {
@@ -91,15 +91,15 @@ export interface ItemFilter {
   /** Number of the launch. */
   launchId: number;
   /** Number of the item that they are below. */
-  parentId?: number;
+  parentId?: number | undefined;
   /** Kind: `test` for platforms, `step` for tests. */
-  type?: string;
+  type?: string | undefined;
   /** Name. */
-  name?: string;
+  name?: string | undefined;
   /** One of these statuses: `failed`, `passed` … */
-  statuses?: readonly string[];
+  statuses?: readonly string[] | undefined;
   /** One of these kinds of issues: `pb`, `ab`, `ti` … */
-  issueTypes?: readonly string[];
+  issueTypes?: readonly string[] | undefined;
 }
 
 /** A log of an item. */

@@ -9,13 +9,13 @@ export interface FileChoice {
    *
    * @default {"ERROR"}
    */
-  level?: string;
+  level?: string | undefined;
   /**
    * Whether its text is the log itself; otherwise it is attached to one.
    *
    * @default {false}
    */
-  inline?: boolean;
+  inline?: boolean | undefined;
 }
 
 /** A file that a test reported. */
@@ -39,9 +39,9 @@ export interface ReportPortalAggregatorOptions {
   /** Name of the launch, or the id of the one that is run again. */
   launch: string | { rerunOf: string };
   /** Attributes of the launch. */
-  attributes?: Readonly<Record<string, string>>;
+  attributes?: Readonly<Record<string, string>> | undefined;
   /** Description of the launch. */
-  description?: string;
+  description?: string | undefined;
   /**
    * Makes a step for each subtest, beside those of tests and named `<test><this><subtest>`:
    * for suites with few tests and many subtests, since ReportPortal does not analyse
@@ -49,15 +49,17 @@ export interface ReportPortalAggregatorOptions {
    *
    * @default subtests are steps within those of their tests
    */
-  joinSubtest?: string;
+  joinSubtest?: string | undefined;
   /**
    * Which subtests are reported.
    *
    * @default all
    */
-  subtest?: (
-    info: { platform: string; test: string; result: Result },
-  ) => boolean;
+  subtest?:
+    | ((
+      info: { platform: string; test: string; result: Result },
+    ) => boolean)
+    | undefined;
   /**
    * Which files are sent, and how.
    *
@@ -70,7 +72,7 @@ export interface ReportPortalAggregatorOptions {
    *
    * @default {33_554_432}
    */
-  maxFileSize?: number;
+  maxFileSize?: number | undefined;
   /** Told of files that were reported and are not there. */
-  onWarning?: (message: string) => void;
+  onWarning?: ((message: string) => void) | undefined;
 }

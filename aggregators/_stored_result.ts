@@ -7,20 +7,20 @@ export interface StoredResult {
   /** Name of the test. */
   test: string;
   /** Name of the part of the test; absent for the test itself. */
-  subtest?: string;
+  subtest?: string | undefined;
   /** How it went. */
-  status?: string;
+  status?: string | undefined;
   /** Names of its files. */
   files: string[];
   /** A short text for people. */
-  note?: string;
+  note?: string | undefined;
   /** Whatever else was stored: the seventh item of a JSON line. */
-  fields?: Record<string, unknown>;
+  fields?: Record<string, unknown> | undefined;
   /**
    * Tells apart what is read from several files one after the other: a test of another
    * source is another one, whatever its name. `readResults()` leaves it out.
    */
-  source?: string;
+  source?: string | undefined;
 }
 
 /** Whether something is text. */

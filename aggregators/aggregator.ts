@@ -39,51 +39,51 @@ export interface EarlierAttempt {
   /** `fail` if the test ended by itself, `infra` if it could not be carried out. */
   status: "fail" | "infra";
   /** Exit code or error message. */
-  note?: string;
+  note?: string | undefined;
 }
 
 /** What is known of a run of a test beside its artifacts. */
 export interface IngestInfo {
   /** Which attempt it was, counted from 1. */
-  attempt?: number;
+  attempt?: number | undefined;
   /** The attempts before it, oldest first. */
-  earlier?: readonly EarlierAttempt[];
+  earlier?: readonly EarlierAttempt[] | undefined;
   /** Id of the system that it ran on. */
-  remote?: string;
+  remote?: string | undefined;
   /** Attributes of that system. */
-  attributes?: Readonly<Record<string, string>>;
+  attributes?: Readonly<Record<string, string>> | undefined;
   /** When the test was started, in milliseconds since 1970. */
-  startedAt?: number;
+  startedAt?: number | undefined;
   /** When it ended, in milliseconds since 1970. */
-  finishedAt?: number;
+  finishedAt?: number | undefined;
   /**
    * How long it ran, in milliseconds, if that is known, but not when. A run tells both
    * times instead: take `finishedAt - startedAt` there.
    */
-  durationMs?: number;
+  durationMs?: number | undefined;
   /** Its exit code; absent if it could not be carried out, or if that is not known. */
-  exitCode?: number;
+  exitCode?: number | undefined;
   /**
    * How often the test was stored before this run, if an earlier process may have given
    * these results to the same aggregator before it was killed. Of several aggregators
    * in one, those that `count()` more have them.
    */
-  storedBefore?: number;
+  storedBefore?: number | undefined;
   /**
    * Whether the caller keeps the artifacts if they cannot be stored, to give them again.
    * Then several aggregators in one leave them whole until all have them.
    *
    * @default {false}
    */
-  keep?: boolean;
+  keep?: boolean | undefined;
 }
 
 /** Where an aggregator put the files of a test. */
 export interface Stored {
   /** Directory that holds the files of the test. */
-  directory?: string;
+  directory?: string | undefined;
   /** The first file of the test's own result: what it printed. */
-  output?: string;
+  output?: string | undefined;
 }
 
 /** A collector of results and files. */
@@ -94,7 +94,7 @@ export interface Aggregator extends AsyncDisposable {
    *
    * @default {false}
    */
-  readonly readsOnly?: boolean;
+  readonly readsOnly?: boolean | undefined;
 
   /**
    * Whether another process can go on with what is stored. A run that is to survive
@@ -102,7 +102,7 @@ export interface Aggregator extends AsyncDisposable {
    *
    * @default unknown
    */
-  readonly continues?: boolean;
+  readonly continues?: boolean | undefined;
 
   /**
    * Whether a test that an earlier process ingested is taken again, in place of
@@ -111,7 +111,7 @@ export interface Aggregator extends AsyncDisposable {
    *
    * @default {false}
    */
-  readonly replaces?: boolean;
+  readonly replaces?: boolean | undefined;
 
   /**
    * Whether a test that `count()` counts is stored wherever it is to be. Several
@@ -119,14 +119,14 @@ export interface Aggregator extends AsyncDisposable {
    *
    * @default {true}
    */
-  readonly countsAll?: boolean;
+  readonly countsAll?: boolean | undefined;
 
   /**
    * Whether a test of a platform that is stored is taken once more.
    *
    * @default {false}
    */
-  readonly allowDuplicate?: boolean;
+  readonly allowDuplicate?: boolean | undefined;
 
   /**
    * Whether it takes tests: `start()` has resolved, and `stop()` was not called after it.
@@ -134,7 +134,7 @@ export interface Aggregator extends AsyncDisposable {
    *
    * @default unknown
    */
-  readonly started?: boolean;
+  readonly started?: boolean | undefined;
 
   /**
    * Opens what is needed. A failure leaves nothing behind.

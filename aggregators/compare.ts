@@ -54,9 +54,9 @@ export interface ComparedTest {
   /** How it differs. */
   readonly change: ResultChange;
   /** Its status before; absent if it is `new`. */
-  readonly before?: string;
+  readonly before?: string | undefined;
   /** Its status now; absent if it is `gone`. */
-  readonly status?: string;
+  readonly status?: string | undefined;
 }
 
 /**

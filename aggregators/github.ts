@@ -48,33 +48,33 @@ export interface GitHubAggregatorOptions {
    *
    * @default what `GITHUB_STEP_SUMMARY` names, if `GITHUB_ACTIONS` is `true`; otherwise there is no summary
    */
-  summary?: string | URL;
+  summary?: string | URL | undefined;
   /**
    * Whether there are annotations: errors for tests that failed, warnings for those that
    * warned or passed only at a later attempt, a notice for the counts.
    *
    * @default whether `GITHUB_ACTIONS` is `true`
    */
-  annotations?: boolean;
+  annotations?: boolean | undefined;
   /**
    * Where the lines of annotations go.
    *
    * @default standard output
    */
-  write?: (text: string) => void;
+  write?: ((text: string) => void) | undefined;
   /**
    * What it is about.
    *
    * @default {"Test results"}
    */
-  title?: string;
+  title?: string | undefined;
   /**
    * URL below which files can be seen, in the places where `JsonLinesAggregator` keeps them,
    * without compression.
    *
    * @default files are not linked to
    */
-  files?: string;
+  files?: string | undefined;
   /** Where a test is defined: annotations are shown there. */
   location?: (test: string) => TestLocation | undefined;
   /**
@@ -85,14 +85,14 @@ export interface GitHubAggregatorOptions {
    *
    * @default there are none, and a run with a `journal` refuses the aggregator
    */
-  stored?: AsyncIterable<StoredResult> | Iterable<StoredResult>;
+  stored?: AsyncIterable<StoredResult> | Iterable<StoredResult> | undefined;
   /**
    * Take a test of a platform that was ingested before once more, under its name
    * with ` (1)`, ` (2)` and so on.
    *
    * @default {false}
    */
-  allowDuplicate?: boolean;
+  allowDuplicate?: boolean | undefined;
 }
 
 const OPTIONS: Known<GitHubAggregatorOptions> = {

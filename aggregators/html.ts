@@ -76,7 +76,7 @@ export interface HtmlReportAggregatorOptions extends HtmlReportOptions {
    *
    * @default {"fail"}
    */
-  existing?: "fail" | "replace";
+  existing?: "fail" | "replace" | undefined;
   /**
    * Results that are stored already, as `readResults()` gives them: for a run that
    * goes on after it was killed. Those that are ingested again are replaced; a file
@@ -84,21 +84,21 @@ export interface HtmlReportAggregatorOptions extends HtmlReportOptions {
    *
    * @default there are none, and a run with a `journal` refuses the report
    */
-  stored?: AsyncIterable<StoredResult> | Iterable<StoredResult>;
+  stored?: AsyncIterable<StoredResult> | Iterable<StoredResult> | undefined;
   /**
    * How often the page is written anew during the run, in milliseconds; 0 for
    * only at its end. Large pages are written less often.
    *
    * @default {10000}
    */
-  refresh?: number;
+  refresh?: number | undefined;
   /**
    * Take a test of a platform that was ingested before once more, under its name
    * with ` (1)`, ` (2)` and so on.
    *
    * @default {false}
    */
-  allowDuplicate?: boolean;
+  allowDuplicate?: boolean | undefined;
 }
 
 const OPTIONS: Known<HtmlReportAggregatorOptions> = {
@@ -345,13 +345,13 @@ export interface WriteHtmlReportOptions extends HtmlReportOptions {
    *
    * @default {"fail"}
    */
-  existing?: "fail" | "replace";
+  existing?: "fail" | "replace" | undefined;
   /**
    * What happened in the run: an event log, for example.
    *
    * @default there is no timeline
    */
-  events?: AsyncIterable<TimedEvent> | Iterable<TimedEvent>;
+  events?: AsyncIterable<TimedEvent> | Iterable<TimedEvent> | undefined;
 }
 
 const WRITE_OPTIONS: Known<WriteHtmlReportOptions> = {

@@ -57,7 +57,7 @@ export interface JsonLinesAggregatorOptions {
    *
    * @default {false}
    */
-  allowDuplicate?: boolean;
+  allowDuplicate?: boolean | undefined;
   /**
    * What to do if results and files are there already. With `"continue"`, which must
    * be given from the first time on, a script that was killed goes on: what there is
@@ -67,7 +67,7 @@ export interface JsonLinesAggregatorOptions {
    *
    * @default {"fail"}
    */
-  existing?: "fail" | "continue";
+  existing?: "fail" | "continue" | undefined;
   /**
    * What else to write, as an object in a seventh item of each line: names of what
    * is known of the run (`attempt`, `earlier`, `remote`, `attributes`,
@@ -76,7 +76,7 @@ export interface JsonLinesAggregatorOptions {
    *
    * @default no seventh item
    */
-  fields?: readonly string[];
+  fields?: readonly string[] | undefined;
   /**
    * Compress results and files. Results are compressed at the end: until then they
    * are in a file beside `results`, whose name has `.part` at its end. See
@@ -84,7 +84,7 @@ export interface JsonLinesAggregatorOptions {
    *
    * @default nothing is compressed
    */
-  compression?: Compression;
+  compression?: Compression | undefined;
 }
 
 const OPTIONS: Known<JsonLinesAggregatorOptions> = {

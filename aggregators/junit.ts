@@ -62,19 +62,19 @@ export interface JUnitAggregatorOptions {
    *
    * @default {"fail"}
    */
-  existing?: "fail" | "continue";
+  existing?: "fail" | "continue" | undefined;
   /**
    * Name of the whole.
    *
    * @default {"atex"}
    */
-  name?: string;
+  name?: string | undefined;
   /**
    * Whether the parts of a test are cases of their own, named `<test> / <part>`.
    *
    * @default {"separate"}
    */
-  subtests?: "separate" | "none";
+  subtests?: "separate" | "none" | undefined;
   /**
    * Names the files of each case for Jenkins and GitLab, which then show them: the
    * path, as seen from where the CI service looks, of the directory in which
@@ -82,27 +82,27 @@ export interface JUnitAggregatorOptions {
    *
    * @default files are not named
    */
-  attachments?: string;
+  attachments?: string | undefined;
   /**
    * How many characters to take from the end of what a test printed, which is in
    * the file `output.txt`; 0 for none.
    *
    * @default {65536}
    */
-  outputTail?: number;
+  outputTail?: number | undefined;
   /**
    * What becomes of a status that is not to be what it usually is. Usually `pass`,
    * `info` and `warn` are passed, `fail` is a failure, `error` and `infra` are errors, and
    * everything else is skipped.
    */
-  statusMap?: Readonly<Record<string, JUnitOutcome>>;
+  statusMap?: Readonly<Record<string, JUnitOutcome>> | undefined;
   /**
    * Take a test of a platform that was ingested before once more, under its name
    * with ` (1)`, ` (2)` and so on.
    *
    * @default {false}
    */
-  allowDuplicate?: boolean;
+  allowDuplicate?: boolean | undefined;
 }
 
 const OPTIONS: Known<JUnitAggregatorOptions> = {

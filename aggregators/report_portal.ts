@@ -294,7 +294,7 @@ export interface ExistingTestsOptions {
    *
    * @default all
    */
-  statuses?: readonly string[];
+  statuses?: readonly string[] | undefined;
 }
 
 /**

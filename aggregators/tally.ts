@@ -43,11 +43,11 @@ export interface TalliedTest {
   /** The test. */
   test: string;
   /** How it ended; absent if it did not say. */
-  status?: string;
+  status?: string | undefined;
   /** A short text for people. */
-  note?: string;
+  note?: string | undefined;
   /** Which attempt it was, counted from 1. */
-  attempt?: number;
+  attempt?: number | undefined;
 }
 
 /** Options of {@linkcode Tally}. */
@@ -60,7 +60,7 @@ export interface TallyOptions {
    *
    * @default there are none, and a run with a `journal` refuses the tally
    */
-  stored?: AsyncIterable<StoredResult> | Iterable<StoredResult>;
+  stored?: AsyncIterable<StoredResult> | Iterable<StoredResult> | undefined;
 }
 
 const OPTIONS: Known<TallyOptions> = {

@@ -63,7 +63,7 @@ export interface YamlAggregatorOptions {
    *
    * @default {false}
    */
-  allowDuplicate?: boolean;
+  allowDuplicate?: boolean | undefined;
   /**
    * What to do if results and files are there already. With `"continue"`, which must
    * be given from the first time on, a script that was killed goes on: what there is
@@ -72,7 +72,7 @@ export interface YamlAggregatorOptions {
    *
    * @default {"fail"}
    */
-  existing?: "fail" | "continue";
+  existing?: "fail" | "continue" | undefined;
   /**
    * Compress results and files. Results are compressed at the end: until then they
    * are in a file beside `results`, whose name has `.part` at its end. See
@@ -80,7 +80,7 @@ export interface YamlAggregatorOptions {
    *
    * @default nothing is compressed
    */
-  compression?: Compression;
+  compression?: Compression | undefined;
 }
 
 const OPTIONS: Known<YamlAggregatorOptions> = {

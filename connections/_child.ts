@@ -11,7 +11,7 @@ export interface StartLocalOptions extends SignalOptions {
    *
    * @default {"null"}
    */
-  stdin?: "null" | "piped";
+  stdin?: "null" | "piped" | undefined;
   /**
    * Where its stdout goes: `/dev/null`, {@linkcode Process.stdout}, or the end
    * of a file here. The command writes to the file itself: this program may
@@ -19,19 +19,24 @@ export interface StartLocalOptions extends SignalOptions {
    *
    * @default {"null"}
    */
-  stdout?: "null" | "piped" | { readonly append: string | URL };
+  stdout?: "null" | "piped" | { readonly append: string | URL } | undefined;
   /**
    * Where its stderr goes; `stdout`: to the same place as stdout.
    *
    * @default {"null"}
    */
-  stderr?: "null" | "piped" | "stdout" | { readonly append: string | URL };
+  stderr?:
+    | "null"
+    | "piped"
+    | "stdout"
+    | { readonly append: string | URL }
+    | undefined;
   /**
    * Milliseconds between SIGTERM and SIGKILL; `Infinity`: no SIGKILL before it has ended.
    *
    * @default {5000}
    */
-  grace?: number;
+  grace?: number | undefined;
 }
 
 /** Options of {@linkcode Process.terminate}. */
@@ -41,7 +46,7 @@ export interface TerminateOptions {
    *
    * @default the `grace` the process was started with
    */
-  grace?: number;
+  grace?: number | undefined;
 }
 
 /**

@@ -23,7 +23,7 @@ export interface ForwardOptions extends SignalOptions {
    *
    * @default {30_000}
    */
-  timeout?: number;
+  timeout?: number | undefined;
 }
 
 /**

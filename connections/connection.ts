@@ -33,13 +33,13 @@ export interface RemoteCommandOptions {
    *
    * @default `{}`
    */
-  env?: Readonly<Record<string, string>>;
+  env?: Readonly<Record<string, string>> | undefined;
   /**
    * Directory in which the command runs, on the system.
    *
    * @default the directory that a login starts in
    */
-  cwd?: string;
+  cwd?: string | undefined;
 }
 
 /** Options of {@linkcode Connection.local}. */
@@ -51,7 +51,7 @@ export interface LocalOptions extends RemoteCommandOptions {
    *
    * @default {false}
    */
-  terminal?: boolean;
+  terminal?: boolean | undefined;
 }
 
 /**
@@ -98,25 +98,25 @@ export interface LocalCommand {
    *
    * @default `{}`
    */
-  readonly env?: Readonly<Record<string, string>>;
+  readonly env?: Readonly<Record<string, string>> | undefined;
   /**
    * Start from an empty environment instead of that of this process.
    *
    * @default {false}
    */
-  readonly clearEnv?: boolean;
+  readonly clearEnv?: boolean | undefined;
   /**
    * Directory to run in, here.
    *
    * @default the current directory
    */
-  readonly cwd?: string;
+  readonly cwd?: string | undefined;
 }
 
 /** Options of calls that may take long. */
 export interface SignalOptions {
   /** Ends the call; it then rejects with the reason of the signal. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /**
@@ -168,7 +168,7 @@ export interface Connection extends AsyncDisposable {
    * Resolves with the reason when an established link ends by itself. Absent or
    * never settled where the end of a link shows only in the next command.
    */
-  readonly closed?: Promise<ConnectionError>;
+  readonly closed?: Promise<ConnectionError> | undefined;
 
   /**
    * False if the system cannot be restarted and reached again over this
@@ -177,7 +177,7 @@ export interface Connection extends AsyncDisposable {
    *
    * @default {true}
    */
-  readonly canReboot?: boolean;
+  readonly canReboot?: boolean | undefined;
 }
 
 /** A link to a system does not work. The base of the errors of connections. */
@@ -201,9 +201,9 @@ export class NotConnectedError extends ConnectionError {
 /** How a client program that was to connect ended. */
 export interface ConnectErrorOptions extends ErrorOptions {
   /** Exit code of the program that was to connect. */
-  code?: number;
+  code?: number | undefined;
   /** What that program printed, at most its last 64 KiB. */
-  output?: string;
+  output?: string | undefined;
 }
 
 /** A system could not be reached. */

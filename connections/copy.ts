@@ -62,14 +62,14 @@ export interface CopyOptions extends SignalOptions {
    *
    * @default {[]}
    */
-  exclude?: readonly string[];
+  exclude?: readonly string[] | undefined;
   /**
    * Whether to remove from the destination what is not in the source, excluded
    * directories included.
    *
    * @default {false}
    */
-  delete?: boolean;
+  delete?: boolean | undefined;
 }
 
 /**

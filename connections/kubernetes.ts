@@ -46,38 +46,38 @@ export interface KubernetesOptions {
    *
    * @default the one that `kubectl` takes: the only one, that of an annotation, or the first
    */
-  container?: string;
+  container?: string | undefined;
   /**
    * Where the pod is.
    *
    * @default that of the context
    */
-  namespace?: string;
+  namespace?: string | undefined;
   /**
    * Which context of the configuration to use.
    *
    * @default the current one
    */
-  context?: string;
+  context?: string | undefined;
   /**
    * File with the configuration of `kubectl`.
    *
    * @default that of `kubectl`
    */
-  kubeconfig?: string;
+  kubeconfig?: string | undefined;
   /**
    * The `kubectl` program, with arguments that come before all others.
    *
    * @default {["kubectl"]}
    */
-  kubectl?: readonly string[];
+  kubectl?: readonly string[] | undefined;
   /**
    * Longest time, in milliseconds, in which the connection is made; `Infinity`: no
    * limit.
    *
    * @default {60_000}
    */
-  connectTimeout?: number;
+  connectTimeout?: number | undefined;
 }
 
 const OPTIONS: Known<KubernetesOptions> = {

@@ -32,19 +32,19 @@ export interface LocalConnectionOptions {
    *
    * @default the directory of the script
    */
-  cwd?: string | URL;
+  cwd?: string | URL | undefined;
   /**
    * Variables added to the environment of all commands.
    *
    * @default `{}`
    */
-  env?: Readonly<Record<string, string>>;
+  env?: Readonly<Record<string, string>> | undefined;
   /**
    * Start commands with an empty environment instead of that of the script.
    *
    * @default {false}
    */
-  clearEnv?: boolean;
+  clearEnv?: boolean | undefined;
 }
 
 const OPTIONS: Known<LocalConnectionOptions> = {

@@ -65,21 +65,21 @@ export interface PodmanOptions {
    * @default directly if that works, and `podman` has no arguments: with some it may
    * be another machine that says what the runtime is
    */
-  direct?: boolean;
+  direct?: boolean | undefined;
   /**
    * The podman program, and arguments that come before all others, as in
    * `["podman", "--remote"]`.
    *
    * @default {["podman"]}
    */
-  podman?: readonly string[];
+  podman?: readonly string[] | undefined;
   /**
    * Longest time, in milliseconds, in which the connection is made; `Infinity`: no
    * limit.
    *
    * @default {60_000}
    */
-  connectTimeout?: number;
+  connectTimeout?: number | undefined;
 }
 
 const OPTIONS: Known<PodmanOptions> = {

@@ -95,14 +95,14 @@ export interface RunLocalOptions extends SignalOptions {
    *
    * @default nothing: `/dev/null`
    */
-  stdin?: string | Uint8Array;
+  stdin?: string | Uint8Array | undefined;
   /**
    * Milliseconds between SIGTERM and SIGKILL, after an abort; `Infinity`: no
    * SIGKILL before it has ended.
    *
    * @default {5000}
    */
-  grace?: number;
+  grace?: number | undefined;
 }
 
 /** Options of {@linkcode run} and {@linkcode output}. */

@@ -91,20 +91,20 @@ export interface SshOptions {
    *
    * @default the usual ones of ssh, and those of its agent
    */
-  identityFile?: string | URL;
+  identityFile?: string | URL | undefined;
   /**
    * Password to log in with. It reaches `ssh` by its environment, which other
    * users cannot read.
    *
    * @default none: ssh never asks
    */
-  password?: string;
+  password?: string | undefined;
   /**
    * User as whom commands run, by `sudo`, which must not ask for a password.
    *
    * @default the user who logged in
    */
-  sudo?: string;
+  sudo?: string | undefined;
   /**
    * Options of `ssh_config` by keyword. Defaults that can be changed:
    * `LogLevel` `ERROR`, `StrictHostKeyChecking` `no`, `UserKnownHostsFile`
@@ -115,20 +115,20 @@ export interface SshOptions {
    *
    * @default `{}`
    */
-  options?: SshConfig;
+  options?: SshConfig | undefined;
   /**
    * The `ssh_config` to read; `none`: no configuration at all.
    *
    * @default that of the user and of the system
    */
-  configFile?: string | URL;
+  configFile?: string | URL | undefined;
   /**
    * Whether every command makes a connection of its own, without forwards, for
    * servers that forbid to share one.
    *
    * @default {false}
    */
-  stateless?: boolean;
+  stateless?: boolean | undefined;
   /**
    * How many commands may run at once; more wait for their turn. Those made
    * by `start()` and `spawn()` count but never wait. Servers usually allow 10
@@ -136,13 +136,13 @@ export interface SshOptions {
    *
    * @default {8}
    */
-  maxSessions?: number;
+  maxSessions?: number | undefined;
   /**
    * The ssh program.
    *
    * @default {"ssh"}
    */
-  ssh?: string;
+  ssh?: string | undefined;
   /**
    * Longest time, in milliseconds, in which the connection is made, all
    * attempts included; `Infinity`: no
@@ -150,7 +150,7 @@ export interface SshOptions {
    *
    * @default {180_000}
    */
-  connectTimeout?: number;
+  connectTimeout?: number | undefined;
 }
 
 const OPTIONS: Known<SshOptions> = {

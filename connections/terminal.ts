@@ -30,7 +30,7 @@ export interface InteractOptions extends RemoteCommandOptions, SignalOptions {
    *
    * @default whether standard input and output of this program are a terminal
    */
-  terminal?: boolean;
+  terminal?: boolean | undefined;
 }
 
 /** Milliseconds between SIGHUP and SIGKILL. */

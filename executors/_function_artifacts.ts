@@ -11,16 +11,19 @@ import {
 /** A result that a test function reports. */
 export interface Report {
   /** The subtest that it is about; absent for the test itself. */
-  name?: string;
+  name?: string | undefined;
   /** How it went: `pass`, `fail`, `info`, `warn`, `skip`, `error`, or any other text. */
-  status?: string;
+  status?: string | undefined;
   /** A short text for people. */
-  note?: string;
+  note?: string | undefined;
   /**
    * Files that belong to it: names of files in the test's directory `artifacts`,
    * which are moved to where they belong, or contents by name.
    */
-  files?: readonly string[] | Readonly<Record<string, string | Uint8Array>>;
+  files?:
+    | readonly string[]
+    | Readonly<Record<string, string | Uint8Array>>
+    | undefined;
 }
 
 const OUTPUT = "output.txt";

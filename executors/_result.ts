@@ -3,16 +3,16 @@
 /** One line of `results`. */
 export interface Result {
   /** The part of the test that it is about; absent for the test itself. */
-  name?: string;
+  name?: string | undefined;
   /**
    * How it went: `pass`, `fail`, `info`, `warn`, `skip`, `error`, or `infra` if
    * the test could not be carried out. Any other text is allowed.
    */
-  status?: string;
+  status?: string | undefined;
   /** A short text for people. */
-  note?: string;
+  note?: string | undefined;
   /** Paths of its files, below the directory that {@linkcode placeOf} tells. */
-  files?: string[];
+  files?: string[] | undefined;
   /** Whatever else was reported. */
   [key: string]: unknown;
 }

@@ -45,7 +45,7 @@ export interface BeakerlibExecutorOptions extends FmfExecutorOptions {
    *
    * @default {true}
    */
-  install?: boolean;
+  install?: boolean | undefined;
 }
 
 const OPTIONS: Known<BeakerlibExecutorOptions> = {

@@ -66,19 +66,21 @@ export interface CommandExecutorOptions {
    *
    * @default {"output.txt"}
    */
-  output?: string;
+  output?: string | undefined;
   /**
    * Status of the result. What this throws, the run ends with.
    *
    * @default `pass` for exit code 0, otherwise `fail`
    */
-  evaluate?: (outcome: CommandOutcome) => string | Promise<string>;
+  evaluate?:
+    | ((outcome: CommandOutcome) => string | Promise<string>)
+    | undefined;
   /**
    * Time limit of a command in milliseconds; `Infinity`: none.
    *
    * @default `3_600_000`, an hour
    */
-  timeout?: number;
+  timeout?: number | undefined;
   /**
    * How long, in milliseconds, what a command left running may hold its output open.
    * What it prints meanwhile is kept, unless the system is this one: there, nothing
@@ -86,13 +88,13 @@ export interface CommandExecutorOptions {
    *
    * @default {10_000}
    */
-  exitGrace?: number;
+  exitGrace?: number | undefined;
   /**
    * Variables for every command. They may be visible in process lists.
    *
    * @default `{}`
    */
-  env?: Readonly<Record<string, string>>;
+  env?: Readonly<Record<string, string>> | undefined;
 }
 
 const OPTIONS: Known<CommandExecutorOptions> = {

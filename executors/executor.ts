@@ -36,13 +36,13 @@ export interface RunTestOptions extends SignalOptions {
    *
    * @default `{}`
    */
-  env?: Readonly<Record<string, string>>;
+  env?: Readonly<Record<string, string>> | undefined;
   /**
    * Which attempt of the test this is, counted from 1.
    *
    * @default {1}
    */
-  attempt?: number;
+  attempt?: number | undefined;
 }
 
 /**
@@ -109,7 +109,7 @@ export interface SetupErrorOptions extends ErrorOptions {
    *
    * @default {""}
    */
-  output?: string;
+  output?: string | undefined;
 }
 
 /** A system could not be prepared for tests. */

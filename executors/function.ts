@@ -125,24 +125,24 @@ export interface FunctionExecutorOptions<R extends Connection = Connection> {
    *
    * @default {300_000}
    */
-  timeout?: number;
+  timeout?: number | undefined;
   /**
    * How long `setup` and `cleanup` may take, each, in milliseconds.
    *
    * @default {1_800_000}
    */
-  setupTimeout?: number;
+  setupTimeout?: number | undefined;
   /**
    * How long, in milliseconds, a function that was told to end is waited for. What
    * it does after that is not seen any more.
    *
    * @default {5_000}
    */
-  grace?: number;
+  grace?: number | undefined;
   /** Prepares the system, once, before the first test. */
-  setup?: (remote: R, options: SignalOptions) => unknown;
+  setup?: ((remote: R, options: SignalOptions) => unknown) | undefined;
   /** Cleans up the system, once, after a setup that was begun, even if that failed. */
-  cleanup?: (remote: R, options: SignalOptions) => unknown;
+  cleanup?: ((remote: R, options: SignalOptions) => unknown) | undefined;
 }
 
 const OPTIONS: Known<FunctionExecutorOptions> = {

@@ -27,20 +27,20 @@ export interface Concurrency {
    *
    * @default {10}
    */
-  setup?: number;
+  setup?: number | undefined;
   /**
    * Results being stored. While 100 more wait for their turn, no further test is
    * started, so that artifacts do not fill the disk of a run whose aggregator is slow.
    *
    * @default {4}
    */
-  ingest?: number;
+  ingest?: number | undefined;
   /**
    * Systems being given back.
    *
    * @default {10}
    */
-  release?: number;
+  release?: number | undefined;
 }
 
 /** Options of `AdHocOrchestrator`. All times are in milliseconds. */
@@ -64,63 +64,63 @@ export interface AdHocOptions extends TimeLimits {
    *
    * @default none: these results are removed
    */
-  earlier?: Aggregator;
+  earlier?: Aggregator | undefined;
   /**
    * Rules that choose the next test for a system, one or several that are
    * applied in order (see `orchestrators/policies`).
    *
    * @default the order of `tests`
    */
-  next?: NextRule | readonly NextRule[];
+  next?: NextRule | readonly NextRule[] | undefined;
   /**
    * Decides whether a test that failed is run once more.
    *
    * @default never
    */
-  rerun?: RerunRule;
+  rerun?: RerunRule | undefined;
   /**
    * Decides whether a test left its system unusable. An error of the executor
    * always does.
    *
    * @default `({ exitCode }) => exitCode !== 0`
    */
-  destructive?: DestructiveRule;
+  destructive?: DestructiveRule | undefined;
   /**
    * How many systems are held set up and unused while tests run, so that a
    * rerun or a test after a destructive one does not wait for a new system.
    *
    * @default {0}
    */
-  maxSpares?: number;
+  maxSpares?: number | undefined;
   /**
    * How many setups may fail in the whole run; one more ends it.
    *
    * @default {10}
    */
-  maxFailedSetups?: number;
+  maxFailedSetups?: number | undefined;
   /**
    * How many reservations of each provisioner may fail; after one more nothing
    * is asked of it any more.
    *
    * @default {10}
    */
-  maxProvisionFailures?: number;
+  maxProvisionFailures?: number | undefined;
   /** How much may be under way at once. Tests are bounded by the systems, and by results that wait to be stored. */
-  concurrency?: Concurrency;
+  concurrency?: Concurrency | undefined;
   /**
    * The run ends if for so long nothing runs, is set up or is delivered although
    * tests are left.
    *
    * @default {Infinity}
    */
-  stallTimeout?: number;
+  stallTimeout?: number | undefined;
   /**
    * Existing or new directory below which each run makes a directory of its own
    * for artifacts that are not stored yet.
    *
    * @default the directory for temporary files; with a journal, its directory
    */
-  artifacts?: string | URL;
+  artifacts?: string | URL | undefined;
   /**
    * File in which the run notes what it does, so that the same script, started
    * again after it was killed or aborted, goes on instead of beginning anew:
@@ -144,7 +144,7 @@ export interface AdHocOptions extends TimeLimits {
    *
    * @default none: a run that is killed is lost
    */
-  journal?: string | URL;
+  journal?: string | URL | undefined;
 }
 
 const OPTIONS: Known<AdHocOptions> = {

@@ -29,21 +29,21 @@ export interface SimpleOptions extends TimeLimits {
    *
    * @default {false}
    */
-  destructive?: boolean;
+  destructive?: boolean | undefined;
   /**
    * What to do when a test could not be carried out: end the run, or store that,
    * replace the system and go on.
    *
    * @default {"stop"}
    */
-  onError?: "stop" | "continue";
+  onError?: "stop" | "continue" | undefined;
   /**
    * Existing or new directory below which each run makes a directory of its own
    * for artifacts that are not stored yet.
    *
    * @default the directory for temporary files
    */
-  artifacts?: string | URL;
+  artifacts?: string | URL | undefined;
 }
 
 const OPTIONS: Known<SimpleOptions> = {

@@ -9,7 +9,7 @@ export interface TimeLimits {
    *
    * @default {1_800_000}
    */
-  setupTimeout?: number;
+  setupTimeout?: number | undefined;
   /**
    * Longest time in which the aggregator takes over the results of a test; after that
    * they count as not stored, and stay where they are. What the aggregator makes of them
@@ -17,21 +17,21 @@ export interface TimeLimits {
    *
    * @default {1_800_000}
    */
-  ingestTimeout?: number;
+  ingestTimeout?: number | undefined;
   /**
    * Longest time of a release; after that it counts as failed and is not waited
    * for any more.
    *
    * @default {300_000}
    */
-  releaseTimeout?: number;
+  releaseTimeout?: number | undefined;
   /**
    * How long an executor that was told to end may go on before its connection is
    * cut; after the same time once more it is given up.
    *
    * @default {30_000}
    */
-  cancelGrace?: number;
+  cancelGrace?: number | undefined;
 }
 
 /** All of them. */

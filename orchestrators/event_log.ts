@@ -32,7 +32,7 @@ import { Tally } from "./_tally.ts";
 /** An event as it is in a log. */
 export type LoggedEvent = RunEvent & {
   /** Which run, counted from 0, in the log of several. */
-  readonly run?: number;
+  readonly run?: number | undefined;
 };
 
 /** Options of {@linkcode writeEventLog}. */
@@ -43,7 +43,7 @@ export interface EventLogOptions {
    *
    * @default {"fail"}
    */
-  existing?: "fail" | "replace" | "continue";
+  existing?: "fail" | "replace" | "continue" | undefined;
 }
 
 const OPTIONS: Known<EventLogOptions> = {
@@ -176,7 +176,7 @@ export interface ReplayOptions {
    *
    * @default {0}
    */
-  run?: number;
+  run?: number | undefined;
 }
 
 const REPLAY_OPTIONS: Known<ReplayOptions> = {

@@ -41,7 +41,7 @@ export interface RunMainOptions {
    *
    * @default {console.error}
    */
-  write?: (text: string) => void;
+  write?: ((text: string) => void) | undefined;
 }
 
 const OPTIONS: Known<RunMainOptions> = {

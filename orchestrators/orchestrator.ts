@@ -101,9 +101,9 @@ export interface TestOutcome {
   /** Which attempt, counted from 1. */
   readonly attempt: number;
   /** Exit code, if the test came to its end. */
-  readonly exitCode?: number;
+  readonly exitCode?: number | undefined;
   /** Why it did not. */
-  readonly error?: Error;
+  readonly error?: Error | undefined;
   /** Id of the system. */
   readonly remote: string;
   /** When it was started, in milliseconds since 1970. */
@@ -217,7 +217,7 @@ export interface SetupInfo {
   /** What runs tests on it. */
   readonly executor: Executor;
   /** The test that ran on it last, if any. */
-  readonly previous?: TestOutcome;
+  readonly previous?: TestOutcome | undefined;
 }
 
 /** A test that ended, as rules see it. */
@@ -273,7 +273,7 @@ export interface RerunRule {
    *
    * @default unknown
    */
-  readonly limit?: number;
+  readonly limit?: number | undefined;
 }
 
 /** What all events of runs have. */
@@ -318,7 +318,7 @@ export interface RunStartedEvent extends RunEventBase {
   /** Names of its tests, in the order given. */
   readonly tests: readonly string[];
   /** The journal with which the run can go on, if it has one. */
-  readonly journal?: string;
+  readonly journal?: string | undefined;
 }
 
 /** The run goes on with what earlier processes did. */
@@ -330,7 +330,7 @@ export interface RunResumedEvent extends RunEventBase {
   /** Those of them that failed. */
   readonly failed: readonly string[];
   /** Where the output of those is, by name of the test, as far as it is known. */
-  readonly outputs?: Readonly<Record<string, string>>;
+  readonly outputs?: Readonly<Record<string, string>> | undefined;
   /** Tests whose last attempt was interrupted. */
   readonly interrupted: readonly string[];
   /** Reruns so far. */
@@ -420,7 +420,7 @@ export interface SetupFailedEvent extends RunEventBase {
   /** Further failures that are tolerated. */
   readonly left: number;
   /** True if it was ended because the run had no use for it any more: nothing is wrong with the system. */
-  readonly cancelled?: boolean;
+  readonly cancelled?: boolean | undefined;
 }
 
 /** A system is held as a spare. */
@@ -466,9 +466,9 @@ export interface TestFinishedEvent extends RunEventBase {
   /** Id of the system. */
   readonly remote: string;
   /** Exit code, if the test came to its end. */
-  readonly exitCode?: number;
+  readonly exitCode?: number | undefined;
   /** Why it did not. */
-  readonly error?: Error;
+  readonly error?: Error | undefined;
   /** How long it took, in milliseconds. */
   readonly ms: number;
   /** True if the system is unusable now. */
@@ -502,7 +502,7 @@ export interface IngestFinishedEvent extends RunEventBase {
   /** How long it took, in milliseconds. */
   readonly ms: number;
   /** Where they are, if the aggregator tells. */
-  readonly stored?: Stored;
+  readonly stored?: Stored | undefined;
 }
 
 /** Results of an attempt could not be stored. */
@@ -558,7 +558,7 @@ export interface ReleaseFailedEvent extends RunEventBase {
   /** What failed. */
   readonly error: Error;
   /** True if it was given back nevertheless: only the clean-up before that failed. */
-  readonly givenBack?: boolean;
+  readonly givenBack?: boolean | undefined;
 }
 
 /** From now on, only what runs is brought to its end. */
@@ -570,7 +570,7 @@ export interface DrainingEvent extends RunEventBase {
   /** What is so, for people. */
   readonly why: string;
   /** What it came of. */
-  readonly error?: Error;
+  readonly error?: Error | undefined;
 }
 
 /** The run was aborted. */

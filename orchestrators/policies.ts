@@ -51,7 +51,7 @@ export interface ByRankOptions {
    *
    * @default never
    */
-  decides?: (rank: number) => boolean;
+  decides?: ((rank: number) => boolean) | undefined;
 }
 
 const RANK_OPTIONS: Known<ByRankOptions> = {
@@ -184,7 +184,7 @@ export interface RerunsOptions {
    *
    * @default every code but 0
    */
-  exitCodes?: readonly number[];
+  exitCodes?: readonly number[] | undefined;
 }
 
 const RERUNS_OPTIONS: Known<RerunsOptions> = {

@@ -30,7 +30,7 @@ export interface ProgressOptions {
    *
    * @default standard output
    */
-  write?: (text: string) => void;
+  write?: ((text: string) => void) | undefined;
   /**
    * Whether a live block is kept at the end of the output: counts, and the tests
    * that run, with the time since they began and their systems. Otherwise there is a
@@ -38,19 +38,19 @@ export interface ProgressOptions {
    *
    * @default whether standard output is a terminal
    */
-  live?: boolean;
+  live?: boolean | undefined;
   /**
    * Whether lines are coloured.
    *
    * @default `live`, unless the environment variable `NO_COLOR` is set
    */
-  color?: boolean;
+  color?: boolean | undefined;
   /**
    * Size of the terminal.
    *
    * @default that of standard output; 80 × 24 if it has none
    */
-  size?: () => { columns: number; rows: number };
+  size?: (() => { columns: number; rows: number }) | undefined;
 }
 
 const OPTIONS: Known<ProgressOptions> = {

@@ -36,7 +36,7 @@ export interface RunAllOptions extends SignalOptions {
    *
    * @default {false}
    */
-  failFast?: boolean;
+  failFast?: boolean | undefined;
 }
 
 const OPTIONS: Known<RunAllOptions> = {

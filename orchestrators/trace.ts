@@ -29,21 +29,21 @@ export interface TraceEvent {
   /** The track: a number for each system. */
   readonly tid: number;
   /** When, in microseconds since the first event. */
-  readonly ts?: number;
+  readonly ts?: number | undefined;
   /** How long, in microseconds. */
-  readonly dur?: number;
+  readonly dur?: number | undefined;
   /** Kind: `system`, `setup`, `test`, `release`, `ingest`, `run`. */
-  readonly cat?: string;
+  readonly cat?: string | undefined;
   /** What belongs together. */
-  readonly id?: string;
+  readonly id?: string | undefined;
   /** How far a moment reaches: over its track (`t`) or its run (`p`). */
-  readonly s?: "t" | "p";
+  readonly s?: "t" | "p" | undefined;
   /** The arrow ends where the span begins. */
-  readonly bp?: "e";
+  readonly bp?: "e" | undefined;
   /** Name of a colour. */
-  readonly cname?: string;
+  readonly cname?: string | undefined;
   /** All else. */
-  readonly args?: Readonly<Record<string, unknown>>;
+  readonly args?: Readonly<Record<string, unknown>> | undefined;
 }
 
 /** Options of {@linkcode writeTrace}. */
@@ -53,7 +53,7 @@ export interface WriteTraceOptions {
    *
    * @default {"fail"}
    */
-  existing?: "fail" | "replace";
+  existing?: "fail" | "replace" | undefined;
 }
 
 const OPTIONS: Known<WriteTraceOptions> = {

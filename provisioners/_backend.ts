@@ -12,9 +12,9 @@ export interface System {
   /** Connected, and answered a command. */
   readonly connection: Connection;
   /** Resolves when it vanishes by itself. Absent if nobody would notice. */
-  readonly lost?: Promise<Error>;
+  readonly lost?: Promise<Error> | undefined;
   /** Called when the user of the system may wait for `lost` and for nothing else. */
-  readonly expectLoss?: () => void;
+  readonly expectLoss?: (() => void) | undefined;
 }
 
 /** What a backend is told about the reservation it shall carry out. */
@@ -38,7 +38,7 @@ export interface Reserving {
 /** One kind of systems: makes or finds them, and takes them back. */
 export interface Backend {
   /** Most systems that there can be, as far as it is known; asked again after `start()`. */
-  readonly maxRemotes?: number;
+  readonly maxRemotes?: number | undefined;
   /** Checks what is needed. Undoes everything if it fails or is aborted. */
   start?(signal: AbortSignal): Promise<void>;
   /**

@@ -19,44 +19,44 @@ export interface BuildImageOptions extends SignalOptions {
    *
    * @default {["rsync"]}
    */
-  packages?: readonly string[];
+  packages?: readonly string[] | undefined;
   /**
    * Files to write: their text by their absolute path.
    *
    * @default `{}`
    */
-  files?: Readonly<Record<string, string>>;
+  files?: Readonly<Record<string, string>> | undefined;
   /**
    * What the image is called.
    *
    * @default `localhost/atex-` and a number that depends on all that goes into it
    */
-  tag?: string;
+  tag?: string | undefined;
   /**
    * Whether the origin is fetched, see `PodmanProvisioner`.
    *
    * @default {"never"}
    */
-  pull?: "never" | "missing" | "newer" | "always";
+  pull?: "never" | "missing" | "newer" | "always" | undefined;
   /**
    * More options of `podman container run` for the build, such as `--network`.
    *
    * @default {[]}
    */
-  runOptions?: readonly string[];
+  runOptions?: readonly string[] | undefined;
   /**
    * The podman program, and arguments that come before all others, as in
    * `["podman", "--remote"]`. Docker is none.
    *
    * @default {["podman"]}
    */
-  podman?: readonly string[];
+  podman?: readonly string[] | undefined;
   /**
    * Milliseconds that the build may take.
    *
    * @default `1_800_000`, half an hour
    */
-  timeout?: number;
+  timeout?: number | undefined;
 }
 
 /** What is told of a build beside its end. */

@@ -9,25 +9,25 @@ export interface HostOptions extends SshOptions {
    *
    * @default the user in `host`, or who `ssh` says
    */
-  user?: string;
+  user?: string | undefined;
   /**
    * Where its sshd listens.
    *
    * @default the port in `host`, or what `ssh` says
    */
-  port?: number;
+  port?: number | undefined;
   /**
    * What is to be known of the host: added to the attributes of the remote.
    *
    * @default `{}`
    */
-  labels?: Readonly<Record<string, string>>;
+  labels?: Readonly<Record<string, string>> | undefined;
   /**
    * The file that is locked on this host.
    *
    * @default that of the provisioner
    */
-  leaseFile?: string;
+  leaseFile?: string | undefined;
 }
 
 /** Hosts that an `ssh_config` has. */
@@ -40,7 +40,7 @@ export interface SshConfigHosts {
    *
    * @default all names of `Host` lines
    */
-  hosts?: readonly string[];
+  hosts?: readonly string[] | undefined;
 }
 
 /** Which hosts, and how to get there. */
@@ -67,13 +67,14 @@ export interface HostSelection {
    */
   where?:
     | Readonly<Record<string, string>>
-    | ((labels: Readonly<Record<string, string>>, host: string) => boolean);
+    | ((labels: Readonly<Record<string, string>>, host: string) => boolean)
+    | undefined;
   /**
    * How to connect to all of them; what a host says itself wins.
    *
    * @default `{}`
    */
-  ssh?: Omit<SshOptions, "host">;
+  ssh?: Omit<SshOptions, "host"> | undefined;
 }
 
 /** What hooks are told about a host. */
@@ -103,10 +104,12 @@ export interface HostHooks {
    *
    * @default nothing is done
    */
-  prepare?: (
-    connection: Connection,
-    context: HostContext,
-  ) => Promise<void> | void;
+  prepare?:
+    | ((
+      connection: Connection,
+      context: HostContext,
+    ) => Promise<void> | void)
+    | undefined;
   /**
    * Called when a host was given back as `destroyed` or `setup-failed`: to revert
    * a snapshot, to reinstall, to switch the power. It is not connected, and may be
@@ -114,10 +117,12 @@ export interface HostHooks {
    *
    * @default nothing is done
    */
-  recover?: (
-    connection: Connection,
-    context: ReleasedHostContext,
-  ) => Promise<void> | void;
+  recover?:
+    | ((
+      connection: Connection,
+      context: ReleasedHostContext,
+    ) => Promise<void> | void)
+    | undefined;
   /**
    * Called when a host was given back, whatever the reason, connected.
    *
@@ -129,10 +134,12 @@ export interface HostHooks {
    *
    * @default what tests left running is ended; `() => {}` does nothing
    */
-  clean?: (
-    connection: Connection,
-    context: ReleasedHostContext,
-  ) => Promise<void> | void;
+  clean?:
+    | ((
+      connection: Connection,
+      context: ReleasedHostContext,
+    ) => Promise<void> | void)
+    | undefined;
 }
 
 /** A host, and where it is listed. */

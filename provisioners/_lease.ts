@@ -44,7 +44,7 @@ export interface LeaseHolder {
   /** Since when, in ISO form. */
   readonly since: string;
   /** What for, if it says so. */
-  readonly purpose?: string;
+  readonly purpose?: string | undefined;
 }
 
 /** What a lease writes down about its holder. */

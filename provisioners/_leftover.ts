@@ -21,9 +21,9 @@ export interface Leftover {
   /** Its name or id; path of a directory. */
   readonly name: string;
   /** Id of the run that made it, if it is known. */
-  readonly run?: string;
+  readonly run?: string | undefined;
   /** The process that made it, as it is recorded, if it is. */
-  readonly owner?: string;
+  readonly owner?: string | undefined;
   /** Milliseconds since it was made, or changed the last time. */
   readonly age: number;
   /**
@@ -37,7 +37,7 @@ export interface Leftover {
    *
    * @default {false}
    */
-  readonly kept?: boolean;
+  readonly kept?: boolean | undefined;
   /**
    * True if it is a system that a living script of this user has, other than this
    * one: the option `living` removes it, too.
@@ -46,7 +46,7 @@ export interface Leftover {
   /** True if it was removed. */
   readonly removed: boolean;
   /** Why it could not be removed. */
-  readonly error?: Error;
+  readonly error?: Error | undefined;
 }
 
 /** Something that may have been left behind, and how to remove it. */

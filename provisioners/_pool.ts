@@ -46,25 +46,25 @@ export interface PoolOptions extends EventOptions {
    *
    * @default nothing is shared
    */
-  limit?: SharedLimit;
+  limit?: SharedLimit | undefined;
   /**
    * Milliseconds that a reservation may take once it has a name.
    *
    * @default {Infinity}
    */
-  reserveTimeout?: number;
+  reserveTimeout?: number | undefined;
   /**
    * Least milliseconds between the beginnings of two reservations.
    *
    * @default {0}
    */
-  reserveStagger?: number;
+  reserveStagger?: number | undefined;
   /**
    * Most systems that `stop()` gives back at the same time.
    *
    * @default {10}
    */
-  stopConcurrency?: number;
+  stopConcurrency?: number | undefined;
   /**
    * Milliseconds that `stop()` waits for each of: a reservation that it told to end, a
    * system that is given back, and what the backend does at its start or end. What takes
@@ -73,7 +73,7 @@ export interface PoolOptions extends EventOptions {
    *
    * @default {1_800_000}
    */
-  stopTimeout?: number;
+  stopTimeout?: number | undefined;
 }
 
 /** Longer than any backend of ours needs by its own limits. */

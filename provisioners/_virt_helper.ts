@@ -56,27 +56,27 @@ export interface VirtHelperOptions {
    *
    * @default {["atex-virt-helper"]}
    */
-  helper?: readonly string[];
+  helper?: readonly string[] | undefined;
   /**
    * By which other users know who reserved a domain; 15 bytes of it are shown.
    *
    * @default the name of the process: `python3` or so
    */
-  reserveName?: string;
+  reserveName?: string | undefined;
   /**
    * Milliseconds in which a command has to be answered that is neither
    * `copy-volume`, `create-volume`, `upload` nor `virt-install`.
    *
    * @default {120_000}
    */
-  commandTimeout?: number;
+  commandTimeout?: number | undefined;
   /**
    * Called with what the helper prints beside its replies: the output of
    * `virt-install`, and complaints.
    *
    * @default nothing is called
    */
-  onOutput?: (text: string) => void;
+  onOutput?: ((text: string) => void) | undefined;
 }
 
 const OPTIONS: Known<VirtHelperOptions & SignalOptions> = {
@@ -94,15 +94,15 @@ export interface CopyVolumeOptions extends SignalOptions {
   /** The volume to copy. */
   from: string;
   /** Name of the copy; this or `toDomain`. */
-  to?: string;
+  to?: string | undefined;
   /** The domain whose first disk in this pool becomes the copy. */
-  toDomain?: string;
+  toDomain?: string | undefined;
   /**
    * Whether the volume gets the other name, instead of a copy.
    *
    * @default {false}
    */
-  move?: boolean;
+  move?: boolean | undefined;
 }
 
 /** Arguments of {@linkcode VirtHelper.createVolume}. */
@@ -120,7 +120,7 @@ export interface CreateVolumeOptions extends SignalOptions {
    *
    * @default {false}
    */
-  removeExisting?: boolean;
+  removeExisting?: boolean | undefined;
 }
 
 /** Arguments of {@linkcode VirtHelper.virtInstall}. */
@@ -131,7 +131,7 @@ export interface VirtInstallOptions extends SignalOptions {
    *
    * @default {false}
    */
-  destroyOnError?: boolean;
+  destroyOnError?: boolean | undefined;
 }
 
 /**

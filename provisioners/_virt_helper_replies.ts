@@ -10,9 +10,9 @@ export interface VirtHelperReply {
   /** Whether the command was carried out. */
   readonly success: boolean;
   /** The command; not there if the helper did not get so far as to know it. */
-  readonly cmd?: string;
+  readonly cmd?: string | undefined;
   /** Output, or the reason of a failure. */
-  readonly reply?: string;
+  readonly reply?: string | undefined;
   /** The arguments again, and what belongs to the command. */
   readonly [field: string]: unknown;
 }

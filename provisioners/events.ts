@@ -85,5 +85,5 @@ export interface EventOptions {
    *
    * @default nothing is called
    */
-  onEvent?: (event: ProvisionerEvent) => void;
+  onEvent?: ((event: ProvisionerEvent) => void) | undefined;
 }

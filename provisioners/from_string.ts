@@ -36,62 +36,64 @@ export interface FromStringOptions extends EventOptions {
    *
    * @default that of the provisioner
    */
-  maxRemotes?: number;
+  maxRemotes?: number | undefined;
   /**
    * Shared by several provisioners, it bounds what they lend together: see
    * {@linkcode SharedLimit}.
    *
    * @default nothing is shared
    */
-  limit?: SharedLimit;
+  limit?: SharedLimit | undefined;
   /**
    * More options for `local`.
    *
    * @default `{}`
    */
-  local?: LocalProvisionerOptions;
+  local?: LocalProvisionerOptions | undefined;
   /**
    * More options for `podman:IMAGE`.
    *
    * @default `{}`
    */
-  podman?: Omit<PodmanProvisionerOptions, "image">;
+  podman?: Omit<PodmanProvisionerOptions, "image"> | undefined;
   /**
    * More options for `systemd:IMAGE`.
    *
    * @default `{}`
    */
-  systemd?: Omit<SystemdProvisionerOptions, "image">;
+  systemd?: Omit<SystemdProvisionerOptions, "image"> | undefined;
   /**
    * More options for `ssh:HOST,HOST` and `hosts:FILE`.
    *
    * @default `{}`
    */
-  hosts?: Omit<HostsProvisionerOptions, "hosts">;
+  hosts?: Omit<HostsProvisionerOptions, "hosts"> | undefined;
   /**
    * More options for `tf:COMPOSE`; what the text says wins.
    *
    * @default `{}`
    */
-  testingFarm?: Omit<TestingFarmProvisionerOptions, "compose">;
+  testingFarm?: Omit<TestingFarmProvisionerOptions, "compose"> | undefined;
   /**
    * More options for `k8s:IMAGE`; what the text says wins.
    *
    * @default `{}`
    */
-  kubernetes?: Omit<KubernetesProvisionerOptions, "image">;
+  kubernetes?: Omit<KubernetesProvisionerOptions, "image"> | undefined;
   /**
    * More options for `libvirt:DOMAIN`; what the text says wins.
    *
    * @default `{}`
    */
-  libvirt?: Partial<Omit<LibvirtProvisionerOptions, "origin">>;
+  libvirt?: Partial<Omit<LibvirtProvisionerOptions, "origin">> | undefined;
   /**
    * More options for `shared:HOST`; what the text says wins.
    *
    * @default `{}`
    */
-  sharedLibvirt?: Partial<Omit<SharedLibvirtProvisionerOptions, "host">>;
+  sharedLibvirt?:
+    | Partial<Omit<SharedLibvirtProvisionerOptions, "host">>
+    | undefined;
 }
 
 const OPTIONS: Known<FromStringOptions> = {

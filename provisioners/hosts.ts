@@ -113,7 +113,7 @@ export interface HostsProvisionerOptions
    *
    * @default {"listed"}
    */
-  order?: "listed" | "shuffle";
+  order?: "listed" | "shuffle" | undefined;
   /**
    * What keeps others from using a host at the same time.
    *
@@ -123,7 +123,7 @@ export interface HostsProvisionerOptions
    *
    * @default {"remote"}
    */
-  lease?: "remote" | "local" | "none";
+  lease?: "remote" | "local" | "none" | undefined;
   /**
    * The file that is locked on a host, for `lease: "remote"`. It is made if it is
    * not there, and says who has the host. All who share hosts have to name the
@@ -131,46 +131,46 @@ export interface HostsProvisionerOptions
    *
    * @default {"/var/tmp/atex.lock"}
    */
-  leaseFile?: string;
+  leaseFile?: string | undefined;
   /**
    * The directory of the files that are locked here, for `lease: "local"`; not on
    * a network.
    *
    * @default {"/tmp/atex-leases"}
    */
-  leaseDirectory?: string;
+  leaseDirectory?: string | undefined;
   /**
    * Milliseconds for which nobody else gets a host that reboots while it is ours,
    * for `lease: "remote"`. At most a day.
    *
    * @default `600_000`, ten minutes
    */
-  rebootGrace?: number;
+  rebootGrace?: number | undefined;
   /**
    * What the host is used for, for others to see.
    *
    * @default nothing is said
    */
-  purpose?: string;
+  purpose?: string | undefined;
   /**
    * Milliseconds, on average, between two looks at whether a host that another
    * script has is free.
    *
    * @default {1000}
    */
-  pollInterval?: number;
+  pollInterval?: number | undefined;
   /**
    * A command that has to end with 0 on a host before it is lent.
    *
    * @default `true` is run
    */
-  probe?: readonly string[];
+  probe?: readonly string[] | undefined;
   /**
    * Milliseconds that the probe may take.
    *
    * @default {30_000}
    */
-  probeTimeout?: number;
+  probeTimeout?: number | undefined;
   /**
    * Milliseconds that a hook may take, and the end of what tests left running on
    * a host, and the removal of what tests of killed scripts left there; it is lent
@@ -178,41 +178,41 @@ export interface HostsProvisionerOptions
    *
    * @default `600_000`, ten minutes
    */
-  hookTimeout?: number;
+  hookTimeout?: number | undefined;
   /**
    * Milliseconds for which a host is left alone that was given back as `destroyed`
    * or `setup-failed`, if there is no hook `recover`. `Infinity`: until `stop()`.
    *
    * @default {0}
    */
-  quarantine?: number;
+  quarantine?: number | undefined;
   /**
    * A host that so many times in a row could not be reached, leased, probed,
    * prepared, recovered, cleaned or set up is not lent any more until `stop()`.
    *
    * @default {5}
    */
-  maxFailures?: number;
+  maxFailures?: number | undefined;
   /**
    * Most hosts lent at one moment.
    *
    * @default the number of hosts; unknown, and so `Infinity`, before a file is read
    */
-  maxRemotes?: number;
+  maxRemotes?: number | undefined;
   /**
    * Milliseconds for which a host is left alone that could not be reached, or
    * whose probe or hook failed.
    *
    * @default `300_000`, five minutes
    */
-  retryAfter?: number;
+  retryAfter?: number | undefined;
   /**
    * Milliseconds that an attempt to connect may take, and the answer of a host that
    * is given back.
    *
    * @default {30_000}
    */
-  connectTimeout?: number;
+  connectTimeout?: number | undefined;
   /**
    * Milliseconds for which it is tried to reach a host that was reached before, as
    * a test may have rebooted it, or one that drops connections, as if it had too
@@ -220,7 +220,7 @@ export interface HostsProvisionerOptions
    *
    * @default {120_000}
    */
-  rebootTimeout?: number;
+  rebootTimeout?: number | undefined;
   /**
    * Milliseconds in which a host has to be connected and probed from the moment at
    * which it is ours; the hook `prepare`, and the removal of what killed scripts left
@@ -229,14 +229,14 @@ export interface HostsProvisionerOptions
    *
    * @default `120_000`, or as long as `connectTimeout` and `probeTimeout` together, if that is more
    */
-  reserveTimeout?: number;
+  reserveTimeout?: number | undefined;
   /**
    * Shared by several provisioners, it bounds what they lend together: see
    * {@linkcode SharedLimit}.
    *
    * @default nothing is shared
    */
-  limit?: SharedLimit;
+  limit?: SharedLimit | undefined;
 }
 
 const OPTIONS: Known<HostsProvisionerOptions> = {

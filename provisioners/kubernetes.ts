@@ -66,9 +66,9 @@ import type { SharedLimit } from "./shared_limit.ts";
 /** What a container needs of the cluster, as in a manifest. */
 export interface KubernetesResources {
   /** What has to be there: `{ cpu: "500m", memory: "1Gi" }`. */
-  requests?: Readonly<Record<string, string>>;
+  requests?: Readonly<Record<string, string>> | undefined;
   /** What it may not exceed. */
-  limits?: Readonly<Record<string, string>>;
+  limits?: Readonly<Record<string, string>> | undefined;
 }
 
 /** A manifest of a pod, without what the provisioner says itself. */
@@ -76,10 +76,10 @@ export interface KubernetesPodTemplate {
   /** Labels and annotations. */
   metadata?: {
     /** Labels of the pod. */
-    labels?: Readonly<Record<string, string>>;
+    labels?: Readonly<Record<string, string>> | undefined;
     /** Annotations of the pod. */
-    annotations?: Readonly<Record<string, string>>;
-  };
+    annotations?: Readonly<Record<string, string>> | undefined;
+  } | undefined;
   /** The specification; commands run in the container "main", or the only one. */
   spec: {
     /** Containers of the pod. */
@@ -96,32 +96,32 @@ export interface KubernetesProvisionerOptions extends EventOptions {
    *
    * @default that of the template
    */
-  image?: string;
+  image?: string | undefined;
   /**
    * What pods are made of. What it says wins, except for `image`, `command` and
    * `resources` where these are given.
    *
    * @default a container named "main"
    */
-  template?: KubernetesPodTemplate;
+  template?: KubernetesPodTemplate | undefined;
   /**
    * Where pods are made.
    *
    * @default that of the context
    */
-  namespace?: string;
+  namespace?: string | undefined;
   /**
    * Which context of the configuration to use.
    *
    * @default the current one
    */
-  context?: string;
+  context?: string | undefined;
   /**
    * File with the configuration of `kubectl`.
    *
    * @default that of `kubectl`
    */
-  kubeconfig?: string;
+  kubeconfig?: string | undefined;
   /**
    * What keeps the container alive. As its first process it should reap those
    * whose parent has ended: otherwise they stay as zombies, and a test that waits
@@ -129,52 +129,52 @@ export interface KubernetesProvisionerOptions extends EventOptions {
    *
    * @default that of the template, or a shell that does just that
    */
-  command?: readonly string[];
+  command?: readonly string[] | undefined;
   /**
    * What the container needs.
    *
    * @default that of the template
    */
-  resources?: KubernetesResources;
+  resources?: KubernetesResources | undefined;
   /**
    * Most pods at one moment.
    *
    * @default {20}
    */
-  maxRemotes?: number;
+  maxRemotes?: number | undefined;
   /**
    * For which the cluster may have no place for a pod.
    *
    * @default `900_000`, a quarter of an hour
    */
-  scheduleTimeout?: number;
+  scheduleTimeout?: number | undefined;
   /**
    * For which the image of a pod may fail to be pulled, or its container to be
    * made.
    *
    * @default {60_000}
    */
-  troubleTimeout?: number;
+  troubleTimeout?: number | undefined;
   /**
    * In which a pod has to be ready.
    *
    * @default `900_000`, a quarter of an hour
    */
-  reserveTimeout?: number;
+  reserveTimeout?: number | undefined;
   /**
    * In which a pod has to be gone when it is given back. A node that misses the end
    * of a pod notices it a minute later.
    *
    * @default {120_000}
    */
-  deleteTimeout?: number;
+  deleteTimeout?: number | undefined;
   /**
    * In which a `kubectl` command has to end that does not watch pods or run
    * something in them.
    *
    * @default {30_000}
    */
-  commandTimeout?: number;
+  commandTimeout?: number | undefined;
   /**
    * Between two renewals of what owns the pods, at most two minutes. Scripts on
    * other machines take it for abandoned after four minutes without one, by the
@@ -182,26 +182,26 @@ export interface KubernetesProvisionerOptions extends EventOptions {
    *
    * @default {40_000}
    */
-  renewInterval?: number;
+  renewInterval?: number | undefined;
   /**
    * After which the cluster ends a pod in any case; `Infinity` for no limit.
    *
    * @default `86_400_000`, a day
    */
-  maxLifetime?: number;
+  maxLifetime?: number | undefined;
   /**
    * The `kubectl` program, with arguments that come before all others.
    *
    * @default {["kubectl"]}
    */
-  kubectl?: readonly string[];
+  kubectl?: readonly string[] | undefined;
   /**
    * Shared by several provisioners, it bounds what they lend together: see
    * {@linkcode SharedLimit}.
    *
    * @default nothing is shared
    */
-  limit?: SharedLimit;
+  limit?: SharedLimit | undefined;
 }
 
 const OPTIONS: Known<KubernetesProvisionerOptions> = {

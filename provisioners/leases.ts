@@ -45,9 +45,9 @@ export interface HostLease {
    */
   readonly state: "free" | "ours" | "taken" | "unreachable";
   /** Who has it, if that is known. */
-  readonly holder?: LeaseHolder;
+  readonly holder?: LeaseHolder | undefined;
   /** Why it is `unreachable`. */
-  readonly error?: Error;
+  readonly error?: Error | undefined;
 }
 
 /** Options of {@linkcode readLeases}; the same as those of the provisioner. */
@@ -57,25 +57,25 @@ export interface ReadLeasesOptions extends HostSelection, SignalOptions {
    *
    * @default {"remote"}
    */
-  lease?: "remote" | "local";
+  lease?: "remote" | "local" | undefined;
   /**
    * The file that is locked on a host.
    *
    * @default {"/var/tmp/atex.lock"}
    */
-  leaseFile?: string;
+  leaseFile?: string | undefined;
   /**
    * The directory of the files that are locked here.
    *
    * @default {"/tmp/atex-leases"}
    */
-  leaseDirectory?: string;
+  leaseDirectory?: string | undefined;
   /**
    * Milliseconds that an attempt to connect may take.
    *
    * @default {30_000}
    */
-  connectTimeout?: number;
+  connectTimeout?: number | undefined;
 }
 
 const OPTIONS: Known<ReadLeasesOptions> = {

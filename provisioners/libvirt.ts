@@ -63,59 +63,59 @@ export interface LibvirtProvisionerOptions extends EventOptions {
    *
    * @default {"root"}
    */
-  user?: string;
+  user?: string | undefined;
   /**
    * The libvirt to use, as `virsh` has it. Passwords do not belong in here: other
    * users can see it.
    *
    * @default that which `virsh` takes by itself
    */
-  uri?: string;
+  uri?: string | undefined;
   /**
    * Address of the host of the domains, for connections to them; needed unless it is
    * this machine. With it, ports of domains can be reached from outside the host.
    *
    * @default {"127.0.0.1"}
    */
-  domainHost?: string;
+  domainHost?: string | undefined;
   /**
    * The first port of the host that leads to the sshd of a domain. It counts up from
    * there.
    *
    * @default {5100}
    */
-  portFrom?: number;
+  portFrom?: number | undefined;
   /**
    * Most domains at one moment; a matter of the host's memory.
    *
    * @default {3}
    */
-  maxRemotes?: number;
+  maxRemotes?: number | undefined;
   /**
    * The `virsh` program, and arguments that come before all others.
    *
    * @default {["virsh"]}
    */
-  virsh?: readonly string[];
+  virsh?: readonly string[] | undefined;
   /**
    * Milliseconds in which a domain has to be up.
    *
    * @default `900_000`, a quarter of an hour
    */
-  reserveTimeout?: number;
+  reserveTimeout?: number | undefined;
   /**
    * Milliseconds in which a call of `virsh` has to end.
    *
    * @default {120_000}
    */
-  commandTimeout?: number;
+  commandTimeout?: number | undefined;
   /**
    * Shared by several provisioners, it bounds what they lend together: see
    * {@linkcode SharedLimit}.
    *
    * @default nothing is shared
    */
-  limit?: SharedLimit;
+  limit?: SharedLimit | undefined;
 }
 
 const OPTIONS: Known<LibvirtProvisionerOptions> = {

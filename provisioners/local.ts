@@ -37,14 +37,14 @@ export interface LocalProvisionerOptions
    *
    * @default {1}
    */
-  maxRemotes?: number;
+  maxRemotes?: number | undefined;
   /**
    * Shared by several provisioners, it bounds what they lend together: see
    * {@linkcode SharedLimit}.
    *
    * @default nothing is shared
    */
-  limit?: SharedLimit;
+  limit?: SharedLimit | undefined;
 }
 
 const OPTIONS: Known<LocalProvisionerOptions> = {

@@ -44,74 +44,74 @@ export interface PodmanProvisionerOptions extends EventOptions {
    *
    * @default {10}
    */
-  maxRemotes?: number;
+  maxRemotes?: number | undefined;
   /**
    * More options of `podman container run`. The container is known by its name
    * and removed when it ends: `--name`, `--restart` and `--replace` are not for here.
    *
    * @default {[]}
    */
-  runOptions?: readonly string[];
+  runOptions?: readonly string[] | undefined;
   /**
    * The command that keeps the container alive.
    *
    * @default {["sleep", "inf"]}
    */
-  command?: readonly string[];
+  command?: readonly string[] | undefined;
   /**
    * Whether `start()` fetches the image: `never`, if it is `missing`, if the
    * registry can be reached and has a `newer` one, or `always`.
    *
    * @default {"never"}
    */
-  pull?: "never" | "missing" | "newer" | "always";
+  pull?: "never" | "missing" | "newer" | "always" | undefined;
   /**
    * Run an init process, which collects the orphans of tests.
    *
    * @default {true}
    */
-  init?: boolean;
+  init?: boolean | undefined;
   /**
    * Milliseconds after which podman ends a container in any case; `Infinity` for
    * no limit.
    *
    * @default `86_400_000`, a day
    */
-  maxLifetime?: number;
+  maxLifetime?: number | undefined;
   /**
    * The podman program, and arguments that come before all others, as in
    * `["podman", "--remote"]`. Docker is none.
    *
    * @default {["podman"]}
    */
-  podman?: readonly string[];
+  podman?: readonly string[] | undefined;
   /**
    * How many containers are made at the same time, and how many removed. More
    * than there are processors delay the first without speeding up the last.
    *
    * @default the number of processors, but at least 2 and at most 4
    */
-  parallel?: number;
+  parallel?: number | undefined;
   /**
    * Milliseconds in which a container has to be ready.
    *
    * @default {300_000}
    */
-  reserveTimeout?: number;
+  reserveTimeout?: number | undefined;
   /**
    * Milliseconds in which a podman command that does not make a container or
    * pull an image has to end.
    *
    * @default {60_000}
    */
-  commandTimeout?: number;
+  commandTimeout?: number | undefined;
   /**
    * Shared by several provisioners, it bounds what they lend together: see
    * {@linkcode SharedLimit}.
    *
    * @default nothing is shared
    */
-  limit?: SharedLimit;
+  limit?: SharedLimit | undefined;
 }
 
 const OPTIONS: Known<PodmanProvisionerOptions> = {

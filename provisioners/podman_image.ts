@@ -41,7 +41,7 @@ export interface PullImageOptions extends SignalOptions {
    *
    * @default {["podman"]}
    */
-  podman?: readonly string[];
+  podman?: readonly string[] | undefined;
 }
 
 const PULL_OPTIONS: Known<PullImageOptions> = {

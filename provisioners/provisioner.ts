@@ -38,7 +38,7 @@ export interface ReleaseOptions {
    *
    * @default {"done"}
    */
-  reason?: ReleaseReason;
+  reason?: ReleaseReason | undefined;
 }
 
 /** A connected system, lent by a provisioner. Disposing of it releases it. */
@@ -112,7 +112,7 @@ export interface ProvisionErrorOptions extends ErrorOptions {
    *
    * @default {false}
    */
-  fatal?: boolean;
+  fatal?: boolean | undefined;
 }
 
 /** A system could not be had, or not be given back. */

@@ -40,26 +40,26 @@ export interface ReapOptions extends SignalOptions {
    *
    * @default {false}
    */
-  dryRun?: boolean;
+  dryRun?: boolean | undefined;
   /**
    * What to look for.
    *
    * @default `container`, `domain`, `ssh`, `directory` and `work`; containers only if
    * podman is installed, domains only if libvirt answers
    */
-  kinds?: readonly LeftoverKind[];
+  kinds?: readonly LeftoverKind[] | undefined;
   /**
    * What to look for beside the usual, if `kinds` is not given.
    *
    * @default nothing
    */
-  more?: readonly LeftoverKind[];
+  more?: readonly LeftoverKind[] | undefined;
   /**
    * Only what this run has made. What does not tell its run is left out.
    *
    * @default that of all runs
    */
-  run?: string;
+  run?: string | undefined;
   /**
    * Also remove the systems (containers, domains, requests, leases) that living
    * scripts of this user on this machine have, which lose them; never those of this
@@ -67,43 +67,47 @@ export interface ReapOptions extends SignalOptions {
    *
    * @default {false}
    */
-  living?: boolean | ((system: LivingSystem) => boolean);
+  living?: boolean | ((system: LivingSystem) => boolean) | undefined;
   /**
    * The podman program, and arguments that come before all others, as in
    * `["podman", "--remote"]`. Docker is none.
    *
    * @default {["podman"]}
    */
-  podman?: readonly string[];
+  podman?: readonly string[] | undefined;
   /**
    * Which libvirt to look in, and the `virsh` program.
    *
    * @default what `virsh` takes by itself
    */
-  libvirt?: { uri?: string; virsh?: readonly string[] };
+  libvirt?:
+    | { uri?: string | undefined; virsh?: readonly string[] | undefined }
+    | undefined;
   /**
    * Where to look for directories.
    *
    * @default `/tmp`, and `$TMPDIR` if it is set; for work directories also `/var` and `/var/tmp`
    */
-  directories?: readonly string[];
+  directories?: readonly string[] | undefined;
   /**
    * Where Testing Farm is, and the token for it.
    *
    * @default the public service; the token is in the variable `TESTING_FARM_API_TOKEN`
    */
-  testingFarm?: { url?: string; token?: string };
+  testingFarm?:
+    | { url?: string | undefined; token?: string | undefined }
+    | undefined;
   /**
    * Which cluster and namespace to look in, and the `kubectl` program.
    *
    * @default what `kubectl` takes by itself
    */
   kubernetes?: {
-    kubectl?: readonly string[];
-    kubeconfig?: string;
-    context?: string;
-    namespace?: string;
-  };
+    kubectl?: readonly string[] | undefined;
+    kubeconfig?: string | undefined;
+    context?: string | undefined;
+    namespace?: string | undefined;
+  } | undefined;
 }
 
 const OPTIONS: Known<ReapOptions> = {

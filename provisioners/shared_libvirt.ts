@@ -96,14 +96,14 @@ export interface SharedLibvirtHostOptions {
    *
    * @default {["atex-virt-helper"]}
    */
-  helper?: readonly string[];
+  helper?: readonly string[] | undefined;
   /**
    * Milliseconds in which a command on the host has to be answered that does not
    * copy an image.
    *
    * @default {120_000}
    */
-  commandTimeout?: number;
+  commandTimeout?: number | undefined;
 }
 
 /** Options of {@linkcode SharedLibvirtProvisioner}. Times are in milliseconds. */
@@ -116,79 +116,79 @@ export interface SharedLibvirtProvisionerOptions
    *
    * @default {"default"}
    */
-  pool?: string;
+  pool?: string | undefined;
   /**
    * Which domains may be used: a regular expression, of Python, for all of the
    * name.
    *
    * @default all persistent ones
    */
-  domainFilter?: string;
+  domainFilter?: string | undefined;
   /**
    * Name or address of the host at which the ports of the domains are. Needed if
    * `host` is a connection.
    *
    * @default that of the host, as ssh knows it
    */
-  domainHost?: string;
+  domainHost?: string | undefined;
   /**
    * As whom to log in to a system.
    *
    * @default {"root"}
    */
-  user?: string;
+  user?: string | undefined;
   /**
    * File with the private key that the image lets in.
    *
    * @default the usual ones of ssh, and those of its agent
    */
-  sshKey?: string | URL;
+  sshKey?: string | URL | undefined;
   /**
    * More options of the connection to a system.
    *
    * @default `{}`
    */
-  ssh?: Omit<SshOptions, "host" | "identityFile">;
+  ssh?: Omit<SshOptions, "host" | "identityFile"> | undefined;
   /**
    * Between two reservations, and between two attempts to get a domain when
    * others have all of them (then up to a fifth more).
    *
    * @default {3000}
    */
-  reserveDelay?: number;
+  reserveDelay?: number | undefined;
   /**
    * By which other users know who has a domain; 15 bytes of it are shown.
    *
    * @default the name of the process there
    */
-  reserveName?: string;
+  reserveName?: string | undefined;
   /**
    * Most domains at one moment.
    *
    * @default `Infinity`, as many as the host has
    */
-  maxRemotes?: number;
+  maxRemotes?: number | undefined;
   /**
    * In which a domain that was reserved has to be ready. There is no limit to the
    * time that it takes until one is free.
    *
    * @default `900_000`, a quarter of an hour
    */
-  reserveTimeout?: number;
+  reserveTimeout?: number | undefined;
   /**
    * Whether domains are switched off when they are given back, which saves memory
    * of the host. Otherwise they run until somebody needs them.
    *
    * @default {true}
    */
-  destroyOnRelease?: boolean;
+  destroyOnRelease?: boolean | undefined;
   /**
    * Shared by several provisioners, it bounds what they lend together: see
    * {@linkcode SharedLimit}.
    *
    * @default nothing is shared
    */
-  limit?: SharedLimit;
+  limit?: SharedLimit | undefined;
 }
 
 const HOST_OPTIONS: Known<SharedLibvirtHostOptions> = {
@@ -251,7 +251,7 @@ export interface SharedReservation {
   /** Whether somebody has it. */
   readonly state: "free" | "reserved";
   /** Who: the `reserveName` or the name of the process there. */
-  readonly holder?: string;
+  readonly holder?: string | undefined;
 }
 
 /**

@@ -68,14 +68,14 @@ export interface WaitForSshdOptions extends SignalOptions {
    *
    * @default {22}
    */
-  port?: number;
+  port?: number | undefined;
   /**
    * Milliseconds that the first silent connection is listened to; each further
    * one gets twice as many.
    *
    * @default {2000}
    */
-  patience?: number;
+  patience?: number | undefined;
 }
 
 const WAIT_OPTIONS: Known<WaitForSshdOptions> = {
@@ -175,7 +175,7 @@ export interface AfterBootOptions extends SshOptions, SignalOptions {
    *
    * @default {300_000}
    */
-  cutTimeout?: number;
+  cutTimeout?: number | undefined;
 }
 
 /**

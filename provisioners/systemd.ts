@@ -48,14 +48,14 @@ export interface SystemdProvisionerOptions
    *
    * @default {["/sbin/init"]}
    */
-  command?: readonly string[];
+  command?: readonly string[] | undefined;
   /**
    * Milliseconds in which the system has to be up, at its first boot and after
    * each other.
    *
    * @default {60_000}
    */
-  bootTimeout?: number;
+  bootTimeout?: number | undefined;
   /**
    * Gives the container the capability `SYS_BOOT`. Where that is forbidden: without
    * it, a system that is switched off comes back as if it had rebooted, and
@@ -63,7 +63,7 @@ export interface SystemdProvisionerOptions
    *
    * @default {true}
    */
-  bootCapability?: boolean;
+  bootCapability?: boolean | undefined;
 }
 
 const OPTIONS: Known<SystemdProvisionerOptions> = {
@@ -117,7 +117,7 @@ export interface WithSystemdImageOptions
    *
    * @default `{}`
    */
-  build?: Omit<BuildImageOptions, "pull" | "podman" | "signal">;
+  build?: Omit<BuildImageOptions, "pull" | "podman" | "signal"> | undefined;
 }
 
 const { image: _image, ...ALL_BUT_IMAGE } = OPTIONS;

@@ -62,56 +62,56 @@ export interface TestingFarmTimes {
    *
    * @default {[0, 4_000, 8_000, 16_000, 32_000, 64_000, 120_000]}
    */
-  retryDelays?: readonly number[];
+  retryDelays?: readonly number[] | undefined;
   /**
    * After which a call is given up.
    *
    * @default `14_400_000`, four hours
    */
-  retryTime?: number;
+  retryTime?: number | undefined;
   /**
    * After which the end of a request is given up.
    *
    * @default {300_000}
    */
-  releaseTime?: number;
+  releaseTime?: number | undefined;
   /**
    * That one attempt of a call may take.
    *
    * @default {60_000}
    */
-  callTimeout?: number;
+  callTimeout?: number | undefined;
   /**
    * Between two looks at a request or at its log, until its system is there.
    *
    * @default {30_000}
    */
-  pollInterval?: number;
+  pollInterval?: number | undefined;
   /**
    * Between two looks at a request whose system is lent, give or take a tenth.
    *
    * @default {60_000}
    */
-  lostInterval?: number;
+  lostInterval?: number | undefined;
   /**
    * Between two attempts to log in.
    *
    * @default {1000}
    */
-  sshInterval?: number;
+  sshInterval?: number | undefined;
   /**
    * Over which requests that are wanted at once are spread.
    *
    * @default {30_000}
    */
-  spread?: number;
+  spread?: number | undefined;
   /**
    * Between two looks for requests of scripts that died: one may be taken by the
    * service after the death of its script.
    *
    * @default {30_000}
    */
-  reapInterval?: number;
+  reapInterval?: number | undefined;
 }
 
 const TIMES: Times = {
@@ -135,77 +135,77 @@ export interface TestingFarmProvisionerOptions extends EventOptions {
    *
    * @default {"x86_64"}
    */
-  arch?: string;
+  arch?: string | undefined;
   /**
    * Most requests alive at one moment, those that wait in the service's queue
    * included; at most 50.
    *
    * @default {3}
    */
-  maxRemotes?: number;
+  maxRemotes?: number | undefined;
   /**
    * How many failed reservations are repeated, in the life of the provisioner;
    * the failures of further ones are told to those who wait for systems.
    *
    * @default {10}
    */
-  retries?: number;
+  retries?: number | undefined;
   /**
    * Milliseconds that a request lives: the time in the queue, for the
    * installation and in use together. Rounded up to minutes.
    *
    * @default `3_600_000`, an hour
    */
-  timeout?: number;
+  timeout?: number | undefined;
   /**
    * Where in the service to install.
    *
    * @default the service chooses
    */
-  pool?: string;
+  pool?: string | undefined;
   /**
    * What the hardware has to be like, as in the `hardware` key of tmt.
    *
    * @default anything
    */
-  hardware?: Readonly<Record<string, unknown>>;
+  hardware?: Readonly<Record<string, unknown>> | undefined;
   /**
    * Changes to the installation.
    *
    * @default none
    */
-  kickstart?: Readonly<Record<string, unknown>>;
+  kickstart?: Readonly<Record<string, unknown>> | undefined;
   /**
    * Packages of build systems to install.
    *
    * @default none
    */
-  artifacts?: readonly Readonly<Record<string, unknown>>[];
+  artifacts?: readonly Readonly<Record<string, unknown>>[] | undefined;
   /**
    * Environment of the reserve test.
    *
    * @default `{}`
    */
-  variables?: Readonly<Record<string, string>>;
+  variables?: Readonly<Record<string, string>> | undefined;
   /**
    * The same, not shown by the service's API, but its log may show them. They
    * are hidden in errors and in what `onLog` gets, if they have 4 characters.
    *
    * @default `{}`
    */
-  secrets?: Readonly<Record<string, string>>;
+  secrets?: Readonly<Record<string, string>> | undefined;
   /**
    * By which the requests, and in some clouds the machines, can be found.
    *
    * @default `{}`
    */
-  tags?: Readonly<Record<string, string>>;
+  tags?: Readonly<Record<string, string>> | undefined;
   /**
    * Whether to leave out what the service itself does to each system.
    *
    * @default {false}
    */
-  skipGuestSetup?: boolean;
+  skipGuestSetup?: boolean | undefined;
   /**
    * Whether to run a script on each system, with `bash` as the user who logs in:
    * `true` for one that removes commands that the service put there; an object
@@ -213,21 +213,21 @@ export interface TestingFarmProvisionerOptions extends EventOptions {
    *
    * @default {false}
    */
-  clean?: boolean | { readonly script: string };
+  clean?: boolean | { readonly script: string } | undefined;
   /**
    * File with the private key to log in with, and its public half beside it with
    * `.pub` appended to the name.
    *
    * @default the user's own, or a new one
    */
-  sshKey?: string | URL;
+  sshKey?: string | URL | undefined;
   /**
    * Who may reach the systems, where the service wants to know that (on its
    * public ranch): an address of version 4 and the length of its prefix.
    *
    * @default the address of this machine, asked from `https://ifconfig.me` or `https://ifconfig.co`
    */
-  sourceCidr?: string;
+  sourceCidr?: string | undefined;
   /**
    * Whether a process beside the script ends its requests when the script is
    * killed. `start()` waits until it has seen the list of requests, and fails if
@@ -241,39 +241,39 @@ export interface TestingFarmProvisionerOptions extends EventOptions {
    *
    * @default {false}
    */
-  watchdog?: boolean;
+  watchdog?: boolean | undefined;
   /**
    * Address of the service.
    *
    * @default {"https://api.testing-farm.io"}
    */
-  url?: string;
+  url?: string | undefined;
   /**
    * The token for the service.
    *
    * @default the environment variable `TESTING_FARM_API_TOKEN`
    */
-  token?: string;
+  token?: string | undefined;
   /**
    * How often and how long something is tried.
    *
    * @default `{}`
    */
-  times?: TestingFarmTimes;
+  times?: TestingFarmTimes | undefined;
   /**
    * Called with each line of the log of a reservation, and of what the cleaning
    * script printed, and with the id of the system. Lines may be coloured.
    *
    * @default nothing is called
    */
-  onLog?: (line: string, id: string) => void;
+  onLog?: ((line: string, id: string) => void) | undefined;
   /**
    * Shared by several provisioners, it bounds what they lend together: see
    * {@linkcode SharedLimit}.
    *
    * @default nothing is shared
    */
-  limit?: SharedLimit;
+  limit?: SharedLimit | undefined;
 }
 
 const OPTIONS: Known<TestingFarmProvisionerOptions> = {
@@ -351,13 +351,13 @@ export interface TestingFarmServiceOptions extends SignalOptions {
    *
    * @default {"https://api.testing-farm.io"}
    */
-  url?: string;
+  url?: string | undefined;
   /**
    * The token for the service.
    *
    * @default the environment variable `TESTING_FARM_API_TOKEN`
    */
-  token?: string;
+  token?: string | undefined;
 }
 
 /** Who we are to a service, and what it is. */
@@ -373,7 +373,7 @@ export interface TestingFarmCompose {
   /** What {@linkcode TestingFarmProvisionerOptions.compose} calls it. */
   readonly name: string;
   /** What kind of an image it is, if the service says so. */
-  readonly type?: string;
+  readonly type?: string | undefined;
 }
 
 /**

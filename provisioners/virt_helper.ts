@@ -92,7 +92,7 @@ export interface InstallVirtHelperOptions extends SignalOptions {
    *
    * @default {"/usr/local/bin/atex-virt-helper"}
    */
-  path?: string;
+  path?: string | undefined;
 }
 
 const OPTIONS: Known<InstallVirtHelperOptions> = {

@@ -31,7 +31,7 @@ export type FmfExecutorEvent =
   | {
     readonly type: "warning";
     readonly message: string;
-    readonly test?: string;
+    readonly test?: string | undefined;
   };
 
 /** Gives out events; what a listener throws is its own affair. */

@@ -35,21 +35,21 @@ export interface FmfExecutorOptions {
    *
    * @default `{}`
    */
-  env?: Readonly<Record<string, string>>;
+  env?: Readonly<Record<string, string>> | undefined;
   /**
    * How long it may take to look at the system, to upload the tests, each step of the
    * plan's `prepare` and `finish`, and the set-up of a test.
    *
    * @default `1_800_000`, 30 minutes
    */
-  setupTimeout?: number;
+  setupTimeout?: number | undefined;
   /**
    * How long processes that survived the test may hold its control channel and
    * output open.
    *
    * @default {10_000}
    */
-  exitGrace?: number;
+  exitGrace?: number | undefined;
   /**
    * How often the system is told that this program is still there; `false` or
    * `Infinity`: never. It matters where a link can die without either side noticing.
@@ -57,13 +57,13 @@ export interface FmfExecutorOptions {
    * @default `15_000`, or a quarter of `heartbeatLimit` if that is less; never on
    * systems that share the kernel of this one
    */
-  heartbeat?: number | false;
+  heartbeat?: number | false | undefined;
   /**
    * How long a test goes on without being told so: at least twice `heartbeat`.
    *
    * @default {240_000}
    */
-  heartbeatLimit?: number;
+  heartbeatLimit?: number | undefined;
   /**
    * Whether the wrapper marks begin and end of the test on the control channel.
    * Without marks, what a login shell prints is an error, and a process that
@@ -72,20 +72,20 @@ export interface FmfExecutorOptions {
    *
    * @default {true}
    */
-  markers?: boolean;
+  markers?: boolean | undefined;
   /**
    * How much a test may report; more is an error.
    *
    * @default `{}`, without limits
    */
-  limits?: ReportLimits;
+  limits?: ReportLimits | undefined;
   /**
    * Called for what is worth knowing beside results. It should return quickly;
    * what it throws is ignored.
    *
    * @default nothing
    */
-  onEvent?: (event: FmfExecutorEvent) => void;
+  onEvent?: ((event: FmfExecutorEvent) => void) | undefined;
 }
 
 /** All of them. */

@@ -14,7 +14,7 @@ export interface DescribableTests {
   /** The directory of each test, relative to the root. */
   readonly sources: ReadonlyMap<string, string>;
   /** What looks wrong. */
-  readonly warnings?: readonly { readonly message: string }[];
+  readonly warnings?: readonly { readonly message: string }[] | undefined;
 }
 
 /** What is known of a test before it runs. */
@@ -22,7 +22,7 @@ export interface TestDescription {
   /** Its name. */
   readonly name: string;
   /** What it is about, if it says so. */
-  readonly summary?: string;
+  readonly summary?: string | undefined;
   /** The directory in which it runs, relative to the root of the tests. */
   readonly directory: string;
   /** How long it may take, in milliseconds. */

@@ -45,62 +45,62 @@ export interface DiscoverOptions {
    *
    * @default none
    */
-  plan?: string;
+  plan?: string | undefined;
   /**
    * Patterns of which any must be found in the name of a test, in addition to
    * those of the plan.
    *
    * @default {[]}
    */
-  names?: readonly string[];
+  names?: readonly string[] | undefined;
   /**
    * Filters that must all hold, besides those of the plan: `tag: fast & tag: -slow`.
    *
    * @default {[]}
    */
-  filters?: readonly string[];
+  filters?: readonly string[] | undefined;
   /**
    * Patterns of which none may be found in the name of a test, besides those of
    * the plan.
    *
    * @default {[]}
    */
-  excludes?: readonly string[];
+  excludes?: readonly string[] | undefined;
   /**
    * Conditions that must all hold: functions, or text such as
    * `level > 1 and 'net' in tag`.
    *
    * @default {[]}
    */
-  conditions?: readonly (Condition | ConditionText)[];
+  conditions?: readonly (Condition | ConditionText)[] | undefined;
   /**
    * What `adjust` rules are decided by: each dimension with its value or values,
    * such as `{ distro: "fedora-42", arch: "x86_64" }`.
    *
    * @default `{}`
    */
-  context?: Context | ContextValues;
+  context?: Context | ContextValues | undefined;
   /**
    * Compare the values of the context case-sensitively. Of no effect if
    * `context` is a {@linkcode Context}, which has an option of its own.
    *
    * @default {true}
    */
-  caseSensitive?: boolean;
+  caseSensitive?: boolean | undefined;
   /**
    * Resolve the libraries that tests require, or how to do that.
    *
    * @default {true}
    */
-  libraries?: boolean | LibraryOptions;
+  libraries?: boolean | LibraryOptions | undefined;
   /**
    * How repositories are fetched and kept.
    *
    * @default `{}`
    */
-  fetch?: Omit<FetchOptions, "signal">;
+  fetch?: Omit<FetchOptions, "signal"> | undefined;
   /** Ends the call; it then rejects with the reason of the signal. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 const OPTIONS: Known<DiscoverOptions> = {
@@ -124,7 +124,7 @@ export interface TestData {
   /** Shell script that is the test. */
   test: string;
   /** How long it may take, such as `15m`; a number is in seconds. */
-  duration?: string | number;
+  duration?: string | number | undefined;
   /** Any other metadata. */
   [key: string]: unknown;
 }
@@ -134,9 +134,9 @@ export interface FmfTests extends AsyncDisposable {
   /** Data of the plan. */
   readonly plan: Record<string, unknown>;
   /** Full name of the plan, if there is one. */
-  readonly planName?: string;
+  readonly planName?: string | undefined;
   /** Files that the data of the plan comes from, relative to the tree. */
-  readonly planSources?: readonly string[];
+  readonly planSources?: readonly string[] | undefined;
   /** Data of the tests by name, in the order in which they were found. */
   readonly data: Map<string, TestData>;
   /** The directory in which each test runs, relative to `root`. */

@@ -36,7 +36,7 @@ export interface LibraryOptions {
    *
    * @default {"https://github.com/beakerlib"}
    */
-  base?: string;
+  base?: string | undefined;
   /**
    * Tells whether there is something at an address below `base`. May throw if
    * that cannot be found out.
@@ -53,7 +53,7 @@ export interface LibraryOptions {
    *
    * @default {30_000}
    */
-  existsTimeout?: number;
+  existsTimeout?: number | undefined;
 }
 
 /** What a test or a library requires in the end. */

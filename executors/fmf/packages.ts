@@ -12,9 +12,9 @@ export interface PackageSource {
   /** Data of the plan. */
   readonly plan: Readonly<Record<string, unknown>>;
   /** Full name of the plan, for messages. */
-  readonly planName?: string;
+  readonly planName?: string | undefined;
   /** Files that the data of the plan comes from, for messages. */
-  readonly planSources?: readonly string[];
+  readonly planSources?: readonly string[] | undefined;
   /** Data of the tests, by name. */
   readonly data: ReadonlyMap<string, Readonly<Record<string, unknown>>>;
 }

@@ -43,19 +43,19 @@ export interface ReportLimits {
    *
    * @default no limit
    */
-  bytes?: number;
+  bytes?: number | undefined;
   /**
    * Results, partial ones included.
    *
    * @default no limit
    */
-  results?: number;
+  results?: number | undefined;
   /**
    * Unfinished results at the same time.
    *
    * @default no limit
    */
-  partials?: number;
+  partials?: number | undefined;
 }
 
 /** Options of {@linkcode Reporter.open}. */

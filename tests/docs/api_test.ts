@@ -21,7 +21,11 @@ interface Declaration {
   declarationKind: string;
   jsDoc?: Documented;
   location: { filename: string; line: number };
-  def?: { extends?: string; methods?: { jsDoc?: Documented }[] };
+  def?: {
+    extends?: string;
+    methods?: { jsDoc?: Documented }[];
+    properties?: { name: string; optional?: boolean; tsType?: unknown }[];
+  };
 }
 
 interface Module {
@@ -121,6 +125,27 @@ Deno.test("what an option is by default is shown whole", async () => {
     }
   }
   deepStrictEqual(faults, []);
+});
+
+Deno.test("what an interface may leave out may be undefined, for those whose optional properties are exact", () => {
+  const faults = new Set<string>();
+  let optional = 0;
+  for (const { symbols } of modules.values()) {
+    for (const { name, declarations } of symbols) {
+      for (const { kind, def } of declarations) {
+        if (kind !== "interface") continue;
+        for (const property of def?.properties ?? []) {
+          if (!property.optional) continue;
+          optional++;
+          if (!/"(undefined|unknown)"/.test(JSON.stringify(property.tsType))) {
+            faults.add(`${name}.${property.name}`);
+          }
+        }
+      }
+    }
+  }
+  ok(optional > 200, `${optional} optional properties`);
+  deepStrictEqual([...faults], []);
 });
 
 Deno.test("modules that touch the outside tell which permissions they need", () => {

@@ -22,21 +22,21 @@ export interface AdjustOptions {
    *
    * @default {"adjust"}
    */
-  key?: string;
+  key?: string | undefined;
   /**
    * What to do with a rule whose condition cannot be decided, because the context
    * says nothing about a dimension.
    *
    * @default {"skip"}
    */
-  undecided?: "skip" | "raise";
+  undecided?: "skip" | "raise" | undefined;
   /**
    * Compare the values of the context case-sensitively. Of no effect if a
    * {@linkcode Context} is given, which has an option of its own.
    *
    * @default {true}
    */
-  caseSensitive?: boolean;
+  caseSensitive?: boolean | undefined;
   /**
    * A rule, or a list of rules, to apply after those of each node.
    *
@@ -47,13 +47,14 @@ export interface AdjustOptions {
     | Readonly<Record<string, unknown>>
     | readonly Readonly<
       Record<string, unknown>
-    >[];
+    >[]
+    | undefined;
   /**
    * Tells for which nodes the additional rules are meant.
    *
    * @default all
    */
-  appliesTo?: (node: FmfNode) => boolean;
+  appliesTo?: ((node: FmfNode) => boolean) | undefined;
   /**
    * Called for each rule that is looked at, before it changes anything: `applied`
    * is undefined if its condition cannot be decided.

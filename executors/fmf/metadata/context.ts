@@ -26,7 +26,7 @@ export interface ContextOptions {
    *
    * @default {true}
    */
-  caseSensitive?: boolean;
+  caseSensitive?: boolean | undefined;
 }
 
 /**

@@ -26,19 +26,19 @@ export type FmfErrorKind =
 /** Where an {@linkcode FmfError} comes from, as far as it is known. */
 export interface FmfErrorPlace {
   /** Path of the file, as it was opened. */
-  file?: string;
+  file?: string | undefined;
   /** Line in the file, from 1. */
-  line?: number;
+  line?: number | undefined;
   /** Column in the line, from 1. */
-  column?: number;
+  column?: number | undefined;
   /** Full name of the node. */
-  node?: string;
+  node?: string | undefined;
   /** Data key, with its suffix. */
-  key?: string;
+  key?: string | undefined;
   /** The expression, pattern, filter or value that is wrong. */
-  text?: string;
+  text?: string | undefined;
   /** Files that the node's data comes from. */
-  sources?: readonly string[];
+  sources?: readonly string[] | undefined;
   /** What failed below. */
   cause?: unknown;
 }

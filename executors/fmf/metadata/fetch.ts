@@ -24,41 +24,41 @@ export interface FetchOptions {
    *
    * @default `$XDG_CACHE_HOME/fmf`, or `~/.cache/fmf`
    */
-  cache?: string | URL;
+  cache?: string | URL | undefined;
   /**
    * For how long a clone counts as up to date, in milliseconds. A ref that is not
    * in it is looked for nevertheless.
    *
    * @default {1_200_000}
    */
-  maxAge?: number;
+  maxAge?: number | undefined;
   /**
    * How long to wait while another process works on the same clone, in
    * milliseconds.
    *
    * @default {300_000}
    */
-  lockTimeout?: number;
+  lockTimeout?: number | undefined;
   /**
    * Longest time of one command of git, such as a clone, in milliseconds.
    *
    * @default {1_800_000}
    */
-  commandTimeout?: number;
+  commandTimeout?: number | undefined;
   /**
    * Gives the address to fetch from instead of the one that is asked for, for
    * example that of a mirror.
    *
    * @default the same address
    */
-  mirror?: (url: string) => string;
+  mirror?: ((url: string) => string) | undefined;
   /**
    * How the names of temporary directories begin, so that others can tell whose
    * they are.
    *
    * @default {"atex-"}
    */
-  prefix?: string;
+  prefix?: string | undefined;
   /** Ends the call; it then rejects with the reason of the signal. */
   signal?: AbortSignal | undefined;
 }

@@ -20,19 +20,19 @@ export interface FilterOptions {
    *
    * @default {true}
    */
-  sensitive?: boolean;
+  sensitive?: boolean | undefined;
   /**
    * Take values and names for patterns, rather than for plain text.
    *
    * @default {true}
    */
-  regexp?: boolean;
+  regexp?: boolean | undefined;
 }
 
 /** Options of {@linkcode matchFilter}. */
 export interface MatchOptions extends FilterOptions {
   /** Name of the node, for filters that ask for it. */
-  name?: string;
+  name?: string | undefined;
 }
 
 /** Whether data, and the name of what has it, meet a filter. */

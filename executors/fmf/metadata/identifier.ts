@@ -18,26 +18,26 @@ export interface FmfIdentifier {
    *
    * @default none, the tree is a local directory
    */
-  url?: string;
+  url?: string | undefined;
   /**
    * Branch, tag, or full or short commit id.
    *
    * @default the default branch
    */
-  ref?: string;
+  ref?: string | undefined;
   /**
    * Directory of the tree: in a repository relative to its top, otherwise an
    * absolute path.
    *
    * @default {"."}
    */
-  path?: string;
+  path?: string | undefined;
   /**
    * Full name of the node.
    *
    * @default {"/"}
    */
-  name?: string;
+  name?: string | undefined;
 }
 
 /** What {@linkcode resolveIdentifier} found. Its files last until it is disposed of. */

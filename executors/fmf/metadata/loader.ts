@@ -32,7 +32,7 @@ export interface OpenTreeOptions {
    *
    * @default no limit
    */
-  within?: string | URL;
+  within?: string | URL | undefined;
 }
 
 const SUFFIX = ".fmf";

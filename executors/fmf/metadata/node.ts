@@ -18,13 +18,13 @@ export interface ClimbOptions {
    *
    * @default {false}
    */
-  whole?: boolean;
+  whole?: boolean | undefined;
   /**
    * Visit children in the order of their names instead of that of the files.
    *
    * @default {true}
    */
-  sort?: boolean;
+  sort?: boolean | undefined;
 }
 
 /** What a node is made of. */
@@ -36,7 +36,7 @@ export interface FmfNodeFields {
   /** The node above. */
   parent?: FmfNode | undefined;
   /** Absolute paths of the files that the data comes from, outermost first. */
-  sources?: readonly string[];
+  sources?: readonly string[] | undefined;
   /** Directory of the tree. */
   root?: string | undefined;
   /** What the node's `select` directive says. */

@@ -50,32 +50,32 @@ export interface PruneOptions extends ClimbOptions {
    *
    * @default {[]}
    */
-  keys?: readonly string[];
+  keys?: readonly string[] | undefined;
   /**
    * Patterns of which any must be found in the node's name. Empty: any name.
    *
    * @default {[]}
    */
-  names?: readonly string[];
+  names?: readonly string[] | undefined;
   /**
    * Filters that must all hold, such as `tag: fast & tag: -slow`.
    *
    * @default {[]}
    */
-  filters?: readonly string[];
+  filters?: readonly string[] | undefined;
   /**
    * Conditions that must all hold: functions, or text such as
    * `level > 1 and 'net' in tag`, see {@linkcode ConditionText}.
    *
    * @default {[]}
    */
-  conditions?: readonly (Condition | ConditionText)[];
+  conditions?: readonly (Condition | ConditionText)[] | undefined;
   /**
    * Files of which any must be among the node's sources. Empty: any source.
    *
    * @default {[]}
    */
-  sources?: readonly (string | URL)[];
+  sources?: readonly (string | URL)[] | undefined;
 }
 
 /** Decides about one node. */

@@ -14,11 +14,11 @@ export interface FmfWarning {
   /** What looks wrong. */
   readonly message: string;
   /** The file it is about, relative to the tree. */
-  readonly file?: string;
+  readonly file?: string | undefined;
   /** The node it is about. */
-  readonly node?: string;
+  readonly node?: string | undefined;
   /** The data key it is about. */
-  readonly key?: string;
+  readonly key?: string | undefined;
 }
 
 /** Options of the constructor of {@linkcode Tree}. */
@@ -28,7 +28,7 @@ export interface TreeOptions {
    *
    * @default {[]}
    */
-  warnings?: readonly FmfWarning[];
+  warnings?: readonly FmfWarning[] | undefined;
   /**
    * Commit that was checked out, where the tree comes from a repository.
    *
