@@ -2,8 +2,12 @@ import { dirname } from "@std/path/posix/dirname";
 import { join } from "@std/path/posix/join";
 import { readResults, type StoredResult } from "../aggregators/reader.ts";
 
-/** How files of results are called in a directory; those to be compressed at the end have a part before. */
-const RESULTS = /^results\.(jsonl|ya?ml)(\.(gz|zst|xz)(\.part)?)?$/;
+/**
+ * How files of results are called in a directory: those of the second run there have a
+ * number, those to be compressed at the end a part before.
+ */
+const RESULTS =
+  /^results(?:-([1-9]\d*))?\.(jsonl|ya?ml)(\.(gz|zst|xz)(\.part)?)?$/;
 
 /** What a part becomes at the end of a run. */
 const wholeOf = (path: string) => path.replace(/\.part$/, "");
@@ -13,13 +17,21 @@ export interface Stored {
   readonly path: string;
   /** Absent if there is no directory that could be it. */
   readonly files?: string;
+  /** Names of those of earlier runs, which are in the same directory. */
+  readonly earlier?: readonly string[];
+}
+
+/** Which run in its directory wrote a file of results, counted from 1, by its name. */
+export function runOf(name: string): number | undefined {
+  const [whole, number = "1"] = RESULTS.exec(name) ?? [];
+  return whole === undefined ? undefined : Number(number);
 }
 
 /**
- * Finds results: in the file that is named, or in the directory.
+ * Finds results: in the file that is named, or those of the last run in the directory.
  *
  * @throws {Deno.errors.NotFound} if there is neither
- * @throws {Error} if the directory has none, or several
+ * @throws {Error} if the directory has none, or several of the last run
  */
 export async function findResults(path: string): Promise<Stored> {
   const { isDirectory } = await statOf(path);
@@ -30,20 +42,29 @@ export async function findResults(path: string): Promise<Stored> {
     ]);
   }
   const found = (await Array.fromAsync(Deno.readDir(path)))
-    .map(({ name }) => name).filter((name) => RESULTS.test(name)).sort();
-  const names = found.filter((name) =>
+    .map(({ name }) => name).filter((name) => runOf(name) !== undefined)
+    .sort((a, b) => runOf(a)! - runOf(b)! || (a < b ? -1 : 1));
+  const all = found.filter((name) =>
     name === wholeOf(name) || !found.includes(wholeOf(name))
   );
-  const [name] = names;
-  if (name === undefined || names.length > 1) {
+  const last = all.at(-1);
+  if (last === undefined) {
     throw new Error(
-      name === undefined
-        ? `Cannot show results of "${path}": there is no results.jsonl or results.yaml in it`
-        : `Cannot show results of "${path}": there are ${names.join(" and ")}`,
+      `Cannot show results of "${path}": there is no results.jsonl or results.yaml in it`,
     );
   }
-  const file = join(path, name);
-  return withFiles(file, [`${wholeOf(file)}.files`, join(path, "files")]);
+  const names = all.filter((name) => runOf(name) === runOf(last));
+  if (names.length > 1) {
+    throw new Error(
+      `Cannot show results of "${path}": there are ${names.join(" and ")}`,
+    );
+  }
+  const file = join(path, last);
+  const earlier = all.slice(0, -1);
+  return {
+    ...await withFiles(file, [`${wholeOf(file)}.files`, join(path, "files")]),
+    ...(earlier.length > 0 && { earlier }),
+  };
 }
 
 async function statOf(path: string): Promise<Deno.FileInfo> {

@@ -1,4 +1,5 @@
 /** `atex report`: what came out of a run. */
+import { basename } from "@std/path/posix/basename";
 import { dirname } from "@std/path/posix/dirname";
 import { relative } from "@std/path/posix/relative";
 import { resolve } from "@std/path/posix/resolve";
@@ -49,27 +50,40 @@ export const report: Command = {
   ],
   details:
     `RESULTS are files, or directories with a results.jsonl or results.yaml in them; of
-several, tests with the same name are different ones. What a killed run left to be
-compressed (results.jsonl.gz.part) is read as well.
+several, tests with the same name are different ones. Of a directory with results-2.jsonl
+and so on, those with the highest number are taken: the last run's. What a killed run left
+to be compressed (results.jsonl.gz.part) is read as well.
 OLD is one, too; with --html the page shows what changed.`,
   permissions:
     "--allow-read; for results compressed with xz --allow-run=xz; for --html and --junit --allow-write",
   example: "atex report out/results.jsonl --failed",
   async run(call) {
     refuseInVain(call);
+    const find = async (path: string) => {
+      const found = await findResults(path);
+      if (found.earlier) {
+        call.note(
+          `"${path}": ${basename(found.path)} is shown, not ${
+            found.earlier.join(", ")
+          }`,
+        );
+      }
+      return found;
+    };
     const all: Stored[] = [];
-    for (const path of call.operands) all.push(await findResults(path));
+    for (const path of call.operands) all.push(await find(path));
     const page = call.get("html");
     const junit = call.get("junit");
-    const old = call.get("compare");
-    await refuseToReplace(call, [
-      ...all.map(({ path }) => path),
-      ...(old === undefined ? [] : [(await findResults(old)).path]),
-    ]);
+    const compared = call.get("compare");
+    const old = compared === undefined ? undefined : await find(compared);
+    await refuseToReplace(
+      call,
+      [...all, ...(old ? [old] : [])].map(({ path }) => path),
+    );
     const tally: Tally = new Map();
     const tests = () => counted(readAll(all, call.signal), tally);
     const results = () => resultsOf(tests());
-    if (page !== undefined) await makePage(call, page, all, results());
+    if (page !== undefined) await makePage(call, page, all, results(), old);
     if (junit !== undefined) await makeJUnit(call, junit, all, results());
     if (call.has("summary")) await summarise(call, results());
     const isMade = page !== undefined || junit !== undefined ||
@@ -238,11 +252,11 @@ const TONES: Partial<Record<ComparedTest["change"], "bad" | "good">> = {
 
 async function compare(
   call: Call,
-  old: string,
+  old: Stored,
   results: AsyncIterable<StoredResult>,
 ): Promise<void> {
   const { compareResults } = await import("../aggregators/compare.ts");
-  const earlier = readAll([await findResults(old)], call.signal);
+  const earlier = readAll([old], call.signal);
   let changes = 0;
   for await (const found of compareResults(results, earlier)) {
     const { platform, test, change, before = "", status = "" } = found;
@@ -276,9 +290,9 @@ async function makePage(
   page: string,
   all: readonly Stored[],
   results: AsyncIterable<StoredResult>,
+  old?: Stored,
 ): Promise<void> {
   const { writeHtmlReport } = await import("../aggregators/html.ts");
-  const old = call.get("compare");
   const known = filesOf(all);
   const files = call.get("files") ??
     (known === undefined ? null : relative(dirname(page), known));
@@ -286,9 +300,7 @@ async function makePage(
     report: page,
     existing: existing(call),
     files,
-    ...(old !== undefined && {
-      compareWith: readAll([await findResults(old)], call.signal),
-    }),
+    ...(old && { compareWith: readAll([old], call.signal) }),
   });
 }
 

@@ -23,6 +23,7 @@ import {
 import { type Call, type Command, UsageError } from "./_command.ts";
 import { discoverOptions, DISCOVERY_OPTIONS, pairs } from "./_discovery.ts";
 import { describeEvent } from "./_events.ts";
+import { runOf } from "./_results.ts";
 import { FIELDS, filesOf, linkTo, scriptFor, type Wish } from "./_script.ts";
 import { optionsFor, teller } from "./_system.ts";
 
@@ -63,7 +64,7 @@ export const run: Command = {
       name: "results",
       value: "PATH",
       about:
-        "results as JSON lines, with a directory PATH.files beside it; default: results.jsonl, or the first of results-2.jsonl, results-3.jsonl … that is not there",
+        "results as JSON lines, with a directory PATH.files beside it; default: results.jsonl, or if that is there results-2.jsonl, and so on",
     },
     { name: "junit", value: "PATH", about: "also as JUnit XML" },
     { name: "html", value: "PATH", about: "also as an HTML page" },
@@ -83,16 +84,24 @@ With -q only the exit status tells whether tests passed.`,
   permissions: "-A",
   example: "atex run ./suite --on podman:fedora:42 --parallel 4 --reruns 1",
   async run(call) {
-    const wish = await wishOf(call);
     if (call.has("print-script")) {
-      console.log(scriptFor(wish));
+      const results = call.get("results") ?? RESULTS;
+      console.log(scriptFor(wishOf(call, results)));
       return 0;
     }
-    return await carryOut(wish, call);
+    const given = call.get("results");
+    const { results, inTheWay }: Place = given === undefined
+      ? await freeResults()
+      : { results: given };
+    return await carryOut(wishOf(call, results), call, inTheWay);
   },
 };
 
-async function carryOut(wish: Wish, call: Call): Promise<number> {
+async function carryOut(
+  wish: Wish,
+  call: Call,
+  inTheWay?: string,
+): Promise<number> {
   const { signal } = call;
   const { on, parallel } = wish;
   await using tests = await discover(wish.directory, {
@@ -113,8 +122,8 @@ async function carryOut(wish: Wish, call: Call): Promise<number> {
   await using pool = await provisioner.start({ signal });
   const { aggregator, page } = await aggregatorFor(wish);
   await using results = await opened(aggregator, wish);
-  if (!call.get("results") && wish.results !== RESULTS) {
-    call.note(`${RESULTS} is there already: results go to ${wish.results}`);
+  if (inTheWay !== undefined) {
+    call.note(`${inTheWay} is there already: results go to ${wish.results}`);
   }
   await using testing = new AdHocOrchestrator({
     platform: wish.platform,
@@ -257,18 +266,33 @@ async function aggregatorFor(wish: Wish): Promise<
 
 const RESULTS = "results.jsonl";
 
-/** The first name for results that is not there; nothing may be in the way of another try. */
-async function freeResults(): Promise<string> {
-  for (let number = 1;; number++) {
-    const results = number === 1
-      ? RESULTS
-      : RESULTS.replace(".", `-${number}.`);
-    const taken = await isThere(results) || await isThere(filesOf({ results }));
-    if (!taken) return results;
-  }
+/** Where results go. */
+interface Place {
+  results: string;
+  /** Why they do not go to where they would otherwise. */
+  inTheWay?: string;
 }
 
-async function wishOf(call: Call): Promise<Wish> {
+/**
+ * A name for results after all that are there, so that the highest number is that of the
+ * last run, and what was there; nothing may be in the way of another try.
+ */
+async function freeResults(): Promise<Place> {
+  const taken = new Map<number, string>();
+  for await (const { name } of Deno.readDir(".")) {
+    const results = name.replace(/\.files$/, "");
+    const run = results.endsWith(".jsonl") ? runOf(results) : undefined;
+    if (run !== undefined && taken.get(run) !== results) taken.set(run, name);
+  }
+  if (taken.size === 0) return { results: RESULTS };
+  const last = Math.max(...taken.keys());
+  return {
+    results: RESULTS.replace(".", `-${last + 1}.`),
+    inTheWay: taken.get(last)!,
+  };
+}
+
+function wishOf(call: Call, results: string): Wish {
   const parallel = number(call, "parallel", 1);
   const on = call.get("on") ?? "local";
   const wish = {
@@ -278,7 +302,7 @@ async function wishOf(call: Call): Promise<Wish> {
     platform: call.get("platform") ?? on,
     ...(parallel !== undefined && { parallel }),
     reruns: number(call, "reruns", 0) ?? 0,
-    results: call.get("results") ?? await freeResults(),
+    results,
     ...path(call, "junit"),
     ...path(call, "html"),
     env: pairs(call, "env"),

@@ -396,7 +396,7 @@ Deno.test("atex run without --results takes the next name that is free, and --pl
     const { code, err } = await run();
     deepStrictEqual([code, err], [
       0,
-      "results.jsonl is there already: results go to results-3.jsonl\n" +
+      "results-2.jsonl.files is there already: results go to results-3.jsonl\n" +
       "Results: results-3.jsonl\nFiles:   results-3.jsonl.files\n",
     ]);
     match(
@@ -404,12 +404,20 @@ Deno.test("atex run without --results takes the next name that is free, and --pl
       /^\["local","pass","\/smoke",/,
     );
     const { out } = await run("--print-script", "--platform=p");
-    match(out, /results: "results-4\.jsonl",/);
+    match(out, /results: "results\.jsonl",/);
     match(out, /platform: "p",/);
-    const refused = await run("--results", "results.jsonl");
+    // the highest number stays that of the last run
+    await Deno.remove(`${directory}/results.jsonl`);
+    await Deno.remove(`${directory}/results-2.jsonl.files`);
+    const last = await run();
+    match(
+      last.err,
+      /^results-3\.jsonl is there already: results go to results-4\.jsonl\n/,
+    );
+    const refused = await run("--results", "results-3.jsonl");
     match(
       refused.err,
-      /^Cannot write results to "results\.jsonl": it is there/,
+      /^Cannot write results to "results-3\.jsonl": it is there/,
     );
   });
 });
@@ -916,6 +924,44 @@ Deno.test("atex report makes a page, JUnit XML and a summary, of files and direc
     await Deno.writeTextFile(`${directory}/out/results.yaml.gz`, "");
     await rejects(printed("report", `${directory}/out`), {
       message: /there are results\.jsonl and results\.yaml\.gz$/,
+    });
+  });
+});
+
+Deno.test("atex report of a directory shows the last run, and says which", async () => {
+  await withDirectory(async (directory) => {
+    const write = (name: string, ...statuses: string[]) =>
+      Deno.writeTextFile(
+        `${directory}/${name}`,
+        statuses.map((status, index) =>
+          `${JSON.stringify(["p", status, `/${index}`, null, [], null])}\n`
+        ).join(""),
+      );
+    await write("results.jsonl", "pass", "pass");
+    await write("results-2.jsonl", "pass");
+    await write("results-10.jsonl", "fail");
+    await write("results-x.jsonl", "pass", "pass");
+    const told =
+      `"${directory}": results-10.jsonl is shown, not results.jsonl, results-2.jsonl`;
+    const shown = await printed("report", directory);
+    deepStrictEqual(shown.err, [told, "1 fail"]);
+    const page = `${directory}/report.html`;
+    await Deno.mkdir(`${directory}/results-10.jsonl.files`);
+    const made = await printed(
+      ...["report", `${directory}/results.jsonl`, "--html", page],
+      ...["--compare", directory],
+    );
+    deepStrictEqual(made.err, [told, "2 pass", `Report:  ${page}`]);
+    match(await Deno.readTextFile(page), /"compared":true/);
+    await printed("report", directory, "--html", page, "--replace");
+    match(
+      await Deno.readTextFile(page),
+      /"files":"results-10\.jsonl\.files"/,
+    );
+    await write("results-10.yaml", "pass");
+    await rejects(printed("report", directory), {
+      message:
+        `Cannot show results of "${directory}": there are results-10.jsonl and results-10.yaml`,
     });
   });
 });
