@@ -38,6 +38,7 @@ export function compressResults(
  * @param compression the format, if the name of the results does not tell it by
  * `.gz`, `.xz` or `.zst`, and the level
  * @returns the path of the results
+ * @throws {TypeError} if it is no part, one of JUnit XML, or the format is not known
  * @throws {Deno.errors.NotFound} if there is no such file
  * @throws {Deno.errors.Busy} if a run is still writing to it
  * @throws {Deno.errors.AlreadyExists} if there are other results at that path
@@ -53,7 +54,7 @@ export async function finishResults(
   part: string | URL,
   { format, level }: Partial<Pick<Compression, "format" | "level">> = {},
 ): Promise<string> {
-  using leftover = openLeftover(pathOf(part));
+  using leftover = openLeftover(pathOf(part), "finishResults");
   const { path, target, file } = leftover;
   const chosen = format ?? formatOf(target);
   if (!chosen) {

@@ -9,18 +9,17 @@ import {
   seconds,
 } from "./_junit_case.ts";
 import type { Made } from "./_part.ts";
+import { JUNIT_FORMAT } from "./_part_kind.ts";
 import { writeAll } from "./_spool.ts";
 import { xmlAttributes } from "./_xml_text.ts";
 
-/** What the first line says of itself. */
-const FORMAT = "atex-junit";
 const BLOCK = 256 * 1024;
 
 /** The first line of a part. */
 export function headerLine(
   { name, statusMap, continued }: JUnitHeader,
 ): string {
-  const header = { format: FORMAT, name, statusMap, continued };
+  const header = { format: JUNIT_FORMAT, name, statusMap, continued };
   return `${JSON.stringify(header)}\n`;
 }
 
@@ -170,7 +169,7 @@ export async function survey(
 
 function parseHeader(text: string, path: string): JUnitHeader {
   const header = parse(text);
-  if (header?.format === FORMAT && typeof header.name === "string") {
+  if (header?.format === JUNIT_FORMAT && typeof header.name === "string") {
     return header as unknown as JUnitHeader;
   }
   throw new BadResultsError(path, 1, "is not that of a JUnit report");

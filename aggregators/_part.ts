@@ -2,6 +2,7 @@
 import { isContinued } from "./_cut_partial.ts";
 import { openBytes } from "./_decompress.ts";
 import { lookAt } from "./_move.ts";
+import { finisherOf } from "./_part_kind.ts";
 import { cannotWrite, makeParents, occupied, unmake } from "./_paths.ts";
 import { writeAll } from "./_spool.ts";
 import { lock, Target } from "./_target.ts";
@@ -14,6 +15,12 @@ export type Finisher = "finishJUnit" | "finishResults";
 const COMMANDS: Readonly<Record<Finisher, string>> = {
   finishJUnit: "atex results junit PART",
   finishResults: "atex results finish PART",
+};
+
+/** What is in a part. */
+const HELD: Readonly<Record<Finisher, string>> = {
+  finishJUnit: "JUnit XML",
+  finishResults: "results",
 };
 
 /** How a part is finished, in a script and without one. */
@@ -150,13 +157,14 @@ export interface Leftover extends Disposable {
 }
 
 /**
- * Opens a part, and keeps others from finishing it until it is disposed of.
+ * Opens a part, and keeps others from finishing it until it is disposed of. `by` is the
+ * function that is to finish it.
  *
- * @throws {TypeError} if its name is not that of a part
+ * @throws {TypeError} if its name is not that of a part, or another function finishes it
  * @throws {Deno.errors.NotFound} if there is none
  * @throws {Deno.errors.Busy} if somebody is writing to it
  */
-export function openLeftover(path: string): Leftover {
+export function openLeftover(path: string, by: Finisher): Leftover {
   if (!path.endsWith(EXTENSION)) {
     throw new TypeError(
       `Cannot finish "${path}": its name does not end with "${EXTENSION}"`,
@@ -176,6 +184,15 @@ export function openLeftover(path: string): Leftover {
     file.close();
     throw new Deno.errors.Busy(
       `Cannot finish "${path}": the run that writes to it has not ended`,
+    );
+  }
+  const right = finisherOf(file) ?? by;
+  if (right !== by) {
+    file.close();
+    throw new TypeError(
+      `Cannot finish "${path}" with ${by}(): it is of ${HELD[right]}, which ${
+        waysOf(right)
+      } completes`,
     );
   }
   return {

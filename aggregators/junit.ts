@@ -400,6 +400,7 @@ export class JUnitAggregator implements Aggregator {
  * @param part path of that file; it is gone at the end, unless it was written with
  * `existing: "continue"`
  * @returns the path of the XML
+ * @throws {TypeError} if it is no part, or one of results
  * @throws {Deno.errors.NotFound} if there is no such file
  * @throws {Deno.errors.Busy} if a run is still writing to it
  * @throws {Deno.errors.AlreadyExists} if there is another file at that path
@@ -412,7 +413,7 @@ export class JUnitAggregator implements Aggregator {
  * ```
  */
 export async function finishJUnit(part: string | URL): Promise<string> {
-  using leftover = openLeftover(pathOf(part));
+  using leftover = openLeftover(pathOf(part), "finishJUnit");
   await makeReport(leftover.target);
   return leftover.target;
 }

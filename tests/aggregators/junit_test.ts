@@ -666,7 +666,6 @@ Deno.test("finishJUnit() finishes nothing but a part that no run writes to", asy
     const [text, number] of [
       ["nonsense\n", 1],
       ["null\n", 1],
-      ['["p","pass","/t",null,[],null]\n', 1],
       ['{"format":"atex-junit"}\n', 1],
       [`${header}\n${line}\nnonsense\n${line}\n`, 3],
       [`${header}\n{"platform":"p"}\n`, 2],
@@ -678,6 +677,9 @@ Deno.test("finishJUnit() finishes nothing but a part that no run writes to", asy
     strictEqual(error.cause.line, number);
     deepStrictEqual(place.entries(), ["junit.xml.part"]);
   }
+  Deno.writeTextFileSync(part, '["p","pass","/t",null,[],null]\n');
+  await rejected(finishJUnit(part), TypeError, "finishResults()");
+  deepStrictEqual(place.entries(), ["junit.xml.part"]);
 });
 
 Deno.test("finishJUnit() removes a part whose report was made, and nothing else", async () => {

@@ -1055,6 +1055,8 @@ Deno.test("atex results completes what a killed run left", async () => {
       `${xml}.part`,
       [first, second, "a"].map((line) => JSON.stringify(line)).join("\n"),
     );
+    const other = `${directory}/other.xml`;
+    await Deno.copyFile(`${xml}.part`, `${other}.part`);
     const made = await printed("results", "junit", `${xml}.part`);
     deepStrictEqual([made.status, made.out], [0, [xml]]);
     match(await Deno.readTextFile(xml), /name="killed" tests="1"/);
@@ -1067,8 +1069,17 @@ Deno.test("atex results completes what a killed run left", async () => {
         [["junit", xml], /does not end with "\.part"/],
         [["junit", `${xml}.part`], /there is no such file/],
         [["finish", `${rar}.part`, "--format=rar"], /the formats are/],
+        [
+          ["junit", `${rar}.part`],
+          /with finishJUnit\(\): it is of results, which finishResults\(\) or "atex results finish PART" completes$/,
+        ],
+        [
+          ["finish", `${other}.part`, "--format=gzip"],
+          /with finishResults\(\): it is of JUnit XML, which finishJUnit\(\) or "atex results junit PART" completes$/,
+        ],
       ] as const
     ) await rejects(printed("results", ...args), message);
+    await printed("results", "junit", `${other}.part`);
   });
 });
 
