@@ -29,13 +29,32 @@ function topicOf(content: any): Topic | undefined {
   if (content.format && content.cases) return "aggregator";
 }
 
+/**
+ * What is to be run of a file.
+ *
+ * @throws {Error} if that is nothing
+ */
+// deno-lint-ignore no-explicit-any -- any JSON
+function casesOf(content: any): any[] {
+  const name = content.scenarios ? "scenarios" : "cases";
+  const cases = Array.isArray(content) ? content : content[name];
+  if (!Array.isArray(cases)) throw new Error(`its "${name}" are no list`);
+  if (cases.length === 0) throw new Error(`its "${name}" are none`);
+  return cases;
+}
+
 async function runFile(file: URL): Promise<void> {
   const short = file.pathname.split("/").at(-1)!.replace(/\.json$/, "");
-  let content, topic: Topic | undefined;
+  let topic: Topic | undefined;
+  // deno-lint-ignore no-explicit-any -- the runner knows the schema
+  let cases: any[];
+  let run: Runner;
   try {
-    content = JSON.parse(await Deno.readTextFile(file));
+    const content = JSON.parse(await Deno.readTextFile(file));
     topic = topicOf(content);
     if (!topic) throw new Error(`it is none of ${TOPICS.join(", ")}`);
+    cases = casesOf(content);
+    ({ run } = await import(`./${topic}.ts`));
   } catch (error) {
     report(short, {
       name: decodeURI(file.pathname),
@@ -43,10 +62,7 @@ async function runFile(file: URL): Promise<void> {
     });
     return;
   }
-  // deno-lint-ignore no-explicit-any -- the runner knows the schema
-  const cases: any[] = content.scenarios ?? content.cases ?? content;
   const label = `${topic}/${short}`;
-  const { run }: { run: Runner } = await import(`./${topic}.ts`);
   for (let seen = 0; seen < cases.length;) {
     try {
       for await (const outcome of run(file, cases.slice(seen))) {

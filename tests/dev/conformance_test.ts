@@ -46,6 +46,65 @@ Deno.test("a case that cannot be run is one failure, and so is a file", async ()
   );
 });
 
+Deno.test("a file of which nothing would be run is a failure", async () => {
+  const fmf = { schema: 1, topic: "yaml" };
+  assert.equal(
+    await runFiles({
+      "a.json": { ...fmf, case: [] },
+      "b.json": { ...fmf, cases: {} },
+      "c.json": { ...fmf, cases: [] },
+      "d.json": { scenarios: {} },
+      "e.json": { scenarios: [] },
+      "f.json": { format: "jsonl", cases: {} },
+      "g.json": [],
+    }).then((out) => out.replaceAll(/: \S+\/(\w\.json): Error: /g, " $1: ")),
+    [
+      'failed a a.json: its "cases" are no list',
+      'failed b b.json: its "cases" are no list',
+      'failed c c.json: its "cases" are none',
+      'failed d d.json: its "scenarios" are no list',
+      'failed e e.json: its "scenarios" are none',
+      'failed f f.json: its "cases" are no list',
+      "failed g g.json: it is none of fmf, control, orchestrator, aggregator",
+      "0 passed, 7 failed, 0 skipped\n",
+    ].join("\n"),
+  );
+});
+
+Deno.test("a runner that cannot be loaded fails the files of its topic only", async () => {
+  const directory = await Deno.makeTempDir({ prefix: "atex-test-" });
+  try {
+    const write = (name: string, text: string) =>
+      Deno.writeTextFile(`${directory}/${name}`, text);
+    await Deno.copyFile(PROGRAM, `${directory}/run.ts`);
+    await write("case.ts", "export type Runner = unknown;");
+    await write("fmf.ts", 'throw new Error("no library");');
+    await write(
+      "control.ts",
+      "export async function* run(_: URL, cases: unknown[]) {\n" +
+        '  for (const _ of cases) yield { name: "c", outcome: "passed" };\n}',
+    );
+    await Deno.mkdir(`${directory}/cases`);
+    await write(
+      "cases/a.json",
+      '{"schema": 1, "topic": "yaml", "cases": [{}]}',
+    );
+    await write("cases/b.json", '[{"stream": []}]');
+    const { code, stdout } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "-qA", "--no-check", "--no-config", `${directory}/run.ts`],
+      env: { NO_COLOR: "1" },
+      stderr: "null",
+    }).output();
+    assert.equal(code, 1);
+    assert.match(
+      new TextDecoder().decode(stdout),
+      /^failed a: .*\/a\.json: Error: no library\n1 passed, 1 failed, 0 skipped\n$/,
+    );
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
 Deno.test("texts may be written very often, and results and files be long", async () => {
   const length = 4 * 1024 * 1024;
   const end = '{"status":"pass"}';
