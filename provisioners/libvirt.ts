@@ -3,9 +3,9 @@
  * made for one use and gone afterwards. The disk of that domain is never written
  * to; what clones write is in overlays that vanish with them.
  *
- * However the script ends, a watchdog process removes its domains
- * when it is gone, and the next start of this provisioner by the same
- * user removes what a watchdog could not.
+ * However the script ends, a watchdog process notices its end and removes its
+ * domains; the next start of this provisioner by the same user removes what a
+ * watchdog could not.
  *
  * Needs `virsh` on this machine and libvirt, QEMU and `passt` on the host of the
  * domains (libvirt 9 or later, with support for passt), a POSIX `sh`, `ssh`, and

@@ -1,8 +1,8 @@
 /**
  * Lends podman containers, each made for one use and removed afterwards.
  *
- * However the script ends, a watchdog process
- * removes its containers when it is gone; the next start of this provisioner by
+ * However the script ends, a watchdog process notices its end and removes its
+ * containers; the next start of this provisioner by
  * the same user removes what a watchdog could not, and podman itself ends each
  * after {@linkcode PodmanProvisionerOptions.maxLifetime}.
  *
