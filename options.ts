@@ -188,10 +188,10 @@ function isObject(value: unknown): value is object {
   return typeof value === "object" && value !== null;
 }
 
-/** Neither a list nor a promise. */
+/** Neither a list nor a promise, nor what has no properties but entries. */
 function isPlain(value: unknown): value is object {
   return isObject(value) && !Array.isArray(value) &&
-    !(value instanceof Promise);
+    ![Promise, Map, Set].some((other) => value instanceof other);
 }
 
 function isIterable(value: unknown): boolean {
@@ -209,6 +209,8 @@ function told(value: unknown): string {
   if (typeof value === "function") return "a function";
   if (Array.isArray(value)) return "a list";
   if (value instanceof Promise) return "a promise, which has to be awaited,";
+  if (value instanceof Map) return "a Map";
+  if (value instanceof Set) return "a Set";
   return isObject(value) ? "an object" : String(value);
 }
 
@@ -218,7 +220,7 @@ function quoted(names: readonly string[], joint = " and "): string {
 
 /**
  * The one that was meant, if one was: it begins with the same letter, and of the others a
- * third at most is different, and not more than two.
+ * third at most is different, and not more than two. Of two letters, one may be.
  */
 export function nearest(
   word: string,
@@ -228,7 +230,7 @@ export function nearest(
     .map((other) => ({ other, far: distance(folded(word), folded(other)) }))
     .filter(({ other, far }) =>
       folded(word)[0] === folded(other)[0] &&
-      far <= Math.min(2, other.length / 3)
+      far <= Math.max(1, Math.min(2, other.length / 3))
     )
     .sort((a, b) => a.far - b.far)[0]?.other;
 }

@@ -569,7 +569,7 @@ Deno.test("what is given has to be of the right kind", async () => {
     ],
     [
       () => new FmfExecutor(here, { tests: tests.data as Wrong }),
-      'Cannot use an object as "tests" of FmfExecutor: what discover() gives would be right',
+      'Cannot use a Map as "tests" of FmfExecutor: what discover() gives would be right',
     ],
     [
       () => new CommandExecutor(here, { tests: { "/a": "true" } as Wrong }),
@@ -620,6 +620,14 @@ Deno.test("what is given has to be of the right kind", async () => {
       'Cannot use "rerun" as an option of "launch" of ReportPortalAggregator: "rerunOf" would be right',
     ],
     [
+      () => portal({ attributes: new Map() }),
+      'Cannot use a Map as "attributes" of ReportPortalAggregator: an object would be right',
+    ],
+    [
+      () => new FunctionExecutor(here, { tests: new Map() as Wrong }),
+      'Cannot use a Map as "tests" of FunctionExecutor: an object would be right',
+    ],
+    [
       () => portal({ maxFileSize: "1" }),
       'Cannot use a text as "maxFileSize" of ReportPortalAggregator: a number would be right',
     ],
@@ -641,6 +649,10 @@ Deno.test("what is given has to be of the right kind", async () => {
         [
           make({ statusMap: ["fail"] }),
           `Cannot use a list as "statusMap" of ${of}: an object would be right`,
+        ],
+        [
+          make({ statusMap: new Map([["warn", "failure"]]) }),
+          `Cannot use a Map as "statusMap" of ${of}: an object would be right`,
         ],
         [
           make({ subtests: "yes" }),
