@@ -30,6 +30,9 @@ import { optionsFor, teller } from "./_system.ts";
 /** What a SYSTEM begins with. */
 const KINDS = PROVISIONER_FORMS.map((form) => form.split(":")[0]);
 
+/** What looks like a SYSTEM. */
+const SYSTEM = new RegExp(`^(${KINDS.join("|")})(:|$)`);
+
 /** Runs the tests of a tree. */
 export const run: Command = {
   name: "run",
@@ -43,7 +46,7 @@ export const run: Command = {
       name: "on",
       value: "SYSTEM",
       about: "where to run them; default: local",
-      like: new RegExp(`^(${KINDS.join("|")})(:|$)`),
+      like: SYSTEM,
     },
     {
       name: "platform",
@@ -84,6 +87,15 @@ With -q only the exit status tells whether tests passed.`,
   permissions: "-A",
   example: "atex run ./suite --on podman:fedora:42 --parallel 4 --reruns 1",
   async run(call) {
+    const [directory] = call.operands;
+    if (
+      directory !== undefined && SYSTEM.test(directory) &&
+      !await isThere(directory)
+    ) {
+      throw new UsageError(
+        `Cannot run tests of "${directory}": it does not exist; did you mean "--on ${directory}"?`,
+      );
+    }
     if (call.has("print-script")) {
       const results = call.get("results") ?? RESULTS;
       console.log(scriptFor(wishOf(call, results)));

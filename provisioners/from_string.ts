@@ -248,7 +248,7 @@ export async function provisionerFromString(
     });
   }
   throw new TypeError(
-    `Cannot make a provisioner of "${text}": ${whatIsRight(kind, rest)}`,
+    `Cannot make a provisioner of "${text}": ${whatIsRight(text)}`,
   );
 }
 
@@ -265,13 +265,15 @@ const MISSING: Readonly<Record<string, string>> = {
 };
 
 /** What would be right in place of a text of which nothing can be made. */
-function whatIsRight(kind: string | undefined, rest: string | undefined) {
+function whatIsRight(text: string): string {
+  const [, kind, rest = ""] = /^(\w+)(.*)$/s.exec(text) ?? [];
   const formOf = (kind: string) =>
     PROVISIONER_FORMS.find((form) => form.split(":")[0] === kind)!;
   const kinds = ["local", ...Object.keys(MISSING)];
   const meant = kind && (kinds.includes(kind) ? kind : nearest(kind, kinds));
   if (meant) {
-    const isMissing = meant === kind && MISSING[kind] !== undefined && !rest;
+    const isMissing = meant === kind && MISSING[kind] !== undefined &&
+      /^:?$/.test(rest);
     return `${isMissing ? `${MISSING[kind]} is missing, ` : ""}"${
       formOf(meant)
     }" would be right`;

@@ -118,6 +118,13 @@ Deno.test("atex says what is wrong with a command line, and exits with 2", async
         ["run", "a", "podman:fedora:42"],
         /did you mean "--on podman:fedora:42"\?/,
       ],
+      [
+        ["run", "podman:fedora:42"],
+        /"podman:fedora:42": it does not exist; did you mean "--on podman:fedora:42"\?$/,
+      ],
+      [["run", "--print-script", "local"], /did you mean "--on local"\?$/],
+      [["run", "--onn", "local"], /no option "--onn"; did you mean "--on"\?/],
+      [["run", "--xn", "local"], /no option "--xn"; see/],
       [["tests", "--plan"], /"--plan" needs a value: NAME/],
       [["tests", "--long=1"], /"--long" takes no value/],
       [["tests", "--library"], /"--library" goes with "--requires"/],

@@ -96,6 +96,8 @@ Deno.test("provisionerFromString() says what would be right", async () => {
     LOCAL: '"local"',
     "local:": '"local"',
     "local:4": '"local"',
+    "local?x=1": '"local"',
+    "podman fedora": '"podman:IMAGE"',
     "podmn:x": '"podman:IMAGE"',
     "host:lab.yaml": '"hosts:FILE"',
     podman: 'the image is missing, "podman:IMAGE"',
