@@ -98,15 +98,18 @@ export class FunctionArtifacts implements Disposable {
     if (this.#ended) throw new Error(`Cannot ${what}: the test has ended`);
   }
 
+  /** Whether a test that returned this has failed. */
+  isFailed(returned: unknown): boolean {
+    const reported = this.#own.status;
+    if (typeof returned === "number") return returned !== 0;
+    return reported === undefined ? this.#subtestFailed : FAILED.has(reported);
+  }
+
   /** Ends the artifacts of a test that returned; gives its exit code. */
   finish(returned: unknown): number {
-    const reported = this.#own.status;
-    const failed = typeof returned === "number"
-      ? returned !== 0
-      : reported === undefined
-      ? this.#subtestFailed
-      : FAILED.has(reported);
-    this.#writeOwn({ status: reported ?? (failed ? "fail" : "pass") });
+    const failed = this.isFailed(returned);
+    const status = this.#own.status ?? (failed ? "fail" : "pass");
+    this.#writeOwn({ status });
     return typeof returned === "number" ? returned : Number(failed);
   }
 

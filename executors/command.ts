@@ -21,13 +21,14 @@ import {
   ConnectionError,
   type SignalOptions,
 } from "../connections/connection.ts";
-import { output, start } from "../connections/process.ts";
+import { start } from "../connections/process.ts";
 import {
   checkKind,
   checkMilliseconds,
   checkOptions,
   type Known,
 } from "../options.ts";
+import { knownLoss, lossBehind } from "./_loss.ts";
 import { Activity } from "./activity.ts";
 import {
   type Executor,
@@ -147,15 +148,17 @@ exec "$@"`;
 
 const HOUR = 3_600_000;
 
-/** Clients use this code for failures of their own. */
-const AMBIGUOUS_CODE = 255;
+/** From there on, a signal ended the command: it may be that of a system that ends. */
+const SIGNALLED = 128;
 
 /**
  * Runs commands as tests of one system. The artifacts of a test are one result,
  * and one file with what the command printed, to standard output and error together.
  * A command gets nothing to read. When its time is over or the run is aborted, it
  * and its process group get SIGTERM, and SIGKILL 5 seconds later. A test is over when
- * its command has ended; what that leaves running is left alone.
+ * its command has ended; what that leaves running is left alone. Where the system may
+ * be what ended a command, it is asked whether it is still there: a test whose system
+ * vanished has not failed.
  *
  * The system needs `sh`.
  */
@@ -344,12 +347,31 @@ export class CommandExecutor implements Executor {
     }
     const { exitCode, aborted } = told;
     if (aborted) throw aborted;
-    if (exitCode !== undefined) return exitCode;
-    if (status.code === AMBIGUOUS_CODE) await this.#checkConnection(ending);
-    if (status.success) {
+    const code = exitCode ?? status.code;
+    if (code !== 0) {
+      const loss = await this.#lossBehind(code, exitCode !== undefined, {
+        signal: ending,
+      }).catch((error) => {
+        throw this.#aborted(ending, limit) ?? error;
+      });
+      if (loss) throw loss;
+    } else if (exitCode === undefined) {
       throw new TestAbortedError("exitcode not reported", "no-exitcode");
     }
-    return status.code;
+    return code;
+  }
+
+  /** Whether it was not the command that ended with this code, but the system. */
+  #lossBehind(
+    code: number,
+    isTold: boolean,
+    options: SignalOptions,
+  ): Promise<TestAbortedError | undefined> {
+    const failure = `the command ended with ${code}`;
+    // Without a word from there, it may be the client's, or that of the herald's end.
+    return isTold && code <= SIGNALLED
+      ? knownLoss(failure, this.#connection)
+      : lossBehind(failure, this.#connection, options);
   }
 
   #aborted(
@@ -362,22 +384,6 @@ export class CommandExecutor implements Executor {
       : new TestAbortedError("cancel requested", "cancelled", {
         cause: ending.reason,
       });
-  }
-
-  /** Whether the client ended with 255 because it could not run the command, or the herald was killed. */
-  async #checkConnection(signal: AbortSignal): Promise<void> {
-    let reason: unknown;
-    try {
-      const { success } = await output(this.#connection, ["true"], { signal });
-      if (success) return;
-    } catch (error) {
-      reason = error;
-    }
-    throw new TestAbortedError(
-      `the command ended with ${AMBIGUOUS_CODE} and the connection does not work any more`,
-      "connection",
-      { cause: reason },
-    );
   }
 }
 

@@ -27,6 +27,7 @@
 import {
   type Connection,
   ConnectionError,
+  NotConnectedError,
   type SignalOptions,
 } from "../connections/connection.ts";
 import {
@@ -36,6 +37,7 @@ import {
   type Known,
 } from "../options.ts";
 import { checkVariables } from "./variables.ts";
+import { lossBehind } from "./_loss.ts";
 import { Activity } from "./activity.ts";
 import {
   type Executor,
@@ -163,7 +165,9 @@ const LONG_FORM: Known<TimedTest> = {
  * Runs functions as tests of one system. Results and files become the same
  * artifacts as those of other executors: a thrown error is a failed test with
  * the message as its note and the stack in its `output.txt`. An error of the
- * connection is not the test's fault: it is a {@linkcode TestAbortedError}.
+ * connection is not the test's fault: it is a {@linkcode TestAbortedError}. After a
+ * test that failed otherwise the system is asked whether it is still there, since
+ * whatever failed may come of its end: if it is not, that is told instead.
  */
 export class FunctionExecutor<R extends Connection = Connection>
   implements Executor {
@@ -326,15 +330,38 @@ export class FunctionExecutor<R extends Connection = Connection>
     using store = FunctionArtifacts.open(artifacts);
     try {
       const returned = await this.#run(name, test, store, options);
+      if (store.isFailed(returned)) await this.#checkSystem(options);
       return store.finish(returned);
     } catch (error) {
-      const aborted = asAborted(error);
-      if (aborted) {
-        store.abort(aborted);
-        throw aborted;
+      const aborted = asAborted(error) ?? await this.#lossBehind(options);
+      if (!aborted) return store.fail(error ?? nothing(error));
+      if (aborted !== error && aborted.cause !== error) {
+        store.tell(Deno.inspect(error));
       }
-      return store.fail(error ?? nothing(error));
+      store.abort(aborted);
+      throw aborted;
     }
+  }
+
+  /** Whether a test failed since the system is not there any more: whatever it threw may come of that. */
+  async #lossBehind(
+    { signal }: RunTestOptions,
+  ): Promise<TestAbortedError | undefined> {
+    try {
+      const loss = await lossBehind("the test failed", this.#remote, {
+        ...(signal && { signal }),
+      });
+      // A test may need no system.
+      return loss?.cause instanceof NotConnectedError ? undefined : loss;
+    } catch (cause) {
+      return new TestAbortedError(WHY.cancelled, "cancelled", { cause });
+    }
+  }
+
+  /** @throws {TestAbortedError} if the system is not there any more */
+  async #checkSystem(options: RunTestOptions): Promise<void> {
+    const loss = await this.#lossBehind(options);
+    if (loss) throw loss;
   }
 
   async #run(

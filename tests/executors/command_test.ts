@@ -80,6 +80,36 @@ Deno.test("CommandExecutor fails a command that ends otherwise", async () => {
   match(missing.printed!, /no-such-program/);
 });
 
+Deno.test("a test that fails on a system of which its provisioner says that it is lost did not fail", async () => {
+  const reason = new Error("the pod was evicted");
+  for (const how of ["resolves", "rejects"]) {
+    const lost = how === "resolves"
+      ? Promise.resolve(reason)
+      : Promise.reject(reason);
+    lost.catch(() => {}); // looked at later
+    await using here = await LocalConnection.open();
+    const remote = Object.assign(here, { lost });
+    const executor = new CommandExecutor(remote, {
+      tests: { "/good": ["true"], "/bad": ["false"] },
+    });
+    const directory = await Deno.makeTempDir({ prefix: "atex-test-" });
+    try {
+      await rejects(executor.runTest("/bad", directory), {
+        name: "TestAbortedError",
+        reason: "connection",
+        message:
+          "the command ended with 1, and the system is gone: the pod was evicted",
+        cause: reason,
+      });
+      await Deno.remove(directory, { recursive: true });
+      await Deno.mkdir(directory);
+      strictEqual(await executor.runTest("/good", directory), 0);
+    } finally {
+      await Deno.remove(directory, { recursive: true });
+    }
+  }
+});
+
 Deno.test("evaluate decides the status, with the output at hand", async () => {
   const { code, results } = await outcome([
     "sh",

@@ -659,6 +659,69 @@ Deno.test("FunctionExecutor does not blame the test for a lost connection", asyn
   }]);
 });
 
+Deno.test("FunctionExecutor asks the system once after a test that failed, and tells what the test threw", async () => {
+  let asked = 0;
+  let answer: () => string[] = () => ["true"];
+  const remote = new LocalConnection();
+  remote.local = () => {
+    asked++;
+    return { argv: answer() };
+  };
+  const executor = new FunctionExecutor(remote, {
+    tests: {
+      "/passes": () => {},
+      "/fails": () => {
+        throw new Error("no such file");
+      },
+      "/reports": ({ report }) => report({ status: "fail" }),
+    },
+  });
+  for (
+    const [name, system, end] of [
+      ["/passes", () => ["false"], 0],
+      ["/fails", () => ["true"], 1],
+      ["/reports", () => ["true"], 1],
+      ["/fails", () => ["false"], "connection"],
+      ["/reports", () => ["false"], "connection"],
+      ["/fails", () => {
+        throw new ConnectionLostError("the link is down");
+      }, "connection"],
+    ] as [string, () => string[], number | string][]
+  ) {
+    answer = system;
+    asked = 0;
+    await withDirectory(async (directory) => {
+      const got = await executor.runTest(name, directory)
+        .catch((error) => error.reason);
+      const what = `${name}, ${system}`;
+      strictEqual(got, end, what);
+      strictEqual(asked, name === "/passes" ? 0 : 1, what);
+      const [{ status }] = await Array.fromAsync(readArtifacts(directory));
+      const expected = end === 0 ? "pass" : end === 1 ? "fail" : "infra";
+      strictEqual(status, expected, what);
+      if (name !== "/fails") return;
+      const printed = Deno.readTextFileSync(`${directory}/files/output.txt`);
+      match(printed, /Error: no such file\n +at /, what);
+    });
+  }
+});
+
+Deno.test("FunctionExecutor that is stopped while it asks the system was cancelled", async () => {
+  const remote = await LocalConnection.open();
+  const stop = new AbortController();
+  remote.local = () => {
+    stop.abort();
+    return { argv: ["sleep", "1000"] };
+  };
+  const executor = new FunctionExecutor(remote, { tests: { "/t": () => 1 } });
+  await withDirectory((directory) =>
+    rejects(executor.runTest("/t", directory, { signal: stop.signal }), {
+      name: "TestAbortedError",
+      reason: "cancelled",
+    })
+  );
+});
+
 Deno.test("FunctionExecutor hands name, attempt, environment and system to the test", async () => {
   await withDirectory(async (directory) => {
     const seen: unknown[] = [];
