@@ -136,7 +136,7 @@ class ChildGroup implements Process {
     // A group that may not be signalled cannot be ended: its status tells.
     const abort = () => void this.terminate().catch(() => {});
     signal?.addEventListener("abort", abort);
-    this.status = child.status.then((status) => {
+    this.status = statusOf(child).then((status) => {
       this.#ended = true;
       signal?.removeEventListener("abort", abort);
       return status;
@@ -200,6 +200,18 @@ class ChildGroup implements Process {
       release(() => this.stdout, (stdout) => stdout.cancel()),
       release(() => this.stderr, (stderr) => stderr.cancel()),
     ]);
+  }
+}
+
+/** How a child ended. Deno's own promise rejects for signals that it has no name for, such as those for real time. */
+export async function statusOf(
+  child: Pick<Deno.ChildProcess, "status">,
+): Promise<Deno.CommandStatus> {
+  try {
+    return await child.status;
+  } catch (error) {
+    const [, number] = /signal: (\d+)/i.exec((error as Error).message) ?? [];
+    return { success: false, code: 128 + Number(number ?? 0), signal: null };
   }
 }
 

@@ -1,5 +1,6 @@
 import { pathOf } from "../options.ts";
 import type { Connection, LocalCommand } from "./connection.ts";
+import { statusOf } from "./_child.ts";
 import { checkArgv, checkSurroundings, withVariables } from "./_quote.ts";
 import { linkOf, type Sessions } from "./_sessions.ts";
 
@@ -84,7 +85,7 @@ class SharingCommand extends Deno.Command {
   #spawnAt(session: Disposable): Deno.ChildProcess {
     try {
       const child = super.spawn();
-      child.status.then(() => session[Symbol.dispose]());
+      statusOf(child).then(() => session[Symbol.dispose]());
       return child;
     } catch (error) {
       session[Symbol.dispose]();

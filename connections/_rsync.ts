@@ -1,5 +1,6 @@
 import { resolve } from "@std/path/posix/resolve";
 import type { Connection, LocalCommand, SignalOptions } from "./connection.ts";
+import { statusOf } from "./_child.ts";
 import { denoCommand, spawnInTurn } from "./_command.ts";
 import { quote, quoteAll, quoteForRsync } from "./_quote.ts";
 import { linkOf, shareLink } from "./_sessions.ts";
@@ -86,13 +87,16 @@ export async function runRsync(
     attempt(() => child.kill("SIGTERM"));
     late = after(GRACE, () => {
       attempt(() => Deno.kill(-child.pid, "SIGKILL"));
-      void child.status.then(() => stderr.cancel());
+      void statusOf(child).then(() => stderr.cancel());
     });
   };
   signal?.addEventListener("abort", abort);
   if (signal?.aborted) abort(); // while it waited for its turn
   try {
-    const [said, status] = await Promise.all([readAll(stderr), child.status]);
+    const [said, status] = await Promise.all([
+      readAll(stderr),
+      statusOf(child),
+    ]);
     signal?.throwIfAborted();
     return { ...status, stderr: said };
   } finally {

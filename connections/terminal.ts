@@ -21,6 +21,7 @@ import type {
   RemoteCommandOptions,
   SignalOptions,
 } from "./connection.ts";
+import { statusOf } from "./_child.ts";
 import { denoCommand } from "./_command.ts";
 
 /** Options of {@linkcode interact}. */
@@ -100,7 +101,7 @@ async function attend(
   };
   signal?.addEventListener("abort", end);
   try {
-    return await child.status;
+    return await statusOf(child);
   } finally {
     signal?.removeEventListener("abort", end);
     clearTimeout(timer);

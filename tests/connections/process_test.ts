@@ -104,6 +104,26 @@ Deno.test("CommandError names the signal that ended a command", async () => {
   equal(error.status.code, 137);
 });
 
+Deno.test({
+  name:
+    "a command that ends by a signal that has no name here is one that failed",
+  sanitizeResources: false, // Deno keeps a child of which it cannot tell the end
+  async fn() {
+    for (const number of [35, 64]) {
+      const script = sh("echo said; kill -$1 $$", `${number}`);
+      const status = { success: false, code: 128 + number, signal: null };
+      const { stdout, stderr, ...end } = await output(here, script);
+      deepEqual(end, status);
+      deepEqual([text(stdout), text(stderr)], ["said\n", ""]);
+      await using process = start(here, script);
+      deepEqual(await process.status, status);
+      deepEqual(await process.terminate(), status);
+      const error = await rejected(run(here, script), CommandError);
+      match(error.message, new RegExp(`ended with exit code ${128 + number}`));
+    }
+  },
+});
+
 Deno.test("output() resolves whatever the status", async () => {
   const result = await output(here, sh("echo o; echo e >&2; exit 7"));
   equal(result.code, 7);
