@@ -12,11 +12,12 @@
  * ```ts
  * import { main } from "jsr:@atex/atex/cli";
  *
- * Deno.exitCode = await main(["tests", "./suite"], new AbortController().signal);
+ * Deno.exitCode = await main(["tests", "./suite"]);
  * ```
  *
  * @module
  */
+import type { SignalOptions } from "../connections/connection.ts";
 import { runMain } from "../orchestrators/main.ts";
 import { type Command, helpOf, parse, UsageError } from "./_command.ts";
 import { nearest } from "../options.ts";
@@ -80,12 +81,12 @@ const HELP = [
  * ```ts
  * import { main } from "jsr:@atex/atex/cli";
  *
- * await main(["tests", "./suite", "--long"], new AbortController().signal);
+ * await main(["tests", "./suite", "--long"], { signal: AbortSignal.timeout(10_000) });
  * ```
  */
 export async function main(
   args: readonly string[],
-  signal: AbortSignal,
+  options: SignalOptions = {},
 ): Promise<number> {
   const [name = "help", ...rest] = args;
   if (name === "help" || name === "--help" || name === "-h") {
@@ -101,6 +102,7 @@ export async function main(
     return 0;
   }
   const command = await commandOf(name);
+  const { signal = new AbortController().signal } = options;
   const call = parse(command, rest, signal);
   if (!call) {
     console.log(helpOf(command));
@@ -122,5 +124,5 @@ async function commandOf(name: string): Promise<Command> {
 }
 
 if (import.meta.main) {
-  await runMain((signal) => main(Deno.args, signal));
+  await runMain((signal) => main(Deno.args, { signal }));
 }

@@ -35,12 +35,18 @@ export interface Reserving {
   waits(reason?: string): void;
 }
 
+/** What a backend is told when the pool starts. */
+export interface Starting {
+  /** Aborted when the start, or the pool, is to end. */
+  readonly signal: AbortSignal;
+}
+
 /** One kind of systems: makes or finds them, and takes them back. */
 export interface Backend {
   /** Most systems that there can be, as far as it is known; asked again after `start()`. */
   readonly maxRemotes?: number | undefined;
   /** Checks what is needed. Undoes everything if it fails or is aborted. */
-  start?(signal: AbortSignal): Promise<void>;
+  start?(starting: Starting): Promise<void>;
   /**
    * Makes one system ready. Undoes everything if it fails or is aborted. To give
    * none is a mistake, which ends the pool.

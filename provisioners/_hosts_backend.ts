@@ -5,7 +5,7 @@ import { run } from "../connections/process.ts";
 import { SshConnection } from "../connections/ssh.ts";
 import { isDropped } from "../connections/ssh_drop.ts";
 import { connectWithin, within } from "../connections/time_limit.ts";
-import type { Backend, Reserving, System } from "./_backend.ts";
+import type { Backend, Reserving, Starting, System } from "./_backend.ts";
 import type { HostList } from "./_host_list.ts";
 import { hostStep } from "./_host_step.ts";
 import { endLeftProcesses } from "./_left_processes.ts";
@@ -102,7 +102,7 @@ export class HostsBackend implements Backend {
     return this.#options.list.size;
   }
 
-  async start(signal: AbortSignal): Promise<void> {
+  async start({ signal }: Starting): Promise<void> {
     const known = new Set(
       this.#hosts.flatMap(({ known, id }) => known ? [id] : []),
     );

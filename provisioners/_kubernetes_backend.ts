@@ -3,6 +3,7 @@ import { LONGEST_TIMER } from "../connections/time_limit.ts";
 import {
   type Backend,
   type Reserving,
+  type Starting,
   StillAliveError,
   type System,
 } from "./_backend.ts";
@@ -85,7 +86,7 @@ export class KubernetesBackend implements Backend {
     this.#emit = emit;
   }
 
-  async start(signal: AbortSignal): Promise<void> {
+  async start({ signal }: Starting): Promise<void> {
     const kubectl = this.#kubectl;
     const { code, said } = await kubectl.output(
       ["version", "--output=json"],

@@ -3,6 +3,7 @@ import type { SshConnection } from "../connections/ssh.ts";
 import {
   type Backend,
   type Reserving,
+  type Starting,
   StillAliveError,
   type System,
 } from "./_backend.ts";
@@ -85,7 +86,7 @@ export class LibvirtBackend implements Backend {
     this.#emit = emit;
   }
 
-  async start(signal: AbortSignal): Promise<void> {
+  async start({ signal }: Starting): Promise<void> {
     const { virsh: program, sshKey, commandTimeout } = this.#options;
     const key = await keyFile(sshKey);
     const { uri, isLocal } = await this.#place(signal);

@@ -3,7 +3,7 @@ import { Semaphore } from "@std/async/unstable-semaphore";
 import type { Connection } from "../connections/connection.ts";
 import { MADE } from "../connections/made_container.ts";
 import { PodmanConnection } from "../connections/podman.ts";
-import type { Backend, Reserving, System } from "./_backend.ts";
+import type { Backend, Reserving, Starting, System } from "./_backend.ts";
 import { acquire } from "./_permit.ts";
 import { PodmanCli } from "./_podman_cli.ts";
 import { podmanEvents } from "./_podman_events.ts";
@@ -111,7 +111,7 @@ export class PodmanBackend implements Backend {
     this.#emit = emit;
   }
 
-  async start(signal: AbortSignal): Promise<void> {
+  async start({ signal }: Starting): Promise<void> {
     const cli = this.#cli;
     await checkProgram(cli, signal);
     const { image, pull, variant: { revive } } = this.#options;

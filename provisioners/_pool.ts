@@ -206,7 +206,7 @@ export class Pool {
 
   async #open(signal: AbortSignal): Promise<void> {
     try {
-      await this.#backend.start?.(signal);
+      await this.#backend.start?.({ signal });
       if (signal.aborted) await this.#stopBackend();
       signal.throwIfAborted();
     } catch (error) {

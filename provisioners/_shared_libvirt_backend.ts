@@ -2,7 +2,7 @@ import { abortable } from "@std/async/abortable";
 import { delay } from "@std/async/delay";
 import type { SshConnection, SshOptions } from "../connections/ssh.ts";
 import { within } from "../connections/time_limit.ts";
-import type { Backend, Reserving, System } from "./_backend.ts";
+import type { Backend, Reserving, Starting, System } from "./_backend.ts";
 import { LeasedConnection } from "./_leased_connection.ts";
 import { nextNumber } from "./_run.ts";
 import { openAfterBoot, waitForSshd } from "./sshd.ts";
@@ -65,7 +65,7 @@ export class SharedLibvirtBackend implements Backend {
     this.#emit = emit;
   }
 
-  async start(signal: AbortSignal): Promise<void> {
+  async start({ signal }: Starting): Promise<void> {
     const { host, domainHost, pool, image } = this.#options;
     this.#unusable.clear();
     await using undo = new AsyncDisposableStack();

@@ -1,7 +1,7 @@
 import { abortable } from "@std/async/abortable";
 import { output } from "../connections/process.ts";
 import { SshConnection } from "../connections/ssh.ts";
-import type { Backend, Reserving, System } from "./_backend.ts";
+import type { Backend, Reserving, Starting, System } from "./_backend.ts";
 import { Reaping } from "./_reaping.ts";
 import { settle } from "./_settle.ts";
 import { formatOwner, holdRun, nextNumber, type Run } from "./_run.ts";
@@ -101,7 +101,7 @@ export class TestingFarmBackend implements Backend {
     this.#retriesLeft = options.retries;
   }
 
-  async start(signal: AbortSignal): Promise<void> {
+  async start({ signal }: Starting): Promise<void> {
     const { url, wanted, times, sshKey } = this.#options;
     const token = this.#options.token || tokenOfUser();
     const api = new TestingFarmApi({

@@ -44,6 +44,7 @@ import { checkOptions, type Known } from "../options.ts";
 import {
   type Backend,
   type Reserving,
+  type Starting,
   StillAliveError,
   type System,
 } from "./_backend.ts";
@@ -51,7 +52,7 @@ import { Pool, type PoolOptions } from "./_pool.ts";
 import type { Provisioner, Remote } from "./provisioner.ts";
 
 export { StillAliveError };
-export type { Backend, PoolOptions, Reserving, System };
+export type { Backend, PoolOptions, Reserving, Starting, System };
 
 const OPTIONS: Known<PoolOptions> = {
   name: "a text",

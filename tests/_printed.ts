@@ -10,7 +10,7 @@ export async function printed(...args: string[]): Promise<
   console.log = (line: string) => out!.push(line);
   console.error = (line: string) => err!.push(line);
   try {
-    const status = await main(args, new AbortController().signal);
+    const status = await main(args);
     return { status, out: out!, err: err! };
   } finally {
     Object.assign(console, { log, error });

@@ -13,4 +13,4 @@ Target.prototype.append = async function (...args) {
   await append.apply(this, args);
 };
 
-await runMain((signal) => main(Deno.args, signal));
+await runMain((signal) => main(Deno.args, { signal }));

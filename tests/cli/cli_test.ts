@@ -163,7 +163,7 @@ Deno.test("atex says what is wrong with a command line, and exits with 2", async
     ] as const
   ) {
     await rejects(
-      main(args, new AbortController().signal),
+      main(args),
       (error: Error) => {
         match(error.message, message);
         return true;

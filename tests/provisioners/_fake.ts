@@ -2,6 +2,7 @@ import type { Connection } from "../../connections/connection.ts";
 import type {
   Backend,
   Reserving,
+  Starting,
   System,
 } from "../../provisioners/_backend.ts";
 import type { Clock } from "../../provisioners/_pool.ts";
@@ -111,7 +112,7 @@ export class FakeBackend implements Backend {
   /** Aborted reservations fail, and disposals end, by themselves. */
   obedient = false;
 
-  async start(signal: AbortSignal): Promise<void> {
+  async start({ signal }: Starting): Promise<void> {
     this.starts++;
     await this.startGate;
     signal.throwIfAborted();
