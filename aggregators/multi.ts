@@ -56,7 +56,9 @@ export class ChildFailedError extends AggregateError {
 
   /** Creates the error. */
   constructor(
-    { platform, test, artifacts, info }: Ingest,
+    { platform, test, artifacts, info }:
+      & Pick<ChildFailedError, "platform" | "test" | "artifacts">
+      & Partial<Pick<ChildFailedError, "info">>,
     failures: readonly ChildFailure[],
   ) {
     const list = failures.map(({ child, index, error }) =>

@@ -1,7 +1,7 @@
 import { basename } from "@std/path/posix/basename";
 import { dirname } from "@std/path/posix/dirname";
 import { join } from "@std/path/posix/join";
-import { KEPT, temporaryPrefix } from "../connections/owner.ts";
+import { KEPT, temporaryPrefix } from "../connections/ownership.ts";
 import { ensureOwnResult } from "../executors/results.ts";
 import { pathOf } from "../options.ts";
 import type { JournalStore } from "./_journal.ts";

@@ -1,7 +1,7 @@
 import { delay } from "@std/async/delay";
 import { join } from "@std/path/posix/join";
 import type { SignalOptions } from "../connections/connection.ts";
-import { shortHash } from "../connections/owner.ts";
+import { shortHash } from "../connections/ownership.ts";
 import type { PodmanCli } from "./_podman_cli.ts";
 import { openLockDirectories } from "./_run.ts";
 import { ProvisionError } from "./provisioner.ts";

@@ -2,7 +2,7 @@ import { open } from "node:fs/promises";
 import { basename } from "@std/path/posix/basename";
 import { dirname } from "@std/path/posix/dirname";
 import { join } from "@std/path/posix/join";
-import { temporaryPrefix } from "../connections/owner.ts";
+import { temporaryPrefix } from "../connections/ownership.ts";
 import { type Holder, type Lease, LeaseError } from "./_lease.ts";
 
 /** A lease among the scripts of this machine: a lock on a file here. */

@@ -5,7 +5,7 @@ import {
   parseOwner,
   shortHash,
   thisProcess,
-} from "../connections/owner.ts";
+} from "../connections/ownership.ts";
 import { ProvisionError } from "./provisioner.ts";
 
 export {
@@ -14,7 +14,7 @@ export {
   parseOwner,
   startTimeOf,
   UNKNOWN,
-} from "../connections/owner.ts";
+} from "../connections/ownership.ts";
 
 /** Above the directories in which scripts of this user may keep their run files. */
 function places(): string[] {

@@ -1,6 +1,6 @@
 import { join } from "@std/path/posix/join";
 import { resolve } from "@std/path/posix/resolve";
-import { temporaryPrefix } from "../connections/owner.ts";
+import { temporaryPrefix } from "../connections/ownership.ts";
 import { runLocal, type RunLocalOptions } from "../connections/process.ts";
 import { pathOf } from "../options.ts";
 import { ProvisionError } from "./provisioner.ts";

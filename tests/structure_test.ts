@@ -14,7 +14,7 @@ const MAY_IMPORT: [from: RegExp, to: RegExp | null][] = [
   [/^executors\/fmf\/metadata\//, null],
   [
     /^executors\//,
-    /^connections\/(connection|process|copy|owner|time_limit)\.ts$/,
+    /^connections\/(connection|process|copy|ownership|time_limit)\.ts$/,
   ],
   [/^aggregators\//, /^executors\/results\.ts$/],
   [
@@ -23,7 +23,7 @@ const MAY_IMPORT: [from: RegExp, to: RegExp | null][] = [
   ],
   [
     /^orchestrators\//,
-    /^(connections\/(connection|owner)|provisioners\/provisioner|executors\/(executor|results)|aggregators\/aggregator)\.ts$/,
+    /^(connections\/(connection|ownership)|provisioners\/provisioner|executors\/(executor|results)|aggregators\/aggregator)\.ts$/,
   ],
   [/^options\.ts$/, null],
   [/^(cli\/.*|[^/]+)$/, /./],
@@ -33,7 +33,7 @@ const MAY_IMPORT: [from: RegExp, to: RegExp | null][] = [
 const SHARED = new Set([
   "connections/connection.ts",
   "connections/copy.ts",
-  "connections/owner.ts",
+  "connections/ownership.ts",
   "connections/process.ts",
   "connections/program.ts",
   "connections/time_limit.ts",

@@ -1,7 +1,7 @@
 /**
  * Copying trees of files, here.
  */
-import { parseTemporaryName } from "../../connections/owner.ts";
+import { parseTemporaryName } from "../../connections/ownership.ts";
 import { FmfError } from "./metadata/errors.ts";
 import { reasonOf } from "./metadata/paths.ts";
 

@@ -4,7 +4,7 @@ import {
   ConnectionError,
   type SignalOptions,
 } from "../../connections/connection.ts";
-import { thisOwnerIfAllowed } from "../../connections/owner.ts";
+import { thisOwnerIfAllowed } from "../../connections/ownership.ts";
 import { upload } from "../../connections/copy.ts";
 import { CommandError, run } from "../../connections/process.ts";
 import { SetupError } from "../executor.ts";

@@ -1,7 +1,7 @@
 /**
  * The directory that discovered tests are uploaded from.
  */
-import { temporaryPrefix } from "../../connections/owner.ts";
+import { temporaryPrefix } from "../../connections/ownership.ts";
 import { type CopyOptions, copyTree, removeTree } from "./_copy.ts";
 import { FmfError } from "./metadata/errors.ts";
 import { reasonOf } from "./metadata/paths.ts";

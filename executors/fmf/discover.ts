@@ -1,7 +1,7 @@
 /**
  * Finding the tests of a tree of metadata, as a plan asks for them.
  */
-import { temporaryPrefix } from "../../connections/owner.ts";
+import { temporaryPrefix } from "../../connections/ownership.ts";
 import { checkOptions, type Known } from "../../options.ts";
 import { type CopyOptions, copyTree } from "./_copy.ts";
 import {

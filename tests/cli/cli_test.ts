@@ -8,7 +8,7 @@ import {
 } from "node:assert/strict";
 import { main } from "../../cli/mod.ts";
 import config from "../../deno.json" with { type: "json" };
-import { KEPT, temporaryPrefix } from "../../connections/owner.ts";
+import { KEPT, temporaryPrefix } from "../../connections/ownership.ts";
 import { reap } from "../../provisioners/reap.ts";
 import { printed } from "../_printed.ts";
 

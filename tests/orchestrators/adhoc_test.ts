@@ -7,7 +7,7 @@ import {
 } from "node:assert/strict";
 import { basename } from "node:path";
 import type { IngestInfo } from "../../aggregators/aggregator.ts";
-import { KEPT } from "../../connections/owner.ts";
+import { KEPT } from "../../connections/ownership.ts";
 import {
   type AdHocOptions,
   AdHocOrchestrator,

@@ -1,6 +1,6 @@
 import { deepStrictEqual as equal, ok, throws } from "node:assert/strict";
 import { basename } from "node:path";
-import { KEPT } from "../../connections/owner.ts";
+import { KEPT } from "../../connections/ownership.ts";
 import { AdHocOrchestrator } from "../../orchestrators/adhoc.ts";
 import { OrchestratorError } from "../../orchestrators/orchestrator.ts";
 import type { Run, RunEvent } from "../../orchestrators/orchestrator.ts";

@@ -1,7 +1,7 @@
 /** Reaping: what a start does about what dead scripts left. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { temporaryPrefix } from "../../connections/owner.ts";
+import { temporaryPrefix } from "../../connections/ownership.ts";
 import type { Candidate } from "../../provisioners/_leftover.ts";
 import { Reaping } from "../../provisioners/_reaping.ts";
 import {

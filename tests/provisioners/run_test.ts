@@ -268,7 +268,7 @@ Deno.test({
   name: "startTimeOf() takes nobody for dead while too many files are open",
   ignore: Deno.build.os !== "linux",
   fn: async () => {
-    const owner = new URL("../../connections/owner.ts", import.meta.url);
+    const owner = new URL("../../connections/ownership.ts", import.meta.url);
     const script = `
       import { startTimeOf } from "${owner}";
       const files = [];

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { basename, dirname } from "node:path";
-import { parseTemporaryName } from "../../connections/owner.ts";
+import { parseTemporaryName } from "../../connections/ownership.ts";
 import { openSshKey } from "../../provisioners/_ssh_key.ts";
 import { cannotRun, missingPrograms } from "../_parts.ts";
 import { exists } from "../_wait.ts";

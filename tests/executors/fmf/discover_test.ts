@@ -2,7 +2,7 @@ import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
 import fc from "fast-check";
 import * as atex from "../../../mod.ts";
 import { CONTEXT, SHAPES, writeTree } from "../../../bench/_trees.ts";
-import { parseTemporaryName } from "../../../connections/owner.ts";
+import { parseTemporaryName } from "../../../connections/ownership.ts";
 import * as executor from "../../../executors/fmf/mod.ts";
 import * as metadata from "../../../executors/fmf/metadata/mod.ts";
 import { discover } from "../../../executors/fmf/discover.ts";
