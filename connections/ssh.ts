@@ -431,7 +431,7 @@ export class SshConnection implements Connection {
       directory = undo.use(await PrivateDirectory.open());
     }
     if (password !== undefined) {
-      Object.assign(loginEnv, await askpass(directory!.path, password));
+      Object.assign(loginEnv, await askpass(directory!.path, password, env));
     }
     let link: Link;
     if (stateless) {

@@ -162,9 +162,10 @@ async function isJustMade(path: string): Promise<boolean> {
 /** Users may call a directory like that, too: only what ours have may be in it. */
 async function isOfSsh(path: string): Promise<boolean> {
   for (const { name } of await Array.fromAsync(Deno.readDir(path))) {
-    if (!/^(\.?owner|askpass|s(\.\w+)?)$/.test(name)) return false;
+    const isProgram = name === "askpass" || name === "shell";
+    if (!isProgram && !/^(\.?owner|s(\.\w+)?)$/.test(name)) return false;
     const { isDirectory, size } = await Deno.lstat(join(path, name));
-    if (isDirectory || size > 0 && name !== "askpass") return false;
+    if (isDirectory || size > 0 && !isProgram) return false;
   }
   return true;
 }

@@ -76,6 +76,29 @@ class Place implements AsyncDisposable {
   }
 }
 
+/** Variables of this process, for a while. */
+class Environment implements Disposable {
+  readonly #before: [name: string, value: string | undefined][];
+
+  constructor(values: Record<string, string | undefined>) {
+    this.#before = Object.keys(values).map((
+      name,
+    ) => [name, Deno.env.get(name)]);
+    Environment.#set(Object.entries(values));
+  }
+
+  static #set(values: [name: string, value: string | undefined][]): void {
+    for (const [name, value] of values) {
+      if (value === undefined) Deno.env.delete(name);
+      else Deno.env.set(name, value);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    Environment.#set(this.#before);
+  }
+}
+
 /** A test with an sshd, after which nothing may be left. */
 function test(
   name: string,
@@ -818,6 +841,89 @@ Deno.test({
     equal(await run(machine, ["id", "-un"]), "tester\n");
     await machine.disconnect();
   },
+});
+
+test("nobody but the system gets its password", async (sshd) => {
+  await using gate = await Sshd.start({
+    config: ["PasswordAuthentication yes"],
+  });
+  // Who asks for anything else than the password of the system finds what the user has for that.
+  const asked = `${sshd.directory}/asked`;
+  const askpass = `${sshd.directory}/users-askpass`;
+  await Deno.writeTextFile(
+    askpass,
+    `#!/bin/sh\necho "$1" >>${asked}; exit 1\n`,
+  );
+  await Deno.chmod(askpass, 0o700);
+  using _env = new Environment({ SSH_ASKPASS: askpass, DISPLAY: ":7" });
+  const configFile = `${sshd.directory}/ssh_config`;
+  await Deno.writeTextFile(
+    configFile,
+    [
+      "Host *gate",
+      "  HostName 127.0.0.1",
+      `  Port ${gate.port}`,
+      `  User ${gate.user}`,
+      "  PubkeyAuthentication no",
+      "Host gate",
+      "  StrictHostKeyChecking no",
+      "  UserKnownHostsFile /dev/null",
+      "Host unknown-gate",
+      "  UserKnownHostsFile /dev/null",
+    ].join("\n"),
+  );
+  for (const stateless of [false, true]) {
+    const open = (options: Record<string, string>) =>
+      SshConnection.open({
+        ...sshd.options,
+        password: "of the system",
+        configFile,
+        stateless,
+        options: { ...sshd.options.options, ...options },
+      });
+    await rejected(
+      open({ ProxyJump: "gate" }),
+      ConnectError,
+      "Permission denied",
+    );
+    match(
+      await Deno.readTextFile(asked),
+      new RegExp(`^${gate.user}@127.0.0.1's password: $`, "m"),
+    );
+    await Deno.remove(asked);
+    // Whoever is asked whether a host is known has no answer, not a wrong one for ever.
+    await rejected(
+      open({ ProxyJump: "unknown-gate" }),
+      ConnectError,
+      "Host key verification failed",
+    );
+    await rejected(
+      open({ StrictHostKeyChecking: "ask" }),
+      ConnectError,
+      "Host key verification failed",
+    );
+  }
+});
+
+test("what ssh starts finds the environment of the script, without the password", async (sshd) => {
+  using _env = new Environment({
+    SSH_ASKPASS: "/its/own 'askpass'",
+    SSH_ASKPASS_REQUIRE: undefined,
+    DISPLAY: ":7",
+  });
+  const file = `${sshd.directory}/proxy-environment`;
+  const tell = 'echo "$SSH_ASKPASS-$SSH_ASKPASS_REQUIRE-$DISPLAY-' +
+    `$ATEX_SSH_PASSWORD-$SHELL" >${file}; echo failed >&2`;
+  await rejected(
+    SshConnection.open({
+      ...sshd.options,
+      password: "secret",
+      options: { ProxyCommand: `sh -c '${tell}'` },
+    }),
+    ConnectError,
+  );
+  const told = await Deno.readTextFile(file);
+  equal(told, "/its/own 'askpass'--:7--/bin/sh\n");
 });
 
 Deno.test({

@@ -413,7 +413,8 @@ Deno.test("reap() removes directories of dead connections only, and none because
   await make("atex-ssh-forgotten", true);
   const owned = async (name: string) => {
     const path = await make(name);
-    await Deno.writeTextFile(join(path, "askpass"), "");
+    await Deno.writeTextFile(join(path, "askpass"), "#!/bin/sh");
+    await Deno.writeTextFile(join(path, "shell"), "#!/bin/sh");
     const owner = await Deno.create(join(path, "owner"));
     await Deno.utime(path, DAY_AGO, DAY_AGO);
     return owner;
