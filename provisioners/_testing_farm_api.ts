@@ -363,7 +363,10 @@ export class TestingFarmApi {
   /** The text without the token and the secrets. */
   hide(text: string): string {
     const { token, secrets = [] } = this.#options;
-    return [token, ...secrets].reduce(
+    // Also without the line end that what is read from a file has; a whole one before its parts.
+    const hidden = [token, ...secrets].flatMap((text) => [text, text.trim()])
+      .sort((a, b) => b.length - a.length);
+    return hidden.reduce(
       // A short one would hide half of the text, and be guessed from what is left.
       (rest, secret) =>
         secret.length < 4 ? rest : rest.replaceAll(secret, "[hidden]"),

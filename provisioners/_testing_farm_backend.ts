@@ -16,7 +16,7 @@ import { requestBody, type Wanted } from "./_testing_farm_body.ts";
 import { pause } from "./_testing_farm_http.ts";
 import { type Guest, GuestFinder, PipelineLog } from "./_testing_farm_log.ts";
 import { judgeRequests, TAG } from "./_testing_farm_reaper.ts";
-import { tokenOfUser } from "./_testing_farm_service.ts";
+import { tokenOf } from "./_testing_farm_service.ts";
 import { RequestWatchdog } from "./_testing_farm_watchdog.ts";
 import { RequestWatch } from "./_testing_farm_watch.ts";
 import type { ProvisionerEvent } from "./events.ts";
@@ -103,7 +103,7 @@ export class TestingFarmBackend implements Backend {
 
   async start({ signal }: Starting): Promise<void> {
     const { url, wanted, times, sshKey } = this.#options;
-    const token = this.#options.token || tokenOfUser();
+    const token = tokenOf(this.#options.token);
     const api = new TestingFarmApi({
       url,
       token,

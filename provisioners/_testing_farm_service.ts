@@ -10,19 +10,50 @@ export interface ServiceOptions {
   readonly token?: string;
 }
 
+const VARIABLE = "TESTING_FARM_API_TOKEN";
+
 /**
- * The token in the environment.
+ * The token for the service, without the line end that one read from a file has.
  *
- * @throws {ProvisionError} if there is none
+ * @param given the option, which comes before the variable
+ * @throws {ProvisionError} if there is none, or it is none; it is not in the error
  */
-export function tokenOfUser(): string {
-  const token = Deno.env.get("TESTING_FARM_API_TOKEN");
-  if (token) return token;
-  throw new ProvisionError(
-    'Cannot use Testing Farm: there is no token, neither the option "token" nor the variable TESTING_FARM_API_TOKEN',
-    { fatal: true },
+export function tokenOf(given?: string): string {
+  const option = given?.trim();
+  const token = option || Deno.env.get(VARIABLE)?.trim();
+  if (!token) {
+    throw new ProvisionError(
+      `Cannot use Testing Farm: there is no token, neither the option "token" nor the variable ${VARIABLE}`,
+      { fatal: true },
+    );
+  }
+  if (isToken(token)) return token;
+  const place = option ? 'the option "token"' : `the variable ${VARIABLE}`;
+  throw new ProvisionError(`Cannot use Testing Farm: ${NO_TOKEN(place)}`, {
+    fatal: true,
+  });
+}
+
+/**
+ * Checks an option that may be left out.
+ *
+ * @throws {TypeError} if it can be no token; it is not in the error
+ */
+export function checkToken(given: string | undefined): void {
+  if (given === undefined || isToken(given.trim())) return;
+  if (given.trim() === "") return; // that of the environment
+  throw new TypeError(
+    `Cannot use Testing Farm: ${NO_TOKEN('the option "token"')}`,
   );
 }
+
+/** What can be in the header of a request. */
+function isToken(text: string): boolean {
+  return /^[\x21-\x7e]+$/.test(text);
+}
+
+const NO_TOKEN = (place: string) =>
+  `${place} holds no token, which is a single word of ASCII characters`;
 
 /**
  * Asks the service something that somebody waits for.
@@ -31,13 +62,13 @@ export function tokenOfUser(): string {
  */
 export async function askService<T>(
   what: string,
-  { url = DEFAULT_URL, token = tokenOfUser() }: ServiceOptions,
+  { url = DEFAULT_URL, token }: ServiceOptions,
   ask: (api: TestingFarmApi) => Promise<T>,
   signal?: AbortSignal,
 ): Promise<T> {
   const api = new TestingFarmApi({
     url,
-    token,
+    token: tokenOf(token),
     retryDelays: [1000, 2000, 5000],
     retryTime: 30_000,
     callTimeout: 20_000,

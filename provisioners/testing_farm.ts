@@ -49,7 +49,11 @@ import type { PoolOptions } from "./_pool.ts";
 import { isAddress } from "./_testing_farm_address.ts";
 import { TestingFarmBackend, type Times } from "./_testing_farm_backend.ts";
 import { CLEANING_SCRIPT } from "./_testing_farm_clean.ts";
-import { askService, DEFAULT_URL } from "./_testing_farm_service.ts";
+import {
+  askService,
+  checkToken,
+  DEFAULT_URL,
+} from "./_testing_farm_service.ts";
 import type { EventOptions } from "./events.ts";
 import { PooledProvisioner } from "./pooled.ts";
 import type { SharedLimit } from "./shared_limit.ts";
@@ -249,7 +253,7 @@ export interface TestingFarmProvisionerOptions extends EventOptions {
    */
   url?: string | undefined;
   /**
-   * The token for the service.
+   * The token for the service; blanks and line ends around it are left out.
    *
    * @default the environment variable `TESTING_FARM_API_TOKEN`
    */
@@ -295,7 +299,7 @@ const OPTIONS: Known<TestingFarmProvisionerOptions> = {
   sourceCidr: "optional",
   watchdog: "optional",
   url: "optional",
-  token: "optional",
+  token: "a text, if given",
   times: "optional",
   onLog: "optional",
   limit: "what sharedLimit() gives, if given",
@@ -304,7 +308,7 @@ const OPTIONS: Known<TestingFarmProvisionerOptions> = {
 
 const SERVICE_OPTIONS: Known<TestingFarmServiceOptions> = {
   url: "optional",
-  token: "optional",
+  token: "a text, if given",
   signal: "optional",
 };
 
@@ -336,7 +340,7 @@ export class TestingFarmProvisioner extends PooledProvisioner {
   /**
    * Stores the options.
    *
-   * @throws {TypeError} if `compose` is missing or empty, `url` or `sourceCidr` is none, or a time is no number
+   * @throws {TypeError} if `compose` is missing or empty, `url`, `token` or `sourceCidr` is none, or a time is no number
    * @throws {RangeError} if a number is out of range
    */
   constructor(options: TestingFarmProvisionerOptions) {
@@ -353,7 +357,7 @@ export interface TestingFarmServiceOptions extends SignalOptions {
    */
   url?: string | undefined;
   /**
-   * The token for the service.
+   * The token for the service; blanks and line ends around it are left out.
    *
    * @default the environment variable `TESTING_FARM_API_TOKEN`
    */
@@ -449,6 +453,7 @@ function poolOptions(options: TestingFarmProvisionerOptions): PoolOptions {
   checkOptions('"times" of TestingFarmProvisioner', given, TIMES_OPTIONS);
   const times = { ...TIMES, ...given };
   checkTexts({ compose, arch, url, sourceCidr });
+  checkToken(token);
   checkNumbers({ maxRemotes, retries, timeout, times });
   const cleaningScript = typeof clean === "object"
     ? clean.script

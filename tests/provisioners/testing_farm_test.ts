@@ -9,6 +9,7 @@ import { formatOwner, holdRun } from "../../provisioners/_run.ts";
 import type { ProvisionerEvent } from "../../provisioners/events.ts";
 import type { ProvisionError } from "../../provisioners/provisioner.ts";
 import {
+  describeTestingFarm,
   TestingFarmProvisioner,
   type TestingFarmProvisionerOptions,
 } from "../../provisioners/testing_farm.ts";
@@ -237,6 +238,75 @@ Deno.test("start() fails for good without a token or with a wrong one", async ()
     if (before === undefined) Deno.env.delete("TESTING_FARM_API_TOKEN");
     else Deno.env.set("TESTING_FARM_API_TOKEN", before);
   }
+});
+
+Deno.test("a token with a line end after it is used without, and hidden in logs and errors", async () => {
+  await using server = new FarmServer();
+  server.states = ["running"];
+  server.log = `${TOKEN} and quite a secret.\n`;
+  const lines: string[] = [];
+  await using pool = await poolOn(server, {
+    token: `${TOKEN}\n`,
+    secrets: { S: "quite a secret\n" },
+    retries: 0,
+    onLog: (line) => lines.push(line),
+  }).start();
+  pool.provision();
+  const failing = rejected(pool.getRemote(), Error);
+  await until(() => lines.length === 1);
+  server.alive[0].upcoming = ["complete"];
+  assert.deepEqual(lines, ["[hidden] and [hidden].\x1b[0m"]);
+  const error = await failing;
+  assert.match(error.message, /\n\[hidden\] and \[hidden\]\.$/);
+  assert.deepEqual(
+    new Set(server.calls.map(({ authorization }) => authorization)),
+    new Set([`Bearer ${TOKEN}`]),
+  );
+});
+
+Deno.test("what can be no token is one error at once, without it", async () => {
+  await using server = new FarmServer();
+  const events: ProvisionerEvent[] = [];
+  const before = Deno.env.get("TESTING_FARM_API_TOKEN");
+  try {
+    for (
+      const bad of ["abcd1234\nefgh5678", "abcd1234 efgh5678", "abcd1234é"]
+    ) {
+      const refused = (error: Error, place: string) => {
+        assert.equal(
+          error.message,
+          `Cannot use Testing Farm: ${place} holds no token, which is a single word of ASCII characters`,
+        );
+        assert.ok(!Deno.inspect(error).includes("1234"));
+        return true;
+      };
+      assert.throws(
+        () => poolOn(server, { token: bad }),
+        (error: Error) => refused(error, 'the option "token"'),
+      );
+      const options = { url: server.url, token: bad };
+      const ask = describeTestingFarm(options);
+      await assert.rejects(
+        ask,
+        (error: Error) => refused(error, 'the option "token"'),
+      );
+      Deno.env.set("TESTING_FARM_API_TOKEN", bad);
+      await assert.rejects(
+        new TestingFarmProvisioner({
+          compose: "x",
+          url: server.url,
+          onEvent: (event) => events.push(event),
+        }).start(),
+        (error: ProvisionError) =>
+          refused(error, "the variable TESTING_FARM_API_TOKEN") && error.fatal,
+      );
+    }
+  } finally {
+    if (before === undefined) Deno.env.delete("TESTING_FARM_API_TOKEN");
+    else Deno.env.set("TESTING_FARM_API_TOKEN", before);
+  }
+  assert.deepEqual(server.calls, []);
+  assert.deepEqual(events, []);
 });
 
 Deno.test("a request that the service refuses is a fatal error", async () => {
