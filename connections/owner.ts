@@ -3,6 +3,9 @@
  * container, a directory, a request. Whoever finds that later can tell whether the
  * process still lives.
  *
+ * Needs the permissions to read `/proc` and `/etc/machine-id` and to know the name of
+ * the system (`--allow-read`, `--allow-sys=hostname`).
+ *
  * @example Whose is it?
  * ```ts
  * import {
@@ -20,7 +23,6 @@
  *
  * @module
  */
-
 export {
   formatOwner,
   type Owner,
