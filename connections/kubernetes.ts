@@ -20,7 +20,12 @@
  *
  * @module
  */
-import { checkMilliseconds, checkOptions, type Known } from "../options.ts";
+import {
+  checkMilliseconds,
+  checkOptions,
+  type Known,
+  pathOf,
+} from "../options.ts";
 import {
   ConnectError,
   type Connection,
@@ -64,7 +69,7 @@ export interface KubernetesOptions {
    *
    * @default that of `kubectl`
    */
-  kubeconfig?: string | undefined;
+  kubeconfig?: string | URL | undefined;
   /**
    * The `kubectl` program, with arguments that come before all others.
    *
@@ -85,7 +90,7 @@ const OPTIONS: Known<KubernetesOptions> = {
   container: "optional",
   namespace: "optional",
   context: "optional",
-  kubeconfig: "optional",
+  kubeconfig: "a path or a URL, if given",
   kubectl: "optional",
   connectTimeout: "optional",
 };
@@ -254,7 +259,8 @@ export class KubernetesConnection implements Connection {
 function flagsOf(
   { namespace, context, kubeconfig }: KubernetesOptions,
 ): string[] {
-  return Object.entries({ kubeconfig, context, namespace }).flatMap(
+  const file = kubeconfig === undefined ? undefined : pathOf(kubeconfig);
+  return Object.entries({ kubeconfig: file, context, namespace }).flatMap(
     ([name, value]) => value === undefined ? [] : [`--${name}=${value}`],
   );
 }

@@ -1,3 +1,4 @@
+import { pathOf } from "../options.ts";
 import type { HostEntry } from "./_hosts_types.ts";
 import { type Lease, NO_LEASE } from "./_lease.ts";
 import { LocalLease } from "./_local_lease.ts";
@@ -9,7 +10,7 @@ export interface LeaseMakerOptions {
   readonly lease?: "remote" | "local" | "none";
   /** On a host that does not say another. */
   readonly leaseFile: string;
-  readonly leaseDirectory?: string;
+  readonly leaseDirectory?: string | URL;
   readonly rebootGrace: number;
   readonly connectTimeout: number;
   readonly purpose?: string;
@@ -57,7 +58,7 @@ export function leaseMaker(
     };
     const { options: ssh, leaseFile = file, attributes } = host;
     return lease === "local"
-      ? new LocalLease(leaseDirectory, attributes!.address, holder)
+      ? new LocalLease(pathOf(leaseDirectory), attributes!.address, holder)
       : new RemoteLease({
         ssh,
         file: leaseFile,

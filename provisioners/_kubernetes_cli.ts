@@ -1,10 +1,11 @@
+import { pathOf } from "../options.ts";
 import { Program, type ProgramRunOptions } from "./_program.ts";
 import { ProvisionError } from "./provisioner.ts";
 
 /** Which cluster and namespace, as `kubectl` is told; absent is its own default. */
 export interface ClusterOptions {
   readonly kubectl?: readonly string[];
-  readonly kubeconfig?: string;
+  readonly kubeconfig?: string | URL | undefined;
   readonly context?: string;
   readonly namespace?: string;
 }
@@ -14,9 +15,11 @@ export function kubectlFor(
   { kubectl = ["kubectl"], kubeconfig, context, namespace }: ClusterOptions,
   timeout: number,
 ): Kubectl {
-  const flags = Object.entries({ kubeconfig, context, namespace }).flatMap(
-    ([name, value]) => value === undefined ? [] : [`--${name}=${value}`],
-  );
+  const file = kubeconfig === undefined ? undefined : pathOf(kubeconfig);
+  const flags = Object.entries({ kubeconfig: file, context, namespace })
+    .flatMap(
+      ([name, value]) => value === undefined ? [] : [`--${name}=${value}`],
+    );
   return new Kubectl([...kubectl, ...flags], timeout);
 }
 

@@ -97,7 +97,7 @@ export interface ApiOptions {
   /** Milliseconds before each repetition; the last for all further ones. */
   retryDelays: readonly number[];
   /** Milliseconds after which a call is given up. */
-  retryTime: number;
+  retryFor: number;
   /** Milliseconds that one attempt may take. */
   callTimeout: number;
   /** Told when the service is in trouble. */
@@ -256,11 +256,11 @@ export class TestingFarmApi {
   }
 
   #retrying({ signal, giveUp }: CallOptions): Retrying {
-    const { retryDelays, retryTime, onTrouble } = this.#options;
+    const { retryDelays, retryFor, onTrouble } = this.#options;
     return {
       ...(signal && { signal }),
       delays: retryDelays,
-      giveUp: giveUp ?? retryTime,
+      giveUp: giveUp ?? retryFor,
       ...(onTrouble && { onTrouble }),
     };
   }

@@ -30,8 +30,8 @@ const COLOUR_RESET = "\x1b[0m";
 /** Times in milliseconds. */
 export interface Times {
   readonly retryDelays: readonly number[];
-  readonly retryTime: number;
-  readonly releaseTime: number;
+  readonly retryFor: number;
+  readonly releaseTimeout: number;
   readonly callTimeout: number;
   readonly pollInterval: number;
   readonly lostInterval: number;
@@ -300,9 +300,9 @@ export class TestingFarmBackend implements Backend {
     submits: ReadonlySet<string>,
     keep: readonly string[],
   ): Promise<void> {
-    const { releaseTime } = this.#options.times;
+    const { releaseTimeout } = this.#options.times;
     const found = await this.#submittedBy(session, submits, {
-      giveUp: releaseTime,
+      giveUp: releaseTimeout,
     });
     const unwanted = found.filter((id) => !keep.includes(id));
     await settle(unwanted.map((id) => this.#cancel(session, id)));
@@ -311,7 +311,7 @@ export class TestingFarmBackend implements Backend {
   async #cancel(session: Session, request: string): Promise<void> {
     try {
       await session.api.cancel(request, {
-        giveUp: this.#options.times.releaseTime,
+        giveUp: this.#options.times.releaseTimeout,
       });
     } catch (error) {
       session.hasLeft = true;
@@ -330,14 +330,14 @@ export class TestingFarmBackend implements Backend {
     onLine: (line: string) => void,
     signal: AbortSignal,
   ): Promise<Guest> {
-    const { retryDelays, retryTime, callTimeout, pollInterval } =
+    const { retryDelays, retryFor, callTimeout, pollInterval } =
       this.#options.times;
     const artifacts = await abortable(watch.artifacts, signal);
     const log = new PipelineLog(artifacts);
     const reading = {
       signal,
       delays: retryDelays,
-      giveUp: retryTime,
+      giveUp: retryFor,
       timeout: callTimeout,
     };
     while (!await log.exists(reading)) await pause(pollInterval, signal);

@@ -70,7 +70,7 @@ export async function askService<T>(
     url,
     token: tokenOf(token),
     retryDelays: [1000, 2000, 5000],
-    retryTime: 30_000,
+    retryFor: 30_000,
     callTimeout: 20_000,
   });
   try {

@@ -138,7 +138,7 @@ export interface HostsProvisionerOptions
    *
    * @default {"/tmp/atex-leases"}
    */
-  leaseDirectory?: string | undefined;
+  leaseDirectory?: string | URL | undefined;
   /**
    * Milliseconds for which nobody else gets a host that reboots while it is ours,
    * for `lease: "remote"`. At most a day.
@@ -244,7 +244,7 @@ const OPTIONS: Known<HostsProvisionerOptions> = {
   order: ["listed", "shuffle"],
   lease: ["remote", "local", "none"],
   leaseFile: "optional",
-  leaseDirectory: "optional",
+  leaseDirectory: "a path or a URL, if given",
   rebootGrace: "optional",
   purpose: "optional",
   pollInterval: "optional",

@@ -54,6 +54,7 @@ import {
   checkMilliseconds,
   checkOptions,
   type Known,
+  pathOf,
 } from "../options.ts";
 import { guard } from "./_guard.ts";
 import { KubernetesBackend, type PodTemplate } from "./_kubernetes_backend.ts";
@@ -121,7 +122,7 @@ export interface KubernetesProvisionerOptions extends EventOptions {
    *
    * @default that of `kubectl`
    */
-  kubeconfig?: string | undefined;
+  kubeconfig?: string | URL | undefined;
   /**
    * What keeps the container alive. As its first process it should reap those
    * whose parent has ended: otherwise they stay as zombies, and a test that waits
@@ -209,7 +210,7 @@ const OPTIONS: Known<KubernetesProvisionerOptions> = {
   template: "an object, if given",
   namespace: "optional",
   context: "optional",
-  kubeconfig: "optional",
+  kubeconfig: "a path or a URL, if given",
   command: "a list, if given",
   resources: "optional",
   maxRemotes: "optional",
@@ -311,7 +312,7 @@ function poolOptions(options: KubernetesProvisionerOptions): PoolOptions {
       image,
       ...(namespace !== undefined && { namespace }),
       ...(context !== undefined && { context }),
-      ...(kubeconfig !== undefined && { kubeconfig }),
+      ...(kubeconfig !== undefined && { kubeconfig: pathOf(kubeconfig) }),
       kubectl: [...kubectl],
       ...times,
       renewPatience: RENEW_PATIENCE,

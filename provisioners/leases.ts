@@ -69,7 +69,7 @@ export interface ReadLeasesOptions extends HostSelection, SignalOptions {
    *
    * @default {"/tmp/atex-leases"}
    */
-  leaseDirectory?: string | undefined;
+  leaseDirectory?: string | URL | undefined;
   /**
    * Milliseconds that an attempt to connect may take.
    *
@@ -82,7 +82,7 @@ const OPTIONS: Known<ReadLeasesOptions> = {
   ...SELECTION_OPTIONS,
   lease: ["remote", "local"],
   leaseFile: "optional",
-  leaseDirectory: "optional",
+  leaseDirectory: "a path or a URL, if given",
   connectTimeout: "optional",
   signal: "optional",
 };

@@ -22,7 +22,7 @@
  */
 import type { SignalOptions } from "../connections/connection.ts";
 import { checkProgram } from "../connections/program.ts";
-import { checkOptions, checkWord, type Known } from "../options.ts";
+import { checkOptions, checkWord, type Known, pathOf } from "../options.ts";
 import type { Candidate, Leftover, LeftoverKind } from "./_leftover.ts";
 import { type DeadRun, findDeadRuns, signOff } from "./_other_runs.ts";
 import { isMissing } from "./_program.ts";
@@ -88,7 +88,7 @@ export interface ReapOptions extends SignalOptions {
    *
    * @default `/tmp`, and `$TMPDIR` if it is set; for work directories also `/var` and `/var/tmp`
    */
-  directories?: readonly string[] | undefined;
+  directories?: readonly (string | URL)[] | undefined;
   /**
    * Where Testing Farm is, and the token for it.
    *
@@ -104,7 +104,7 @@ export interface ReapOptions extends SignalOptions {
    */
   kubernetes?: {
     kubectl?: readonly string[] | undefined;
-    kubeconfig?: string | undefined;
+    kubeconfig?: string | URL | undefined;
     context?: string | undefined;
     namespace?: string | undefined;
   } | undefined;
@@ -344,7 +344,7 @@ const FINDERS: readonly {
         ...temporaryDirectories(),
         ...(kinds.has("work") ? ["/var", "/var/tmp"] : []),
       ];
-      const { directories = usual } = options;
+      const directories = options.directories?.map(pathOf) ?? usual;
       return {
         candidates: await findDirectories({ kinds, directories, me, signal }),
         everywhere: usual.every((usual) => directories.includes(usual)),

@@ -72,13 +72,13 @@ export interface TestingFarmTimes {
    *
    * @default `14_400_000`, four hours
    */
-  retryTime?: number | undefined;
+  retryFor?: number | undefined;
   /**
    * After which the end of a request is given up.
    *
    * @default {300_000}
    */
-  releaseTime?: number | undefined;
+  releaseTimeout?: number | undefined;
   /**
    * That one attempt of a call may take.
    *
@@ -120,8 +120,8 @@ export interface TestingFarmTimes {
 
 const TIMES: Times = {
   retryDelays: [0, 4_000, 8_000, 16_000, 32_000, 64_000, 120_000],
-  retryTime: 14_400_000,
-  releaseTime: 300_000,
+  retryFor: 14_400_000,
+  releaseTimeout: 300_000,
   callTimeout: 60_000,
   pollInterval: 30_000,
   lostInterval: 60_000,
@@ -314,8 +314,8 @@ const SERVICE_OPTIONS: Known<TestingFarmServiceOptions> = {
 
 const TIMES_OPTIONS: Known<TestingFarmTimes> = {
   retryDelays: "optional",
-  retryTime: "optional",
-  releaseTime: "optional",
+  retryFor: "optional",
+  releaseTimeout: "optional",
   callTimeout: "optional",
   pollInterval: "optional",
   lostInterval: "optional",

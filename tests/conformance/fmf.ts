@@ -176,7 +176,7 @@ const TOPICS: Record<
 
   filter({ filter, data, sensitive, regexp, node }) {
     return matchFilter(filter, parseYaml(data, {}) as FmfMap, {
-      sensitive,
+      caseSensitive: sensitive,
       regexp,
       ...(node !== null && { name: node }),
     });

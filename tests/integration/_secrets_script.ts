@@ -130,8 +130,8 @@ async function testingFarm(): Promise<void> {
     ...events,
     times: {
       retryDelays: [0, 1],
-      retryTime: 2000,
-      releaseTime: 2000,
+      retryFor: 2000,
+      releaseTimeout: 2000,
       pollInterval: 10,
       spread: 1,
       reapInterval: 10,

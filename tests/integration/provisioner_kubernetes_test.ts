@@ -1,5 +1,6 @@
 /** KubernetesProvisioner with the real kubectl, and an API server of ours. */
 import assert from "node:assert/strict";
+import { KubernetesConnection } from "../../connections/kubernetes.ts";
 import { run } from "../../connections/process.ts";
 import { FmfExecutor } from "../../executors/fmf/mod.ts";
 import { formatOwner, holdRun } from "../../provisioners/_run.ts";
@@ -492,6 +493,20 @@ test("pods are seen although they cannot be watched", async (server) => {
   pool.provision();
   const remote = await pool.getRemote();
   await remote.release();
+});
+
+test("a kubeconfig may be a URL", async (server) => {
+  const kubeconfig = new URL(`file://${server.kubeconfig}`);
+  await using pool = await poolOn(server, { kubeconfig }).start();
+  pool.provision();
+  await using remote = await pool.getRemote();
+  assert.equal(await run(remote, ["echo", "there"]), "there\n");
+  await using connection = await KubernetesConnection.open({
+    ...server.options,
+    kubeconfig,
+    pod: remote.attributes.pod!,
+  });
+  assert.equal(await run(connection, ["echo", "too"]), "too\n");
 });
 
 test("a kubeconfig may be relative to the script's directory", async (server) => {

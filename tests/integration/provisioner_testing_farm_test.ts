@@ -28,8 +28,8 @@ const ignore = cannotRun("integration/provisioner_testing_farm", sshdMissing());
 
 const times = {
   retryDelays: [0, 1, 2],
-  retryTime: 20_000,
-  releaseTime: 5000,
+  retryFor: 20_000,
+  releaseTimeout: 5000,
   callTimeout: 500,
   pollInterval: 10,
   lostInterval: 10,

@@ -146,7 +146,10 @@ Deno.test({
       const state = async () => (await readLeases(options))[0]!.state;
       assert.equal(await state(), "free");
       {
-        await using pool = await new HostsProvisioner(options).start();
+        await using pool = await new HostsProvisioner({
+          ...options,
+          leaseDirectory: new URL(`file://${options.leaseDirectory}`),
+        }).start();
         pool.provision();
         await using _remote = await pool.getRemote();
         assert.equal(await state(), "ours");

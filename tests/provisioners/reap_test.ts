@@ -448,7 +448,7 @@ Deno.test("reap() removes directories of dead connections only, and none because
   try {
     const options: ReapOptions = {
       kinds: ["ssh", "directory"],
-      directories: [directory],
+      directories: [new URL(`file://${directory}`)],
     };
     const look = await reap({ ...options, dryRun: true });
     assert.deepEqual(

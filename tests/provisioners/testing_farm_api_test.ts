@@ -22,7 +22,7 @@ import {
 
 const TIMES = {
   retryDelays: [0, 1, 2],
-  retryTime: 20_000,
+  retryFor: 20_000,
   callTimeout: 200,
 };
 

@@ -38,8 +38,8 @@ globalThis.addEventListener(
 
 const times = {
   retryDelays: [0, 1, 2],
-  retryTime: 20_000,
-  releaseTime: 5000,
+  retryFor: 20_000,
+  releaseTimeout: 5000,
   callTimeout: 2000,
   pollInterval: 5,
   lostInterval: 5,
@@ -499,12 +499,12 @@ Deno.test("the address of this machine is told to the public ranch only", async 
 
 Deno.test("a request that cannot be ended is reported with its id", async () => {
   await using server = new FarmServer();
-  const pool = await poolOn(server, { times: { releaseTime: 5 } }).start();
+  const pool = await poolOn(server, { times: { releaseTimeout: 5 } }).start();
   pool.provision();
   await until(() => server.requests.size === 1);
   const events: ProvisionerEvent[] = [];
   const watched = poolOn(server, {
-    times: { releaseTime: 5 },
+    times: { releaseTimeout: 5 },
     onEvent: (event) => events.push(event),
   });
   await watched.start();

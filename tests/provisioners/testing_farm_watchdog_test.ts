@@ -75,7 +75,7 @@ async function startPool(
     ...options,
     times: {
       retryDelays: [0, 1],
-      releaseTime: 5,
+      releaseTimeout: 5,
       pollInterval: 5,
       spread: 0,
       reapInterval: 10,

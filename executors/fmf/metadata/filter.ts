@@ -20,7 +20,7 @@ export interface FilterOptions {
    *
    * @default {true}
    */
-  sensitive?: boolean | undefined;
+  caseSensitive?: boolean | undefined;
   /**
    * Take values and names for patterns, rather than for plain text.
    *
@@ -125,10 +125,10 @@ interface ParsedFilter {
 }
 
 function parse(expression: string, options: FilterOptions): ParsedFilter {
-  const { sensitive = true, regexp = true } = options;
+  const { caseSensitive = true, regexp = true } = options;
   const patterns: (() => Pattern)[] = [];
   const plain = (value: string): TextTest => {
-    if (sensitive) return (text) => text === value;
+    if (caseSensitive) return (text) => text === value;
     const lower = value.toLowerCase();
     return (text) => text.toLowerCase() === lower;
   };
@@ -140,7 +140,9 @@ function parse(expression: string, options: FilterOptions): ParsedFilter {
     let compiled: Pattern | undefined;
     const compile = () => {
       try {
-        return compiled ??= compilePattern(value, { ignoreCase: !sensitive });
+        return compiled ??= compilePattern(value, {
+          ignoreCase: !caseSensitive,
+        });
       } catch (error) {
         if (!(error instanceof FmfError)) throw error;
         throw new FmfError("filter", `${error.reason} in ${quote(value)}`, {

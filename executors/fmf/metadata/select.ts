@@ -118,7 +118,10 @@ function testsOf(options: PruneOptions): Test[] {
     tests.push((node) => sources.some((path) => node.sources.includes(path)));
   }
   for (const filter of listOption("filters", options.filters)) {
-    const matches = compileFilter(filter, { sensitive: true, regexp: true });
+    const matches = compileFilter(filter, {
+      caseSensitive: true,
+      regexp: true,
+    });
     tests.push((node) => matches(node.data, node.name));
   }
   for (

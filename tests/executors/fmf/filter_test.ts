@@ -60,7 +60,7 @@ for (
 }
 
 Deno.test("matchFilter() heeds case unless told not to: in keys, values and names", () => {
-  const options = { sensitive: false };
+  const options = { caseSensitive: false };
   for (
     const expression of [
       "TAG: FAST",
@@ -74,7 +74,7 @@ Deno.test("matchFilter() heeds case unless told not to: in keys, values and name
   }
   strictEqual(matches("tag: -net1", options), false);
   strictEqual(matches("area: \\s+", options), false);
-  ok(matches("TAG: FAST", { sensitive: false, regexp: false }));
+  ok(matches("TAG: FAST", { caseSensitive: false, regexp: false }));
 });
 
 Deno.test("matchFilter() takes values literally when told to", () => {
@@ -199,10 +199,10 @@ Deno.test("matchFilter() gives an outcome or an FmfError, whatever the text", ()
       fc.array(piece, { maxLength: 12 }),
       fc.boolean(),
       fc.boolean(),
-      (pieces, sensitive, regexp) => {
+      (pieces, caseSensitive, regexp) => {
         try {
           strictEqual(
-            typeof matches(pieces.join(""), { sensitive, regexp }),
+            typeof matches(pieces.join(""), { caseSensitive, regexp }),
             "boolean",
           );
         } catch (error) {

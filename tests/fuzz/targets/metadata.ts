@@ -364,7 +364,7 @@ export const filter = target({
         "/suite",
       ],
     ),
-    sensitive: fc.boolean(),
+    caseSensitive: fc.boolean(),
     regexp: fc.boolean(),
   }),
   async check({ expression, ...options }) {

@@ -115,7 +115,7 @@ export const testingFarm = target({
       url: "http://farm.invalid",
       token: TOKEN,
       retryDelays: [0],
-      retryTime: 0,
+      retryFor: 0,
       callTimeout: 10_000,
     });
     const calls = {
