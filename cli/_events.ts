@@ -1,4 +1,4 @@
-import { span } from "../orchestrators/progress.ts";
+import { formatDuration } from "../orchestrators/progress.ts";
 
 /** An event of a provisioner or executor on one line: its type, then what it says. */
 export function describeEvent(
@@ -7,7 +7,9 @@ export function describeEvent(
   const parts = Object.entries(rest as Record<string, unknown>)
     .filter(([, value]) => value !== undefined && value !== "")
     .map(([key, value]) =>
-      key === "ms" ? `after ${span(Number(value))}` : `${key} ${text(value)}`
+      key === "ms"
+        ? `after ${formatDuration(Number(value))}`
+        : `${key} ${text(value)}`
     );
   return `${type}: ${parts.join(", ")}`;
 }

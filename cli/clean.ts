@@ -1,6 +1,6 @@
 /** `atex clean`: what dead scripts left behind. */
 import { parseOwner } from "../connections/owner.ts";
-import { span } from "../orchestrators/progress.ts";
+import { formatDuration } from "../orchestrators/progress.ts";
 import {
   type Leftover,
   type LeftoverKind,
@@ -128,7 +128,7 @@ function line(leftover: Leftover): string {
   return [
     kind.padEnd(9),
     name,
-    `${span(age)} old`,
+    `${formatDuration(age)} old`,
     ...(run === undefined ? [] : [`run ${run}`]),
     ...(of ? [of] : []),
     what,

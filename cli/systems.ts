@@ -1,6 +1,6 @@
 /** `atex systems`: who has what. */
 import { parseOwner } from "../connections/owner.ts";
-import { span } from "../orchestrators/progress.ts";
+import { formatDuration } from "../orchestrators/progress.ts";
 import { type Call, type Command, print, UsageError } from "./_command.ts";
 
 /** Tells who has which system. */
@@ -139,7 +139,7 @@ async function leftovers(
     const parts = [
       (mine ? "ours" : verdict).padEnd(11),
       name,
-      `${span(age)} old`,
+      `${formatDuration(age)} old`,
       ...(run === undefined ? [] : [`run ${run}`]),
       ...(hostname === undefined ? [] : [`${hostname}, process ${pid}`]),
     ];

@@ -1,6 +1,6 @@
 /** `atex tests`: what tests there are. */
 import { describe, discover, type FmfTests } from "../executors/fmf/mod.ts";
-import { span } from "../orchestrators/progress.ts";
+import { formatDuration } from "../orchestrators/progress.ts";
 import { type Call, type Command, print, UsageError } from "./_command.ts";
 import { discoverOptions, DISCOVERY_OPTIONS } from "./_discovery.ts";
 
@@ -56,13 +56,13 @@ export const tests: Command = {
 function listTests(call: Call, found: FmfTests): void {
   const { tests } = describe(found);
   const names = widest(tests.map(({ name }) => name));
-  const times = widest(tests.map(({ duration }) => span(duration)));
+  const times = widest(tests.map(({ duration }) => formatDuration(duration)));
   for (const test of tests) {
     const { name, duration, priority, tags, summary } = test;
     const parts = call.has("long")
       ? [
         name.padEnd(names),
-        span(duration).padEnd(times),
+        formatDuration(duration).padEnd(times),
         ...(priority === 0 ? [] : [`priority ${priority}`]),
         ...(tags.length > 0 ? [`[${tags.join(" ")}]`] : []),
         ...(summary ? [summary] : []),

@@ -6,7 +6,7 @@ import type {
   TestOutcome,
 } from "./orchestrator.ts";
 import { errorText } from "./_error_text.ts";
-import { count, fit, pad, printable, span } from "./_text.ts";
+import { count, fit, formatDuration, pad, printable } from "./_text.ts";
 
 /** How a line is meant; a terminal shows it as a colour. */
 export type Tone = "good" | "bad" | "notice" | "dim" | "plain";
@@ -181,7 +181,7 @@ export class Progress {
       case "stalled":
         yield notice(
           `waiting for systems of ${event.waitingFor.join(", ")} for ${
-            span(event.ms)
+            formatDuration(event.ms)
           }`,
         );
         break;
@@ -253,18 +253,20 @@ export class Progress {
     const { test, attempt, remote } = event;
     const how = howOf(event);
     if (this.#aborting && event.error) {
-      return notice(`ended  ${test}  ${span(event.ms)} on ${remote}`);
+      return notice(`ended  ${test}  ${formatDuration(event.ms)} on ${remote}`);
     }
     const passed = event.exitCode === 0;
     const again = attempt > 1 ? `, attempt ${attempt}` : "";
     if (event.rerun) {
       return notice(
-        `again  ${test}  ${how}, ${span(event.ms)} on ${remote}${again}`,
+        `again  ${test}  ${how}, ${
+          formatDuration(event.ms)
+        } on ${remote}${again}`,
       );
     }
     this.#done += 1;
     const place = `${
-      span(event.ms)
+      formatDuration(event.ms)
     } on ${remote}${again}  [${this.#done}/${this.#tests}]`;
     if (passed) return good(`pass   ${test}  ${place}`);
     this.#failed.set(test, { attempt, remote, how });
@@ -287,7 +289,7 @@ export class Progress {
     // What grows stands at the end: a narrow terminal cuts it.
     const parts = [
       ...named ? [printable(this.#platform)] : [],
-      span(this.#began ? now - this.#began : 0),
+      formatDuration(this.#began ? now - this.#began : 0),
       `${status.done}/${status.tests} done`,
       `${status.running} running`,
       `${status.queued} queued`,
@@ -322,7 +324,7 @@ export class Progress {
       yield {
         tone: "dim",
         text: fit(
-          `  ${name}  ${pad(span(now - since), 12)}  ${
+          `  ${name}  ${pad(formatDuration(now - since), 12)}  ${
             printable(remote)
           }${again}`,
           columns,
@@ -386,7 +388,7 @@ function totals(summary: RunSummary): string {
   const parts = [`${summary.passed} passed`, `${summary.failed} failed`];
   if (summary.notRun.length > 0) parts.push(`${summary.notRun.length} not run`);
   if (summary.flaky > 0) parts.push(`${summary.flaky} flaky`);
-  const time = span(summary.finishedAt - summary.startedAt);
+  const time = formatDuration(summary.finishedAt - summary.startedAt);
   return `${parts.join(", ")} in ${time} on ${
     count(summary.systems, "system")
   }`;

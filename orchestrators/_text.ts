@@ -51,12 +51,12 @@ export function pad(text: string, columns: number): string {
  *
  * @example
  * ```ts
- * import { span } from "jsr:@atex/atex/orchestrators/progress";
+ * import { formatDuration } from "jsr:@atex/atex/orchestrators/progress";
  *
- * console.log(span(200_000)); // 3 min 20 s
+ * console.log(formatDuration(200_000)); // 3 min 20 s
  * ```
  */
-export function span(ms: number): string {
+export function formatDuration(ms: number): string {
   const seconds = Math.max(0, ms) / 1000;
   if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
   const whole = Math.round(seconds);

@@ -21,7 +21,7 @@ import { type Line, Progress, type Tone } from "./_progress.ts";
 import { besideScreens, type Block, screenOf } from "./_screen.ts";
 import { printableLines } from "./_text.ts";
 
-export { printable, span } from "./_text.ts";
+export { formatDuration, printable } from "./_text.ts";
 
 /** Options of {@linkcode showProgress}. */
 export interface ProgressOptions {
