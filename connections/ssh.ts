@@ -72,7 +72,7 @@ import {
   type SshConfig,
   withTerminal,
 } from "./_ssh_options.ts";
-import { isDropped } from "./ssh_drop.ts";
+import { isDropped, lastReason } from "./ssh_drop.ts";
 import { connectWithin } from "./time_limit.ts";
 import { outputLocal, runLocal } from "./process.ts";
 
@@ -451,7 +451,9 @@ export class SshConnection implements Connection {
       link = { argv, env, directory: directory!, master };
     }
     const failure = await this.#probe(link, signal);
-    if (failure) return failure;
+    if (failure) {
+      return link.master ? await reasonOf(failure, link.master) : failure;
+    }
     undo.move();
     return link;
   }
@@ -546,9 +548,32 @@ export class SshConnection implements Connection {
 /** The longest argument that Linux passes to a program, in bytes. */
 const LONGEST = 128 * 1024 - 1;
 
+/** How long a master that has failed may take to end by itself, in milliseconds. */
+const LAST_BREATH = 1000;
+
+/**
+ * Why a command over a shared connection failed. If the connection is the reason, its
+ * master knows, and the client says only that it cannot share it.
+ */
+async function reasonOf(
+  { code, output }: MasterEnd,
+  master: SshMaster,
+): Promise<MasterEnd> {
+  if (!isDropped(output) && !/^mux_client_/m.test(output)) {
+    return { code, output };
+  }
+  const late = Promise.withResolvers<undefined>();
+  const timer = setTimeout(() => late.resolve(undefined), LAST_BREATH);
+  const end = await Promise.race([master.ended, late.promise]);
+  clearTimeout(timer);
+  if (end?.output.trim()) return end;
+  // It makes no connection of its own: that nothing dropped.
+  const own = output.split("\n").filter((line) => !isDropped(line));
+  return { code, output: own.join("\n") };
+}
+
 function lastWords({ code, output }: MasterEnd): string {
-  const lines = output.split("\n").map((line) => line.trim()).filter(Boolean);
-  const said = lines.slice(-3).join("; ").replace(/\.$/, "");
+  const said = lastReason(output);
   if (said) return said;
   return code === 255
     ? "ssh gave up without a word, as it does when the system does not answer any more"

@@ -510,6 +510,47 @@ test(
   ["MaxStartups 1:100:1"],
 );
 
+test("a proxy that fails is asked once, and its reason is told", async (sshd) => {
+  const tries = `${sshd.directory}/tries`;
+  const proxy = `sh -c 'echo >>${tries}; echo "no route to host" >&2'`;
+  for (const stateless of [false, true]) {
+    const open = (options: Record<string, string>) =>
+      SshConnection.open({ ...sshd.options, stateless, options });
+    await rejected(
+      open({ ProxyCommand: proxy }),
+      ConnectError,
+      `Cannot connect to ${sshd.options.host}: no route to host`,
+    );
+    equal(await Deno.readTextFile(tries), "\n");
+    await Deno.remove(tries);
+    await rejected(
+      open({ ProxyCommand: "atex-nosuchprogram %h" }),
+      ConnectError,
+      "atex-nosuchprogram: not found",
+    );
+    const closed = freePort();
+    await rejected(
+      open({ ProxyJump: `127.0.0.1:${closed}` }),
+      ConnectError,
+      `port ${closed}: Connection refused`,
+    );
+  }
+});
+
+test("a forward that the server refuses is why there is no connection", async (sshd) => {
+  const options = {
+    ...sshd.options.options,
+    RemoteForward: `${freePort()} localhost:1`,
+  };
+  await using _first = await SshConnection.open({ ...sshd.options, options });
+  await rejected(
+    SshConnection.open({ ...sshd.options, options }),
+    ConnectError,
+    ": Error: remote port forwarding failed for listen port ",
+  );
+  equal(logins(sshd), 2);
+});
+
 test(
   "commands wait for their turn, those that were started count",
   async (sshd) => {
