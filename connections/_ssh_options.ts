@@ -115,7 +115,23 @@ const DEFAULTS: SshConfig = {
   BatchMode: true,
   ForwardAgent: false, // a system under test must not use the keys of who tests it
   ForwardX11: false,
+  Tunnel: false,
 };
+
+/** What the user's `ssh_config` may say of sessions, and what commands need. */
+const SESSION: SshConfig = {
+  StdinNull: false,
+  ForkAfterAuthentication: false,
+};
+
+/** Options that matter to whether those of `ssh_config` that forward something count. */
+const ABOUT_FORWARDS = new Set([...FORWARDS, "clearallforwardings"]);
+
+/** What is not the same for every version of `ssh`. */
+export interface SshAbilities {
+  /** It has the options of OpenSSH 8.7 for sessions. */
+  knowsSessions?: boolean;
+}
 
 /**
  * The arguments of `ssh` up to and including the host.
@@ -123,17 +139,23 @@ const DEFAULTS: SshConfig = {
  * @param role what the process is: it makes a connection of its own
  * (`stateless`), one that others share (`master`), or shares one (`client`)
  * @param controlPath the socket of the connection that is shared
+ * @param abilities what this `ssh` can do
  */
 export function sshArguments(
   target: SshTarget,
   role: "stateless" | "master" | "client",
   controlPath: string = "none",
+  abilities: SshAbilities = {},
 ): string[] {
   const { hostname, user, port } = parseHost(target.host);
   const { options = {}, password, identityFile, configFile } = target;
   const own: SshConfig[] = [];
-  // Each of several commands would want to listen at the same place.
-  if (role !== "master") own.push({ ClearAllForwardings: true });
+  const keywords = Object.keys(options).map((name) => name.toLowerCase());
+  // Each of several commands would want to listen at the same place, and each of several
+  // systems for which the user's file has a forward.
+  if (
+    role !== "master" || !keywords.some((name) => ABOUT_FORWARDS.has(name))
+  ) own.push({ ClearAllForwardings: true });
   if (role === "client") {
     // A client that cannot use the socket would make a connection of its own.
     own.push({ ProxyCommand: "false" });
@@ -148,6 +170,10 @@ export function sshArguments(
     RemoteCommand: "none",
     RequestTTY: false,
   });
+  if (abilities.knowsSessions) {
+    // "-N" of the master is a type of session, too.
+    own.push(role === "master" ? {} : { SessionType: "default" }, SESSION);
+  }
   if (role === "master") own.push({ LocalCommand: `echo ${READY}` });
   const given = Object.fromEntries(
     Object.entries(options).filter(([keyword]) =>
@@ -162,9 +188,20 @@ export function sshArguments(
   };
   return [
     ...(configFile === undefined ? [] : ["-F", absolute(configFile)]),
-    ...[...own, given, place, DEFAULTS].flatMap(configArguments),
+    ...[...own, given, place, DEFAULTS, hostKeys(options)]
+      .flatMap(configArguments),
     hostname,
   ];
+}
+
+/** Where host keys are that count: of systems that are new each time, none does. */
+function hostKeys(options: SshConfig): SshConfig {
+  const [, strict = false] =
+    Object.entries(options).find(([keyword]) =>
+      keyword.toLowerCase() === "stricthostkeychecking"
+    ) ?? [];
+  const checks = !["false", "no", "off"].includes(`${strict}`.toLowerCase());
+  return checks ? {} : { GlobalKnownHostsFile: "/dev/null" };
 }
 
 /** The arguments for a command that is to have a terminal. */

@@ -72,6 +72,7 @@ import {
   type SshConfig,
   withTerminal,
 } from "./_ssh_options.ts";
+import { knowsSessions } from "./_ssh_version.ts";
 import { isDropped, lastReason } from "./ssh_drop.ts";
 import { connectWithin } from "./time_limit.ts";
 import { outputLocal, runLocal } from "./process.ts";
@@ -108,10 +109,14 @@ export interface SshOptions {
   /**
    * Options of `ssh_config` by keyword. Defaults that can be changed:
    * `LogLevel` `ERROR`, `StrictHostKeyChecking` `no`, `UserKnownHostsFile`
-   * `/dev/null`, `ConnectionAttempts` 3, `ConnectTimeout` 30 s,
+   * `/dev/null`, `GlobalKnownHostsFile` `/dev/null` (unless keys are checked),
+   * `ConnectionAttempts` 3, `ConnectTimeout` 30 s,
    * `ServerAliveInterval` 30 s, `ServerAliveCountMax` 4, `TCPKeepAlive` `no`,
    * `EscapeChar` `none`, `ExitOnForwardFailure` `yes`, `BatchMode` `yes`,
-   * `ForwardAgent` `no`, `ForwardX11` `no`.
+   * `ForwardAgent` `no`, `ForwardX11` `no`, `Tunnel` `no`.
+   *
+   * What `ssh_config` forwards is not, as one port cannot be forwarded for
+   * several systems, unless a forward is among these options, too.
    *
    * @default `{}`
    */
@@ -433,21 +438,24 @@ export class SshConnection implements Connection {
     if (password !== undefined) {
       Object.assign(loginEnv, await askpass(directory!.path, password, env));
     }
+    const abilities = { knowsSessions: await knowsSessions(ssh, { signal }) };
+    const args = (role: "stateless" | "master" | "client", socket?: string) =>
+      sshArguments(this.#options, role, socket, abilities);
     let link: Link;
     if (stateless) {
-      const argv = [ssh, ...sshArguments(this.#options, "stateless")];
+      const argv = [ssh, ...args("stateless")];
       link = { argv, env: loginEnv, ...(directory && { directory }) };
     } else {
       const socket = directory!.socket;
       const master = await SshMaster.start({
-        argv: [ssh, "-N", ...sshArguments(this.#options, "master", socket)],
+        argv: [ssh, "-N", ...args("master", socket)],
         env: loginEnv,
         directory: directory!.path,
         signal,
       });
       if ("code" in master) return master;
       undo.defer(() => master.stop());
-      const argv = [ssh, ...sshArguments(this.#options, "client", socket)];
+      const argv = [ssh, ...args("client", socket)];
       link = { argv, env, directory: directory!, master };
     }
     const failure = await this.#probe(link, signal);

@@ -109,6 +109,49 @@ Deno.test("sshArguments() lets a master do what its clients need", () => {
   deepEqual(values(argv, "controlpersist"), ["no"]);
 });
 
+Deno.test("sshArguments() forwards what options say, not what only a file says", () => {
+  const cleared = (role: "master" | "client", options: SshOptions["options"]) =>
+    values(
+      sshArguments({ host: "h", ...(options && { options }) }, role),
+      "clearallforwardings",
+    );
+  deepEqual(cleared("master", undefined), ["yes"]);
+  deepEqual(cleared("master", { Compression: true }), ["yes"]);
+  deepEqual(cleared("master", { localforward: "1 a:1" }), []);
+  deepEqual(cleared("master", { ClearAllForwardings: false }), ["no"]);
+  deepEqual(cleared("client", { localforward: "1 a:1" }), ["yes"]);
+});
+
+Deno.test("sshArguments() knows no host keys unless they are checked", () => {
+  const files = (options: SshOptions["options"] = {}) =>
+    values(
+      sshArguments({ host: "h", options }, "stateless"),
+      "globalknownhostsfile",
+    );
+  deepEqual(files(), ["/dev/null"]);
+  deepEqual(files({ stricthostkeychecking: "no" }), ["/dev/null"]);
+  deepEqual(files({ StrictHostKeyChecking: "off" }), ["/dev/null"]);
+  deepEqual(files({ GlobalKnownHostsFile: "/k" }), ["/k", "/dev/null"]);
+  for (const strict of [true, "yes", "accept-new", "ask"]) {
+    deepEqual(files({ StrictHostKeyChecking: strict }), []);
+  }
+});
+
+Deno.test("sshArguments() says what sessions are like only to an ssh that knows that", () => {
+  for (const role of ["stateless", "client", "master"] as const) {
+    const argv = (knowsSessions: boolean) =>
+      sshArguments(target, role, "none", { knowsSessions });
+    const old = /sessiontype|stdinnull|forkafter/i;
+    equal(old.test(argv(false).join(" ")), false);
+    deepEqual(values(argv(true), "stdinnull"), ["no"]);
+    deepEqual(values(argv(true), "forkafterauthentication"), ["no"]);
+    deepEqual(
+      values(argv(true), "sessiontype"),
+      role === "master" ? [] : ["default"], // "-N" says it
+    );
+  }
+});
+
 Deno.test("sshArguments() lets ssh ask for a password only if there is one, and never names it", () => {
   const withPassword = { ...target, password: "se cret" };
   for (const role of ["stateless", "master"] as const) {

@@ -612,6 +612,10 @@ test(
         "  LocalCommand echo harm",
         "  SendEnv LANG LC_* ATEX_SENT",
         `  LocalForward ${place.path}/forward 127.0.0.1:${sshd.port}`,
+        "  ForkAfterAuthentication yes",
+        "  SessionType none",
+        "  StdinNull yes",
+        "  Tunnel point-to-point",
         "Host *",
         "  LogLevel VERBOSE",
         "  EscapeChar x",
@@ -635,9 +639,8 @@ test(
           ["ATEX_SENT=C"],
         );
         equal(await run(connection, ["cat"], { stdin: "\nx.\n" }), "\nx.\n");
-        equal(await exists(`${place.path}/forward`), !stateless);
+        equal(await exists(`${place.path}/forward`), false);
         await connection.disconnect();
-        if (!stateless) await Deno.remove(`${place.path}/forward`);
       }
     } finally {
       for (const [name, value] of saved) {
@@ -669,6 +672,60 @@ test(
     await Deno.remove(proxy);
   },
 );
+
+test(
+  "several systems share what ssh_config says of forwards",
+  async (sshd) => {
+    const configFile = `${sshd.directory}/ssh_config`;
+    const port = freePort();
+    await Deno.writeTextFile(
+      configFile,
+      [
+        "Host lab*",
+        "  HostName 127.0.0.1",
+        `  Port ${sshd.port}`,
+        `  User ${sshd.user}`,
+        `  IdentityFile ${sshd.directory}/key`,
+        `  DynamicForward ${port}`,
+        `  LocalForward ${sshd.directory}/forward 127.0.0.1:${sshd.port}`,
+        `  RemoteForward ${port} 127.0.0.1:${sshd.port}`,
+      ].join("\n"),
+    );
+    await using one = await SshConnection.open({ host: "lab1", configFile });
+    await using two = await SshConnection.open({ host: "lab2", configFile });
+    equal(await run(one, ["echo", "1"]), "1\n");
+    equal(await run(two, ["echo", "2"]), "2\n");
+    equal(await exists(`${sshd.directory}/forward`), false);
+    // What is asked for is forwarded.
+    const options = {
+      localforward: `${sshd.directory}/mine 127.0.0.1:${sshd.port}`,
+    };
+    await using _asked = await SshConnection.open({ ...sshd.options, options });
+    ok(await exists(`${sshd.directory}/mine`));
+  },
+);
+
+test("a system that was installed anew is reached, whatever key of it was known", async (sshd) => {
+  const other = await Deno.readTextFile(`${sshd.directory}/key.pub`);
+  const known = `${sshd.directory}/known`;
+  await Deno.writeTextFile(known, `[127.0.0.1]:${sshd.port} ${other}`);
+  const configFile = `${sshd.directory}/ssh_config`;
+  await Deno.writeTextFile(configFile, `GlobalKnownHostsFile ${known}\n`);
+  for (const stateless of [false, true]) {
+    const options = { ...sshd.options, configFile, stateless };
+    await using machine = await SshConnection.open(options);
+    const { code, stderr } = await output(machine, ["true"]);
+    deepEqual([code, text(stderr)], [0, ""]);
+    await rejected(
+      SshConnection.open({
+        ...options,
+        options: { ...options.options, StrictHostKeyChecking: true },
+      }),
+      ConnectError,
+      "Host key verification failed",
+    );
+  }
+});
 
 test("host keys are checked if asked for", async (sshd, place) => {
   const known = `${place.path}/known hosts`;
