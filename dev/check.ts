@@ -1,4 +1,4 @@
-/** The fast gate, `deno task check`: everything that needs no test to run but the one of the structure. */
+/** The fast gate, `deno task check`: everything that needs no test to run but those of structure and docs. */
 import { walk } from "./_files.ts";
 import { Steps } from "./_steps.ts";
 import config from "../deno.json" with { type: "json" };
@@ -41,12 +41,14 @@ export async function gate(steps: Steps): Promise<void> {
     "check",
     ...FOLDERS,
   ]);
-  await steps.run("structure", [
+  await steps.run("structure, and what the docs say", [
     "deno",
     "test",
     "-A",
     "--no-check",
     "tests/structure_test.ts",
+    "tests/docs",
+    "tests/faults/timeouts_test.ts",
   ]);
 }
 

@@ -144,7 +144,7 @@ Deno.test("connections refuse time limits that make no sense", () => {
       } catch (error) {
         thrown = error;
       }
-      ok(thrown instanceof TypeError);
+      ok(thrown instanceof RangeError);
       match(thrown.message, /"connectTimeout": a positive number of milli/);
     }
   }

@@ -52,7 +52,8 @@ function* filesIn(folder: string): Generator<string> {
 /** The options of a file that are numbers, with their defaults as documented. */
 function optionsOf(file: string): Map<string, string | undefined> {
   const options = new Map<string, string | undefined>();
-  const member = /\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\s*(\w+)\?: number;/g;
+  const member =
+    /\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\s*(\w+)\?: number \| undefined;/g;
   for (const [, comment, name] of read(file).matchAll(member)) {
     const written = /@default (?:\{([^}]*)\}|`([^`]*)`)/.exec(comment);
     options.set(name, written?.[1] ?? written?.[2]);
