@@ -10,7 +10,10 @@ const KINDS = {
   "a number": (value) => typeof value === "number",
   "true or false": (value) => typeof value === "boolean",
   "a list": (value) => can(value, Symbol.iterator),
+  "a list of texts": (value) => Array.isArray(value) && value.every(isText),
   "an object": isPlain,
+  "an object of texts": (value) =>
+    isPlain(value) && Object.values(value).every(isText),
   "a function": (value) => typeof value === "function",
   "a connection": (value) => can(value, "local"),
   "a provisioner": (value) => can(value, "getRemote"),
@@ -182,6 +185,10 @@ export function wrongKind(
   return new TypeError(
     `Cannot use ${told(value)} as "${name}" of ${of}: ${right} would be right`,
   );
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === "string";
 }
 
 function isObject(value: unknown): value is object {

@@ -1,7 +1,7 @@
 import { resolve } from "@std/path/posix/resolve";
 import { pathOf } from "../options.ts";
 import type { LocalCommand, SignalOptions } from "./connection.ts";
-import { quote } from "./_quote.ts";
+import { checkArgv, checkKinds, quote } from "./_quote.ts";
 import { after } from "./time_limit.ts";
 
 /** Options of {@linkcode startLocal}. */
@@ -103,7 +103,8 @@ export function spawn(
   options: StartLocalOptions,
 ): Process {
   const { argv, env, clearEnv, cwd } = command;
-  if (argv.length === 0) throw new TypeError("Cannot run an empty command");
+  checkArgv(argv);
+  checkKinds(command);
   const { stdin = "null", grace = 5000, signal } = options;
   const [[file, ...args], stdout, stderr] = redirect(argv, options);
   let child;

@@ -1,3 +1,5 @@
+import { checkKind } from "../options.ts";
+
 /** One argument as a word for a POSIX shell. */
 export function quote(word: string): string {
   // zsh would take "=name" for the path of a program.
@@ -23,8 +25,23 @@ export const IN_SHELL: readonly string[] = ["sh", "-c", 'exec "$@"', "sh"];
 
 /** Checks what no kind of connection can pass on. */
 export function checkArgv(argv: readonly string[]): void {
+  const given: unknown = argv;
+  if (!Array.isArray(given)) {
+    const words = typeof given === "string" ? given.trim().split(/\s+/) : [];
+    const right = words.length > 0 && words[0] !== "" ? words : ["ls", "-l"];
+    throw new TypeError(
+      `Cannot run what is no list of words: one such as ${
+        JSON.stringify(right)
+      } would be right`,
+    );
+  }
   if (argv.length === 0) throw new TypeError("Cannot run an empty command");
   for (const [index, argument] of argv.entries()) {
+    if (typeof argument !== "string") {
+      throw new TypeError(
+        `Cannot run "${argv[0]}": argument ${index} is no text`,
+      );
+    }
     if (argument.includes("\0")) {
       throw new TypeError(
         `Cannot run "${argv[0]}": argument ${index} holds a NUL character`,
@@ -33,13 +50,29 @@ export function checkArgv(argv: readonly string[]): void {
   }
 }
 
+/** What a command finds around it. */
+interface Surroundings {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+}
+
+/**
+ * Checks what the parts are: scripts run without a check of their types.
+ *
+ * @throws {TypeError} if one is something else than it has to be
+ */
+export function checkKinds({ env = {}, cwd }: Surroundings): void {
+  checkKind("a command", "env", env, "an object");
+  for (const [name, value] of Object.entries(env)) {
+    checkKind('"env" of a command', name, value, "a text");
+  }
+  if (cwd !== undefined) checkKind("a command", "cwd", cwd, "a text");
+}
+
 /** Checks what no kind of connection can pass on. */
-export function checkSurroundings(
-  { env = {}, cwd }: {
-    readonly env?: Readonly<Record<string, string>>;
-    readonly cwd?: string;
-  },
-): void {
+export function checkSurroundings(surroundings: Surroundings): void {
+  checkKinds(surroundings);
+  const { env = {}, cwd } = surroundings;
   for (const [name, value] of Object.entries(env)) {
     if (!/^[^-=\0][^=\0]*$/.test(name)) {
       throw new TypeError(

@@ -1,5 +1,10 @@
 import { ConnectionError, type SignalOptions } from "./connection.ts";
-import { checkMilliseconds } from "../options.ts";
+import {
+  checkMilliseconds,
+  checkOptions,
+  type Known,
+  wrongKind,
+} from "../options.ts";
 import { within } from "./time_limit.ts";
 import { CommandError } from "./process.ts";
 
@@ -45,6 +50,27 @@ export type AskMaster = (
 
 /** How often a port that was free and then was not is replaced by another one. */
 const ATTEMPTS = 5;
+
+const OPTIONS: Known<ForwardOptions> = {
+  kind: "a text",
+  listen: "anything",
+  to: "a text",
+  timeout: "optional",
+  signal: "optional",
+};
+
+/**
+ * Checks what a user gave.
+ *
+ * @throws {TypeError} if something cannot be used
+ */
+export function checkForward(options: ForwardOptions): void {
+  checkOptions("forward()", options, OPTIONS);
+  const { kind } = options;
+  if (kind !== "local" && kind !== "remote") {
+    throw wrongKind("forward()", "kind", kind, '"local" or "remote"');
+  }
+}
 
 /** Sets up a forward. */
 export async function forward(

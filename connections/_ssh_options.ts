@@ -35,6 +35,7 @@ export function parseHost(text: string): HostAndPort {
     new TypeError(
       `Cannot use "${text}" as a host: ${why}, "user@host:port" would be right`,
     );
+  if (/^ssh:\/\//i.test(text)) throw bad("it is a URL");
   const at = text.lastIndexOf("@");
   const rest = text.slice(at + 1);
   const bracketed = /^\[(.*)\](?::(.*))?$/.exec(rest);
@@ -237,6 +238,11 @@ export function checkTarget(target: SshTarget): void {
     if (target.stateless && FORWARDS.has(keyword.toLowerCase())) {
       throw new TypeError(`${what}: a "stateless" connection has no forwards`);
     }
+    if (![value].flat().every((value) => isValue(value))) {
+      throw new TypeError(
+        `${what}: a text, a number, true, false, or a list of texts would be right`,
+      );
+    }
     if ([value].flat().some((value) => /[\n\r\0]/.test(`${value}`))) {
       throw new TypeError(`${what}: a value is a single line`);
     }
@@ -244,6 +250,10 @@ export function checkTarget(target: SshTarget): void {
   if (/[\n\r\0]/.test(target.password ?? "")) {
     throw new TypeError("Cannot use this password: it is not a single line");
   }
+}
+
+function isValue(value: unknown): boolean {
+  return ["string", "number", "boolean"].includes(typeof value);
 }
 
 function configArguments(config: SshConfig): string[] {

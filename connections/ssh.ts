@@ -63,7 +63,12 @@ import { remoteCommand } from "./_command.ts";
 import { checkArgv, IN_SHELL, quoteAll } from "./_quote.ts";
 import { rsyncCommand } from "./_rsync.ts";
 import { Sessions, shareLink } from "./_sessions.ts";
-import { type Forward, forward, type ForwardOptions } from "./_ssh_forward.ts";
+import {
+  checkForward,
+  type Forward,
+  forward,
+  type ForwardOptions,
+} from "./_ssh_forward.ts";
 import { askpass, environment, PrivateDirectory } from "./_ssh_files.ts";
 import { type MasterEnd, SshMaster } from "./_ssh_master.ts";
 import {
@@ -160,14 +165,14 @@ export interface SshOptions {
 
 const OPTIONS: Known<SshOptions> = {
   host: "a text",
-  identityFile: "optional",
-  password: "optional",
-  sudo: "optional",
-  options: "optional",
-  configFile: "optional",
-  stateless: "optional",
-  maxSessions: "optional",
-  ssh: "optional",
+  identityFile: "a path or a URL, if given",
+  password: "a text, if given",
+  sudo: "a text, if given",
+  options: "an object, if given",
+  configFile: "a path or a URL, if given",
+  stateless: "true or false, if given",
+  maxSessions: "a number, if given",
+  ssh: "a text, if given",
   connectTimeout: "optional",
 };
 
@@ -356,12 +361,13 @@ export class SshConnection implements Connection {
    * console.log(await fetch(`http://localhost:${web.port}/`));
    * ```
    *
-   * @throws {TypeError} if the connection is `stateless`, or an address cannot be understood
+   * @throws {TypeError} if the connection is `stateless`, `kind` is none, or an address cannot be understood
    * @throws {RangeError} if `timeout` is not above 0
    * @throws {CommandError} if the port is in use, or the server refuses
    * @throws {NotConnectedError} without {@linkcode connect}
    */
   async forward(options: ForwardOptions): Promise<Forward> {
+    checkForward(options);
     const { master, directory } = this.#linkFor("ssh -O forward");
     if (!master) {
       throw new TypeError(

@@ -17,12 +17,8 @@ export const SELECTION_OPTIONS: Known<HostSelection> = {
   ssh: "optional",
 };
 
-const HOST_OPTIONS: Known<HostOptions> = {
-  host: "a text",
-  user: "optional",
-  port: "optional",
-  labels: "optional",
-  leaseFile: "optional",
+/** Checked in detail where a connection is made of them. */
+const SSH_OPTIONS: Known<Omit<SshOptions, "host">> = {
   identityFile: "optional",
   password: "optional",
   sudo: "optional",
@@ -32,6 +28,15 @@ const HOST_OPTIONS: Known<HostOptions> = {
   maxSessions: "optional",
   ssh: "optional",
   connectTimeout: "optional",
+};
+
+const HOST_OPTIONS: Known<HostOptions> = {
+  ...SSH_OPTIONS,
+  host: "a text",
+  user: "optional",
+  port: "optional",
+  labels: "an object of texts, if given",
+  leaseFile: "optional",
 };
 
 /** Which hosts there are: given, or in a file that is read when they are needed. */
@@ -158,6 +163,25 @@ export function checkHosts(of: string, hosts: HostListOptions["hosts"]): void {
     checkKind(of, name, host, "an object");
     checkOptions(`${name} of ${of}`, host, HOST_OPTIONS);
   }
+}
+
+/**
+ * Checks the option `ssh`, but not what its parts are.
+ *
+ * @throws {TypeError} if it is no object, or has an option that is not for all hosts
+ */
+export function checkCommon(of: string, ssh: HostSelection["ssh"]): void {
+  if (ssh === undefined) return;
+  checkKind(of, "ssh", ssh, "an object");
+  for (const [name, value] of Object.entries(ssh)) {
+    if (value === undefined) continue;
+    if (["host", "user", "port", "labels", "leaseFile"].includes(name)) {
+      throw new TypeError(
+        `Cannot use "${name}" in "ssh" of ${of}: it is an option of each host in "hosts"`,
+      );
+    }
+  }
+  checkOptions(`"ssh" of ${of}`, ssh, SSH_OPTIONS);
 }
 
 /** @throws {TypeError} if it cannot be the path of a lease file */

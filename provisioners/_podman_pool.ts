@@ -1,6 +1,7 @@
 import { checkProgram } from "../connections/program.ts";
 import { checkMilliseconds, type Known } from "../options.ts";
 import { guard } from "./_guard.ts";
+import { checkMaxLifetime } from "./_max_lifetime.ts";
 import { PodmanBackend, type Variant } from "./_podman_backend.ts";
 import type { PoolOptions } from "./_pool.ts";
 import type { PullPolicy } from "./_podman_image.ts";
@@ -26,8 +27,8 @@ export interface ContainerOptions extends EventOptions {
 export const CONTAINER_OPTIONS: Known<ContainerOptions> = {
   image: "a text",
   maxRemotes: "optional",
-  runOptions: "a list, if given",
-  command: "a list, if given",
+  runOptions: "a list of texts, if given",
+  command: "a list of texts, if given",
   pull: ["never", "missing", "newer", "always"],
   maxLifetime: "optional",
   podman: "optional",
@@ -37,6 +38,19 @@ export const CONTAINER_OPTIONS: Known<ContainerOptions> = {
   limit: "what sharedLimit() gives, if given",
   onEvent: "a function, if given",
 };
+
+/** @throws {TypeError} if there is one that we depend on ourselves */
+function checkRunOptions(options: readonly string[]): void {
+  const ours = options.find((option) =>
+    /^--(name|restart|replace)(=|$)/.test(option)
+  );
+  if (ours === undefined) return;
+  throw new TypeError(
+    `Cannot use "${
+      ours.replace(/=.*/s, "")
+    }" in "runOptions": the name and the end of a container are up to its provisioner`,
+  );
+}
 
 /**
  * What the pool of a provisioner of containers is made of.
@@ -79,8 +93,9 @@ export function containerPoolOptions(
     );
   }
   checkProgram("podman", podman);
+  checkRunOptions(runOptions);
+  checkMaxLifetime(maxLifetime);
   checkMilliseconds({
-    maxLifetime,
     reserveTimeout,
     commandTimeout,
     ...times,

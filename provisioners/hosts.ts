@@ -74,6 +74,7 @@
 import { checkMilliseconds, checkOptions, type Known } from "../options.ts";
 import { guard } from "./_guard.ts";
 import {
+  checkCommon,
   checkHosts,
   checkLeaseFile,
   HostList,
@@ -313,6 +314,7 @@ function poolOptions(options: HostsProvisionerOptions): PoolOptions {
     onEvent,
   } = options;
   checkHosts("HostsProvisioner", hosts);
+  checkCommon("HostsProvisioner", ssh);
   const times = checkTimes(options);
   if (!(maxFailures >= 1)) {
     throw new RangeError(

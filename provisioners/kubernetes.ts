@@ -57,6 +57,7 @@ import {
   pathOf,
 } from "../options.ts";
 import { guard } from "./_guard.ts";
+import { checkMaxLifetime } from "./_max_lifetime.ts";
 import { KubernetesBackend, type PodTemplate } from "./_kubernetes_backend.ts";
 import { DURATION } from "./_kubernetes_owner.ts";
 import type { PoolOptions } from "./_pool.ts";
@@ -293,7 +294,8 @@ function poolOptions(options: KubernetesProvisionerOptions): PoolOptions {
     commandTimeout,
     renewInterval,
   };
-  checkMilliseconds({ ...times, maxLifetime });
+  checkMilliseconds(times);
+  checkMaxLifetime(maxLifetime);
   if (renewInterval > LONGEST_RENEWAL) {
     throw new RangeError(
       `Cannot use ${renewInterval} as "renewInterval": it must be at most ${LONGEST_RENEWAL}, or others take the pods for abandoned`,

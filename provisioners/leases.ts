@@ -17,6 +17,7 @@
 import type { SignalOptions } from "../connections/connection.ts";
 import { checkOptions, type Known } from "../options.ts";
 import {
+  checkCommon,
   checkHosts,
   HostList,
   isSshConfig,
@@ -111,6 +112,7 @@ export async function readLeases(
     signal = new AbortController().signal,
   } = options;
   checkHosts("readLeases()", hosts);
+  checkCommon("readLeases()", options.ssh);
   signal.throwIfAborted();
   const list = new HostList({
     hosts,

@@ -50,11 +50,11 @@ const PULL_OPTIONS: Known<PullImageOptions> = {
 };
 
 const BUILD_OPTIONS: Known<BuildImageOptions> = {
-  packages: "optional",
-  files: "optional",
-  tag: "optional",
-  pull: "optional",
-  runOptions: "optional",
+  packages: "a list of texts, if given",
+  files: "an object of texts, if given",
+  tag: "a text, if given",
+  pull: ["never", "missing", "newer", "always"],
+  runOptions: "a list of texts, if given",
   podman: "optional",
   timeout: "optional",
   signal: "optional",

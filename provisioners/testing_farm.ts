@@ -283,31 +283,33 @@ export interface TestingFarmProvisionerOptions extends EventOptions {
 const OPTIONS: Known<TestingFarmProvisionerOptions> = {
   compose: "a text",
   arch: "optional",
-  maxRemotes: "optional",
-  retries: "optional",
+  maxRemotes: "a number, if given",
+  retries: "a number, if given",
   timeout: "optional",
-  pool: "optional",
-  hardware: "optional",
-  kickstart: "optional",
-  artifacts: "optional",
-  variables: "optional",
-  secrets: "optional",
-  tags: "optional",
-  skipGuestSetup: "optional",
+  pool: "a text, if given",
+  hardware: "an object, if given",
+  kickstart: "an object, if given",
+  artifacts: "a list, if given",
+  variables: "an object of texts, if given",
+  secrets: "an object of texts, if given",
+  tags: "an object of texts, if given",
+  skipGuestSetup: "true or false, if given",
   clean: "optional",
-  sshKey: "optional",
-  sourceCidr: "optional",
-  watchdog: "optional",
-  url: "optional",
+  sshKey: "a path or a URL, if given",
+  sourceCidr: "a text, if given",
+  watchdog: "true or false, if given",
+  url: "a text, if given",
   token: "a text, if given",
   times: "optional",
-  onLog: "optional",
+  onLog: "a function, if given",
   limit: "what sharedLimit() gives, if given",
-  onEvent: "optional",
+  onEvent: "a function, if given",
 };
 
+const CLEAN_OPTIONS: Known<{ readonly script: string }> = { script: "a text" };
+
 const SERVICE_OPTIONS: Known<TestingFarmServiceOptions> = {
-  url: "optional",
+  url: "a text, if given",
   token: "a text, if given",
   signal: "optional",
 };
@@ -455,6 +457,9 @@ function poolOptions(options: TestingFarmProvisionerOptions): PoolOptions {
   checkTexts({ compose, arch, url, sourceCidr });
   checkToken(token);
   checkNumbers({ maxRemotes, retries, timeout, times });
+  if (typeof clean !== "boolean") {
+    checkOptions('"clean" of TestingFarmProvisioner', clean, CLEAN_OPTIONS);
+  }
   const cleaningScript = typeof clean === "object"
     ? clean.script
     : clean

@@ -774,7 +774,7 @@ Deno.test("what is given has to be of the right kind", async () => {
     ],
     [
       () => podman({ command: "sleep inf" }),
-      'Cannot use a text as "command" of PodmanProvisioner: a list would be right',
+      'Cannot use a text as "command" of PodmanProvisioner: a list of texts would be right',
     ],
     [
       () => podman({ command: [] }),
@@ -782,7 +782,41 @@ Deno.test("what is given has to be of the right kind", async () => {
     ],
     [
       () => podman({ runOptions: "--privileged" }),
-      'Cannot use a text as "runOptions" of PodmanProvisioner: a list would be right',
+      'Cannot use a text as "runOptions" of PodmanProvisioner: a list of texts would be right',
+    ],
+    ...["--name=x", "--name", "--restart=always", "--replace"].map((option) =>
+      [
+        () => podman({ runOptions: ["--network=none", option] }),
+        `Cannot use "${
+          option.replace(/=.*/, "")
+        }" in "runOptions": the name and the end of a container are up to its provisioner`,
+      ] as [() => unknown, string]
+    ),
+    [
+      () => buildImage("fedora:42", { packages: "rsync" as Wrong }),
+      'Cannot use a text as "packages" of buildImage(): a list of texts would be right',
+    ],
+    [
+      () => buildImage("fedora:42", { files: { "/x": 5 } as Wrong }),
+      'Cannot use an object as "files" of buildImage(): an object of texts would be right',
+    ],
+    [
+      () => hosts({ ssh: "x" }),
+      'Cannot use a text as "ssh" of HostsProvisioner: an object would be right',
+    ],
+    ...["host", "user", "port"].map((name) =>
+      [
+        () => hosts({ ssh: { [name]: "x" } }),
+        `Cannot use "${name}" in "ssh" of HostsProvisioner: it is an option of each host in "hosts"`,
+      ] as [() => unknown, string]
+    ),
+    [
+      () => hosts({ ssh: { idenityFile: "x" } }),
+      'Cannot use "idenityFile" as an option of "ssh" of HostsProvisioner: "identityFile" would be right',
+    ],
+    [
+      () => readLeases({ hosts: ["a"], ssh: { user: "x" } as Wrong }),
+      'Cannot use "user" in "ssh" of readLeases(): it is an option of each host in "hosts"',
     ],
     [
       () => podman({ onEvent: "x" }),
@@ -946,6 +980,19 @@ Deno.test("variables have to be texts, wherever they are given", async () => {
     }
   } finally {
     await Deno.remove(directory, { recursive: true });
+  }
+});
+
+Deno.test("a lifetime that neither podman nor Kubernetes can count is refused", () => {
+  for (const Provisioner of [PodmanProvisioner, KubernetesProvisioner]) {
+    const make = (maxLifetime: number) =>
+      new Provisioner({ image: "x", maxLifetime });
+    for (const good of [2_147_483_647_000, Infinity]) ok(make(good));
+    throws(() => make(1e14), {
+      name: "RangeError",
+      message:
+        'Cannot use 100000000000000 as "maxLifetime": at most 2147483647000 milliseconds are possible, or Infinity for no limit',
+    });
   }
 });
 

@@ -188,6 +188,41 @@ Deno.test("what cannot be passed to a program is refused", () => {
     'variable "A"',
   );
   thrown(() => start(here, ["true"], { cwd: "" }), TypeError, "directory");
+  // Scripts run without a check of their types.
+  thrown(
+    () => start(here, "ls  -l" as never),
+    TypeError,
+    'Cannot run what is no list of words: one such as ["ls","-l"] would be right',
+  );
+  thrown(
+    () => start(here, ["a", 5 as never]),
+    TypeError,
+    "argument 1 is no text",
+  );
+  thrown(
+    () => startLocal({ argv: "ls" as never }),
+    TypeError,
+    'no list of words: one such as ["ls"]',
+  );
+  for (const value of [undefined, 5, null, {}]) {
+    const env = { A: value as never };
+    const error =
+      /^Cannot use .* as "A" of "env" of a command: a text would be right$/;
+    match(
+      thrown(() => start(here, ["true"], { env }), TypeError).message,
+      error,
+    );
+    match(
+      thrown(() => startLocal({ argv: ["true"], env }), TypeError).message,
+      error,
+    );
+  }
+  thrown(
+    () => start(here, ["true"], { env: "A=1" as never }),
+    TypeError,
+    'Cannot use a text as "env" of a command: an object would be right',
+  );
+  thrown(() => start(here, ["true"], { cwd: 5 as never }), TypeError, '"cwd"');
 });
 
 Deno.test("a signal that is aborted already starts nothing", async () => {

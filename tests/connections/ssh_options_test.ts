@@ -44,6 +44,8 @@ Deno.test("parseHost() refuses what is no host", () => {
       "[::1]x",
       "[]:22",
       "h\0",
+      "ssh://root@h",
+      "SSH://h:22",
     ]
   ) {
     const { message } = thrown(() => parseHost(text), TypeError);
@@ -190,6 +192,21 @@ Deno.test("SshConnection refuses options that cannot be used", () => {
   bad({ maxSessions: 0 }, "maxSessions");
   bad({ maxSessions: 1.5 }, "maxSessions");
   thrown(() => new SshConnection({ host: "" }), TypeError, "host");
+  // Scripts run without a check of their types.
+  const wrong: [Record<string, unknown>, string][] = [
+    [{ password: 5 }, 'Cannot use 5 as "password" of SshConnection: a text'],
+    [{ ssh: ["ssh"] }, 'Cannot use a list as "ssh" of SshConnection: a text'],
+    [{ stateless: "no" }, '"stateless" of SshConnection: true or false'],
+    [{ sudo: true }, '"sudo" of SshConnection: a text'],
+    [{ identityFile: 5 }, '"identityFile" of SshConnection: a path or a URL'],
+    [{ configFile: {} }, '"configFile" of SshConnection: a path or a URL'],
+    [{ maxSessions: "8" }, '"maxSessions" of SshConnection: a number'],
+    [{ options: "x" }, '"options" of SshConnection: an object'],
+    [{ options: { User: undefined } }, 'option "User": a text, a number'],
+    [{ options: { Port: null } }, 'option "Port": a text, a number'],
+    [{ options: { SendEnv: ["A", {}] } }, 'option "SendEnv": a text, a num'],
+  ];
+  for (const [options, part] of wrong) bad(options, part);
 });
 
 Deno.test("SshConnection runs nothing before connect()", async () => {
@@ -199,6 +216,17 @@ Deno.test("SshConnection runs nothing before connect()", async () => {
     thrown(() => connection.local(["true"]), NotConnectedError, error);
     thrown(() => connection.command("true"), NotConnectedError, error);
     thrown(() => connection.rsync([]), NotConnectedError, "not connected");
+    for (
+      const [options, error] of [
+        [{}, '"kind" and "listen" and "to" are missing'],
+        [
+          { kind: "dynamic", listen: 0, to: "h:1" },
+          '"local" or "remote" would',
+        ],
+        [{ listen: 0, to: "h:1" }, '"kind" is missing'],
+        [{ kind: "local", listen: 0, to: 80 }, '"to" of forward(): a text'],
+      ] as [never, string][]
+    ) await rejected(connection.forward(options), TypeError, error);
     const forward = { kind: "local", listen: 1, to: "h:1" } as const;
     await rejected(connection.forward(forward), NotConnectedError);
     await connection.disconnect();
