@@ -1,4 +1,4 @@
-import { runLocal } from "./process.ts";
+import { outputLocal, runLocal } from "./process.ts";
 import { quote } from "./_quote.ts";
 
 /** That of the script, without what ssh would pass on to the system. */
@@ -53,11 +53,29 @@ export class PrivateDirectory implements AsyncDisposable {
 /** The path of a socket is short. */
 async function makeDirectory(): Promise<string> {
   const prefix = "atex-ssh-";
-  const directory = await Deno.makeTempDir({ prefix });
+  const directory = await Deno.makeTempDir({ prefix }).catch((error) => {
+    throw explain(error);
+  });
   // 103 bytes (on macOS, 107 on Linux), of which two are for the name, and ssh needs 17 while it makes the socket.
-  if (new TextEncoder().encode(directory).length <= 84) return directory;
+  const isShort = new TextEncoder().encode(directory).length <= 84;
+  // ssh would put variables in their place.
+  if (isShort && !/\$\{|[\n\r]/.test(directory)) return directory;
   await Deno.remove(directory);
   return await Deno.makeTempDir({ prefix, dir: "/tmp" });
+}
+
+/** Where the directory of temporary files is, which is missing or not for us. */
+function explain(error: unknown): unknown {
+  if (error instanceof Deno.errors.NotCapable) return error;
+  const place = Deno.env.get("TMPDIR");
+  const where = place ? `"${place}", which TMPDIR names` : '"/tmp"';
+  const what = `Cannot make a directory for temporary files in ${where}`;
+  if (error instanceof Deno.errors.NotFound) {
+    return new Deno.errors.NotFound(`${what}: it does not exist`, {
+      cause: error,
+    });
+  }
+  return new Error(`${what}: ${(error as Error).message}`, { cause: error });
 }
 
 /**
@@ -132,6 +150,43 @@ export async function askpass(
     SSH_ASKPASS_REQUIRE: "force",
     DISPLAY: env.DISPLAY ?? ":0", // before OpenSSH 8.4
   };
+}
+
+/**
+ * What is wrong with a private key that a server did not take, if that can be seen
+ * here: ssh does not say that it passed it over.
+ */
+export async function faultOfKey(
+  file: string,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const home = Deno.env.get("HOME");
+  const path = home && file.startsWith("~/") ? `${home}${file.slice(1)}` : file;
+  if (path === "none" || path.startsWith("~")) return undefined; // ssh knows
+  try {
+    await Deno.stat(path);
+  } catch (error) {
+    return error instanceof Deno.errors.NotFound
+      ? `"${path}" does not exist`
+      : undefined;
+  }
+  if (await needsPassphrase(path, signal)) {
+    return `"${path}" needs a passphrase, which only an agent can give`;
+  }
+}
+
+async function needsPassphrase(
+  path: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const argv = ["ssh-keygen", "-y", "-P", "", "-f", path];
+  try {
+    const { stderr } = await outputLocal({ argv }, { signal });
+    return /incorrect passphrase/i.test(new TextDecoder().decode(stderr));
+  } catch {
+    signal.throwIfAborted();
+    return false; // there is none
+  }
 }
 
 /** Removes a directory, if it is still there. */

@@ -12,6 +12,7 @@ export interface SshTarget {
   identityFile?: string | URL;
   configFile?: string | URL;
   password?: string;
+  sudo?: string;
   options?: SshConfig;
   stateless?: boolean;
 }
@@ -188,7 +189,7 @@ export function sshArguments(
       { IdentityFile: absolute(identityFile).replaceAll("%", "%%") }),
   };
   return [
-    ...(configFile === undefined ? [] : ["-F", absolute(configFile)]),
+    ...(configFile === undefined ? [] : ["-F", absolute(configFile, home())]),
     ...[...own, given, place, DEFAULTS, hostKeys(options)]
       .flatMap(configArguments),
     hostname,
@@ -213,9 +214,23 @@ export function withTerminal(argv: readonly string[]): string[] {
 }
 
 /** The path of a file, except where ssh knows better. */
-function absolute(file: string | URL): string {
+function absolute(file: string | URL, home?: string): string {
   const path = pathOf(file);
+  if (home && /^~(\/|$)/.test(path)) return resolve(`${home}/${path.slice(1)}`);
   return path === "none" || path.startsWith("~") ? path : resolve(path);
+}
+
+/** That of the user, which ssh puts in place of "~" in options, but not for "-F". */
+function home(): string | undefined {
+  return Deno.env.get("HOME");
+}
+
+/** A path as a single word for ssh. */
+function quotePath(path: string): string {
+  if (!/[\s'"]/.test(path) || /^['"]/.test(path)) return path;
+  // A backslash is one except before what it can escape.
+  const text = path.replace(/\\(?=[\\'"]|$)/g, "\\\\").replaceAll('"', '\\"');
+  return `"${text}"`;
 }
 
 /** What a master prints when others can share its connection. */
@@ -228,6 +243,25 @@ export const READY = "atex-connected";
  */
 export function checkTarget(target: SshTarget): void {
   parseHost(target.host);
+  const { identityFile, configFile, sudo } = target;
+  for (
+    const [name, value] of Object.entries({ identityFile, configFile, sudo })
+  ) {
+    if (value === "") {
+      throw new TypeError(
+        `Cannot use an empty text as "${name}": leave it out instead`,
+      );
+    }
+  }
+  if (
+    identityFile !== undefined && /\$\{|[\n\r\0]/.test(pathOf(identityFile))
+  ) {
+    throw new TypeError(
+      `Cannot use "${
+        pathOf(identityFile)
+      }" as "identityFile": ssh takes no path with "\${" or a line end in it`,
+    );
+  }
   for (const [keyword, value] of Object.entries(target.options ?? {})) {
     const what = `Cannot set the ssh option "${keyword}"`;
     if (!/^[A-Za-z0-9]+$/.test(keyword)) {
@@ -262,9 +296,8 @@ function configArguments(config: SshConfig): string[] {
       const text = typeof value === "boolean"
         ? (value ? "yes" : "no")
         : `${value}`;
-      const quoted = PATHS.has(keyword.toLowerCase()) && /\s/.test(text) &&
-        !text.startsWith('"');
-      return `-o${keyword}=${quoted ? `"${text}"` : text}`;
+      const isPath = PATHS.has(keyword.toLowerCase());
+      return `-o${keyword}=${isPath ? quotePath(text) : text}`;
     })
   );
 }

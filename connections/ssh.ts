@@ -47,7 +47,12 @@
  */
 import { abortable } from "@std/async/abortable";
 import { delay } from "@std/async/delay";
-import { checkMilliseconds, checkOptions, type Known } from "../options.ts";
+import {
+  checkMilliseconds,
+  checkOptions,
+  type Known,
+  pathOf,
+} from "../options.ts";
 import {
   ConnectError,
   type Connection,
@@ -69,7 +74,12 @@ import {
   forward,
   type ForwardOptions,
 } from "./_ssh_forward.ts";
-import { askpass, environment, PrivateDirectory } from "./_ssh_files.ts";
+import {
+  askpass,
+  environment,
+  faultOfKey,
+  PrivateDirectory,
+} from "./_ssh_files.ts";
 import { type MasterEnd, SshMaster } from "./_ssh_master.ts";
 import {
   checkTarget,
@@ -423,7 +433,7 @@ export class SshConnection implements Connection {
       const result = await this.#try(signal);
       if ("argv" in result) return result;
       if (attempt === ATTEMPTS || !isDropped(result.output)) {
-        throw this.#connectError(result);
+        throw await this.#connectError(result, signal);
       }
       // Those who were dropped together do not come back together.
       const patience = Math.min(100 * 2 ** attempt, 2000);
@@ -551,9 +561,18 @@ export class SshConnection implements Connection {
     return `exec ${quoteAll([...become, ...argv])}`;
   }
 
-  #connectError(end: MasterEnd): ConnectError {
+  async #connectError(
+    end: MasterEnd,
+    signal: AbortSignal,
+  ): Promise<ConnectError> {
+    const { host, identityFile } = this.#options;
+    const refused = /permission denied|too many authentication/i;
+    const fault = identityFile !== undefined && refused.test(end.output)
+      ? await faultOfKey(pathOf(identityFile), signal)
+      : undefined;
+    const why = fault === undefined ? "" : `; "identityFile": ${fault}`;
     return new ConnectError(
-      `Cannot connect to ${this.#options.host}: ${lastWords(end)}`,
+      `Cannot connect to ${host}: ${lastWords(end)}${why}`,
       end,
     );
   }

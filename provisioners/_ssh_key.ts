@@ -51,8 +51,8 @@ export async function keyFile(file: string | URL): Promise<string> {
   return path;
 }
 
-/** Its absolute path; "~/" is the home directory. */
-function absolute(file: string | URL): string {
+/** The absolute path of a file; "~/" is the home directory. */
+export function absolute(file: string | URL): string {
   const path = pathOf(file);
   if (!path.startsWith("~/")) return resolve(path);
   return resolve(join(Deno.env.get("HOME") ?? "/", path.slice(2)));

@@ -1,7 +1,7 @@
 import { ConnectError } from "../connections/connection.ts";
 import { CommandError, runLocal } from "../connections/process.ts";
 import type { SshOptions } from "../connections/ssh.ts";
-import { pathOf } from "../options.ts";
+import { absolute } from "./_ssh_key.ts";
 
 /** What a host is called when all of `ssh_config` is known: `user@hostname:port`. */
 export async function resolveName(
@@ -17,7 +17,7 @@ export async function resolveName(
   const argv = [
     ssh,
     "-G",
-    ...(configFile === undefined ? [] : ["-F", pathOf(configFile)]),
+    ...(configFile === undefined ? [] : ["-F", configPath(configFile)]),
     ...Object.entries(given).flatMap(([keyword, value]) =>
       [value].flat().map((value) => `-o${keyword}=${word(value)}`)
     ),
@@ -37,6 +37,11 @@ export async function resolveName(
   const find = (key: string) =>
     new RegExp(`^${key} (.*)$`, "m").exec(text)?.[1] ?? "";
   return `${find("user")}@${find("hostname")}:${find("port")}`;
+}
+
+/** Its path; "none" is no file. */
+function configPath(file: string | URL): string {
+  return file === "none" ? file : absolute(file);
 }
 
 function whyNot(error: Error, ssh: string): string {

@@ -168,7 +168,28 @@ Deno.test("sshArguments() lets ssh ask for a password only if there is one, and 
   }
 });
 
+Deno.test("sshArguments() quotes paths in the way of ssh", () => {
+  const quoted = (path: string) =>
+    values(
+      sshArguments({ host: "h", identityFile: path }, "stateless"),
+      "identityfile",
+    )[0];
+  equal(quoted("/a/b"), "/a/b");
+  equal(quoted("~/a b"), '"~/a b"');
+  equal(quoted("/bob's"), `"/bob's"`);
+  equal(quoted('/a"b'), '"/a\\"b"');
+  equal(quoted("/back\\slash"), "/back\\slash");
+  equal(quoted("/back\\slash's"), '"/back\\slash\'s"');
+  equal(quoted("/a b\\\\c"), '"/a b\\\\\\c"');
+  equal(quoted("/a b\\"), '"/a b\\\\"');
+});
+
 Deno.test("sshArguments() names the configuration to read", () => {
+  const file = (configFile: string | URL) =>
+    sshArguments({ host: "h", configFile }, "stateless")[1];
+  equal(file("~/x"), `${Deno.env.get("HOME")}/x`);
+  equal(file("~other/x"), "~other/x");
+  equal(file("/a b"), "/a b");
   const argv = sshArguments({ host: "h", configFile: "none" }, "stateless");
   deepEqual(argv.slice(0, 2), ["-F", "none"]);
 });
@@ -189,6 +210,11 @@ Deno.test("SshConnection refuses options that cannot be used", () => {
     'option "localForward": a "stateless" connection has no forwards',
   );
   bad({ password: "a\nb" }, "password");
+  bad({ identityFile: "" }, '"identityFile": leave it out');
+  bad({ configFile: "" }, '"configFile": leave it out');
+  bad({ sudo: "" }, '"sudo": leave it out');
+  bad({ identityFile: "/keys/${HOME}/k" }, 'no path with "${"');
+  bad({ identityFile: "/keys/a\nb" }, "or a line end in it");
   bad({ maxSessions: 0 }, "maxSessions");
   bad({ maxSessions: 1.5 }, "maxSessions");
   thrown(() => new SshConnection({ host: "" }), TypeError, "host");

@@ -510,6 +510,74 @@ test(
   ["MaxStartups 1:100:1"],
 );
 
+test("paths with quotes and other odd characters are those that are meant", async (sshd) => {
+  for (
+    const name of [
+      "bob's",
+      'a"b',
+      `a's "b"`,
+      "back\\slash",
+      "a\\'b\\\"c\\\\d e",
+      "50%h",
+      "#x",
+      "eq=x",
+    ]
+  ) {
+    const directory = `${sshd.directory}/${name}`;
+    await Deno.mkdir(directory);
+    const identityFile = `${directory}/key`;
+    await Deno.copyFile(sshd.options.identityFile, identityFile);
+    await Deno.chmod(identityFile, 0o600);
+    using _env = new Environment({ TMPDIR: directory });
+    await using connection = await SshConnection.open({
+      ...sshd.options,
+      identityFile,
+    });
+    equal(await run(connection, ["echo", "x"]), "x\n", name);
+  }
+  const directory = `${sshd.directory}/\${HOME}`;
+  await Deno.mkdir(directory);
+  using _env = new Environment({ TMPDIR: directory });
+  await using connection = await SshConnection.open(sshd.options);
+  equal(await run(connection, ["echo", "x"]), "x\n");
+});
+
+test("the shell of the user need not be there", async (sshd) => {
+  using _env = new Environment({ SHELL: "/nonexistent/zsh" });
+  await using connection = await SshConnection.open(sshd.options);
+  equal(await run(connection, ["echo", "x"]), "x\n");
+});
+
+test("a directory for temporary files that is missing is named", async (sshd) => {
+  using _env = new Environment({ TMPDIR: "/nonexistent" });
+  await rejected(
+    SshConnection.open(sshd.options),
+    Deno.errors.NotFound,
+    'Cannot make a directory for temporary files in "/nonexistent", which TMPDIR names: it does not exist',
+  );
+});
+
+test("a key that cannot be used is named where the server lets nobody in", async (sshd) => {
+  const locked = `${sshd.directory}/locked`;
+  await runLocal({
+    argv: ["ssh-keygen", "-q", "-t", "ed25519", "-N", "secret", "-f", locked],
+  });
+  for (const stateless of [false, true]) {
+    const open = (identityFile: string) =>
+      SshConnection.open({ ...sshd.options, identityFile, stateless });
+    await rejected(
+      open(locked),
+      ConnectError,
+      `Permission denied (publickey); "identityFile": "${locked}" needs a passphrase, which only an agent can give`,
+    );
+    await rejected(
+      open("/nonexistent/key"),
+      ConnectError,
+      'Permission denied (publickey); "identityFile": "/nonexistent/key" does not exist',
+    );
+  }
+});
+
 test("a proxy that fails is asked once, and its reason is told", async (sshd) => {
   const tries = `${sshd.directory}/tries`;
   const proxy = `sh -c 'echo >>${tries}; echo "no route to host" >&2'`;
