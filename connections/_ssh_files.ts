@@ -1,4 +1,4 @@
-import { outputLocal, runLocal } from "./process.ts";
+import { runLocal } from "./process.ts";
 import { quote } from "./_quote.ts";
 
 /** That of the script, without what ssh would pass on to the system. */
@@ -150,43 +150,6 @@ export async function askpass(
     SSH_ASKPASS_REQUIRE: "force",
     DISPLAY: env.DISPLAY ?? ":0", // before OpenSSH 8.4
   };
-}
-
-/**
- * What is wrong with a private key that a server did not take, if that can be seen
- * here: ssh does not say that it passed it over.
- */
-export async function faultOfKey(
-  file: string,
-  signal: AbortSignal,
-): Promise<string | undefined> {
-  const home = Deno.env.get("HOME");
-  const path = home && file.startsWith("~/") ? `${home}${file.slice(1)}` : file;
-  if (path === "none" || path.startsWith("~")) return undefined; // ssh knows
-  try {
-    await Deno.stat(path);
-  } catch (error) {
-    return error instanceof Deno.errors.NotFound
-      ? `"${path}" does not exist`
-      : undefined;
-  }
-  if (await needsPassphrase(path, signal)) {
-    return `"${path}" needs a passphrase, which only an agent can give`;
-  }
-}
-
-async function needsPassphrase(
-  path: string,
-  signal: AbortSignal,
-): Promise<boolean> {
-  const argv = ["ssh-keygen", "-y", "-P", "", "-f", path];
-  try {
-    const { stderr } = await outputLocal({ argv }, { signal });
-    return /incorrect passphrase/i.test(new TextDecoder().decode(stderr));
-  } catch {
-    signal.throwIfAborted();
-    return false; // there is none
-  }
 }
 
 /** Removes a directory, if it is still there. */

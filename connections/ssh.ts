@@ -74,12 +74,7 @@ import {
   forward,
   type ForwardOptions,
 } from "./_ssh_forward.ts";
-import {
-  askpass,
-  environment,
-  faultOfKey,
-  PrivateDirectory,
-} from "./_ssh_files.ts";
+import { askpass, environment, PrivateDirectory } from "./_ssh_files.ts";
 import { type MasterEnd, SshMaster } from "./_ssh_master.ts";
 import {
   checkTarget,
@@ -89,6 +84,7 @@ import {
 } from "./_ssh_options.ts";
 import { knowsSessions } from "./_ssh_version.ts";
 import { isDropped, lastReason } from "./ssh_drop.ts";
+import { faultOfKey } from "./ssh_key.ts";
 import { connectWithin } from "./time_limit.ts";
 import { outputLocal, runLocal } from "./process.ts";
 

@@ -1,7 +1,12 @@
 import { join } from "@std/path/posix/join";
 import { resolve } from "@std/path/posix/resolve";
 import { temporaryPrefix } from "../connections/ownership.ts";
-import { runLocal, type RunLocalOptions } from "../connections/process.ts";
+import {
+  outputLocal,
+  runLocal,
+  type RunLocalOptions,
+} from "../connections/process.ts";
+import { needsPassphrase } from "../connections/ssh_key.ts";
 import { pathOf } from "../options.ts";
 import { ProvisionError } from "./provisioner.ts";
 
@@ -20,17 +25,50 @@ const ORDER = ["id_ed25519", "id_ecdsa", "id_rsa"];
  * The key in that file; if none is named, the user's own, and if there is none a
  * new one that is removed when it is disposed of.
  *
- * @throws {ProvisionError} if there is no public key beside it, or none can be made
+ * @throws {ProvisionError} if there is no public key beside it, it needs a passphrase that no agent knows, or none can be made
  */
 export async function openSshKey(
   file: string | URL | undefined,
   options: Pick<RunLocalOptions, "signal"> = {},
 ): Promise<SshKey> {
-  if (file !== undefined) {
-    return await keyIn(absolute(file));
+  const found = file === undefined ? await ownKey() : absolute(file);
+  if (found === undefined) return await newKey(options);
+  const key = await keyIn(found);
+  await checkPassphrase(key, options);
+  return key;
+}
+
+/** ssh would pass over a key that nobody can unlock. */
+async function checkPassphrase(
+  { file, publicKey }: SshKey,
+  options: Pick<RunLocalOptions, "signal">,
+): Promise<void> {
+  if (!await needsPassphrase(file, options)) return;
+  const [, key] = publicKey.split(" ");
+  const agent = await said(["ssh-add", "-L"], options);
+  if (agent === undefined || agent.includes(` ${key}`)) return;
+  // Another agent than that of the environment, which may have it.
+  const config = await said(["ssh", "-G", "localhost"], options);
+  if (/^identityagent (?!none$|SSH_AUTH_SOCK$)/m.test(config ?? "")) return;
+  throw new ProvisionError(
+    `Cannot use the ssh key "${file}": it needs a passphrase, and no agent has it; \`ssh-add ${file}\` gives it to one`,
+    { fatal: true },
+  );
+}
+
+/** What a program prints, however it ends; nothing if it is not there. */
+async function said(
+  argv: readonly string[],
+  options: Pick<RunLocalOptions, "signal">,
+): Promise<string | undefined> {
+  try {
+    const { stdout } = await outputLocal({ argv }, options);
+    return new TextDecoder().decode(stdout);
+  } catch (error) {
+    options.signal?.throwIfAborted();
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
   }
-  const own = await ownKey();
-  return own === undefined ? await newKey(options) : await keyIn(own);
 }
 
 /**

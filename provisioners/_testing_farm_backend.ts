@@ -193,11 +193,16 @@ export class TestingFarmBackend implements Backend {
     const gone = new AbortController();
     watch.gone.then((error) => gone.abort(error));
     const either = AbortSignal.any([signal, gone.signal]);
+    let refusal = "";
+    const refused = (reason: string) => {
+      refusal = `; it let nobody in: ${reason}`;
+      waits(reason);
+    };
     let guest: Guest;
     let connection: SshConnection;
     try {
       guest = await this.#findGuest(watch, onLine, either);
-      connection = await this.#connect(guest, session, either);
+      connection = await this.#connect(guest, session, refused, either);
       undo.use(connection);
       await this.#clean(connection, onLine, either);
     } catch (error) {
@@ -206,7 +211,7 @@ export class TestingFarmBackend implements Backend {
       throw failure(
         `Cannot reserve a system with the request ${request}`,
         cause,
-        tail,
+        { tail, note: gone.signal.aborted ? refusal : "" },
       );
     }
     signal.throwIfAborted();
@@ -356,9 +361,11 @@ export class TestingFarmBackend implements Backend {
   /** Tries until it works, or until the signal says that it never will. */
   async #connect(
     { user, host }: Guest,
-    { key }: Session,
+    { api, key }: Session,
+    refused: (reason: string) => void,
     signal: AbortSignal,
   ): Promise<SshConnection> {
+    const told = new Set<string>();
     for (;;) {
       try {
         return await SshConnection.open({
@@ -383,6 +390,9 @@ export class TestingFarmBackend implements Backend {
             fatal: true,
           });
         }
+        const reason = api.hide(message);
+        if (!told.has(reason)) refused(reason);
+        told.add(reason);
       }
       await pause(this.#options.times.sshInterval, signal);
     }
@@ -450,7 +460,12 @@ export class TestingFarmBackend implements Backend {
 function failure(
   what: string,
   error: unknown,
-  tail: readonly string[] = [],
+  { tail = [], note = "" }: {
+    /** The last of its log. */
+    tail?: readonly string[];
+    /** What else is known of it. */
+    note?: string;
+  } = {},
 ): ProvisionError {
   const log = tail.length > 0
     ? `\nthe last of its log:\n${tail.join("\n")}`
@@ -461,7 +476,7 @@ function failure(
     error instanceof ProvisionError && error.fatal;
   const why = refused ? "the token was refused, " : "";
   return new ProvisionError(
-    `${what}: ${why}${(error as Error).message}${log}`,
+    `${what}: ${why}${(error as Error).message}${note}${log}`,
     { cause: error, fatal },
   );
 }

@@ -25,8 +25,8 @@ import type { ReleaseReason } from "./provisioner.ts";
  *   any system can be made of it.
  * - `reserving`: a system is being made or looked for.
  * - `waiting`: somebody else decides how long it takes: others have all hosts, a
- *   service has put it into a queue, a cluster has no place for it, other provisioners
- *   have all of the shared `limit`. Told when a
+ *   service has put it into a queue, its system lets nobody in yet, a cluster has no
+ *   place for it, other provisioners have all of the shared `limit`. Told when a
  *   `reason` begins or changes, once for all systems that wait for the same. Its end
  *   is not told: `ready` or `reserve-failed` follows, when it is so far.
  * - `ready`: it is connected and waits to be lent; `ms` after `reserving`.

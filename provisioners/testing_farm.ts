@@ -220,7 +220,7 @@ export interface TestingFarmProvisionerOptions extends EventOptions {
   clean?: boolean | { readonly script: string } | undefined;
   /**
    * File with the private key to log in with, and its public half beside it with
-   * `.pub` appended to the name.
+   * `.pub` appended to the name. If it needs a passphrase, an agent has to have it.
    *
    * @default the user's own, or a new one
    */

@@ -55,7 +55,7 @@ const SHARED = new Set([
 const MAY_IMPORT_SIBLINGS: Record<string, RegExp> = {
   "cli/mod.ts": /./,
   "connections/podman.ts": /^connections\/made_container\.ts$/,
-  "connections/ssh.ts": /^connections\/ssh_drop\.ts$/,
+  "connections/ssh.ts": /^connections\/ssh_(drop|key)\.ts$/,
   "provisioners/from_string.ts": /./,
   "executors/beakerlib.ts": /^executors\/fmf\//,
   "provisioners/systemd.ts": /^provisioners\/podman\.ts$/,

@@ -60,6 +60,43 @@ async function* processes(): AsyncGenerator<string> {
 }
 
 Deno.test({
+  name:
+    "why ssh does not let us in is told once, and with what became of the request",
+  ignore,
+  fn: async () => {
+    await using server = new FarmServer();
+    await using sshd = await Sshd.start();
+    await using other = await Sshd.start();
+    server.states = ["running"];
+    const events: ProvisionerEvent[] = [];
+    await using pool = await new TestingFarmProvisioner({
+      ...optionsFor(server, sshd),
+      sshKey: `${other.directory}/key`,
+      retries: 0,
+      onEvent: (event) => events.push(event),
+    }).start();
+    pool.provision(1);
+    const failing = rejected(pool.getRemote(), Error);
+    const tries = () => sshd.log.split("Connection closed by").length - 1;
+    await until(() => tries() > 2);
+    server.alive[0].upcoming = ["complete"];
+    const { message } = await failing;
+    const reason =
+      `Cannot connect to ${sshd.options.host}: ${sshd.user}@127.0.0.1: Permission denied (publickey)`;
+    assert.ok(
+      message.includes(
+        `: it is in state "complete"; it let nobody in: ${reason}\nthe last of`,
+      ),
+      message,
+    );
+    assert.deepEqual(
+      events.flatMap((event) => event.type === "waiting" ? event.reason : []),
+      [reason],
+    );
+  },
+});
+
+Deno.test({
   name: "a system of Testing Farm runs fmf tests, whatever goes wrong before",
   ignore,
   fn: async () => {

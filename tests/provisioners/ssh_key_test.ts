@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { basename, dirname } from "node:path";
 import { parseTemporaryName } from "../../connections/ownership.ts";
+import { runLocal, startLocal } from "../../connections/process.ts";
 import { openSshKey } from "../../provisioners/_ssh_key.ts";
 import { cannotRun, missingPrograms } from "../_parts.ts";
-import { exists } from "../_wait.ts";
+import { exists, until } from "../_wait.ts";
 
 async function withHome(
   files: Record<string, string>,
@@ -49,6 +50,49 @@ Deno.test("openSshKey() takes the best of the user's keys, without its comment",
     await using other = await openSshKey(undefined);
     assert.equal(other.publicKey, "ssh-test aaa");
   });
+});
+
+Deno.test({
+  name: "openSshKey() refuses a key with a passphrase, unless an agent has it",
+  ignore: cannotRun(
+    "provisioners/ssh_key",
+    missingPrograms("ssh-keygen", "ssh-agent", "ssh-add"),
+  ),
+  fn: async () => {
+    const before = Deno.env.get("SSH_AUTH_SOCK");
+    await withHome({}, async (home) => {
+      const file = `${home}/.ssh/id_ed25519`;
+      const socket = `${home}/agent`;
+      const make = ["ssh-keygen", "-q", "-t", "ed25519", "-f", file];
+      await runLocal({ argv: [...make, "-N", ""] });
+      await using agent = startLocal(
+        { argv: ["ssh-agent", "-D", "-a", socket] },
+      );
+      await until(() => exists(socket));
+      Deno.env.set("SSH_AUTH_SOCK", socket);
+      const lock = ["ssh-keygen", "-q", "-p", "-P", "", "-N", "a secret"];
+      try {
+        const unlocked = await openSshKey(undefined);
+        await unlocked[Symbol.asyncDispose]();
+        await runLocal({ argv: ["ssh-add", "-q", file] });
+        await runLocal({ argv: [...lock, "-f", file] });
+        await using key = await openSshKey(undefined);
+        assert.equal(key.file, file);
+        await agent.terminate();
+        for (const given of [undefined, file]) {
+          await assert.rejects(openSshKey(given), {
+            name: "ProvisionError",
+            fatal: true,
+            message:
+              `Cannot use the ssh key "${file}": it needs a passphrase, and no agent has it; \`ssh-add ${file}\` gives it to one`,
+          });
+        }
+      } finally {
+        if (before === undefined) Deno.env.delete("SSH_AUTH_SOCK");
+        else Deno.env.set("SSH_AUTH_SOCK", before);
+      }
+    });
+  },
 });
 
 Deno.test({
