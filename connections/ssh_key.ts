@@ -1,6 +1,12 @@
 import type { SignalOptions } from "./connection.ts";
 import { outputLocal } from "./process.ts";
 
+/** Whether a program cannot be asked: it is not there, or may not be run. */
+export function isUnavailable(error: unknown): boolean {
+  return error instanceof Deno.errors.NotFound ||
+    error instanceof Deno.errors.NotCapable;
+}
+
 /** Whether a private key can only be used by who knows its passphrase, as far as that can be seen. */
 export async function needsPassphrase(
   file: string,
@@ -12,7 +18,7 @@ export async function needsPassphrase(
     return /incorrect passphrase/i.test(new TextDecoder().decode(stderr));
   } catch (error) {
     signal?.throwIfAborted();
-    if (error instanceof Deno.errors.NotFound) return false;
+    if (isUnavailable(error)) return false;
     throw error;
   }
 }

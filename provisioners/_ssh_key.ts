@@ -6,7 +6,7 @@ import {
   runLocal,
   type RunLocalOptions,
 } from "../connections/process.ts";
-import { needsPassphrase } from "../connections/ssh_key.ts";
+import { isUnavailable, needsPassphrase } from "../connections/ssh_key.ts";
 import { pathOf } from "../options.ts";
 import { ProvisionError } from "./provisioner.ts";
 
@@ -66,7 +66,7 @@ async function said(
     return new TextDecoder().decode(stdout);
   } catch (error) {
     options.signal?.throwIfAborted();
-    if (error instanceof Deno.errors.NotFound) return undefined;
+    if (isUnavailable(error)) return undefined;
     throw error;
   }
 }
