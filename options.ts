@@ -106,6 +106,11 @@ function isNeeded(kind: Kind | Optional): kind is Kind {
     !kind.endsWith(IF_GIVEN);
 }
 
+/** Whether a value is of that kind. */
+export function isOfKind(value: unknown, kind: Kind): boolean {
+  return KINDS[kind](value);
+}
+
 /**
  * Checks what one option, or one argument, is.
  *

@@ -87,9 +87,9 @@ export interface KubernetesOptions {
 
 const OPTIONS: Known<KubernetesOptions> = {
   pod: "a text",
-  container: "optional",
-  namespace: "optional",
-  context: "optional",
+  container: "a text, if given",
+  namespace: "a text, if given",
+  context: "a text, if given",
   kubeconfig: "a path or a URL, if given",
   kubectl: "optional",
   connectTimeout: "optional",

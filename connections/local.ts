@@ -48,9 +48,9 @@ export interface LocalConnectionOptions {
 }
 
 const OPTIONS: Known<LocalConnectionOptions> = {
-  cwd: "optional",
-  env: "optional",
-  clearEnv: "optional",
+  cwd: "a path or a URL, if given",
+  env: "an object of texts, if given",
+  clearEnv: "true or false, if given",
 };
 
 /**

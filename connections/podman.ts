@@ -84,7 +84,7 @@ export interface PodmanOptions {
 
 const OPTIONS: Known<PodmanOptions> = {
   container: "a text",
-  direct: "optional",
+  direct: "true or false, if given",
   podman: "optional",
   connectTimeout: "optional",
 };

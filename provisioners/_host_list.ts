@@ -1,5 +1,11 @@
 import { SshConnection, type SshOptions } from "../connections/ssh.ts";
-import { checkKind, checkOptions, type Known, wrongKind } from "../options.ts";
+import {
+  checkKind,
+  checkOptions,
+  isOfKind,
+  type Known,
+  wrongKind,
+} from "../options.ts";
 import type {
   HostEntry,
   HostOptions,
@@ -163,6 +169,17 @@ export function checkHosts(of: string, hosts: HostListOptions["hosts"]): void {
     checkKind(of, name, host, "an object");
     checkOptions(`${name} of ${of}`, host, HOST_OPTIONS);
   }
+}
+
+/**
+ * Checks the option `where`.
+ *
+ * @throws {TypeError} if it cannot choose
+ */
+export function checkWhere(of: string, where: HostSelection["where"]): void {
+  if (where === undefined || typeof where === "function") return;
+  if (isOfKind(where, "an object of texts")) return;
+  throw wrongKind(of, "where", where, "an object of texts, or a function,");
 }
 
 /**

@@ -26,7 +26,7 @@ export interface ContainerOptions extends EventOptions {
 /** All of them. */
 export const CONTAINER_OPTIONS: Known<ContainerOptions> = {
   image: "a text",
-  maxRemotes: "optional",
+  maxRemotes: "a number, if given",
   runOptions: "a list of texts, if given",
   command: "a list of texts, if given",
   pull: ["never", "missing", "newer", "always"],

@@ -77,6 +77,7 @@ import {
   checkCommon,
   checkHosts,
   checkLeaseFile,
+  checkWhere,
   HostList,
   isSshConfig,
   SELECTION_OPTIONS,
@@ -247,14 +248,14 @@ const OPTIONS: Known<HostsProvisionerOptions> = {
   leaseFile: "optional",
   leaseDirectory: "a path or a URL, if given",
   rebootGrace: "optional",
-  purpose: "optional",
+  purpose: "a text, if given",
   pollInterval: "optional",
-  probe: "a list, if given",
+  probe: "a list of texts, if given",
   probeTimeout: "optional",
   hookTimeout: "optional",
   quarantine: "optional",
   maxFailures: "a number, if given",
-  maxRemotes: "optional",
+  maxRemotes: "a number, if given",
   retryAfter: "optional",
   connectTimeout: "optional",
   rebootTimeout: "optional",
@@ -315,6 +316,7 @@ function poolOptions(options: HostsProvisionerOptions): PoolOptions {
   } = options;
   checkHosts("HostsProvisioner", hosts);
   checkCommon("HostsProvisioner", ssh);
+  checkWhere("HostsProvisioner", where);
   const times = checkTimes(options);
   if (!(maxFailures >= 1)) {
     throw new RangeError(

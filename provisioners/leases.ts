@@ -19,6 +19,7 @@ import { checkOptions, type Known } from "../options.ts";
 import {
   checkCommon,
   checkHosts,
+  checkWhere,
   HostList,
   isSshConfig,
   SELECTION_OPTIONS,
@@ -113,6 +114,7 @@ export async function readLeases(
   } = options;
   checkHosts("readLeases()", hosts);
   checkCommon("readLeases()", options.ssh);
+  checkWhere("readLeases()", where);
   signal.throwIfAborted();
   const list = new HostList({
     hosts,

@@ -122,15 +122,15 @@ const OPTIONS: Known<LibvirtProvisionerOptions> = {
   origin: "a text",
   sshKey: "a path or a URL",
   user: "optional",
-  uri: "optional",
-  domainHost: "optional",
+  uri: "a text, if given",
+  domainHost: "a text, if given",
   portFrom: "optional",
-  maxRemotes: "optional",
+  maxRemotes: "a number, if given",
   virsh: "optional",
   reserveTimeout: "optional",
   commandTimeout: "optional",
   limit: "what sharedLimit() gives, if given",
-  onEvent: "optional",
+  onEvent: "a function, if given",
 };
 
 /**

@@ -48,12 +48,12 @@ export interface LocalProvisionerOptions
 }
 
 const OPTIONS: Known<LocalProvisionerOptions> = {
-  maxRemotes: "optional",
+  maxRemotes: "a number, if given",
   limit: "what sharedLimit() gives, if given",
-  onEvent: "optional",
-  cwd: "optional",
-  env: "optional",
-  clearEnv: "optional",
+  onEvent: "a function, if given",
+  cwd: "a path or a URL, if given",
+  env: "an object of texts, if given",
+  clearEnv: "true or false, if given",
 };
 
 /**

@@ -116,7 +116,7 @@ export interface PodmanProvisionerOptions extends EventOptions {
 
 const OPTIONS: Known<PodmanProvisionerOptions> = {
   ...CONTAINER_OPTIONS,
-  init: "optional",
+  init: "true or false, if given",
 };
 
 /**

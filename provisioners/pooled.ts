@@ -63,7 +63,7 @@ const OPTIONS: Known<PoolOptions> = {
   reserveStagger: "optional",
   stopConcurrency: "optional",
   stopTimeout: "optional",
-  onEvent: "optional",
+  onEvent: "a function, if given",
 };
 
 /** A provisioner that is a pool of what a {@linkcode Backend} makes. */

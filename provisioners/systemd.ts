@@ -69,7 +69,7 @@ export interface SystemdProvisionerOptions
 const OPTIONS: Known<SystemdProvisionerOptions> = {
   ...CONTAINER_OPTIONS,
   bootTimeout: "optional",
-  bootCapability: "optional",
+  bootCapability: "true or false, if given",
 };
 
 /**
@@ -124,7 +124,7 @@ const { image: _image, ...ALL_BUT_IMAGE } = OPTIONS;
 
 const WITH_IMAGE: Known<WithSystemdImageOptions> = {
   ...ALL_BUT_IMAGE,
-  build: "optional",
+  build: "an object, if given",
   signal: "optional",
 };
 

@@ -96,7 +96,7 @@ export interface InstallVirtHelperOptions extends SignalOptions {
 }
 
 const OPTIONS: Known<InstallVirtHelperOptions> = {
-  path: "optional",
+  path: "a text, if given",
   signal: "optional",
 };
 

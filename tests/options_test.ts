@@ -832,7 +832,7 @@ Deno.test("what is given has to be of the right kind", async () => {
     ],
     [
       () => hosts({ probe: "true" }),
-      'Cannot use a text as "probe" of HostsProvisioner: a list would be right',
+      'Cannot use a text as "probe" of HostsProvisioner: a list of texts would be right',
     ],
     [
       () => hosts({ probe: [] }),
@@ -844,7 +844,7 @@ Deno.test("what is given has to be of the right kind", async () => {
     ],
     [
       () => pods({ command: "sleep" }),
-      'Cannot use a text as "command" of KubernetesProvisioner: a list would be right',
+      'Cannot use a text as "command" of KubernetesProvisioner: a list of texts would be right',
     ],
     [
       () => pods({ template: {} }),
@@ -980,6 +980,39 @@ Deno.test("variables have to be texts, wherever they are given", async () => {
     }
   } finally {
     await Deno.remove(directory, { recursive: true });
+  }
+});
+
+Deno.test("a word where true or false has to be, and other kinds, are refused by name", () => {
+  // A "no" would count as a yes.
+  const libvirt = { origin: "o", sshKey: "/k" };
+  const shared = { host: "h", image: "i" };
+  const wrong: [of: Wrong, options: Wrong, name: string, right: string][] = [
+    [PodmanProvisioner, { image: "x" }, "init", "true or false"],
+    [SystemdProvisioner, { image: "x" }, "bootCapability", "true or false"],
+    [SharedLibvirtProvisioner, shared, "destroyOnRelease", "true or false"],
+    [SharedLibvirtProvisioner, shared, "onEvent", "a function"],
+    [SharedLibvirtProvisioner, shared, "ssh", "an object"],
+    [LibvirtProvisioner, libvirt, "onEvent", "a function"],
+    [LocalProvisioner, {}, "clearEnv", "true or false"],
+    [LocalProvisioner, {}, "env", "an object of texts"],
+    [LocalProvisioner, {}, "onEvent", "a function"],
+    [LocalConnection, {}, "clearEnv", "true or false"],
+    [PodmanConnection, { container: "x" }, "direct", "true or false"],
+    [KubernetesProvisioner, { image: "x" }, "resources", "an object"],
+    [
+      HostsProvisioner,
+      { hosts: ["a"] },
+      "where",
+      "an object of texts, or a function,",
+    ],
+  ];
+  for (const [Block, options, name, right] of wrong) {
+    throws(() => new Block({ ...options, [name]: "no" }), {
+      name: "TypeError",
+      message:
+        `Cannot use a text as "${name}" of ${Block.name}: ${right} would be right`,
+    });
   }
 });
 
