@@ -113,7 +113,6 @@ const DEFAULTS: SshConfig = {
   ServerAliveCountMax: 4,
   TCPKeepAlive: false, // what breaks the network for a moment may be the test
   EscapeChar: "none",
-  ExitOnForwardFailure: true,
   BatchMode: true,
   ForwardAgent: false, // a system under test must not use the keys of who tests it
   ForwardX11: false,
@@ -158,6 +157,8 @@ export function sshArguments(
   if (
     role !== "master" || !keywords.some((name) => ABOUT_FORWARDS.has(name))
   ) own.push({ ClearAllForwardings: true });
+  // Without any it would still refuse a system whose key has changed.
+  const forwards = keywords.some((name) => FORWARDS.has(name));
   if (role === "client") {
     // A client that cannot use the socket would make a connection of its own.
     own.push({ ProxyCommand: "false" });
@@ -190,7 +191,14 @@ export function sshArguments(
   };
   return [
     ...(configFile === undefined ? [] : ["-F", absolute(configFile, home())]),
-    ...[...own, given, place, DEFAULTS, hostKeys(options)]
+    ...[
+      ...own,
+      given,
+      place,
+      DEFAULTS,
+      hostKeys(options),
+      { ExitOnForwardFailure: forwards },
+    ]
       .flatMap(configArguments),
     hostname,
   ];

@@ -123,8 +123,9 @@ export interface SshOptions {
    * `/dev/null`, `GlobalKnownHostsFile` `/dev/null` (unless keys are checked),
    * `ConnectionAttempts` 3, `ConnectTimeout` 30 s,
    * `ServerAliveInterval` 30 s, `ServerAliveCountMax` 4, `TCPKeepAlive` `no`,
-   * `EscapeChar` `none`, `ExitOnForwardFailure` `yes`, `BatchMode` `yes`,
-   * `ForwardAgent` `no`, `ForwardX11` `no`, `Tunnel` `no`.
+   * `EscapeChar` `none`, `ExitOnForwardFailure` `yes` (if one of these options is
+   * a forward), `BatchMode` `yes`, `ForwardAgent` `no`, `ForwardX11` `no`,
+   * `Tunnel` `no`.
    *
    * What `ssh_config` forwards is not, as one port cannot be forwarded for
    * several systems, unless a forward is among these options, too.

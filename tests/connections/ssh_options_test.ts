@@ -122,6 +122,14 @@ Deno.test("sshArguments() forwards what options say, not what only a file says",
   deepEqual(cleared("master", { localforward: "1 a:1" }), []);
   deepEqual(cleared("master", { ClearAllForwardings: false }), ["no"]);
   deepEqual(cleared("client", { localforward: "1 a:1" }), ["yes"]);
+  const strict = (options: NonNullable<SshOptions["options"]>) =>
+    values(
+      sshArguments({ host: "h", options }, "master"),
+      "exitonforwardfailure",
+    )[0];
+  equal(strict({}), "no");
+  equal(strict({ remoteforward: "1 a:1" }), "yes");
+  equal(strict({ LocalForward: "1 a:1", ExitOnForwardFailure: false }), "no");
 });
 
 Deno.test("sshArguments() knows no host keys unless they are checked", () => {

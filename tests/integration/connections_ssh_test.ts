@@ -784,6 +784,12 @@ test("a system that was installed anew is reached, whatever key of it was known"
     await using machine = await SshConnection.open(options);
     const { code, stderr } = await output(machine, ["true"]);
     deepEqual([code, text(stderr)], [0, ""]);
+    // Also if somebody wants to read of it: nothing is forwarded that could be refused.
+    await using told = await SshConnection.open({
+      ...options,
+      options: { ...options.options, UserKnownHostsFile: known },
+    });
+    equal(await run(told, ["echo", "x"]), "x\n");
     await rejected(
       SshConnection.open({
         ...options,
