@@ -240,7 +240,7 @@ async function make(build: Build, signal: AbortSignal): Promise<void> {
   );
   undo.defer(async () => {
     const { code } = await cli.output(
-      ["container", "rm", "-f", "-t", "0", name],
+      ["container", "rm", "-f", "-v", "-t", "0", name],
       { timeout: 60_000 },
     ).catch(() => ({ code: 1 }));
     // Otherwise it goes on trying; after an abort it looks whether more comes.

@@ -144,7 +144,7 @@ async function removeContainer(
 ): Promise<void> {
   for (let attempt = 1;; attempt++) {
     const { code, said } = await cli.output(
-      ["container", "rm", "-f", "-t", "0", name],
+      ["container", "rm", "-f", "-v", "-t", "0", name],
       { signal },
     );
     if (code === 0) return await cli.endConmon(name, signal);

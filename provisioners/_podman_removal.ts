@@ -115,6 +115,6 @@ export class PodmanRemoval {
 }
 
 const removing = (names: Iterable<string>) => [
-  ...["container", "rm", "-f", "-t", "0"],
+  ...["container", "rm", "-f", "-v", "-t", "0"],
   ...names,
 ];

@@ -31,7 +31,7 @@ while [ "$quiet" -lt 3 ] && [ "$rounds" -lt 300 ]; do
     if [ -n "$ours" ]; then
       quiet=0
       # shellcheck disable=SC2086 # a list
-      "$@" rm -f -t 0 $ours
+      "$@" rm -f -v -t 0 $ours
     else
       quiet=$((quiet + 1))
     fi

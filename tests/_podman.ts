@@ -152,6 +152,23 @@ export async function podman(...args: string[]): Promise<string> {
   throw new Error(`podman ${args[0]}: ${new TextDecoder().decode(stderr)}`);
 }
 
+/** The volumes of a container that have no name of their own: it has to be run with such an one. */
+export async function volumesOf(container: string): Promise<string[]> {
+  const format =
+    '{{range .Mounts}}{{if eq .Type "volume"}}{{.Name}} {{end}}{{end}}';
+  const names = (await podman("inspect", "-f", format, container)).split(" ");
+  if (names[0] === "") throw new Error(`${container} has no volume`);
+  return names;
+}
+
+/** Which of these volumes there are. */
+export async function volumesLeft(
+  volumes: readonly string[],
+): Promise<string[]> {
+  const all = (await podman("volume", "ls", "-q")).split("\n");
+  return volumes.filter((volume) => all.includes(volume));
+}
+
 /** Freezes a container. The kernel gives that up where a process begins or ends at just that time. */
 export async function freeze(container: string): Promise<void> {
   for (let attempt = 1;; attempt++) {

@@ -13,7 +13,7 @@ const tell = (what: unknown) => console.log(JSON.stringify(what));
 
 const pool = await new PodmanProvisioner({
   image,
-  runOptions: ["--network=none"],
+  runOptions: ["--network=none", "--volume=/volume"],
   onEvent: (event) =>
     tell(
       event.type === "warning"

@@ -10,6 +10,8 @@ import {
   imageName,
   podman,
   podmanMissing,
+  volumesLeft,
+  volumesOf,
 } from "../_podman.ts";
 import { exists } from "../_wait.ts";
 
@@ -177,6 +179,8 @@ for (
         PATIENCE,
         "there are not even the watchdog and podman events",
       );
+      const taken = script.told.flatMap(({ container }) => container ?? []);
+      const volumes = (await Promise.all(taken.map(volumesOf))).flat();
       await script.kill();
       const { run: name } = script;
       await eventually(
@@ -193,6 +197,7 @@ for (
         "processes are left",
       );
       assert.deepEqual(await containersOfRun(name), []);
+      assert.deepEqual(await volumesLeft(volumes), []);
       const runFile = `${await openRunDirectory()}/${name}`;
       await assert.rejects(Deno.stat(runFile), Deno.errors.NotFound);
 

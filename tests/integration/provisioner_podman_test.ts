@@ -8,7 +8,14 @@ import {
   type PodmanProvisionerOptions,
 } from "../../provisioners/podman.ts";
 import { getRunId } from "../../provisioners/_run.ts";
-import { cannotRun, imageName, podman, podmanMissing } from "../_podman.ts";
+import {
+  cannotRun,
+  imageName,
+  podman,
+  podmanMissing,
+  volumesLeft,
+  volumesOf,
+} from "../_podman.ts";
 
 const ignore = cannotRun("integration/provisioner_podman", podmanMissing());
 const ignoreDebian = ignore ||
@@ -259,6 +266,38 @@ Deno.test({
     await podman("rm", "-f", "-t", "0", remotes[1].attributes.container);
     await Promise.all(remotes.map((remote) => remote.release()));
     assert.deepEqual(await containersOf(), []);
+  },
+});
+
+Deno.test({
+  name: "a container goes with its volumes that have no name, however it ends",
+  ignore,
+  fn: async () => {
+    const name = `atex-test-${crypto.randomUUID().slice(0, 13)}`;
+    const { pool } = await started({
+      runOptions: ["--network=none", "--volume=/one", `--volume=${name}:/two`],
+    });
+    await using undo = new AsyncDisposableStack();
+    undo.defer(async () => void await podman("volume", "rm", "-f", name));
+    undo.use(pool);
+    pool.provision(5);
+    const remotes = await Promise.all(
+      Array.from({ length: 5 }, () => pool.getRemote()),
+    );
+    const volumes = await Promise.all(
+      remotes.map(({ attributes }) => volumesOf(attributes.container)),
+    );
+    const own = volumes.flat().filter((volume) => volume !== name);
+    assert.equal(own.length, 5);
+    const [one, two, three, ended] = remotes;
+    await one.release(); // by itself
+    await Promise.all([two.release(), three.release()]);
+    await podman("kill", ended.attributes.container);
+    await ended.lost;
+    await ended.release();
+    await pool.stop();
+    assert.deepEqual(await volumesLeft(own), []);
+    assert.deepEqual(await volumesLeft([name]), [name]);
   },
 });
 

@@ -34,7 +34,7 @@ inspect) case $1 in --format=json)
 exec) shift 2; exec "$@";;
 rm) # as podman 4.3: if one of several is not there, nothing happens
   for name; do case $name in atex-*)
-    [ $# -lt 5 ] || [ -e "$here/containers/$name" ] || exit 0;;
+    [ $# -lt 6 ] || [ -e "$here/containers/$name" ] || exit 0;;
   esac; done
   for name; do case $name in atex-*)
     [ -e "$here/containers/$name" ] || continue

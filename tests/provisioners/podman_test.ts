@@ -776,8 +776,8 @@ Deno.test("start() removes what is overdue", async () => {
   await start();
   await pool.stop();
   assert.deepEqual(podman.calls.filter((call) => / rm /.test(call)).sort(), [
-    "container rm -f -t 0 atex-aaaaaaaaaa-1-1",
-    "container rm -f -t 0 atex-aaaaaaaaaa-1-2",
+    "container rm -f -v -t 0 atex-aaaaaaaaaa-1-1",
+    "container rm -f -v -t 0 atex-aaaaaaaaaa-1-2",
   ]);
   const name = (event: ProvisionerEvent) => "name" in event ? event.name : "";
   assert.deepEqual(
