@@ -16,7 +16,12 @@ import {
   nameOwner,
   type PodOwner,
 } from "./_kubernetes_owner.ts";
-import { judgePod, lossOf, type PodState } from "./_kubernetes_pod.ts";
+import {
+  judgePod,
+  lossOf,
+  type PodState,
+  restartsOf,
+} from "./_kubernetes_pod.ts";
 import { findOwners } from "./_kubernetes_reaper.ts";
 import { PodWatch, type WatchedPod } from "./_kubernetes_watch.ts";
 import { Reaping } from "./_reaping.ts";
@@ -164,6 +169,7 @@ export class KubernetesBackend implements Backend {
     await this.#create(name, session, signal);
     signal.throwIfAborted();
     await this.#untilReady(watched, signal, waits);
+    const restarts = restartsOf(watched.pod!, this.#options.container);
     const { kubectl, namespace, context, kubeconfig, container, image } =
       this.#options;
     const connection = await KubernetesConnection.open({
@@ -186,7 +192,7 @@ export class KubernetesBackend implements Backend {
       },
       reusable: false,
       connection,
-      lost: this.#lossOf(watched),
+      lost: this.#lossOf(watched, restarts),
       expectLoss: () => {
         if (!session.lent.has(id) || session.expected.has(id)) return;
         session.expected.set(id, setInterval(() => {}, LONGEST_TIMER));
@@ -253,12 +259,15 @@ export class KubernetesBackend implements Backend {
         : { is: "coming" };
       if (state.is === "ready") return;
       const now = performance.now();
+      // One that was started again, and only runs, is not out of it.
       if (state.is === "troubled") troubleSince ??= now;
-      else troubleSince = undefined;
+      else if (state.is !== "coming" || !state.why) troubleSince = undefined;
       const end = Math.min(
         begin + reserveTimeout,
         state.is === "unscheduled" ? begin + scheduleTimeout : Infinity,
-        troubleSince === undefined ? Infinity : troubleSince + troubleTimeout,
+        troubleSince === undefined || state.is !== "troubled"
+          ? Infinity
+          : troubleSince + troubleTimeout,
       );
       if (state.is === "failed" || now >= end) {
         const late = `it is not ready after ${(now - begin) / 1000 | 0} s`;
@@ -272,10 +281,13 @@ export class KubernetesBackend implements Backend {
     }
   }
 
-  async #lossOf(watched: WatchedPod): Promise<Error> {
+  async #lossOf(watched: WatchedPod, restarts: number): Promise<Error> {
+    const { container } = this.#options;
     for (;;) {
       const { changed, pod, isGone } = watched;
-      const why = isGone ? "it was deleted" : pod && lossOf(pod);
+      const why = isGone
+        ? "it was deleted"
+        : pod && lossOf(pod, container, restarts);
       if (why) return new Error(`The pod "${watched.name}" is lost: ${why}`);
       await changed;
     }
@@ -340,16 +352,20 @@ export class KubernetesBackend implements Backend {
 
 /** Why a pod is not ready. */
 function describe(state: PodState, late: string): string {
-  const reason = reasonOf(state);
-  if (state.is === "unscheduled") {
-    return `${late}, ${reason ?? "it was not scheduled"}`;
-  }
-  return state.is === "failed" ? state.why : reason ?? late;
+  if (state.is === "failed") return state.why;
+  const reason = reasonOf(state) ??
+    (state.is === "unscheduled" ? "it was not scheduled" : undefined);
+  if (state.is === "troubled") return reason!;
+  return reason === undefined ? late : `${late}, ${reason}`;
 }
 
 /** Why it takes long, if the cluster says so. */
 function reasonOf(state: PodState): string | undefined {
-  if (state.is === "troubled") return state.why;
-  if (state.is !== "unscheduled" || state.why === undefined) return undefined;
-  return `it was not scheduled: ${state.why}`;
+  switch (state.is) {
+    case "troubled":
+    case "coming":
+      return state.why;
+    case "unscheduled":
+      return state.why && `it was not scheduled: ${state.why}`;
+  }
 }

@@ -17,13 +17,21 @@ const terminated = z.object({
   message: z.string().nullish(),
 });
 
+const state = z.object({
+  waiting: waiting.nullish(),
+  running: z.unknown().optional(),
+  terminated: terminated.nullish(),
+});
+
 const containerStatus = z.object({
   name: z.string(),
-  state: z.object({
-    waiting: waiting.nullish(),
-    terminated: terminated.nullish(),
-  }).nullish(),
+  ready: z.boolean().nullish(),
+  restartCount: z.number().nullish(),
+  state: state.nullish(),
+  lastState: state.nullish(),
 });
+
+type ContainerStatus = z.infer<typeof containerStatus>;
 
 /** What we look at of a pod. */
 export const podSchema = z.object({
@@ -32,7 +40,10 @@ export const podSchema = z.object({
     uid: z.string().nullish(),
     deletionTimestamp: z.string().nullish(),
   }),
-  spec: z.object({ nodeName: z.string().nullish() }).nullish(),
+  spec: z.object({
+    nodeName: z.string().nullish(),
+    restartPolicy: z.string().nullish(),
+  }).nullish(),
   status: z.object({
     phase: z.string().nullish(),
     reason: z.string().nullish(),
@@ -54,17 +65,23 @@ export type PodState =
   | { readonly is: "troubled"; readonly why: string }
   /** The cluster has no place for it, or has not looked yet: then it says nothing. */
   | { readonly is: "unscheduled"; readonly why?: string }
-  | { readonly is: "coming" };
+  /** If it says what keeps it, that is nothing that has to change by itself. */
+  | { readonly is: "coming"; readonly why?: string };
 
-const HOPELESS = new Set(["InvalidImageName", "CreateContainerConfigError"]);
-const TROUBLE = new Set([
-  "ErrImagePull",
-  "ImagePullBackOff",
-  "CreateContainerError",
+/** What only a change of the manifest or of the cluster ends. */
+const HOPELESS = new Set([
+  "InvalidImageName",
+  "CreateContainerConfigError",
+  "ErrImageNeverPull",
 ]);
+/** What every container waits for. All else is trouble, whatever a cluster calls it. */
+const USUAL = new Set(["ContainerCreating", "PodInitializing"]);
 
 /** What the status of a pod says. */
-export function judgePod({ metadata, status }: Pod, main: string): PodState {
+export function judgePod(
+  { metadata, spec, status }: Pod,
+  main: string,
+): PodState {
   const { phase, conditions, initContainerStatuses, containerStatuses } =
     status ?? {};
   if (metadata.deletionTimestamp) {
@@ -73,40 +90,113 @@ export function judgePod({ metadata, status }: Pod, main: string): PodState {
   if (phase === "Failed" || phase === "Succeeded") {
     return { is: "failed", why: endOf(status!), fatal: false };
   }
-  const needed = [
-    ...initContainerStatuses ?? [],
-    ...containerStatuses?.filter(({ name }) => name === main) ?? [],
+  // A pod is ready if all of its containers are.
+  const states = [
+    ...initContainerStatuses?.flatMap((container) =>
+      judgeWaiting(container, main)
+    ) ?? [],
+    ...containerStatuses?.flatMap((container) => [
+      ...judgeWaiting(container, main),
+      ...judgeEnd(container, spec?.restartPolicy),
+    ]) ?? [],
   ];
-  for (const { reason, message } of needed.flatMap(waitOf)) {
-    if (!reason) continue;
-    const why = words(reason, message);
-    if (HOPELESS.has(reason)) {
-      return { is: "failed", why, fatal: reason === "InvalidImageName" };
-    }
-    if (TROUBLE.has(reason)) return { is: "troubled", why };
-  }
+  const worst = states.find(({ is }) => is === "failed") ?? states[0];
+  if (worst) return worst;
   const of = (type: string) =>
     conditions?.find((condition) => condition.type === type);
-  if (of("Ready")?.status === "True") return { is: "ready" };
+  const ready = of("Ready");
+  if (ready?.status === "True") return { is: "ready" };
   const scheduled = of("PodScheduled");
   if (scheduled?.status !== "True") {
     const { message: why } = scheduled ?? {};
     return { is: "unscheduled", ...(why && { why }) };
   }
-  return { is: "coming" };
+  const unready = containerStatuses?.find(({ state, ready }) =>
+    state?.running && ready === false
+  );
+  const why = unready
+    ? describeUnready(unready)
+    : containerStatuses?.every((container) => container.ready) &&
+      ready?.message;
+  return { is: "coming", ...(why && { why }) };
 }
 
-function waitOf({ state }: z.infer<typeof containerStatus>) {
-  return state?.waiting ?? [];
+function judgeWaiting(container: ContainerStatus, main: string): PodState[] {
+  const { name, state, lastState } = container;
+  const { reason, message } = state?.waiting ?? {};
+  if (!reason || USUAL.has(reason)) return [];
+  const end = lastState?.terminated && describeEnd(name, lastState.terminated);
+  const why = words(
+    name !== main && !end && `the container "${name}"`,
+    reason,
+    message,
+    end,
+  );
+  return HOPELESS.has(reason)
+    ? [{ is: "failed", why, fatal: reason === "InvalidImageName" }]
+    : [{ is: "troubled", why }];
 }
 
-/** Why a pod that was ready is lost, if it is. */
-export function lossOf({ metadata, status }: Pod): string | undefined {
+/** Of a container that is to run as long as the pod. */
+function judgeEnd(
+  { name, state }: ContainerStatus,
+  restartPolicy: string | null | undefined,
+): PodState[] {
+  const end = state?.terminated;
+  if (!end) return [];
+  const why = describeEnd(name, end);
+  const forEver = restartPolicy === "Never" ||
+    (restartPolicy === "OnFailure" && end.exitCode === 0);
+  return forEver
+    ? [{ is: "failed", why, fatal: false }]
+    : [{ is: "troubled", why }];
+}
+
+function describeUnready({ name, restartCount }: ContainerStatus): string {
+  const often = restartCount ? `, for the ${restartCount + 1}. time` : "";
+  return `the container "${name}" runs${often}, but is not ready`;
+}
+
+function describeEnd(
+  name: string,
+  { exitCode, reason, message }: z.infer<typeof terminated>,
+): string {
+  const usual = reason === "Error" || reason === "Completed";
+  return words(
+    `the container "${name}" ended with exit code ${exitCode}`,
+    !usual && reason,
+    message,
+  );
+}
+
+function statusOf({ status }: Pod, main: string): ContainerStatus | undefined {
+  return status?.containerStatuses?.find(({ name }) => name === main);
+}
+
+/** How often the container in which commands run was started again. */
+export function restartsOf(pod: Pod, main: string): number {
+  return statusOf(pod, main)?.restartCount ?? 0;
+}
+
+/** Why a pod that was ready, after so many restarts, is lost, if it is. */
+export function lossOf(
+  pod: Pod,
+  main: string,
+  restarts: number,
+): string | undefined {
+  const { metadata, status } = pod;
   const { phase, reason, message } = status ?? {};
   if (phase && phase !== "Running") return endOf(status!);
   if (metadata.deletionTimestamp) {
     return words("it is being deleted", reason, message);
   }
+  // The pod goes on without it, or with another one in its place.
+  const { state, lastState } = statusOf(pod, main) ?? {};
+  if (state?.terminated) return describeEnd(main, state.terminated);
+  if (restartsOf(pod, main) <= restarts) return undefined;
+  return lastState?.terminated
+    ? describeEnd(main, lastState.terminated)
+    : `the container "${main}" was started again`;
 }
 
 /** What the cluster says about a pod that is over; if that is nothing, what its containers say. */
@@ -120,14 +210,12 @@ function endOf(status: NonNullable<Pod["status"]>): string {
     ...containerStatuses ?? [],
   ];
   const ends = containers.flatMap(({ name, state }) => {
-    const { exitCode = 0, reason, message } = state?.terminated ?? {};
-    if (exitCode === 0) return [];
-    const what = `the container "${name}" ended with exit code ${exitCode}`;
-    return [words(what, reason === "Error" ? undefined : reason, message)];
+    const end = state?.terminated;
+    return end && end.exitCode !== 0 ? [describeEnd(name, end)] : [];
   });
   return words(over, ends.join("; "));
 }
 
-function words(...parts: (string | null | undefined)[]): string {
+function words(...parts: (string | null | undefined | false)[]): string {
   return parts.filter((part) => part).join(": ");
 }

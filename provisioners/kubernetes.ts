@@ -151,8 +151,8 @@ export interface KubernetesProvisionerOptions extends EventOptions {
    */
   scheduleTimeout?: number | undefined;
   /**
-   * For which the image of a pod may fail to be pulled, or its container to be
-   * made.
+   * For which an image of a pod may fail to be pulled, or a container to be made or
+   * to go on.
    *
    * @default {60_000}
    */

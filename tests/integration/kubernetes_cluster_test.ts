@@ -8,12 +8,14 @@ import { readResults } from "../../aggregators/reader.ts";
 import { JsonLinesAggregator } from "../../aggregators/jsonl.ts";
 import { download, upload } from "../../connections/copy.ts";
 import { output, run } from "../../connections/process.ts";
+import { CommandExecutor } from "../../executors/command.ts";
 import { discover, FmfExecutor } from "../../executors/fmf/mod.ts";
 import { AdHocOrchestrator } from "../../orchestrators/adhoc.ts";
 import { reruns } from "../../orchestrators/policies.ts";
 import { formatOwner, holdRun } from "../../provisioners/_run.ts";
 import type { ProvisionerEvent } from "../../provisioners/events.ts";
 import {
+  type KubernetesPodTemplate,
   KubernetesProvisioner,
   type KubernetesProvisionerOptions,
 } from "../../provisioners/kubernetes.ts";
@@ -369,6 +371,49 @@ const troubles: [
     false,
   ],
   [
+    "an image that must not be pulled, of a container beside",
+    {
+      template: {
+        spec: {
+          containers: [{ name: "main" }, {
+            name: "side",
+            image: "localhost/no-such:1",
+            imagePullPolicy: "Never",
+          }],
+        },
+      },
+    },
+    /: the container "side": ErrImageNeverPull: /,
+    false,
+  ],
+  [
+    "a command that fails and is started again",
+    {
+      command: ["false"],
+      template: {
+        spec: { restartPolicy: "Always", containers: [{ name: "main" }] },
+      },
+    },
+    /: CrashLoopBackOff: .*: the container "main" ended with exit code 1$/,
+    false,
+  ],
+  [
+    "a probe that fails",
+    {
+      reserveTimeout: 10_000,
+      template: {
+        spec: {
+          containers: [{
+            name: "main",
+            readinessProbe: { exec: { command: ["false"] }, periodSeconds: 1 },
+          }],
+        },
+      },
+    },
+    /: it is not ready after \d+ s, the container "main" runs, but is not ready$/,
+    false,
+  ],
+  [
     "no quantity",
     { resources: { requests: { cpu: "x" } } },
     /Cannot make the pod/,
@@ -388,6 +433,76 @@ test("a pod that cannot be used is told with its reason", async () => {
     assert.match(error.message, message, trouble);
     assert.equal(error.fatal, fatal, error.message);
   }));
+});
+
+/** A command that ends when there is a certain file. */
+const UNTIL_TOLD = ["sh", "-c", "until [ -e /tmp/end ]; do sleep 0.1; done"];
+
+/** Pods that go on when the container ends in which commands run. */
+const goingOn: [string, KubernetesPodTemplate][] = [
+  ["another container", {
+    spec: {
+      containers: [{ name: "main" }, {
+        name: "side",
+        image: Deno.env.get("ATEX_TEST_KUBERNETES_IMAGE"),
+        command: ["sleep", "1000"],
+      }],
+    },
+  }],
+  ["a new one in its place", {
+    spec: { restartPolicy: "Always", containers: [{ name: "main" }] },
+  }],
+];
+
+for (const [what, template] of goingOn) {
+  test(`the end of the container in which commands run is a loss, though there is ${what}`, async () => {
+    await using pool = await (await poolWith({
+      template,
+      command: UNTIL_TOLD,
+    })).start();
+    pool.provision();
+    const remote = await pool.getRemote();
+    await run(remote, ["touch", "/tmp/end"]);
+    assert.match(
+      (await remote.lost).message,
+      /is lost: the container "main" ended with exit code 0$/,
+    );
+    await remote.release({ reason: "destroyed" });
+  });
+}
+
+test("tests whose container ends did not fail, nor do those that come next", async (directory) => {
+  const results = { results: `${directory}/r.jsonl`, files: `${directory}/f` };
+  await using pool = await (await poolWith({ command: UNTIL_TOLD })).start();
+  {
+    await using aggregator = await new JsonLinesAggregator(results).start();
+    await using run = new AdHocOrchestrator({
+      platform: "x",
+      tests: ["/before", "/ends", "/after"],
+      provisioners: [pool],
+      executor: (remote) =>
+        new CommandExecutor(remote, {
+          tests: {
+            "/before": ["true"],
+            "/ends": ["sh", "-c", "touch /tmp/end; sleep 1000"],
+            "/after": ["sh", "-c", "exit 1"],
+          },
+          timeout: 60_000,
+        }),
+      aggregator,
+      destructive: () => false,
+    }).run();
+    await run.finished;
+  }
+  const statuses: Record<string, string> = {};
+  for await (const { test, status } of readResults(results.results)) {
+    statuses[test] = status;
+  }
+  assert.deepEqual(statuses, {
+    "/before": "pass",
+    "/ends": "infra",
+    "/after": "fail",
+  });
 });
 
 test("the cluster ends a pod after maxLifetime, and that is a loss", async () => {

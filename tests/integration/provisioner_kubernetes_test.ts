@@ -195,6 +195,32 @@ const failures: [string, unknown, RegExp, boolean][] = [
     false,
   ],
   [
+    "an image that is not there and must not be pulled",
+    waiting("ErrImageNeverPull", "x"),
+    /: ErrImageNeverPull: x$/,
+    false,
+  ],
+  [
+    "a command that ends again and again",
+    waiting("CrashLoopBackOff", "back-off 10s"),
+    /: CrashLoopBackOff: back-off 10s$/,
+    false,
+  ],
+  [
+    "a probe that fails",
+    {
+      phase: "Running",
+      conditions: [{ type: "PodScheduled", status: "True" }],
+      containerStatuses: [{
+        name: "main",
+        ready: false,
+        state: { running: {} },
+      }],
+    },
+    /: it is not ready after 1 s, the container "main" runs, but is not ready$/,
+    false,
+  ],
+  [
     "an image that cannot be pulled",
     waiting("ErrImagePull", "denied"),
     /: ErrImagePull: denied$/,
