@@ -96,9 +96,9 @@ ${TELL}`,
 }
 
 /**
- * Makes the directories that are needed. A directory is then `empty` or `full`;
- * the place of a file is `free`, a `directory`, or something `special` like a
- * device.
+ * Makes the directories that are needed, that of a tree also in place of a file or a
+ * link. A directory is then `empty` or `full`; the place of a file is `free` or a
+ * `directory`; the place of both may be something `special` like a device.
  */
 export function destination(
   path: string,
@@ -106,8 +106,15 @@ export function destination(
 ): readonly string[] {
   return script(
     kind === "directory"
-      ? `mkdir -p "$1" && cd "$1" || exit
-if [ -z "$(ls -A .)" ]; then kind=empty; else kind=full; fi
+      ? `path=\${1%/}
+kind=
+if [ -d "$1" ]; then :
+elif [ -L "$path" ] || [ -f "$path" ]; then rm -f -- "$path" || exit
+elif [ -e "$path" ]; then kind=special; fi
+if [ -z "$kind" ]; then
+  mkdir -p "$1" && cd "$1" || exit
+  if [ -z "$(ls -A .)" ]; then kind=empty; else kind=full; fi
+fi
 ${TELL}`
       : `mkdir -p "$2" || exit
 if [ -d "$1" ]; then kind=directory

@@ -10,7 +10,7 @@
  * {@linkcode download}, since systems under test are not trusted, neither are
  * setuid and setgid bits and device files. What
  * rsync does better: without it, where tar is that of busybox, times are whole
- * seconds; and sockets are left out.
+ * seconds; sockets are left out; and holes in files take as much room as zeros.
  *
  * Needs the permission to run programs.
  *
@@ -78,8 +78,8 @@ export interface CopyOptions extends SignalOptions {
  * If `from` is a directory, `to` becomes a directory like it: with what is in
  * it, its permissions and its time. If `from` is a file, `to` is the path of the
  * copy. A `from` that is a symbolic link is followed. The directories above
- * `to` are made if need be; what is in the way of the copy is replaced, but a
- * file given as `from` replaces neither a directory nor a device. A relative
+ * `to` are made if need be; what is in the way of the copy is replaced, but at
+ * `to` itself neither a device, nor a directory if `from` is a file. A relative
  * `to` begins where a login does.
  *
  * A file that vanishes meanwhile is no error.
@@ -248,8 +248,8 @@ class Copy {
     };
     // -I: files of the same size and time can differ, tar would replace them.
     const args = kind === "file"
-      ? ["-LptI", "--force"]
-      : ["-rlptHI", "--force", ...this.#exclude.map(exclusion)];
+      ? ["-LptIS", "--force"]
+      : ["-rlptHIS", "--force", ...this.#exclude.map(exclusion)];
     if (kind === "directory") args.push(from.here ? "-D" : "--specials");
     if (!from.here) args.push("--chmod=ug-s");
     if (kind === "directory" && this.#delete) {

@@ -207,6 +207,39 @@ async function checkCopies(
     equal(await run(connection, ["cat", `${outside}/precious`]), "precious\n");
   });
 
+  await t.step(
+    "a tree in place of a file or a link, but not of a device",
+    async () => {
+      await run(
+        connection,
+        sh(
+          `cd "$1" && mkdir kept && echo x >file && ln -s file to-file && ln -s nothing dangling && ln -s kept to-directory && mkfifo fifo`,
+          there,
+        ),
+      );
+      await Deno.mkdir(`${scratch.path}/small`);
+      await Deno.writeTextFile(`${scratch.path}/small/x`, "content");
+      for (const name of ["to-file", "file", "dangling/", "to-directory"]) {
+        await upload(connection, `${scratch.path}/small`, `${there}/${name}`);
+        equal(
+          await run(connection, ["cat", `${there}/${name}/x`]),
+          "content",
+          name,
+        );
+      }
+      // the directory behind a link, and no file behind one
+      equal(await run(connection, ["cat", `${there}/kept/x`]), "content");
+      const error = await rejected(
+        upload(connection, `${scratch.path}/small`, `${there}/fifo`),
+        TypeError,
+      );
+      match(error.message, /\/fifo" is neither a file nor a directory$/);
+      await Deno.writeTextFile(`${scratch.path}/instead`, "");
+      await download(connection, `${there}/kept`, `${scratch.path}/instead`);
+      equal(await Deno.readTextFile(`${scratch.path}/instead/x`), "content");
+    },
+  );
+
   await t.step("an empty tree", async () => {
     const empty = `${scratch.path}/nothing in it`;
     await Deno.mkdir(empty);
@@ -451,6 +484,28 @@ async function only(directory: string, programs: string): Promise<string> {
   }
   return directory;
 }
+
+Deno.test({
+  name: "holes in files are copied as holes by rsync",
+  ignore,
+  fn: async () => {
+    await using scratch = await Scratch.make();
+    const at = (name: string) => `${scratch.path}/${name}`;
+    await Deno.mkdir(at("tree"));
+    await Deno.writeTextFile(at("tree/file"), "begin");
+    await Deno.truncate(at("tree/file"), 50_000_000);
+    await Deno.writeTextFile(at("tree/file"), "end", { append: true });
+    await upload(here, at("tree"), at("copy"));
+    await download(here, at("copy"), at("back"));
+    await upload(here, at("tree/file"), at("file"));
+    for (const name of ["copy/file", "back/file", "file"]) {
+      await run(here, ["cmp", at("tree/file"), at(name)]);
+      const { size, blocks } = await Deno.stat(at(name));
+      equal(size, 50_000_003);
+      ok(blocks! * 512 < 1_000_000, `${name} takes ${blocks! * 512} bytes`);
+    }
+  },
+});
 
 const TOOLS =
   "sh find xargs tar sort stat mkdir rm mv ls cat cp ln chmod touch printf mktemp readlink md5sum env echo seq head mkfifo";
