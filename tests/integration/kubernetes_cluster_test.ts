@@ -496,7 +496,7 @@ test("tests whose container ends did not fail, nor do those that come next", asy
   }
   const statuses: Record<string, string> = {};
   for await (const { test, status } of readResults(results.results)) {
-    statuses[test] = status;
+    statuses[test] = `${status}`;
   }
   assert.deepEqual(statuses, {
     "/before": "pass",

@@ -282,7 +282,7 @@ export const pods = target({
       ),
     );
     if ("why" in state) ok(typeof state.why === "string");
-    ok(["undefined", "string"].includes(typeof lossOf(data)));
+    ok(["undefined", "string"].includes(typeof lossOf(data, "main", 0)));
   },
 });
 
