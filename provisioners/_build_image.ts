@@ -1,3 +1,4 @@
+import { resolve } from "@std/path/posix/resolve";
 import type { SignalOptions } from "../connections/connection.ts";
 import { checkProgram } from "../connections/program.ts";
 import { within } from "../connections/time_limit.ts";
@@ -21,7 +22,8 @@ export interface BuildImageOptions extends SignalOptions {
    */
   packages?: readonly string[] | undefined;
   /**
-   * Files to write: their text by their absolute path.
+   * Files to write: their text by their absolute path, which must not lead into a
+   * volume of the origin.
    *
    * @default `{}`
    */
@@ -61,6 +63,8 @@ export interface BuildImageOptions extends SignalOptions {
 
 /** What is told of a build beside its end. */
 export interface BuildOptions extends BuildImageOptions {
+  /** Whether it is for containers that boot: as root, whoever the user of the origin is. */
+  readonly boots?: boolean;
   /** Called before the origin is fetched. */
   readonly pulling?: () => void;
   /** Called before it is looked whether the image is there. One that is built then says that it is borrowed. */
@@ -71,7 +75,7 @@ export interface BuildOptions extends BuildImageOptions {
 const BORROWED = "atex.borrowed";
 
 /** Changes with the way in which images are built. */
-const FORMAT = 1;
+const FORMAT = 2;
 
 /** See `buildImage()`. */
 export async function buildOnce(
@@ -87,6 +91,7 @@ export async function buildOnce(
     timeout = 1_800_000,
     pulling,
     claim,
+    boots = false,
     signal,
   } = options;
   const wrong = Object.keys(files).find((path) => !path.startsWith("/"));
@@ -106,7 +111,10 @@ export async function buildOnce(
   const cli = new PodmanCli(podman, timeout);
   return await within({ ms: timeout, late, signal }, async (signal) => {
     await provideImage(cli, origin, pull, { signal, pulling });
-    const { id, changes } = await describe(cli, origin, signal);
+    const found = await inspect(cli, origin, signal);
+    checkVolumes(origin, found, files);
+    const id = found.Id;
+    const changes = changesFor(found, boots);
     const tag = options.tag ??
       await deriveTag([FORMAT, id, packages, Object.entries(files)]);
     await claim?.(tag);
@@ -114,7 +122,10 @@ export async function buildOnce(
     const here = await imageExists(cli, tag, signal);
     if (here && (claim || !await isBorrowed(cli, tag, signal))) return tag;
     changes.push(`LABEL ${BORROWED}=${claim ? tag : ""}`);
-    const build = { cli, id, tag, changes, packages, files, runOptions };
+    const build = {
+      ...{ cli, id, tag, changes, packages, files, runOptions },
+      ...keeping(found),
+    };
     await make(here ? relabel(build) : build, signal);
     return tag;
   });
@@ -143,6 +154,7 @@ export function buildSystemdOnce(
   const { packages = ["rsync"], files } = options;
   return buildOnce(origin, {
     ...options,
+    boots: true,
     packages: ["@systemd", ...packages],
     files: { ...SYSTEMD_FILES, ...files },
   });
@@ -165,29 +177,65 @@ interface Build {
   readonly packages: readonly string[];
   readonly files: Readonly<Record<string, string>>;
   readonly runOptions: readonly string[];
+  /** Options of the container, so that nothing of it gets into the image. */
+  readonly without: readonly string[];
+  /** Options of the commit. */
+  readonly format: readonly string[];
 }
 
-/** The id of an image, and what of it a container for a build overrides. */
-async function describe(
-  cli: PodmanCli,
-  image: string,
-  signal: AbortSignal,
-): Promise<{ id: string; changes: string[] }> {
-  const { Id, Config } = await inspect(cli, image, signal);
-  const { Entrypoint, Cmd } = Config ?? {};
+/** What a container for a build overrides of an image. */
+function changesFor({ Config }: Inspected, boots: boolean): string[] {
+  const { Entrypoint, Cmd, User } = Config ?? {};
+  return [
+    `ENTRYPOINT ${JSON.stringify(Entrypoint ?? [])}`,
+    `CMD ${JSON.stringify(Cmd ?? [])}`,
+    ...(User ? [`USER ${boots ? "0" : User}`] : []),
+    "LABEL atex.image=1",
+  ];
+}
+
+/** How to keep other things of an image as they are. */
+function keeping(
+  { Config, Healthcheck }: Inspected,
+): Pick<Build, "without" | "format"> {
+  const has = (name: string) =>
+    Config?.Env?.some((entry) => entry.startsWith(`${name}=`));
+  const added = ["TERM", "container"].filter((name) => !has(name));
   return {
-    id: Id,
-    changes: [
-      `ENTRYPOINT ${JSON.stringify(Entrypoint ?? [])}`,
-      `CMD ${JSON.stringify(Cmd ?? [])}`,
-      "LABEL atex.image=1",
+    without: [
+      ...added.map((name) => `--unsetenv=${name}`),
+      ...(Config?.User ? ["--user=0"] : []),
     ],
+    // there is none in the other format
+    format: Healthcheck ? ["--format=docker"] : [],
   };
+}
+
+/** @throws {ProvisionError} if a file would not be in the image */
+function checkVolumes(
+  origin: string,
+  { Config }: Inspected,
+  files: Readonly<Record<string, string>>,
+): void {
+  const volumes = Object.keys(Config?.Volumes ?? {}).map((it) => resolve(it));
+  for (const path of Object.keys(files)) {
+    const volume = volumes.find((volume) =>
+      `${resolve(path)}/`.startsWith(volume.replace(/\/?$/, "/"))
+    );
+    if (volume === undefined) continue;
+    throw new ProvisionError(
+      `Cannot write "${path}" into an image: "${volume}" is a volume of "${origin}", and what is in it becomes no part of the image`,
+    );
+  }
 }
 
 interface Inspected {
   readonly Id: string;
+  readonly Healthcheck?: unknown;
   readonly Config?: {
+    readonly User?: string | null;
+    readonly Env?: readonly string[] | null;
+    readonly Volumes?: Readonly<Record<string, unknown>> | null;
     readonly Entrypoint?: readonly string[] | null;
     readonly Cmd?: readonly string[] | null;
     readonly Labels?: Readonly<Record<string, string>> | null;
@@ -217,6 +265,7 @@ async function deriveTag(ingredients: unknown[]): Promise<string> {
 
 async function make(build: Build, signal: AbortSignal): Promise<void> {
   const { cli, id, tag, changes, packages, files, runOptions } = build;
+  const { without, format } = build;
   const podman = async (args: string[], what: string, stdin?: string) => {
     const { code, said } = await cli.output(args, {
       signal,
@@ -251,7 +300,7 @@ async function make(build: Build, signal: AbortSignal): Promise<void> {
     ...[`--name=${name}`, "--stop-timeout=1", "--timeout=86400"],
     `--label=${LABEL.run}=${run.id}`,
     `--label=${LABEL.owner}=${formatOwner(run.owner)}`,
-    ...["--user=0", "--entrypoint=sleep", ...runOptions, id, "86400"],
+    ...["--entrypoint=sleep", ...without, ...runOptions, id, "86400"],
   ], "its container cannot be started");
   const exec = (script: string, ...args: string[]) => [
     ...["exec", "--interactive", "--user=0", name],
@@ -267,7 +316,7 @@ async function make(build: Build, signal: AbortSignal): Promise<void> {
     await podman(exec(WRITE_SCRIPT, path), `${path} cannot be written`, text);
   }
   await podman([
-    ...["container", "commit", "-q"],
+    ...["container", "commit", "-q", ...format],
     ...changes.flatMap((change) => ["--change", change]),
     ...[name, tag],
   ], "it cannot be stored");

@@ -3,7 +3,9 @@
  * container anew is slow.
  *
  * An image is made of a container in which packages are installed and files are
- * written. Nothing is left of a build that was aborted or whose script died.
+ * written, by root. What it runs, as which user, its variables and its health check
+ * are those of its origin; what goes into a volume of that is not in the image.
+ * Nothing is left of a build that was aborted or whose script died.
  *
  * Needs podman 4.0 or later, the network, and the permissions of `provisioners/podman`.
  *
@@ -91,7 +93,7 @@ export async function pullImage(
  * `withSystemdImage()` has built stays from now on.
  *
  * @returns its name
- * @throws {ProvisionError} if the origin is missing, or something cannot be installed
+ * @throws {ProvisionError} if the origin is missing, something cannot be installed, or a file would be in a volume
  * @throws {TypeError} if the path of a file is not absolute, `podman` is no list of words, or `timeout` no number
  * @throws {RangeError} if `timeout` is not above 0
  */
@@ -106,7 +108,7 @@ export async function buildImage(
 
 /**
  * As {@linkcode buildImage}, for `SystemdProvisioner`: with systemd beside the
- * packages asked for.
+ * packages asked for, and run by root whoever the user of the origin is.
  *
  * @returns its name
  * @throws {ProvisionError} if the origin is missing, or something cannot be installed

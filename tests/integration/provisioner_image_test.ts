@@ -68,6 +68,84 @@ Deno.test({
   },
 });
 
+/** An image for as long as this object, made of another one by these lines. */
+async function madeOf(
+  image: string,
+  ...lines: string[]
+): Promise<AsyncDisposable & { name: string }> {
+  const directory = await Deno.makeTempDir({ prefix: "atex-test-" });
+  const name = `localhost/atex-test-${crypto.randomUUID().slice(0, 13)}`;
+  try {
+    const file = `${directory}/Containerfile`;
+    await Deno.writeTextFile(file, [`FROM ${image}`, ...lines].join("\n"));
+    await podman(
+      ...["build", "-q", "--format=docker", "--network=none", "-t", name],
+      ...["-f", file, directory],
+    );
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+  return {
+    name,
+    [Symbol.asyncDispose]: async () => void await podman("rmi", "-f", name),
+  };
+}
+
+Deno.test({
+  name: "buildImage() changes nothing that was not asked for",
+  ignore,
+  fn: async () => {
+    await using origin = await madeOf(
+      imageName("debian"),
+      "RUN useradd joe",
+      'ENV FOO="a b" container=oci PATH=/usr/bin:/bin',
+      "WORKDIR /srv",
+      "USER joe",
+      "VOLUME /vol",
+      "EXPOSE 80",
+      "STOPSIGNAL SIGQUIT",
+      "HEALTHCHECK CMD true",
+      "LABEL my=label",
+      'ENTRYPOINT ["/bin/echo"]',
+      'CMD ["x y"]',
+    );
+    const files = { "/etc/marker": "of root" };
+    const options = { packages: [], files, runOptions: ["--network=none"] };
+    const image = await buildImage(origin.name, options);
+    try {
+      const look = async (name: string) => {
+        const [{ Config, Healthcheck }] = JSON.parse(
+          await podman("image", "inspect", name),
+        );
+        const { Labels, ...config } = Config;
+        config.Env.sort();
+        return { config, Healthcheck, label: Labels.my };
+      };
+      const built = await look(image);
+      assert.deepEqual(built, await look(origin.name));
+      assert.deepEqual(built.Healthcheck.Test, ["CMD-SHELL", "true"]);
+      const run = ["run", "--rm", "--network=none", "--entrypoint=sh"];
+      const who = await podman(...run, image, "-c", "id -un; cat /etc/marker");
+      assert.equal(who, "joe\nof root");
+      for (const path of ["/vol/x", "/vol", "/etc/../vol/deep/x"]) {
+        await assert.rejects(
+          buildImage(origin.name, { ...options, files: { [path]: "x" } }),
+          {
+            name: "ProvisionError",
+            message:
+              `Cannot write "${path}" into an image: "/vol" is a volume of "${origin.name}", and what is in it becomes no part of the image`,
+          },
+        );
+      }
+      const beside = { ...options, files: { "/volume": "x" } };
+      await podman("rmi", "-f", await buildImage(origin.name, beside));
+    } finally {
+      await podman("rmi", "-f", image);
+    }
+    assert.deepEqual(await left(), []);
+  },
+});
+
 Deno.test({
   name: "buildImage() tells what is wrong, and leaves nothing",
   ignore,
