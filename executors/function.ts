@@ -351,8 +351,10 @@ export class FunctionExecutor<R extends Connection = Connection>
       const loss = await lossBehind("the test failed", this.#remote, {
         ...(signal && { signal }),
       });
-      // A test may need no system.
-      return loss?.cause instanceof NotConnectedError ? undefined : loss;
+      // A test may need no system, and a script no permission to reach one.
+      const unknown = loss?.cause instanceof NotConnectedError ||
+        loss?.cause instanceof Deno.errors.NotCapable;
+      return unknown ? undefined : loss;
     } catch (cause) {
       return new TestAbortedError(WHY.cancelled, "cancelled", { cause });
     }

@@ -706,6 +706,18 @@ Deno.test("FunctionExecutor asks the system once after a test that failed, and t
   }
 });
 
+Deno.test({
+  name: "FunctionExecutor that may not ask the system takes a failure for one",
+  permissions: { read: true, write: true, run: false },
+  async fn() {
+    const remote = await LocalConnection.open();
+    const executor = new FunctionExecutor(remote, { tests: { "/t": () => 7 } });
+    await withDirectory(async (directory) =>
+      strictEqual(await executor.runTest("/t", directory), 7)
+    );
+  },
+});
+
 Deno.test("FunctionExecutor that is stopped while it asks the system was cancelled", async () => {
   const remote = await LocalConnection.open();
   const stop = new AbortController();
