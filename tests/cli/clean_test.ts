@@ -58,7 +58,7 @@ Deno.test("atex clean --mine-alive takes what it has listed, not what came later
   );
   equal(code, 0);
   deepEqual(podman.calls.filter((call) => / rm /.test(call)), [
-    `container rm -f -t 0 ${listed.Names[0]}`,
+    `container rm -f -v -t 0 ${listed.Names[0]}`,
   ]);
 });
 
