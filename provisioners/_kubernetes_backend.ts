@@ -167,6 +167,7 @@ export class KubernetesBackend implements Backend {
     // From then on it is a stray: a create that was killed may still be at work.
     undo.defer(() => session.watch.forget(name));
     await this.#create(name, session, signal);
+    session.watch.made(watched);
     signal.throwIfAborted();
     await this.#untilReady(watched, signal, waits);
     const restarts = restartsOf(watched.pod!, this.#options.container);

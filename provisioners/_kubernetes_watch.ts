@@ -12,6 +12,8 @@ const SHORTEST_PAUSE = 100;
 const LONGEST_PAUSE = 30_000;
 /** A watch that lasted as many milliseconds was ended by the server as usual. */
 const USUAL = 10_000;
+/** Milliseconds after which a pod that was made and not seen is looked for. */
+const UNSEEN = 2000;
 
 /** One pod, as the watch sees it. */
 export class WatchedPod {
@@ -19,6 +21,8 @@ export class WatchedPod {
   #changed = Promise.withResolvers<void>();
   /** What was last seen; `undefined` before it exists. */
   pod?: Pod;
+  /** Whether it exists, or did. */
+  isMade = false;
   isGone = false;
 
   constructor(readonly name: string) {}
@@ -35,6 +39,7 @@ export class WatchedPod {
 
   set(pod: Pod): void {
     this.pod = pod;
+    this.isMade = true;
     this.#notify();
   }
 
@@ -83,6 +88,18 @@ export class PodWatch implements AsyncDisposable {
     const watched = new WatchedPod(name);
     this.#pods.set(name, watched);
     return watched;
+  }
+
+  /**
+   * Tells that a pod that is followed was made. If it is not seen soon, it is
+   * looked for: a watch that began after its end never tells of it.
+   */
+  async made(watched: WatchedPod): Promise<void> {
+    watched.isMade = true;
+    const { signal } = this.#abort;
+    await delay(UNSEEN, { signal, persistent: false }).catch(() => {});
+    const isUnseen = watched.pod === undefined && !watched.isGone;
+    if (isUnseen && !signal.aborted) await this.#compare();
   }
 
   /** Forgets a pod. */
@@ -177,8 +194,9 @@ export class PodWatch implements AsyncDisposable {
 
   /** What changed while nobody watched. */
   async #compare(): Promise<void> {
-    const followed = [...this.#pods.values()];
-    if (followed.length === 0) return;
+    // As they are now: what is made after the list is not missing in it.
+    const made = [...this.#pods.values()].filter(({ isMade }) => isMade);
+    if (this.#pods.size === 0) return;
     try {
       const text = await this.#kubectl.run("Cannot list pods", [
         ...[
@@ -191,9 +209,8 @@ export class PodWatch implements AsyncDisposable {
       const { items } = list.parse(JSON.parse(text));
       for (const pod of items) this.#see(pod);
       const names = new Set(items.map(({ metadata }) => metadata.name));
-      for (const watched of followed) {
-        const isToBeMade = watched.pod === undefined;
-        if (!names.has(watched.name) && !isToBeMade) watched.vanish();
+      for (const watched of made) {
+        if (!names.has(watched.name)) watched.vanish();
       }
     } catch (error) {
       if (!this.#abort.signal.aborted) this.#options.onTrouble(error as Error);
