@@ -280,6 +280,8 @@ Deno.test({
     await using undo = new AsyncDisposableStack();
     undo.defer(async () => void await podman("volume", "rm", "-f", name));
     undo.use(pool);
+    // two containers that are made at once would both make it, and one fail
+    await podman("volume", "create", name);
     pool.provision(5);
     const remotes = await Promise.all(
       Array.from({ length: 5 }, () => pool.getRemote()),
