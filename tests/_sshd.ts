@@ -151,9 +151,10 @@ export class Sshd implements AsyncDisposable {
     await signalTree(this.pid, "SIGSTOP", false);
   }
 
-  /** Ends the server and its sessions. */
+  /** Ends the server, its sessions, and what outlived a session that was cut. */
   async [Symbol.asyncDispose](): Promise<void> {
     await signalTree(this.pid, "SIGKILL", true);
+    await killSessionsOf(this.port);
     await this.#child.status;
     await this.#log.done;
     await Deno.remove(this.directory, { recursive: true }).catch((error) => {
@@ -166,6 +167,22 @@ export class Sshd implements AsyncDisposable {
 export function freePort(): number {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   return listener.addr.port;
+}
+
+/** Kills what was started in a session of the server on a port, and is nobody's child any more. */
+async function killSessionsOf(port: number): Promise<void> {
+  const connection = new RegExp(`(^|\\0)SSH_CONNECTION=[^\\0]* ${port}\\0`);
+  for await (const { name } of Deno.readDir("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    const environment = await Deno.readTextFile(`/proc/${name}/environ`)
+      .catch(() => "");
+    if (!connection.test(environment)) continue;
+    try {
+      Deno.kill(Number(name), "SIGKILL");
+    } catch {
+      // Ended already.
+    }
+  }
 }
 
 /** Signals all that descends from a process, and if wanted the process itself. */

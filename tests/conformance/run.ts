@@ -34,9 +34,8 @@ function topicOf(content: any): Topic | undefined {
  *
  * @throws {Error} if that is nothing
  */
-// deno-lint-ignore no-explicit-any -- any JSON
-function casesOf(content: any): any[] {
-  const name = content.scenarios ? "scenarios" : "cases";
+function casesOf(content: Record<string, unknown> | unknown[]): unknown[] {
+  const name = "scenarios" in content ? "scenarios" : "cases";
   const cases = Array.isArray(content) ? content : content[name];
   if (!Array.isArray(cases)) throw new Error(`its "${name}" are no list`);
   if (cases.length === 0) throw new Error(`its "${name}" are none`);

@@ -19,7 +19,7 @@ import { normalize } from "@std/path/posix/normalize";
 import { relative } from "@std/path/posix/relative";
 import { resolve } from "@std/path/posix/resolve";
 import { toFileUrl } from "@std/path/posix/to-file-url";
-import { parse, parseAll } from "@std/yaml/parse";
+import { parse } from "@std/yaml/parse";
 import { stringify } from "@std/yaml/stringify";
 import { YamlSyntaxError } from "@std/yaml/types";
 
@@ -608,7 +608,6 @@ for (
     `parse(${arg}, failsafe)`,
     () => parse(text, { schema: "failsafe" }),
   );
-  await call(`parseAll(${arg})`, () => parseAll(text));
 }
 const shared = { k: [1] };
 const DATA = [

@@ -9,7 +9,7 @@ import { PodmanProvisioner } from "../../provisioners/podman.ts";
 import { buildImage } from "../../provisioners/podman_image.ts";
 import { reap } from "../../provisioners/reap.ts";
 import { cannotRun, imageName, podman, podmanMissing } from "../_podman.ts";
-import { until } from "../_wait.ts";
+import { processesWith, until } from "../_wait.ts";
 import { processesOf, Scratch, untilNone } from "./_scratch.ts";
 
 const ignore = cannotRun(
@@ -38,6 +38,16 @@ class Storage implements AsyncDisposable {
     stack.defer(() => Deno.remove(directory, { recursive: true }));
     // podman mounts its storage onto itself, and leaves it so
     stack.defer(() => unmountBelow(directory));
+    // what looks after a command of "podman exec" would make it all anew, five minutes later
+    stack.defer(async () => {
+      for (const pid of await processesWith(`${directory}/root`)) {
+        try {
+          Deno.kill(pid, "SIGKILL");
+        } catch {
+          // It has ended meanwhile.
+        }
+      }
+    });
     const storage = new Storage(scratch, directory, stack.move());
     const archive = `${directory}/image.tar`;
     await podman("save", "--quiet", `--output=${archive}`, imageName("tiny"));

@@ -169,21 +169,20 @@ function onlyOne() {
   };
 }
 
-/** All documents of `content`, with the real package's errors. */
+/** The one document of `content`, with the real package's errors. */
 export function load(
   content: string,
   schema: any,
   options: LoadOptions,
-  single: boolean,
-): unknown[] {
-  const documents: unknown[] = [];
+): unknown {
+  let value: unknown = null;
   try {
     jsYaml.loadAll(String(content), (document: unknown) => {
-      documents.push(document);
+      value = document ?? null;
     }, {
       schema,
       json: options.allowDuplicateKeys,
-      listener: single ? onlyOne() : undefined,
+      listener: onlyOne(),
       onWarning: ({ reason, mark }: any) =>
         options.onWarning?.(toSyntaxError(reason, mark)),
     });
@@ -192,5 +191,5 @@ export function load(
     const { reason, mark } = error as any;
     throw toSyntaxError(reason, mark);
   }
-  return single ? [documents[0] ?? null] : documents;
+  return value;
 }

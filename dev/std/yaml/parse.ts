@@ -13,9 +13,4 @@ export interface ParseOptions {
 }
 
 export const parse = (content: string, options: ParseOptions = {}): unknown =>
-  load(content, getSchema(options.schema), options, true)[0];
-
-export const parseAll = (
-  content: string,
-  options: ParseOptions = {},
-): unknown[] => load(content, getSchema(options.schema), options, false);
+  load(content, getSchema(options.schema), options);
