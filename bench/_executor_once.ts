@@ -4,7 +4,7 @@
  *     _executor_once.ts WAY SYSTEM TREE DIRECTORY TESTS UNITS
  *
  * prints what that cost, and what so many (UNITS) of the cheapest commands on the
- * same system cost, done in between.
+ * same system and of the least that would do for a test cost, done in between.
  */
 import { FmfExecutor } from "../executors/fmf/executor.ts";
 import { discover } from "../executors/fmf/discover.ts";
@@ -61,8 +61,23 @@ class Sum {
   }
 }
 
-const [all, spawns, commands] = [new Sum(), new Sum(), new Sum()];
+/**
+ * The least that would do for a test: one command, whose shell makes the
+ * directory anew, writes the test and runs it. Nobody reads what the test
+ * reports, ends it, or kills what it leaves.
+ */
+const LEAST = `\
+rm -rf -- "$1"
+mkdir -- "$1"
+printf '%s\\n' '#!/bin/bash' true >"$1/test.sh"
+printf '' >"$1/environment"
+chmod 0755 -- "$1/test.sh"
+bash "$1/test.sh"`;
+
+const [all, spawns, commands, leasts] = [1, 2, 3, 4].map(() => new Sum());
 const { argv } = connection.local(["true"]);
+const place = `/var/tmp/atex-bench-${crypto.randomUUID()}`;
+const least = connection.local(["bash", "-c", LEAST, "bash", place]).argv;
 const rounds = Math.min(10, count);
 let done = 0;
 let passed = 0;
@@ -80,7 +95,9 @@ for (let round = 1; round <= rounds; round++) {
   });
   await spawns.add(5 * units / rounds, () => spawnOnly(["/bin/true"]));
   await commands.add(units / rounds, () => spawnOnly(argv));
+  await leasts.add(units / rounds, () => spawnOnly(least));
 }
+await spawnOnly(connection.local(["rm", "-rf", "--", place]).argv);
 const { peak_mib } = measure()();
 const [stop_ms] = await timed(() => executor.stop());
 const { walls: _, unit: test, wall_ms, cpu_ms, children_cpu_ms } = {
@@ -96,6 +113,6 @@ console.log(JSON.stringify({
   start_ms,
   stop_ms,
   test,
-  units: { S: spawns.unit, C: commands.unit },
+  units: { S: spawns.unit, C: commands.unit, least: leasts.unit },
   check: `${passed} passed, ${results} results`,
 }));
