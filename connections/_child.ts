@@ -86,9 +86,9 @@ export interface Process extends AsyncDisposable {
    * started. Does nothing after its end.
    */
   kill(signal?: Deno.Signal): void;
-  /** The program that started it may end before it, as far as it is concerned. */
+  /** Lets the program that started it end by itself while this process runs. */
   unref(): void;
-  /** Undoes {@linkcode unref}: the program does not end by itself before it does. */
+  /** Undoes {@linkcode unref}: the program does not end by itself while this process runs. */
   ref(): void;
   /**
    * Ends the process: SIGTERM, after the grace SIGKILL. What is left of its

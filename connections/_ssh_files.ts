@@ -1,7 +1,7 @@
 import { runLocal } from "./process.ts";
 import { quote } from "./_quote.ts";
 
-/** That of the script, without what ssh would pass on to the system. */
+/** The environment of the script, without what ssh would pass on to the system. */
 export function environment(): Record<string, string> {
   const env = Object.fromEntries(
     Object.entries(Deno.env.toObject())

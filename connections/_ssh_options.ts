@@ -228,7 +228,7 @@ function absolute(file: string | URL, home?: string): string {
   return path === "none" || path.startsWith("~") ? path : resolve(path);
 }
 
-/** That of the user, which ssh puts in place of "~" in options, but not for "-F". */
+/** The home directory, which ssh puts in place of "~" in options, but not for "-F". */
 function home(): string | undefined {
   return Deno.env.get("HOME");
 }

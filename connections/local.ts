@@ -30,7 +30,7 @@ export interface LocalConnectionOptions {
   /**
    * Directory in which commands run that name none.
    *
-   * @default the directory of the script
+   * @default the current directory
    */
   cwd?: string | URL | undefined;
   /**
@@ -56,8 +56,8 @@ const OPTIONS: Known<LocalConnectionOptions> = {
 /**
  * The local system. Always connected: connecting and disconnecting do nothing.
  *
- * Commands inherit the environment and the directory of the script, unless the
- * options say otherwise.
+ * Commands inherit the environment and the current directory of the script, unless
+ * the options say otherwise.
  */
 export class LocalConnection implements Connection {
   /**
@@ -70,14 +70,18 @@ export class LocalConnection implements Connection {
   /**
    * Stores the options.
    *
-   * @throws {TypeError} if one is misspelt
+   * @throws {TypeError} if they cannot be used
    */
   constructor(options: LocalConnectionOptions = {}) {
     checkOptions("LocalConnection", options, OPTIONS);
     this.#options = options;
   }
 
-  /** Makes a connection and connects it. */
+  /**
+   * Makes a connection and connects it.
+   *
+   * @throws {TypeError} if the options cannot be used
+   */
   static async open(
     options: LocalConnectionOptions & SignalOptions = {},
   ): Promise<LocalConnection> {
@@ -130,8 +134,8 @@ export class LocalConnection implements Connection {
 
   /**
    * Makes a command that runs `rsync`; `remote:PATH` is a path here, relative to
-   * the directory of this connection. Other paths are relative to that in which
-   * rsync runs, which is that of the script unless the options say otherwise.
+   * the directory of this connection. Other paths are relative to the directory in
+   * which rsync runs: the option `cwd`, or the current directory.
    */
   rsync(
     args: readonly string[],

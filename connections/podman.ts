@@ -116,7 +116,9 @@ export class PodmanConnection implements Connection {
   /**
    * Makes a connection and connects it.
    *
-   * @throws {ConnectError} if there is no such container, or it does not run
+   * @throws {TypeError} if the options cannot be used
+   * @throws {RangeError} if `connectTimeout` is not above 0
+   * @throws {ConnectError} if there is no such container, it does not run, or it takes too long
    */
   static async open(
     options: PodmanOptions & SignalOptions,

@@ -64,7 +64,7 @@ export class LocalProvisioner extends PooledProvisioner {
   /**
    * Stores the options.
    *
-   * @throws {TypeError} if one is misspelt
+   * @throws {TypeError} if one is misspelt or of the wrong kind
    * @throws {RangeError} if `maxRemotes` is neither a whole number nor `Infinity`
    */
   constructor(options: LocalProvisionerOptions = {}) {

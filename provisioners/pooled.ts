@@ -75,7 +75,7 @@ export class PooledProvisioner implements Provisioner {
   /**
    * Stores the options.
    *
-   * @throws {TypeError} if an option is missing or misspelt
+   * @throws {TypeError} if an option is missing, misspelt or of the wrong kind
    * @throws {RangeError} if `maxRemotes` is neither a whole number nor `Infinity`, or `stopConcurrency` neither a positive one nor that, or `stopTimeout` is not above 0
    */
   constructor(options: PoolOptions) {
