@@ -109,7 +109,7 @@ export type TestFunction<R extends Connection = Connection> = (
 export interface TimedTest<R extends Connection = Connection> {
   /** The test. */
   test: TestFunction<R>;
-  /** Time limit in milliseconds. */
+  /** Time limit in milliseconds; `Infinity`: none. */
   timeout: number;
 }
 
@@ -123,13 +123,14 @@ export interface FunctionExecutorOptions<R extends Connection = Connection> {
   /** The tests, by name. */
   tests: TestFunctions<R>;
   /**
-   * Time limit of a test in milliseconds.
+   * Time limit of a test in milliseconds; `Infinity`: none.
    *
    * @default {300_000}
    */
   timeout?: number | undefined;
   /**
-   * How long `setup` and `cleanup` may take, each, in milliseconds.
+   * How long `setup` and `cleanup` may take, each, in milliseconds; `Infinity`: no
+   * limit.
    *
    * @default {1_800_000}
    */

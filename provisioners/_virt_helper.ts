@@ -58,7 +58,8 @@ export interface VirtHelperOptions {
    */
   helper?: readonly string[] | undefined;
   /**
-   * By which other users know who reserved a domain; 15 bytes of it are shown.
+   * The name by which other users know who reserved a domain; 15 bytes of it are
+   * shown.
    *
    * @default the name of the process: `python3` or so
    */

@@ -91,7 +91,7 @@ export interface KubernetesPodTemplate {
   };
 }
 
-/** Options of {@linkcode KubernetesProvisioner}. Times are in milliseconds. */
+/** Options of {@linkcode KubernetesProvisioner}. */
 export interface KubernetesProvisionerOptions extends EventOptions {
   /**
    * The image of the container, by the name that the cluster pulls it by.
@@ -145,48 +145,49 @@ export interface KubernetesProvisionerOptions extends EventOptions {
    */
   maxRemotes?: number | undefined;
   /**
-   * For which the cluster may have no place for a pod.
+   * Milliseconds for which the cluster may have no place for a pod.
    *
    * @default `900_000`, a quarter of an hour
    */
   scheduleTimeout?: number | undefined;
   /**
-   * For which an image of a pod may fail to be pulled, or a container to be made or
-   * to go on.
+   * Milliseconds for which an image of a pod may fail to be pulled, or a container to
+   * be made or to go on.
    *
    * @default {60_000}
    */
   troubleTimeout?: number | undefined;
   /**
-   * In which a pod has to be ready.
+   * Milliseconds in which a pod has to be ready.
    *
    * @default `900_000`, a quarter of an hour
    */
   reserveTimeout?: number | undefined;
   /**
-   * In which a pod has to be gone when it is given back. A node that misses the end
-   * of a pod notices it a minute later.
+   * Milliseconds in which a pod has to be gone when it is given back. A node that
+   * misses the end of a pod notices it a minute later.
    *
    * @default {120_000}
    */
   deleteTimeout?: number | undefined;
   /**
-   * In which a `kubectl` command has to end that does not watch pods or run
-   * something in them.
+   * Milliseconds in which a `kubectl` command has to end that does not watch pods or
+   * run something in them.
    *
    * @default {30_000}
    */
   commandTimeout?: number | undefined;
   /**
-   * Between two renewals of what owns the pods, at most two minutes. Scripts on
-   * other machines take it for abandoned after four minutes without one, by the
-   * clock of the cluster.
+   * Milliseconds between two renewals of what owns the pods, at most two minutes.
+   * Scripts on other machines take it for abandoned after four minutes without one,
+   * by the clock of the cluster.
    *
    * @default {40_000}
    */
   renewInterval?: number | undefined;
   /**
-   * After which the cluster ends a pod in any case; `Infinity` for no limit.
+   * Milliseconds after which the cluster ends a pod in any case; `Infinity` for no
+   * limit.
    *
    * @default `86_400_000`, a day
    */

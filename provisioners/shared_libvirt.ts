@@ -106,7 +106,7 @@ export interface SharedLibvirtHostOptions {
   commandTimeout?: number | undefined;
 }
 
-/** Options of {@linkcode SharedLibvirtProvisioner}. Times are in milliseconds. */
+/** Options of {@linkcode SharedLibvirtProvisioner}. */
 export interface SharedLibvirtProvisionerOptions
   extends SharedLibvirtHostOptions, EventOptions {
   /** The volume of the pool that is cloned for each system. */
@@ -132,7 +132,7 @@ export interface SharedLibvirtProvisionerOptions
    */
   domainHost?: string | undefined;
   /**
-   * As whom to log in to a system.
+   * Whom to log in to a system as.
    *
    * @default {"root"}
    */
@@ -150,14 +150,14 @@ export interface SharedLibvirtProvisionerOptions
    */
   ssh?: Omit<SshOptions, "host" | "identityFile"> | undefined;
   /**
-   * Between two reservations, and between two attempts to get a domain when
-   * others have all of them (then up to a fifth more).
+   * Milliseconds between two reservations, and between two attempts to get a domain
+   * when others have all of them (then up to a fifth more).
    *
    * @default {3000}
    */
   reserveDelay?: number | undefined;
   /**
-   * By which other users know who has a domain; 15 bytes of it are shown.
+   * The name by which other users know who has a domain; 15 bytes of it are shown.
    *
    * @default the name of the process there
    */
@@ -169,8 +169,8 @@ export interface SharedLibvirtProvisionerOptions
    */
   maxRemotes?: number | undefined;
   /**
-   * In which a domain that was reserved has to be ready. There is no limit to the
-   * time that it takes until one is free.
+   * Milliseconds in which a domain that was reserved has to be ready. There is no
+   * limit to the time that it takes until one is free.
    *
    * @default `900_000`, a quarter of an hour
    */

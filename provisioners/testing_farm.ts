@@ -58,60 +58,62 @@ import type { EventOptions } from "./events.ts";
 import { PooledProvisioner } from "./pooled.ts";
 import type { SharedLimit } from "./shared_limit.ts";
 
-/** How often and how long {@linkcode TestingFarmProvisioner} tries. All in milliseconds. */
+/** How often and how long {@linkcode TestingFarmProvisioner} tries. */
 export interface TestingFarmTimes {
   /**
-   * Before the first, second … repetition of a call that failed; the last counts
-   * for all further ones. A time that the service asks for is kept, too.
+   * Milliseconds before the first, second … repetition of a call that failed; the
+   * last counts for all further ones. A time that the service asks for is kept, too.
    *
    * @default {[0, 4_000, 8_000, 16_000, 32_000, 64_000, 120_000]}
    */
   retryDelays?: readonly number[] | undefined;
   /**
-   * After which a call is given up.
+   * Milliseconds after which a call is given up.
    *
    * @default `14_400_000`, four hours
    */
   retryFor?: number | undefined;
   /**
-   * After which the end of a request is given up.
+   * Milliseconds after which ending a request is given up.
    *
    * @default {300_000}
    */
   releaseTimeout?: number | undefined;
   /**
-   * That one attempt of a call may take.
+   * Milliseconds that one attempt of a call may take.
    *
    * @default {60_000}
    */
   callTimeout?: number | undefined;
   /**
-   * Between two looks at a request or at its log, until its system is there.
+   * Milliseconds between two looks at a request or at its log, until its system is
+   * there.
    *
    * @default {30_000}
    */
   pollInterval?: number | undefined;
   /**
-   * Between two looks at a request whose system is lent, give or take a tenth.
+   * Milliseconds between two looks at a request whose system is lent, give or take a
+   * tenth.
    *
    * @default {60_000}
    */
   lostInterval?: number | undefined;
   /**
-   * Between two attempts to log in.
+   * Milliseconds between two attempts to log in.
    *
    * @default {1000}
    */
   sshInterval?: number | undefined;
   /**
-   * Over which requests that are wanted at once are spread.
+   * Milliseconds over which requests that are wanted at once are spread.
    *
    * @default {30_000}
    */
   spread?: number | undefined;
   /**
-   * Between two looks for requests of scripts that died: one may be taken by the
-   * service after the death of its script.
+   * Milliseconds between two looks for requests of scripts that died: one may be
+   * taken by the service after the death of its script.
    *
    * @default {30_000}
    */
@@ -192,14 +194,14 @@ export interface TestingFarmProvisionerOptions extends EventOptions {
    */
   variables?: Readonly<Record<string, string>> | undefined;
   /**
-   * The same, not shown by the service's API, but its log may show them. They
-   * are hidden in errors and in what `onLog` gets, if they have 4 characters.
+   * More of its environment, not shown by the service's API, but its log may show
+   * it. Values of at least 4 characters are hidden in errors and in what `onLog` gets.
    *
    * @default `{}`
    */
   secrets?: Readonly<Record<string, string>> | undefined;
   /**
-   * By which the requests, and in some clouds the machines, can be found.
+   * Tags by which the requests, and in some clouds the machines, can be found.
    *
    * @default `{}`
    */
