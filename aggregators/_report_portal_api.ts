@@ -7,7 +7,7 @@ import {
   ReportPortalError,
 } from "./_report_portal_http.ts";
 
-/** Options of {@linkcode ReportPortalApi}. Times are in milliseconds. */
+/** Options of {@linkcode ReportPortalApi}. */
 export interface ReportPortalApiOptions {
   /**
    * Where ReportPortal is, without a path: `https://reportportal.example.com`.
@@ -30,20 +30,20 @@ export interface ReportPortalApiOptions {
   /** Certificates, in PEM, of authorities that are trusted beside the usual ones. */
   caCerts?: readonly string[] | undefined;
   /**
-   * Before the first, second … repetition of a call that failed; the last counts
-   * for all further ones. A time that the service asks for is kept, too.
+   * Milliseconds before the first, second … repetition of a call that failed; the
+   * last counts for all further ones. A time that the service asks for is kept, too.
    *
    * @default {[0, 4_000, 8_000, 16_000, 32_000, 64_000, 120_000]}
    */
   retryDelays?: readonly number[] | undefined;
   /**
-   * After which a call is given up.
+   * Milliseconds after which a call is given up.
    *
    * @default {1_800_000}
    */
   retryFor?: number | undefined;
   /**
-   * That one attempt of a call may take.
+   * Milliseconds that one attempt of a call may take.
    *
    * @default {120_000}
    */
@@ -161,7 +161,7 @@ export class ReportPortalApi implements Disposable {
   /**
    * Stores the options.
    *
-   * @throws {TypeError} if one is misspelt
+   * @throws {TypeError} if one is misspelt or of the wrong kind
    */
   constructor(options: ReportPortalApiOptions = {}) {
     checkOptions("ReportPortalApi", options, OPTIONS);

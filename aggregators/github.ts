@@ -151,7 +151,7 @@ export class GitHubAggregator implements Aggregator {
   /**
    * Stores the options.
    *
-   * @throws {TypeError} if one is misspelt
+   * @throws {TypeError} if one is misspelt or of the wrong kind
    */
   constructor(options: GitHubAggregatorOptions = {}) {
     checkOptions("GitHubAggregator", options, OPTIONS);

@@ -97,7 +97,7 @@ export class Tally implements Aggregator {
   /**
    * Stores the options.
    *
-   * @throws {TypeError} if one is misspelt
+   * @throws {TypeError} if one is misspelt or of the wrong kind
    */
   constructor(options: TallyOptions = {}) {
     checkOptions("Tally", options, OPTIONS);

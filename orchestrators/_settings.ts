@@ -108,8 +108,8 @@ export interface AdHocOptions extends TimeLimits {
   /** How much may be under way at once. Tests are bounded by the systems, and by results that wait to be stored. */
   concurrency?: Concurrency | undefined;
   /**
-   * The run ends if for so long nothing runs, is set up or is delivered although
-   * tests are left.
+   * The run ends if for so many milliseconds nothing runs, is set up or is delivered
+   * although tests are left.
    *
    * @default {Infinity}
    */

@@ -2,32 +2,32 @@
 
 import { checkMilliseconds, type Known } from "../options.ts";
 
-/** How long an orchestrator waits for what others do, in milliseconds; `Infinity` is for ever. */
+/** How long an orchestrator waits for what others do; `Infinity` is for ever. */
 export interface TimeLimits {
   /**
-   * Longest time of a setup; after that it counts as failed.
+   * Longest time of a setup, in milliseconds; after that it counts as failed.
    *
    * @default {1_800_000}
    */
   setupTimeout?: number | undefined;
   /**
-   * Longest time in which the aggregator takes over the results of a test; after that
-   * they count as not stored, and stay where they are. What the aggregator makes of them
-   * after all is not seen any more, unless a later run asks it.
+   * Longest time, in milliseconds, in which the aggregator takes over the results of a
+   * test; after that they count as not stored, and stay where they are. What the
+   * aggregator makes of them after all is not seen any more, unless a later run asks it.
    *
    * @default {1_800_000}
    */
   ingestTimeout?: number | undefined;
   /**
-   * Longest time of a release; after that it counts as failed and is not waited
-   * for any more.
+   * Longest time of a release, in milliseconds; after that it counts as failed and is
+   * not waited for any more.
    *
    * @default {300_000}
    */
   releaseTimeout?: number | undefined;
   /**
-   * How long an executor that was told to end may go on before its connection is
-   * cut; after the same time once more it is given up.
+   * How long, in milliseconds, an executor that was told to end may go on before its
+   * connection is cut; after the same time once more it is given up.
    *
    * @default {30_000}
    */

@@ -25,7 +25,7 @@ export interface RunnableTests {
   readonly root: string | URL;
 }
 
-/** Options of {@linkcode FmfExecutor}. Times are in milliseconds. */
+/** Options of {@linkcode FmfExecutor}. */
 export interface FmfExecutorOptions {
   /** The tests. */
   tests: RunnableTests;
@@ -37,29 +37,31 @@ export interface FmfExecutorOptions {
    */
   env?: Readonly<Record<string, string>> | undefined;
   /**
-   * How long it may take to look at the system, to upload the tests, each step of the
-   * plan's `prepare` and `finish`, and the set-up of a test.
+   * How long, in milliseconds, it may take to look at the system, to upload the tests,
+   * each step of the plan's `prepare` and `finish`, and the set-up of a test.
    *
    * @default `1_800_000`, 30 minutes
    */
   setupTimeout?: number | undefined;
   /**
-   * How long processes that survived the test may hold its control channel and
-   * output open.
+   * How long, in milliseconds, processes that survived the test may hold its control
+   * channel and output open.
    *
    * @default {10_000}
    */
   exitGrace?: number | undefined;
   /**
-   * How often the system is told that this program is still there; `false` or
-   * `Infinity`: never. It matters where a link can die without either side noticing.
+   * Milliseconds between two signs to the system that this program is still there;
+   * `false` or `Infinity`: none. They matter where a link can die without either side
+   * noticing.
    *
    * @default `15_000`, or a quarter of `heartbeatLimit` if that is less; never on
    * systems that share the kernel of this one
    */
   heartbeat?: number | false | undefined;
   /**
-   * How long a test goes on without being told so: at least twice `heartbeat`.
+   * How long, in milliseconds, a test goes on without such a sign: at least twice
+   * `heartbeat`.
    *
    * @default {240_000}
    */

@@ -166,7 +166,7 @@ export interface FmfTests extends AsyncDisposable {
  * identifier. A `name` in an identifier restricts tests and plans to what is
  * below that node.
  * @throws {FmfError} that says which file, node, key or option is wrong
- * @throws {TypeError} if an option is misspelt
+ * @throws {TypeError} if an option is misspelt or of the wrong kind
  *
  * @example The tests of a plan
  * ```ts
