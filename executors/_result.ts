@@ -20,6 +20,12 @@ export interface Result {
 // deno-lint-ignore no-control-regex -- these are what it looks for
 const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f]|\p{Surrogate}/gu;
 
+/** Not more than 255 bytes: a UTF-16 unit never takes more than 3. */
+const SHORT = 85;
+
+/** Nothing is to be changed, which is so nearly always. */
+const PLAIN = /^[\w-][\w.-]*(?:\/[\w-][\w.-]*)*$/;
+
 /**
  * Makes any text a relative path that stays where it is: control characters and
  * lone surrogates become `_`, empty, `.` and `..` parts are dropped. Nothing may
@@ -33,6 +39,7 @@ const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f]|\p{Surrogate}/gu;
  * ```
  */
 export function normalisePath(text: string): string {
+  if (PLAIN.test(text)) return text;
   return text.replaceAll(UNPRINTABLE, "_").split("/")
     .filter((part) => part !== "" && part !== "." && part !== "..").join("/");
 }
@@ -67,6 +74,7 @@ export function placeOf(result: Pick<Result, "name">): string {
  * ```
  */
 export function normaliseFileName(name: string): string {
+  if (name.length <= SHORT && PLAIN.test(name)) return name;
   const reason = name.startsWith("/")
     ? "it begins with a slash"
     : name.split("/").includes("..")
@@ -75,8 +83,9 @@ export function normaliseFileName(name: string): string {
   if (reason) throw badFileName(name, reason);
   const path = normalisePath(name);
   if (path === "") throw badFileName(name, "nothing is left of it");
-  // a UTF-16 unit never takes more than 3 bytes
-  if (path.length > 85 && path.split("/").some((part) => bytes(part) > 255)) {
+  if (
+    path.length > SHORT && path.split("/").some((part) => bytes(part) > 255)
+  ) {
     throw badFileName(name, "a part of it is longer than 255 bytes");
   }
   return path;

@@ -7,6 +7,7 @@ export type JsonObject = Record<string, unknown>;
 export const MAX_DEPTH = 1000;
 
 const decoder = new TextDecoder("utf-8", { fatal: true });
+const encoder = new TextEncoder();
 
 /** Not in every type library yet. */
 const exact = JSON as typeof JSON & {
@@ -15,22 +16,27 @@ const exact = JSON as typeof JSON & {
 };
 
 /**
- * Parses a document in UTF-8.
+ * Parses a document: bytes of UTF-8, or text that is all ASCII.
  *
  * @throws {SyntaxError} if it is not JSON, or nested too deeply
  * @throws {TypeError} if it is not UTF-8
  */
-export function parseJson(bytes: Uint8Array): unknown {
-  const text = decoder.decode(bytes);
+export function parseJson(json: Uint8Array | string): unknown {
+  const text = typeof json === "string" ? json : decoder.decode(json);
   // to look at each number takes many times longer
   const value = /[0-9]{16}|[0-9][eE]|(?:[0-9]\.0+|-0)\s*[,}]/.test(text)
-    ? JSON.parse(text, keepNumber)
+    ? JSON.parse(typeof json === "string" ? alone(text) : text, keepNumber)
     : JSON.parse(text);
   // every level takes two bytes
-  if (bytes.length > 2 * MAX_DEPTH && isDeeper(value, MAX_DEPTH)) {
+  if (json.length > 2 * MAX_DEPTH && isDeeper(value, MAX_DEPTH)) {
     throw new SyntaxError(`nested more than ${MAX_DEPTH} levels deep`);
   }
   return value;
+}
+
+/** The same text, which is not kept as a part of a longer one. */
+function alone(text: string): string {
+  return decoder.decode(encoder.encode(text));
 }
 
 /**

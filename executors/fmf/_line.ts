@@ -18,6 +18,30 @@ export type Order =
 /** Bytes of the JSON of a result. */
 const MAX_JSON = 16 * 1024 * 1024;
 
+const LF = 10;
+const RESULT = new TextEncoder().encode("result ");
+/** Digits that can be summed up without a look at what comes out. */
+const MAX_DIGITS = 9;
+
+/**
+ * The length that the line at this place announces, if all of it is there and it is
+ * `result LENGTH` in its usual form; 0 for all others, which are for {@linkcode readLine}.
+ */
+export function lengthOfResult(bytes: Uint8Array, at: number): number {
+  for (let i = 0; i < RESULT.length; i++) {
+    if (bytes[at + i] !== RESULT[i]) return 0;
+  }
+  const start = at + RESULT.length;
+  let length = 0;
+  for (let i = start; i <= start + MAX_DIGITS; i++) {
+    const byte = bytes[i];
+    if (byte === LF) return length <= MAX_JSON ? length : 0;
+    if (byte === undefined || byte < 48 || byte > 57) return 0;
+    length = length * 10 + byte - 48;
+  }
+  return 0;
+}
+
 /**
  * Understands a line, without its end.
  *

@@ -26,7 +26,8 @@ export class Chains {
 
   /** The chain of a name. */
   get(name: string): Chain | undefined {
-    return this.#chains.get(name);
+    // even an empty map computes a hash of the name
+    return this.#chains.size === 0 ? undefined : this.#chains.get(name);
   }
 
   /** The chain of a name; a new one, at the end, if there is none. */

@@ -33,15 +33,22 @@ export interface Report {
  *
  * @throws {BadReportJSONError} if any of it cannot be used
  */
-export function readReport(json: Uint8Array): Report {
+export function readReport(json: Uint8Array | string): Report {
   const values = readObject(json);
-  const name = optional(values, "name", isText, "text") ?? "";
-  if (name === "" && Object.hasOwn(values, "name")) delete values.name;
-  optional(values, "status", isText, "text");
-  optional(values, "note", isText, "text");
-  const partial = optional(values, "partial", isBoolean, "true or false");
-  const testout = optional(values, "testout", isText, "text");
-  const entries = optional(values, "files", Array.isArray, "a list");
+  // no object has one of these keys by itself
+  const name = optionalText(values.name, "name") ?? "";
+  if (name === "" && "name" in values) delete values.name;
+  optionalText(values.status, "status");
+  optionalText(values.note, "note");
+  const { partial } = values;
+  if (partial != null && typeof partial !== "boolean") {
+    throw bad('"partial" is not true or false');
+  }
+  const testout = optionalText(values.testout, "testout");
+  const entries = values.files;
+  if (entries != null && !Array.isArray(entries)) {
+    throw bad('"files" is not a list');
+  }
   const files = entries?.map(readUpload);
   if (name !== "" && (typeof testout === "string" || files?.length)) {
     const place = placeOf({ name });
@@ -58,7 +65,7 @@ export function readReport(json: Uint8Array): Report {
   };
 }
 
-function readObject(json: Uint8Array): JsonObject {
+function readObject(json: Uint8Array | string): JsonObject {
   let value: unknown;
   try {
     value = parseJson(json);
@@ -75,20 +82,11 @@ function readObject(json: Uint8Array): JsonObject {
   return value;
 }
 
-const isText = (value: unknown) => typeof value === "string";
-const isBoolean = (value: unknown) => typeof value === "boolean";
-
-/** The value of a key: `undefined` if it is absent. */
-function optional<T>(
-  values: JsonObject,
-  key: string,
-  fits: (value: unknown) => value is T,
-  what: string,
-): T | null | undefined {
-  // a key may be called as a method of all objects is
-  const value = Object.hasOwn(values, key) ? values[key] : undefined;
-  if (value === undefined || value === null || fits(value)) return value;
-  throw bad(`"${key}" is not ${what}`);
+function optionalText(value: unknown, key: string): string | null | undefined {
+  if (value === undefined || value === null || typeof value === "string") {
+    return value;
+  }
+  throw bad(`"${key}" is not text`);
 }
 
 function readUpload(entry: unknown, index: number): Upload {

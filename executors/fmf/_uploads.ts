@@ -25,14 +25,6 @@ export interface SystemCalls {
   readonly now?: () => number;
 }
 
-/** Which part of a file some bytes are. */
-export interface Part {
-  /** Whether the file is to be opened before. */
-  readonly first: boolean;
-  /** Whether it is to be closed afterwards. */
-  readonly last: boolean;
-}
-
 /** Puts files of one run into a directory. */
 export class Uploads {
   readonly #root: string;
@@ -44,7 +36,7 @@ export class Uploads {
   readonly #attached = new Set<string>();
   /** Those of them that are to be copies. */
   readonly #copies = new Set<string>();
-  #open: Deno.FsFile | undefined;
+  #open: { readonly file: Deno.FsFile; readonly path: string } | undefined;
   /** How many writes had better be made in the background. */
   #caution = 0;
 
@@ -61,9 +53,35 @@ export class Uploads {
     return this.#caution > 0;
   }
 
-  /** Appends the next bytes of a file; nobody else is served meanwhile. */
-  append(path: string, bytes: Uint8Array, part: Part): void {
-    const file = this.#fileFor(path, part);
+  /** Stores all of a file, or appends it to what is there. */
+  store(path: string, bytes: Uint8Array): void {
+    this.close();
+    this.#prepare(path);
+    const began = this.#now();
+    try {
+      // a new file cannot be a link to anywhere
+      Deno.writeFileSync(`${this.#root}/${path}`, bytes, { createNew: true });
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AlreadyExists)) {
+        throw failure("store the file", path, error);
+      }
+      this.open(path);
+      this.append(bytes, true);
+      return;
+    }
+    this.#watch(began);
+  }
+
+  /** Opens a file, for {@linkcode append} and {@linkcode appendLater}. */
+  open(path: string): void {
+    this.close();
+    this.#prepare(path);
+    this.#open = { file: this.#openForAppending(path), path };
+  }
+
+  /** Appends the next bytes to the open file, and closes it after the last; nobody else is served meanwhile. */
+  append(bytes: Uint8Array, last: boolean): void {
+    const { file, path } = this.#open!;
     const began = this.#now();
     try {
       for (let done = 0; done < bytes.length;) {
@@ -72,18 +90,14 @@ export class Uploads {
     } catch (error) {
       throw failure("store the file", path, error);
     }
-    if (this.#now() - began > SLOW) this.#caution = CAUTION;
-    if (part.last) this.close();
+    this.#watch(began);
+    if (last) this.close();
   }
 
   /** The same in the background, which takes twice the processor time. */
-  async appendLater(
-    path: string,
-    bytes: Uint8Array,
-    part: Part,
-  ): Promise<void> {
+  async appendLater(bytes: Uint8Array, last: boolean): Promise<void> {
     this.#caution--;
-    const file = this.#fileFor(path, part);
+    const { file, path } = this.#open!;
     try {
       for (let done = 0; done < bytes.length;) {
         done += await file.write(bytes.subarray(done));
@@ -91,7 +105,7 @@ export class Uploads {
     } catch (error) {
       throw failure("store the file", path, error);
     }
-    if (part.last) this.close();
+    if (last) this.close();
   }
 
   /**
@@ -131,23 +145,23 @@ export class Uploads {
 
   /** Closes the file that is being written, if any. */
   close(): void {
-    this.#open?.close();
+    this.#open?.file.close();
     this.#open = undefined;
   }
 
-  #fileFor(path: string, part: Part): Deno.FsFile {
-    if (part.first) {
-      this.close();
-      this.#open = this.#openForAppending(path);
-    }
-    return this.#open!;
+  #watch(began: number): void {
+    if (this.#now() - began > SLOW) this.#caution = CAUTION;
   }
 
-  #openForAppending(path: string): Deno.FsFile {
-    if (this.#attached.has(path)) {
+  /** Makes sure that there can be such a file. */
+  #prepare(path: string): void {
+    if (this.#attached.size > 0 && this.#attached.has(path)) {
       throw refusal("store the file", path, "it is the output of the test");
     }
     this.#makeDirectories(path);
+  }
+
+  #openForAppending(path: string): Deno.FsFile {
     const target = `${this.#root}/${path}`;
     try {
       // a new file cannot be a link to anywhere
@@ -186,16 +200,12 @@ export class Uploads {
     ) {
       throw refusal("store the file", path, "the path is too long");
     }
-    const parent = path.slice(0, Math.max(0, path.lastIndexOf("/")));
-    if (parent === "" || this.#directories.has(parent)) return;
-    for (let end = 0; end !== -1;) {
-      end = parent.indexOf("/", end + 1);
-      this.#makeDirectory(end === -1 ? parent : parent.slice(0, end));
-    }
+    this.#makeDirectory(parentOf(path));
   }
 
   #makeDirectory(path: string): void {
-    if (this.#directories.has(path)) return;
+    if (path === "" || this.#directories.has(path)) return;
+    this.#makeDirectory(parentOf(path));
     const target = `${this.#root}/${path}`;
     try {
       Deno.mkdirSync(target);
@@ -213,6 +223,10 @@ export class Uploads {
     }
     this.#directories.add(path);
   }
+}
+
+function parentOf(path: string): string {
+  return path.slice(0, Math.max(0, path.lastIndexOf("/")));
 }
 
 /** What systems say that have no hard links, or no more of them. */

@@ -8,7 +8,8 @@ import { compareText } from "./metadata/value.ts";
 export function plainResult({ values, files, testout }: Report): Result {
   if ("partial" in values) delete values.partial;
   if ("testout" in values) delete values.testout;
-  if (files || testout) {
+  if (files?.length === 1 && !testout) values.files = [files[0]!.name];
+  else if (files || testout) {
     values.files = listOf(files?.map(({ name }) => name), testout);
   } else if ("files" in values) delete values.files;
   return values as Result;

@@ -7,9 +7,15 @@
  * @module
  */
 import { BadControlError, TestAbortedError } from "../executor.ts";
-import { badLine, type DurationChange, readLine } from "./_line.ts";
+import {
+  badLine,
+  type DurationChange,
+  lengthOfResult,
+  readLine,
+} from "./_line.ts";
 import { find, startMark } from "./_mark.ts";
 import { readReport, type Report, type Upload } from "./_report.ts";
+import { Tail } from "./_tail.ts";
 
 export type { DurationChange, Report, Upload };
 
@@ -66,6 +72,9 @@ export class ControlParser {
   #fileIndex = 0;
   #fileBegun = false;
   #fileDone = 0;
+  /** The rest of the piece as text, where results follow each other. */
+  readonly #tail = new Tail();
+  #hadFiles = true;
 
   #started: boolean;
   #dropped = "";
@@ -124,6 +133,7 @@ export class ControlParser {
    */
   *feed(bytes: Uint8Array): Generator<ControlEvent, void> {
     let at = 0;
+    this.#tail.reset(bytes);
     try {
       while (at < bytes.length && this.#state !== "over") {
         switch (this.#state) {
@@ -131,6 +141,13 @@ export class ControlParser {
             at = this.#takeMark(bytes);
             break;
           case "line": {
+            // nearly all lines are of this form
+            const length = this.#line === "" ? lengthOfResult(bytes, at) : 0;
+            if (length > 0) {
+              at = bytes.indexOf(LF, at) + 1;
+              this.#expectJson(length);
+              break;
+            }
             const newline = bytes.indexOf(LF, at);
             const end = newline === -1 ? bytes.length : newline;
             this.#takeLine(bytes, at, end, newline !== -1);
@@ -177,6 +194,8 @@ export class ControlParser {
     } catch (error) {
       this.stop();
       throw error;
+    } finally {
+      this.#tail.reset(nothing);
     }
   }
 
@@ -264,8 +283,7 @@ export class ControlParser {
     const order = readLine(line);
     switch (order.word) {
       case "result":
-        this.#jsonLength = order.length;
-        this.#state = "json";
+        this.#expectJson(order.length);
         return undefined;
       case "exitcode":
         this.#exitCode = order.code;
@@ -281,16 +299,24 @@ export class ControlParser {
     }
   }
 
+  #expectJson(length: number): void {
+    this.#jsonLength = length;
+    this.#state = "json";
+  }
+
   /** Takes bytes of JSON, up to its end; then `#report` is set. */
   #takeJson(bytes: Uint8Array, at: number): number {
-    const piece = bytes.subarray(at, at + this.#jsonLength - this.#heldLength);
-    if (piece.length === this.#jsonLength) this.#report = readReport(piece);
-    else {
-      this.#hold(piece, this.#jsonLength);
-      if (this.#heldLength === this.#jsonLength) {
-        this.#report = readReport(this.#held.subarray(0, this.#heldLength));
-        this.#release();
-      }
+    const end = at + this.#jsonLength - this.#heldLength;
+    if (this.#heldLength === 0 && end <= bytes.length) {
+      const text = this.#hadFiles ? undefined : this.#tail.slice(at, end);
+      this.#report = readReport(text ?? bytes.subarray(at, end));
+      return end;
+    }
+    const piece = bytes.subarray(at, end);
+    this.#hold(piece, this.#jsonLength);
+    if (this.#heldLength === this.#jsonLength) {
+      this.#report = readReport(this.#held.subarray(0, this.#heldLength));
+      this.#release();
     }
     return at + piece.length;
   }
@@ -317,6 +343,7 @@ export class ControlParser {
       };
     }
     this.#report = undefined;
+    this.#hadFiles = files.length > 0;
     this.#fileIndex = 0;
     this.#state = "line";
     yield { type: "result", report };

@@ -161,12 +161,11 @@ export class Reporter implements Disposable {
     const files = Object.keys(contents);
     for (const name of files) {
       const content = contents[name]!;
-      this.#uploads.append(
+      this.#uploads.store(
         pathOf(result.name ?? "", name),
         typeof content === "string"
           ? new TextEncoder().encode(content)
           : content,
-        { first: true, last: true },
       );
     }
     this.#pending.push(files.length > 0 ? { ...result, files } : result);
@@ -239,17 +238,23 @@ export class Reporter implements Disposable {
   #upload(
     { report, file, bytes, first, last }: UploadEvent,
   ): Promise<void> | undefined {
+    const uploads = this.#uploads;
     if (first) {
       this.#bytes += file.length;
       limit(this.#bytes, this.#limits.bytes, "bytes of files");
+      const path = pathOf(report.name, file.name);
+      if (last && file.length <= LARGE) {
+        uploads.store(path, bytes);
+        return undefined;
+      }
+      uploads.open(path);
     }
-    const path = pathOf(report.name, file.name);
-    if (file.length <= LARGE || !this.#uploads.slow) {
-      this.#uploads.append(path, bytes, { first, last });
+    if (file.length <= LARGE || !uploads.slow) {
+      uploads.append(bytes, last);
       return undefined;
     }
     this.#flush();
-    return this.#uploads.appendLater(path, bytes, { first, last });
+    return uploads.appendLater(bytes, last);
   }
 
   /** Takes a complete report. */

@@ -33,6 +33,45 @@ Deno.test("ControlParser sees the same however the stream is cut", () => {
   );
 });
 
+Deno.test("ControlParser reads results that follow each other as it reads single ones", () => {
+  const announce = (json: string, length = bytesOf(json).length) =>
+    `result ${length}\n${json}`;
+  const rests = [
+    result({ name: "é" }) + result({ note: "\u{1f600}" }),
+    result({ name: "file", files: [{ name: "f", length: 3 }] }) + "é1" +
+    result({ name: "after" }),
+    announce('{"name": "numbers", "big": 12345678901234567890, "e": 1e400}'),
+    announce('\ufeff{"name": "mark"}'),
+    announce('{"name": "short"'),
+    announce("[]"),
+    'result 007\n{"a":1}noop x\n',
+    'result +7\n{"a":1}',
+    'result 7 \n{"a":1}',
+    `result ${"0".repeat(4000)}7\n{"a":1}`,
+    `result ${"0".repeat(5000)}7\n{"a":1}`,
+    "result 0\n",
+    "result 16777217\n",
+    "result \n",
+    "result",
+    "result 1",
+  ];
+  const before = result({ name: "a" }) + result({ name: "b" });
+  for (const rest of rests) {
+    for (const tail of ["", result({ name: "z" }) + "exitcode 1\n"]) {
+      const bytes = bytesOf(before + rest + tail);
+      const single = Array.from(bytes, (byte) => Uint8Array.of(byte));
+      deepStrictEqual(observe([bytes]), observe(single), rest);
+    }
+  }
+  const broken = concat([
+    bytesOf(`${before}result 7\n`),
+    Uint8Array.of(34, 255, 34, 32, 32, 32, 32),
+  ]);
+  const { seen, error } = observe([broken]);
+  deepStrictEqual(seen.length, 2);
+  includes(String(error), "it is not UTF-8");
+});
+
 Deno.test("ControlParser throws nothing but errors of the channel, whatever the bytes", () => {
   fc.assert(
     fc.property(
