@@ -1,5 +1,6 @@
 import { resolve } from "@std/path/posix/resolve";
 import type { SignalOptions } from "../connections/connection.ts";
+import { formatOwner } from "../connections/ownership.ts";
 import { checkProgram } from "../connections/program.ts";
 import { within } from "../connections/time_limit.ts";
 import { checkMilliseconds } from "../options.ts";
@@ -8,7 +9,7 @@ import { lockImage } from "./_image_lock.ts";
 import { PodmanCli } from "./_podman_cli.ts";
 import { imageExists, provideImage } from "./_podman_image.ts";
 import { LABEL } from "./_podman_reaper.ts";
-import { formatOwner, holdRun, nextNumber } from "./_run.ts";
+import { holdRun, nextNumber } from "./_run.ts";
 import { Watchdog, WATCHDOG_SCRIPT } from "./_watchdog.ts";
 import { ProvisionError } from "./provisioner.ts";
 

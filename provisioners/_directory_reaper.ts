@@ -1,8 +1,13 @@
 import { basename } from "@std/path/posix/basename";
 import { join } from "@std/path/posix/join";
-import { KEPT, parseTemporaryName } from "../connections/ownership.ts";
+import {
+  KEPT,
+  parseOwner,
+  parseTemporaryName,
+  startTimeOf,
+} from "../connections/ownership.ts";
 import { ageOf, type Candidate, type Leftover } from "./_leftover.ts";
-import { parseOwner, type Run, startTimeOf } from "./_run.ts";
+import type { Run } from "./_run.ts";
 import { factsOf, isAbandoned, livesHere, probeLock } from "./_verdict.ts";
 
 /** A younger directory may be just being made. */

@@ -1,5 +1,6 @@
 import { delay } from "@std/async/delay";
 import { z } from "zod";
+import { formatOwner } from "../connections/ownership.ts";
 import {
   isForbidden,
   isNotFound,
@@ -7,7 +8,7 @@ import {
   type Kubectl,
 } from "./_kubernetes_cli.ts";
 import type { ProgramRunOptions } from "./_program.ts";
-import { formatOwner, nextNumber, type Run } from "./_run.ts";
+import { nextNumber, type Run } from "./_run.ts";
 import { ProvisionError } from "./provisioner.ts";
 
 /** Marks what is ours. */

@@ -1,4 +1,5 @@
 import { Semaphore } from "@std/async/unstable-semaphore";
+import { formatOwner } from "../connections/ownership.ts";
 import type { SshConnection } from "../connections/ssh.ts";
 import {
   type Backend,
@@ -19,7 +20,7 @@ import {
 import { acquire } from "./_permit.ts";
 import { isTaken, Ports } from "./_ports.ts";
 import type { ProgramResult } from "./_program.ts";
-import { formatOwner, nextNumber } from "./_run.ts";
+import { nextNumber } from "./_run.ts";
 import { Session } from "./_session.ts";
 import { settle } from "./_settle.ts";
 import { openAfterBoot, waitForSshd } from "./sshd.ts";

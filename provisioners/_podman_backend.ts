@@ -2,6 +2,7 @@ import { deadline } from "@std/async/deadline";
 import { Semaphore } from "@std/async/unstable-semaphore";
 import type { Connection } from "../connections/connection.ts";
 import { MADE } from "../connections/made_container.ts";
+import { formatOwner } from "../connections/ownership.ts";
 import { PodmanConnection } from "../connections/podman.ts";
 import type { Backend, Reserving, Starting, System } from "./_backend.ts";
 import { acquire } from "./_permit.ts";
@@ -15,7 +16,7 @@ import {
 import { findContainers, LABEL } from "./_podman_reaper.ts";
 import { PodmanRemoval } from "./_podman_removal.ts";
 import type { ProgramResult } from "./_program.ts";
-import { formatOwner, nextNumber } from "./_run.ts";
+import { nextNumber } from "./_run.ts";
 import { Session } from "./_session.ts";
 import { WATCHDOG_SCRIPT } from "./_watchdog.ts";
 import type { ProvisionerEvent } from "./events.ts";

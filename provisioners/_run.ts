@@ -8,14 +8,6 @@ import {
 } from "../connections/ownership.ts";
 import { ProvisionError } from "./provisioner.ts";
 
-export {
-  formatOwner,
-  type Owner,
-  parseOwner,
-  startTimeOf,
-  UNKNOWN,
-} from "../connections/ownership.ts";
-
 /** Above the directories in which scripts of this user may keep their run files. */
 function places(): string[] {
   const uid = Deno.uid();

@@ -1,10 +1,11 @@
 import { abortable } from "@std/async/abortable";
+import { formatOwner } from "../connections/ownership.ts";
 import { output } from "../connections/process.ts";
 import { SshConnection } from "../connections/ssh.ts";
 import type { Backend, Reserving, Starting, System } from "./_backend.ts";
 import { Reaping } from "./_reaping.ts";
 import { settle } from "./_settle.ts";
-import { formatOwner, holdRun, nextNumber, type Run } from "./_run.ts";
+import { holdRun, nextNumber, type Run } from "./_run.ts";
 import { openSshKey, type SshKey } from "./_ssh_key.ts";
 import { ownAddress } from "./_testing_farm_address.ts";
 import {

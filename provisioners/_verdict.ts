@@ -1,12 +1,12 @@
 import { join } from "@std/path/posix/join";
-import type { Leftover } from "./_leftover.ts";
 import {
   type Owner,
   parseOwner,
-  type Run,
   startTimeOf,
   UNKNOWN,
-} from "./_run.ts";
+} from "../connections/ownership.ts";
+import type { Leftover } from "./_leftover.ts";
+import type { Run } from "./_run.ts";
 
 /** What an object that outlives processes says about its owner. */
 export interface Claim {

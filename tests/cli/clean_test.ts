@@ -1,6 +1,7 @@
 /** `atex clean`, run as a program, with programs that list what they are told to. */
 import { deepEqual, equal, match } from "node:assert/strict";
-import { formatOwner, holdRun } from "../../provisioners/_run.ts";
+import { formatOwner } from "../../connections/ownership.ts";
+import { holdRun } from "../../provisioners/_run.ts";
 import type { Leftover } from "../../provisioners/reap.ts";
 import { FakeLibvirt } from "../provisioners/_fake_libvirt.ts";
 import { FakePodman } from "../provisioners/_fake_podman.ts";

@@ -7,12 +7,13 @@ import assert from "node:assert/strict";
 import { readResults } from "../../aggregators/reader.ts";
 import { JsonLinesAggregator } from "../../aggregators/jsonl.ts";
 import { download, upload } from "../../connections/copy.ts";
+import { formatOwner } from "../../connections/ownership.ts";
 import { output, run } from "../../connections/process.ts";
 import { CommandExecutor } from "../../executors/command.ts";
 import { discover, FmfExecutor } from "../../executors/fmf/mod.ts";
 import { AdHocOrchestrator } from "../../orchestrators/adhoc.ts";
 import { reruns } from "../../orchestrators/policies.ts";
-import { formatOwner, holdRun } from "../../provisioners/_run.ts";
+import { holdRun } from "../../provisioners/_run.ts";
 import type { ProvisionerEvent } from "../../provisioners/events.ts";
 import {
   type KubernetesPodTemplate,

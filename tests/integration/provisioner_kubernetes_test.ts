@@ -1,9 +1,10 @@
 /** KubernetesProvisioner with the real kubectl, and an API server of ours. */
 import assert from "node:assert/strict";
 import { KubernetesConnection } from "../../connections/kubernetes.ts";
+import { formatOwner } from "../../connections/ownership.ts";
 import { run } from "../../connections/process.ts";
 import { FmfExecutor } from "../../executors/fmf/mod.ts";
-import { formatOwner, holdRun } from "../../provisioners/_run.ts";
+import { holdRun } from "../../provisioners/_run.ts";
 import type { ProvisionerEvent } from "../../provisioners/events.ts";
 import {
   KubernetesProvisioner,

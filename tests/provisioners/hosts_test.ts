@@ -1,12 +1,13 @@
 /** HostsProvisioner with a program that behaves like ssh to hosts that come and go. */
 import assert from "node:assert/strict";
+import { formatOwner, type Owner } from "../../connections/ownership.ts";
 import { run } from "../../connections/process.ts";
 import type { ProvisionerEvent } from "../../provisioners/events.ts";
 import {
   HostsProvisioner,
   type HostsProvisionerOptions,
 } from "../../provisioners/hosts.ts";
-import { formatOwner, holdRun, type Owner } from "../../provisioners/_run.ts";
+import { holdRun } from "../../provisioners/_run.ts";
 import { exists, until } from "../_wait.ts";
 
 const SSH = `#!/bin/sh

@@ -1,8 +1,9 @@
 /** removeLeftWork(): which directories of tests are removed from a host. */
 import assert from "node:assert/strict";
 import { LocalConnection } from "../../connections/local.ts";
+import { formatOwner } from "../../connections/ownership.ts";
 import { removeLeftWork } from "../../provisioners/_left_work.ts";
-import { formatOwner, holdRun } from "../../provisioners/_run.ts";
+import { holdRun } from "../../provisioners/_run.ts";
 import { exists } from "../_wait.ts";
 
 Deno.test("removeLeftWork() takes no directory for another whose path is a line of its own", async () => {

@@ -1,10 +1,10 @@
 /** What LibvirtProvisioner does with a real virsh and libvirt's test driver, and with one that does not do what it should. */
 import assert from "node:assert/strict";
+import { formatOwner } from "../../connections/ownership.ts";
 import { run } from "../../connections/process.ts";
 import { parseEvent } from "../../provisioners/_domain_events.ts";
 import { NAMESPACE } from "../../provisioners/_domain_xml.ts";
 import { describeOwner, openRunDirectory } from "../../provisioners/_run.ts";
-import { formatOwner } from "../../provisioners/_run.ts";
 import type { ProvisionerEvent } from "../../provisioners/events.ts";
 import {
   LibvirtProvisioner,

@@ -1,7 +1,8 @@
 /** reap(): what is removed, and what is not. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { formatOwner, holdRun, type Owner } from "../../provisioners/_run.ts";
+import { formatOwner, type Owner } from "../../connections/ownership.ts";
+import { holdRun } from "../../provisioners/_run.ts";
 import type { Kubectl } from "../../provisioners/_kubernetes_cli.ts";
 import { findOwners } from "../../provisioners/_kubernetes_reaper.ts";
 import type { PodmanCli } from "../../provisioners/_podman_cli.ts";

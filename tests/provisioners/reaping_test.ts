@@ -1,14 +1,10 @@
 /** Reaping: what a start does about what dead scripts left. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { temporaryPrefix } from "../../connections/ownership.ts";
+import { type Owner, temporaryPrefix } from "../../connections/ownership.ts";
 import type { Candidate } from "../../provisioners/_leftover.ts";
 import { Reaping } from "../../provisioners/_reaping.ts";
-import {
-  holdRun,
-  openRunDirectory,
-  type Owner,
-} from "../../provisioners/_run.ts";
+import { holdRun, openRunDirectory } from "../../provisioners/_run.ts";
 import { exists } from "../_wait.ts";
 
 /** A temporary directory for all that looks for one. */

@@ -1,19 +1,21 @@
 import assert from "node:assert/strict";
 import {
+  formatOwner,
+  parseOwner,
+  startTimeOf,
+} from "../../connections/ownership.ts";
+import {
   findDeadRuns,
   findLivingRuns,
 } from "../../provisioners/_other_runs.ts";
 import {
   describeOwner,
   findRunDirectories,
-  formatOwner,
   getRunId,
   holdRun,
   kindsIn,
   nextNumber,
   openRunDirectory,
-  parseOwner,
-  startTimeOf,
 } from "../../provisioners/_run.ts";
 import { probeLock } from "../../provisioners/_verdict.ts";
 import { onSmallDisk, smallDiskAvailable } from "../_small_disk.ts";

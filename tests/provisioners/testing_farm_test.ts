@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
+import { formatOwner } from "../../connections/ownership.ts";
 import {
   isAddress,
   ownAddress,
 } from "../../provisioners/_testing_farm_address.ts";
 import { requestBody } from "../../provisioners/_testing_farm_body.ts";
 import { CLEANING_SCRIPT } from "../../provisioners/_testing_farm_clean.ts";
-import { formatOwner, holdRun } from "../../provisioners/_run.ts";
+import { holdRun } from "../../provisioners/_run.ts";
 import type { ProvisionerEvent } from "../../provisioners/events.ts";
 import type { ProvisionError } from "../../provisioners/provisioner.ts";
 import {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { formatOwner, type Owner } from "../../provisioners/_run.ts";
+import { formatOwner, type Owner } from "../../connections/ownership.ts";
 import { type Facts, isAbandoned } from "../../provisioners/_verdict.ts";
 
 const me: Owner = {

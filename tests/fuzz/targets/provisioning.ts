@@ -1,8 +1,8 @@
 /** Where systems come from: lists of hosts, short texts, logs, records of owners. */
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import fc from "fast-check";
+import { formatOwner, parseOwner } from "../../../connections/ownership.ts";
 import { readInventory } from "../../../provisioners/_inventory.ts";
-import { formatOwner, parseOwner } from "../../../provisioners/_run.ts";
 import {
   GuestFinder,
   LineDecoder,
