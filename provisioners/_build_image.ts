@@ -9,7 +9,7 @@ import { lockImage } from "./_image_lock.ts";
 import { PodmanCli } from "./_podman_cli.ts";
 import { imageExists, provideImage } from "./_podman_image.ts";
 import { LABEL } from "./_podman_reaper.ts";
-import { holdRun, nextNumber } from "./_run.ts";
+import { holdRun, newPrefix, nextNumber } from "./_run.ts";
 import { Watchdog, WATCHDOG_SCRIPT } from "./_watchdog.ts";
 import { ProvisionError } from "./provisioner.ts";
 
@@ -282,7 +282,7 @@ async function make(build: Build, signal: AbortSignal): Promise<void> {
     }
   };
   await using run = await holdRun(cli.runKind);
-  const prefix = `atex-${run.id}-${nextNumber()}-`;
+  const prefix = newPrefix(run);
   const name = prefix + nextNumber();
   await using undo = new AsyncDisposableStack();
   const watchdog = undo.use(

@@ -1,10 +1,8 @@
 import { NAMESPACE, recordIn } from "./_domain_xml.ts";
 import { ageOf, type Candidate } from "./_leftover.ts";
-import type { Run } from "./_run.ts";
+import { type Run, runInName } from "./_run.ts";
 import { factsOf, isMine, judge } from "./_verdict.ts";
 import type { Virsh } from "./_virsh.ts";
-
-const RUN_IN_NAME = /^atex-([a-z0-9]{10})-\d+-\d+$/;
 
 /** Domains whose name and metadata say that they are ours. */
 export async function findDomains(
@@ -15,7 +13,7 @@ export async function findDomains(
   const facts = factsOf(me.directory);
   const candidates: Candidate[] = [];
   for (const name of await virsh.domains("atex-", { signal })) {
-    const [, run] = RUN_IN_NAME.exec(name) ?? [];
+    const run = runInName(name);
     if (run === undefined) continue;
     const metadata = await virsh.metadata(name, NAMESPACE, { signal });
     const record = metadata === undefined ? undefined : recordIn(metadata);

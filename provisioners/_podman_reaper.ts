@@ -1,7 +1,7 @@
 import { delay } from "@std/async/delay";
 import type { PodmanCli } from "./_podman_cli.ts";
 import { type Facts, factsOf, isAbandoned, isMine } from "./_verdict.ts";
-import type { Run } from "./_run.ts";
+import { type Run, runInName } from "./_run.ts";
 import { ageOf, type Candidate } from "./_leftover.ts";
 import { ProvisionError } from "./provisioner.ts";
 
@@ -62,9 +62,9 @@ async function findOurs(
   return readContainers(stdout).flatMap(({ Names, Labels, Created }) => {
     const created = Created ?? Date.now() / 1000;
     // Images and what is made of them inherit labels: the name has to fit, too.
-    const name = Names?.find((name) => RUN_IN_NAME.test(name));
-    const [, run] = RUN_IN_NAME.exec(name ?? "") ?? [];
+    const name = Names?.find((name) => runInName(name) !== undefined);
     if (name === undefined) return [];
+    const run = runInName(name)!;
     if (!Labels) return [{ name, run, created }];
     const { [LABEL.owner]: owner, [LABEL.until]: until } = Labels;
     if (owner === undefined || Labels[LABEL.run] !== run) return [];
@@ -87,7 +87,7 @@ async function findLost(
 ): Promise<Found[]> {
   const found: Found[] = [];
   for (const name of await cli.conmons(signal)) {
-    const [, run] = RUN_IN_NAME.exec(name) ?? [];
+    const run = runInName(name);
     if (run === undefined || ours.some((known) => known.name === name)) {
       continue;
     }
@@ -133,8 +133,6 @@ function isContainer(value: unknown): value is Container {
 function isText(value: unknown): value is string {
   return typeof value === "string";
 }
-
-const RUN_IN_NAME = /^atex-([a-z0-9]{10})-\d+-\d+$/;
 
 /** The first attempt may fail on a mount that is still busy. */
 async function removeContainer(

@@ -132,6 +132,16 @@ export function nextNumber(): number {
   return ++counter;
 }
 
+/** How the names of containers or domains begin, before a number: what is made between start and stop. */
+export function newPrefix({ id }: Pick<Run, "id">): string {
+  return `atex-${id}-${nextNumber()}-`;
+}
+
+/** The id of the run that made what has this name; `undefined` if it is none of ours. */
+export function runInName(name: string): string | undefined {
+  return /^atex-([a-z0-9]{10})-\d+-\d+$/.exec(name)?.[1];
+}
+
 /**
  * Keeps a run file: a file that this process has locked tells others that what
  * carries our run id still has an owner. The kernel unlocks it however we end.

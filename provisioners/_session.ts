@@ -2,7 +2,7 @@ import { delay } from "@std/async/delay";
 import { type EndSource, EndWatch } from "./_end_watch.ts";
 import type { Candidate } from "./_leftover.ts";
 import { Reaping } from "./_reaping.ts";
-import { holdRun, nextNumber, type Run } from "./_run.ts";
+import { holdRun, newPrefix, type Run } from "./_run.ts";
 import { Watchdog } from "./_watchdog.ts";
 import type { ProvisionerEvent } from "./events.ts";
 
@@ -75,7 +75,7 @@ export class Session {
       }),
     );
     await reaping.wait(signal);
-    const prefix = `atex-${run.id}-${nextNumber()}-`;
+    const prefix = newPrefix(run);
     const { script, argv } = watchdog;
     const dog = resources.use(new Watchdog(script, argv, prefix, run.file));
     const watch = resources.use(new EndWatch(events(prefix), emit));
