@@ -9,6 +9,7 @@ import { lockImage } from "./_image_lock.ts";
 import { PodmanCli } from "./_podman_cli.ts";
 import { imageExists, provideImage } from "./_podman_image.ts";
 import { LABEL } from "./_podman_reaper.ts";
+import { removing } from "./_podman_removal.ts";
 import { holdRun, newPrefix, nextNumber } from "./_run.ts";
 import { Watchdog, WATCHDOG_SCRIPT } from "./_watchdog.ts";
 import { ProvisionError } from "./provisioner.ts";
@@ -289,10 +290,8 @@ async function make(build: Build, signal: AbortSignal): Promise<void> {
     new Watchdog(WATCHDOG_SCRIPT, cli.argv, prefix, run.file),
   );
   undo.defer(async () => {
-    const { code } = await cli.output(
-      ["container", "rm", "-f", "-v", "-t", "0", name],
-      { timeout: 60_000 },
-    ).catch(() => ({ code: 1 }));
+    const { code } = await cli.output(removing([name]), { timeout: 60_000 })
+      .catch(() => ({ code: 1 }));
     // Otherwise it goes on trying; after an abort it looks whether more comes.
     if (code === 0 && !signal.aborted) await watchdog.dismiss();
   });

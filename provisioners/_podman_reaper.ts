@@ -1,6 +1,7 @@
 import { delay } from "@std/async/delay";
 import type { PodmanCli } from "./_podman_cli.ts";
 import { type Facts, factsOf, isAbandoned, isMine } from "./_verdict.ts";
+import { removing } from "./_podman_removal.ts";
 import { type Run, runInName } from "./_run.ts";
 import { ageOf, type Candidate } from "./_leftover.ts";
 import { ProvisionError } from "./provisioner.ts";
@@ -141,10 +142,7 @@ async function removeContainer(
   signal: AbortSignal,
 ): Promise<void> {
   for (let attempt = 1;; attempt++) {
-    const { code, said } = await cli.output(
-      ["container", "rm", "-f", "-v", "-t", "0", name],
-      { signal },
-    );
+    const { code, said } = await cli.output(removing([name]), { signal });
     if (code === 0) return await cli.endConmon(name, signal);
     if (attempt === 2) {
       throw new ProvisionError(

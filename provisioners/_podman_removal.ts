@@ -114,7 +114,7 @@ export class PodmanRemoval {
   }
 }
 
-const removing = (names: Iterable<string>) => [
-  ...["container", "rm", "-f", "-v", "-t", "0"],
-  ...names,
-];
+/** The arguments of podman that end containers, and remove them with their volumes that have no name. */
+export function removing(names: Iterable<string>): string[] {
+  return ["container", "rm", "-f", "-v", "-t", "0", ...names];
+}
