@@ -83,7 +83,12 @@ import {
   withTerminal,
 } from "./_ssh_options.ts";
 import { knowsSessions } from "./_ssh_version.ts";
-import { isDropped, lastReason } from "./ssh_drop.ts";
+import {
+  DROP_ATTEMPTS,
+  isDropped,
+  lastReason,
+  pauseAfterDrop,
+} from "./ssh_drop.ts";
 import { faultOfKey } from "./ssh_key.ts";
 import { connectWithin } from "./time_limit.ts";
 import { outputLocal, runLocal } from "./process.ts";
@@ -195,9 +200,6 @@ interface Link {
 }
 
 const CONNECT_TIMEOUT = 180_000;
-
-/** How often a server may drop a connection at its beginning. */
-const ATTEMPTS = 8;
 
 /** A system that is reached by `ssh`. */
 export class SshConnection implements Connection {
@@ -429,12 +431,10 @@ export class SshConnection implements Connection {
     for (let attempt = 1;; attempt++) {
       const result = await this.#try(signal);
       if ("argv" in result) return result;
-      if (attempt === ATTEMPTS || !isDropped(result.output)) {
+      if (attempt === DROP_ATTEMPTS || !isDropped(result.output)) {
         throw await this.#connectError(result, signal);
       }
-      // Those who were dropped together do not come back together.
-      const patience = Math.min(100 * 2 ** attempt, 2000);
-      await delay(patience * (0.5 + Math.random()), { signal });
+      await delay(pauseAfterDrop(attempt), { signal });
     }
   }
 

@@ -30,6 +30,14 @@ export function lastReason(output: string): string {
   return last.slice(-3).join("; ").replace(/\.$/, "");
 }
 
+/** How often a server may drop a connection that is wanted, before that is a failure. */
+export const DROP_ATTEMPTS = 8;
+
+/** Milliseconds to wait after so many drops: those who were dropped together do not come back together. */
+export function pauseAfterDrop(attempt: number): number {
+  return Math.min(100 * 2 ** attempt, 2000) * (0.5 + Math.random());
+}
+
 function linesOf(output: string): string[] {
   return output.split("\n").map((line) => line.trim()).filter(Boolean);
 }

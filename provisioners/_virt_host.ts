@@ -4,7 +4,11 @@ import {
   ConnectionLostError,
 } from "../connections/connection.ts";
 import { SshConnection, type SshOptions } from "../connections/ssh.ts";
-import { isDropped } from "../connections/ssh_drop.ts";
+import {
+  DROP_ATTEMPTS,
+  isDropped,
+  pauseAfterDrop,
+} from "../connections/ssh_drop.ts";
 import { resolveName } from "./_ssh_names.ts";
 import {
   VirtHelper,
@@ -12,9 +16,6 @@ import {
   type VirtHelperOptions,
 } from "./_virt_helper.ts";
 import { ProvisionError } from "./provisioner.ts";
-
-/** How often the server may drop a connection, for one helper. */
-const ATTEMPTS = 8;
 
 /** How a libvirt host is reached: by ssh, or in the user's own way. */
 export type VirtHostOptions = string | SshOptions | Connection;
@@ -74,13 +75,9 @@ export class VirtHost implements AsyncDisposable {
         signal?.throwIfAborted();
         const dropped = error instanceof ConnectionLostError &&
           isDropped(error.output);
-        if (!dropped || attempt === ATTEMPTS) throw this.#explain(error);
+        if (!dropped || attempt === DROP_ATTEMPTS) throw this.#explain(error);
       }
-      // Those who were dropped together do not come back together.
-      const patience = Math.min(100 * 2 ** attempt, 2000);
-      await delay(patience * (0.5 + Math.random()), {
-        ...signal && { signal },
-      });
+      await delay(pauseAfterDrop(attempt), { ...signal && { signal } });
     }
   }
 
