@@ -34,7 +34,7 @@ export async function findDirectories(
   { kinds, directories, me, signal }: DirectoryOptions,
 ): Promise<Candidate[]> {
   const found: Candidate[] = [];
-  const users = new Lazy(readProcesses);
+  let processes: Promise<string> | undefined; // read once, if at all
   for (const directory of directories) {
     for (const name of await namesIn(directory)) {
       signal.throwIfAborted();
@@ -45,7 +45,8 @@ export async function findDirectories(
       if (kind === undefined || !kinds.has(kind)) continue;
       const age = ageOf(info.mtime?.getTime());
       const { verdict: guess, ...known } = await judge(kind, path, age, me);
-      const isUsed = guess !== "alive" && (await users.get()).includes(path);
+      const isUsed = guess !== "alive" &&
+        (await (processes ??= readProcesses())).includes(path);
       const verdict = isUsed ? "alive" : guess;
       found.push({
         kind,
@@ -202,18 +203,4 @@ async function readProcesses(): Promise<string> {
     }
   }
   return texts.join("\n");
-}
-
-/** Found out once, if at all. */
-class Lazy<T> {
-  readonly #make: () => Promise<T>;
-  #value?: Promise<T>;
-
-  constructor(make: () => Promise<T>) {
-    this.#make = make;
-  }
-
-  get(): Promise<T> {
-    return this.#value ??= this.#make();
-  }
 }
