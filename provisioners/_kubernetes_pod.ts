@@ -153,8 +153,9 @@ function judgeEnd(
 }
 
 function describeUnready({ name, restartCount }: ContainerStatus): string {
-  const often = restartCount ? `, for the ${restartCount + 1}. time` : "";
-  return `the container "${name}" runs${often}, but is not ready`;
+  const times = restartCount === 1 ? "once" : `${restartCount} times`;
+  const restarted = restartCount ? `, restarted ${times}` : "";
+  return `the container "${name}" runs${restarted}, but is not ready`;
 }
 
 function describeEnd(
