@@ -217,7 +217,7 @@ export class SshConnection implements Connection {
    * Only stores the options.
    *
    * @throws {TypeError} if they cannot be used
-   * @throws {RangeError} if `connectTimeout` is not above 0
+   * @throws {RangeError} if `connectTimeout` is not above 0, or `maxSessions` no positive whole number
    */
   constructor(options: SshOptions) {
     checkOptions("SshConnection", options, OPTIONS);
@@ -225,8 +225,8 @@ export class SshConnection implements Connection {
     checkTarget(options);
     checkMilliseconds({ connectTimeout });
     if (!Number.isInteger(maxSessions) || maxSessions < 1) {
-      throw new TypeError(
-        `Cannot use ${maxSessions} as "maxSessions": a positive integer would be right`,
+      throw new RangeError(
+        `Cannot use ${maxSessions} as "maxSessions": a positive whole number would be right`,
       );
     }
     this.#options = { ...options, options: { ...options.options } };
@@ -237,7 +237,7 @@ export class SshConnection implements Connection {
    * Makes a connection and connects it.
    *
    * @throws {TypeError} if the options cannot be used
-   * @throws {RangeError} if `connectTimeout` is not above 0
+   * @throws {RangeError} if `connectTimeout` is not above 0, or `maxSessions` no positive whole number
    * @throws {ConnectError} if the system cannot be reached
    */
   static async open(

@@ -223,8 +223,13 @@ Deno.test("SshConnection refuses options that cannot be used", () => {
   bad({ sudo: "" }, '"sudo": leave it out');
   bad({ identityFile: "/keys/${HOME}/k" }, 'no path with "${"');
   bad({ identityFile: "/keys/a\nb" }, "or a line end in it");
-  bad({ maxSessions: 0 }, "maxSessions");
-  bad({ maxSessions: 1.5 }, "maxSessions");
+  for (const maxSessions of [0, 1.5]) {
+    thrown(
+      () => new SshConnection({ host: "h", maxSessions }),
+      RangeError,
+      `Cannot use ${maxSessions} as "maxSessions": a positive whole number`,
+    );
+  }
   thrown(() => new SshConnection({ host: "" }), TypeError, "host");
   // Scripts run without a check of their types.
   const wrong: [Record<string, unknown>, string][] = [
