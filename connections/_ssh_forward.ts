@@ -2,8 +2,8 @@ import { ConnectionError, type SignalOptions } from "./connection.ts";
 import {
   checkMilliseconds,
   checkOptions,
+  checkWord,
   type Known,
-  wrongKind,
 } from "../options.ts";
 import { within } from "./time_limit.ts";
 import { CommandError } from "./process.ts";
@@ -66,10 +66,7 @@ const OPTIONS: Known<ForwardOptions> = {
  */
 export function checkForward(options: ForwardOptions): void {
   checkOptions("forward()", options, OPTIONS);
-  const { kind } = options;
-  if (kind !== "local" && kind !== "remote") {
-    throw wrongKind("forward()", "kind", kind, '"local" or "remote"');
-  }
+  checkWord("forward()", "kind", options.kind, ["local", "remote"]);
 }
 
 /** Sets up a forward. */

@@ -1,5 +1,6 @@
 import type { SignalOptions } from "./connection.ts";
 import { READY } from "./_ssh_options.ts";
+import { piecesOf } from "./_streams.ts";
 
 /** How much of what ssh prints is kept, in characters. */
 const OUTPUT_KEPT = 64 * 1024;
@@ -154,9 +155,7 @@ async function read(
   take: (text: string) => void,
 ): Promise<void> {
   const decoder = new TextDecoder();
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return;
-    take(decoder.decode(value, { stream: true }));
+  for await (const piece of piecesOf(reader)) {
+    take(decoder.decode(piece, { stream: true }));
   }
 }

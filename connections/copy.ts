@@ -156,8 +156,8 @@ class Copy {
     this.#title = `Cannot ${this.#what} "${from.path}" to "${to.path}"`;
     from = this.#absolute(from);
     to = this.#absolute(to);
-    const there = await this.#ask(from, source(from.path));
-    const { kind } = there;
+    const found = await this.#ask(from, source(from.path));
+    const { kind } = found;
     if (kind === "nothing") {
       throw new Deno.errors.NotFound(
         `${this.#title}: "${from.path}" does not exist`,
@@ -174,7 +174,7 @@ class Copy {
       );
     }
     const format = {
-      from: from.here ? there : { ...there, mode: harmlessMode(there.mode) },
+      from: from.here ? found : { ...found, mode: harmlessMode(found.mode) },
       to: await this.#ask(to, destination(to.path, kind)),
     };
     if (format.to.kind === "directory") {
