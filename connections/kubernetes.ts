@@ -20,12 +20,7 @@
  *
  * @module
  */
-import {
-  checkMilliseconds,
-  checkOptions,
-  type Known,
-  pathOf,
-} from "../options.ts";
+import { checkMilliseconds, checkOptions, type Known } from "../options.ts";
 import {
   ConnectError,
   type Connection,
@@ -36,6 +31,7 @@ import {
   withOptions,
 } from "./connection.ts";
 import { remoteCommand } from "./_command.ts";
+import { kubernetesFlags } from "./kubernetes_flags.ts";
 import { checkProgram } from "./program.ts";
 import { connectWithin } from "./time_limit.ts";
 import { IN_SHELL } from "./_quote.ts";
@@ -200,7 +196,7 @@ export class KubernetesConnection implements Connection {
     const { pod, container, kubectl = ["kubectl"] } = this.#options;
     return [
       ...kubectl,
-      ...flagsOf(this.#options),
+      ...kubernetesFlags(this.#options),
       "exec",
       terminal ? "-it" : "-i",
       pod,
@@ -253,14 +249,4 @@ export class KubernetesConnection implements Connection {
         : { cause },
     );
   }
-}
-
-/** The configuration as flags of `kubectl`: its environment stays as it is. */
-function flagsOf(
-  { namespace, context, kubeconfig }: KubernetesOptions,
-): string[] {
-  const file = kubeconfig === undefined ? undefined : pathOf(kubeconfig);
-  return Object.entries({ kubeconfig: file, context, namespace }).flatMap(
-    ([name, value]) => value === undefined ? [] : [`--${name}=${value}`],
-  );
 }

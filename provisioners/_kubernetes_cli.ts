@@ -1,26 +1,21 @@
-import { pathOf } from "../options.ts";
+import {
+  type Cluster,
+  kubernetesFlags,
+} from "../connections/kubernetes_flags.ts";
 import { Program, type ProgramRunOptions } from "./_program.ts";
 import { ProvisionError } from "./provisioner.ts";
 
-/** Which cluster and namespace, as `kubectl` is told; absent is its own default. */
-export interface ClusterOptions {
-  readonly kubectl?: readonly string[];
-  readonly kubeconfig?: string | URL | undefined;
-  readonly context?: string;
-  readonly namespace?: string;
+/** Which cluster, and the program with which it is reached. */
+export interface ClusterOptions extends Cluster {
+  readonly kubectl?: readonly string[] | undefined;
 }
 
 /** `kubectl` for a cluster and namespace, with milliseconds that a command may take. */
 export function kubectlFor(
-  { kubectl = ["kubectl"], kubeconfig, context, namespace }: ClusterOptions,
+  { kubectl = ["kubectl"], ...cluster }: ClusterOptions,
   timeout: number,
 ): Kubectl {
-  const file = kubeconfig === undefined ? undefined : pathOf(kubeconfig);
-  const flags = Object.entries({ kubeconfig: file, context, namespace })
-    .flatMap(
-      ([name, value]) => value === undefined ? [] : [`--${name}=${value}`],
-    );
-  return new Kubectl([...kubectl, ...flags], timeout);
+  return new Kubectl([...kubectl, ...kubernetesFlags(cluster)], timeout);
 }
 
 /** The `kubectl` program, for one cluster and namespace. */

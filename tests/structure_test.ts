@@ -54,6 +54,7 @@ const SHARED = new Set([
 /** Implementations that may import siblings: those which choose among them, variants with their base, and what another folder needs of one. */
 const MAY_IMPORT_SIBLINGS: Record<string, RegExp> = {
   "cli/mod.ts": /./,
+  "connections/kubernetes.ts": /^connections\/kubernetes_flags\.ts$/,
   "connections/podman.ts": /^connections\/made_container\.ts$/,
   "connections/ssh.ts": /^connections\/ssh_(drop|key)\.ts$/,
   "provisioners/from_string.ts": /./,
