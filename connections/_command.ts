@@ -41,10 +41,15 @@ export function denoCommand(
     ...(cwd !== undefined && options.cwd === undefined && { cwd }),
   };
   const link = linkOf(command);
-  return link
-    ? new SharingCommand(link, file, all)
-    : new Deno.Command(file, all);
+  const created = new Deno.Command(file, all);
+  return link ? sharing(created, link, options.signal) : created;
 }
+
+/** How the commands that share a link start when there is a place for them. */
+const turns = new WeakMap<
+  Deno.Command,
+  (signal?: AbortSignal) => Promise<Deno.ChildProcess>
+>();
 
 /** Starts a command of any connection, when there is a place for it on the link if it shares one. */
 export async function spawnInTurn(
@@ -52,44 +57,38 @@ export async function spawnInTurn(
   signal?: AbortSignal,
 ): Promise<Deno.ChildProcess> {
   signal?.throwIfAborted();
-  return command instanceof SharingCommand
-    ? await command.spawnInTurn(signal)
-    : command.spawn();
+  const inTurn = turns.get(command);
+  return inTurn ? await inTurn(signal) : command.spawn();
 }
 
-/** A command that waits for its place on a shared link if it can. */
-class SharingCommand extends Deno.Command {
-  readonly #link: Sessions;
-  readonly #signal?: AbortSignal;
-
-  constructor(link: Sessions, file: string, options: Deno.CommandOptions) {
-    super(file, options);
-    this.#link = link;
-    if (options.signal) this.#signal = options.signal;
-  }
-
-  override async output(): Promise<Deno.CommandOutput> {
-    using _session = await this.#link.enter(this.#signal);
-    return await super.output();
-  }
-
-  override spawn(): Deno.ChildProcess {
-    return this.#spawnAt(this.#link.join());
-  }
-
-  async spawnInTurn(signal?: AbortSignal): Promise<Deno.ChildProcess> {
-    return this.#spawnAt(await this.#link.enter(signal));
-  }
-
+/**
+ * Makes a command wait for its place on a link if it can. A subclass would do the
+ * same, but name `Deno.Command` as soon as this module is loaded: Deno then loads
+ * its streams as well, which takes longer than ten modules of ours.
+ */
+function sharing(
+  command: Deno.Command,
+  link: Sessions,
+  signal: AbortSignal | undefined,
+): Deno.Command {
+  const spawn = command.spawn.bind(command);
+  const output = command.output.bind(command);
   /** Starts it at a place that it gives back when it ends. */
-  #spawnAt(session: Disposable): Deno.ChildProcess {
+  const spawnAt = (session: Disposable) => {
     try {
-      const child = super.spawn();
+      const child = spawn();
       statusOf(child).then(() => session[Symbol.dispose]());
       return child;
     } catch (error) {
       session[Symbol.dispose]();
       throw error;
     }
-  }
+  };
+  command.spawn = () => spawnAt(link.join());
+  command.output = async () => {
+    using _session = await link.enter(signal);
+    return await output();
+  };
+  turns.set(command, async (signal) => spawnAt(await link.enter(signal)));
+  return command;
 }

@@ -249,9 +249,17 @@ Deno.test("importing an export does nothing", async (t) => {
         signal: AbortSignal.timeout(60_000),
       }).spawn();
       const writer = child.stdin.getWriter();
-      await writer.write(
-        new TextEncoder().encode(`import ${JSON.stringify(path)};`),
-      );
+      // Deno loads its streams, too, when the command is named
+      const script = `
+        const { get } = Object.getOwnPropertyDescriptor(Deno, "Command");
+        Object.defineProperty(Deno, "Command", {
+          get() {
+            console.log(new Error("named while it is imported").stack);
+            return get.call(Deno);
+          },
+        });
+        await import(${JSON.stringify(path)});`;
+      await writer.write(new TextEncoder().encode(script));
       await writer.close();
       const { code, stdout, stderr } = await child.output();
       const said = new TextDecoder().decode(stdout) +
