@@ -9,6 +9,7 @@ import {
   type FmfMap,
   type FmfValue,
   isMap,
+  shallowCopy,
   textOf,
   typeName,
 } from "./value.ts";
@@ -89,7 +90,7 @@ export class DraftNode {
     if (!data) return;
     if (data.has("/")) this.#direct(data.get("/")!, place);
     let plain = true;
-    for (const key of data.keys()) {
+    data.forEach((_, key) => {
       if (typeof key !== "string") {
         throw new FmfError(
           "format",
@@ -100,20 +101,21 @@ export class DraftNode {
         );
       }
       if (key.charCodeAt(0) === SLASH) plain = false;
-    }
+    });
     if (plain && !this.#own) {
       this.#own = data;
       this.#borrowed = true;
       return;
     }
     if (!this.#own || this.#borrowed) {
-      this.#own = new Map(this.#own);
+      this.#own = this.#own ? shallowCopy(this.#own) : new Map();
       this.#borrowed = false;
     }
-    for (const [key, item] of data as Map<string, FmfValue>) {
-      if (key.charCodeAt(0) !== SLASH) this.#own.set(key, item);
+    const own = this.#own;
+    (data as Map<string, FmfValue>).forEach((item, key) => {
+      if (key.charCodeAt(0) !== SLASH) own.set(key, item);
       else if (key !== "/") this.#updateBelow(key, item, file, place);
-    }
+    });
   }
 
   /** Carries out a key such as `/one/two`. */
@@ -209,7 +211,7 @@ export class DraftNode {
       : this.#sources.length === 0 && this.#definedIn !== undefined
       ? [this.#definedIn]
       : this.#sources;
-    const data: FmfMap = inherits ? new Map(parent.data) : new Map();
+    const data: FmfMap = inherits ? shallowCopy(parent.data) : new Map();
     if (this.#own) {
       try {
         merge(data, this.#own);

@@ -11,6 +11,7 @@ import {
   type FmfValue,
   fromPlain,
   isMap,
+  shallowCopy,
   textOf,
   typeName,
 } from "./value.ts";
@@ -72,6 +73,8 @@ export interface AdjustOptions {
 interface Rule {
   source: FmfMap;
   when: string | boolean;
+  /** What the context says about `when`; undefined if that cannot be decided. */
+  applies: boolean | undefined;
   continues: boolean;
   /** A key that defines a child node, which no rule may. */
   child: FmfKey | undefined;
@@ -147,35 +150,38 @@ class Adjuster {
 
   #apply(node: FmfNode, rules: readonly FmfValue[], what: string): void {
     let data: FmfMap | undefined;
-    for (const [index, value] of rules.entries()) {
-      const label = `${what} ${index + 1}`;
-      const rule = this.#ruleOf(value, node, label);
-      const applies = this.#decide(rule, node, label);
+    for (let index = 0; index < rules.length; index++) {
+      const rule = this.#rules.get(rules[index] as FmfMap) ??
+        this.#read(rules[index], node, labelOf(what, index));
+      const { applies } = rule;
       this.#options.onDecision?.(node, rule.source, applies);
-      if (applies === undefined) this.#undecided(rule, node, label);
+      if (applies === undefined) this.#undecided(rule, node, what, index);
       if (!applies) continue;
       if (rule.child !== undefined) {
         throw new FmfError(
           "format",
-          `${label}: a rule must not define a child node, ${
+          `${labelOf(what, index)}: a rule must not define a child node, ${
             quote(textOf(rule.child))
           }`,
           { ...placeOf(node), key: this.#key },
         );
       }
-      data ??= new Map(node.data);
+      data ??= shallowCopy(node.data);
       try {
         merge(data, rule.source, "", CONTROL);
       } catch (error) {
         if (!(error instanceof FmfError)) throw error;
-        throw inRule(error, node, label, { key: error.key ?? this.#key });
+        throw inRule(error, node, labelOf(what, index), {
+          key: error.key ?? this.#key,
+        });
       }
       if (!rule.continues) break;
     }
     if (data) node.data = data;
   }
 
-  #ruleOf(value: FmfValue, node: FmfNode, label: string): Rule {
+  /** Checks a rule that was not seen before, and decides about it. */
+  #read(value: FmfValue, node: FmfNode, label: string): Rule {
     const wrong = (reason: string) =>
       new FmfError("format", `${label}: ${reason}`, {
         ...placeOf(node),
@@ -184,8 +190,6 @@ class Adjuster {
     if (!isMap(value)) {
       throw wrong(`a rule must be a mapping, not ${typeName(value)}`);
     }
-    const known = this.#rules.get(value);
-    if (known) return known;
     const when = value.get("when") ?? (value.has("when") ? null : true);
     if (typeof when !== "boolean" && typeof when !== "string") {
       throw wrong(`"when" must be text or a boolean, not ${typeName(when)}`);
@@ -203,13 +207,17 @@ class Adjuster {
     const child = value.keys().find((key) =>
       typeof key === "string" && key.startsWith("/")
     );
-    const rule = { source: value, when, continues, child };
+    const applies = this.#decide(when, node, label);
+    const rule = { source: value, when, applies, continues, child };
     this.#rules.set(value, rule);
     return rule;
   }
 
-  #decide(rule: Rule, node: FmfNode, label: string): boolean | undefined {
-    const { when } = rule;
+  #decide(
+    when: string | boolean,
+    node: FmfNode,
+    label: string,
+  ): boolean | undefined {
     if (this.#decisions.has(when)) return this.#decisions.get(when);
     try {
       const applies = this.#context.matches(when);
@@ -224,7 +232,7 @@ class Adjuster {
     }
   }
 
-  #undecided(rule: Rule, node: FmfNode, label: string): void {
+  #undecided(rule: Rule, node: FmfNode, what: string, index: number): void {
     const { undecided = "skip" } = this.#options;
     if (undecided === "skip") return;
     const place = { ...placeOf(node), key: this.#key, text: textOf(rule.when) };
@@ -239,7 +247,7 @@ class Adjuster {
     const missing = this.#context.missing(rule.when);
     throw new FmfError(
       "cannot-decide",
-      `${label}: "when" cannot be decided: ${
+      `${labelOf(what, index)}: "when" cannot be decided: ${
         missing.length > 0
           ? `the context does not say ${missing.map(quote).join(", ")}`
           : `the values of the context do not compare with those in ${
@@ -249,6 +257,10 @@ class Adjuster {
       place,
     );
   }
+}
+
+function labelOf(what: string, index: number): string {
+  return `${what} ${index + 1}`;
 }
 
 /** The same error, as one of a rule of a node. */

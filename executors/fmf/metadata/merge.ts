@@ -17,6 +17,7 @@ import {
   isNumeric,
   makeFloat,
   makeInteger,
+  shallowCopy,
   textOf,
   typeName,
 } from "./value.ts";
@@ -67,8 +68,9 @@ export function merge(
   outer = "",
   skip?: ReadonlySet<FmfKey>,
 ): void {
-  for (const [key, value] of source) {
-    if (skip?.has(key)) continue;
+  // makes no pair for each entry, as a loop would
+  source.forEach((value, key) => {
+    if (skip?.has(key)) return;
     if (typeof key !== "string") {
       throw new FmfError(
         "format",
@@ -79,7 +81,7 @@ export function merge(
     const { operator, target: name } = operationOf(key, outer);
     if (operator === "assign") {
       target.set(name, value);
-      continue;
+      return;
     }
     const old = target.get(name);
     if (old === undefined) {
@@ -87,15 +89,15 @@ export function merge(
       if (operator === "append" || operator === "prepend") {
         target.set(name, value);
       }
-      continue;
+      return;
     }
     target.set(name, apply(operator, old, value, outer + key));
-  }
+  });
 }
 
 /** A new mapping: `old` with `source` merged into it. */
 function merged(old: FmfMap, source: FmfMap, outer: string): FmfMap {
-  const result = new Map(old);
+  const result = shallowCopy(old);
   merge(result, source, outer);
   return result;
 }

@@ -285,6 +285,13 @@ function rank(unit: number): number {
   return unit < 0xe000 ? unit + 0x2000 : unit - 0x800;
 }
 
+/** A mapping of the same entries; `new Map(map)` takes twice as long. */
+export function shallowCopy<K, V>(map: ReadonlyMap<K, V>): Map<K, V> {
+  const result = new Map<K, V>();
+  map.forEach((value, key) => result.set(key, value));
+  return result;
+}
+
 /** An independent deep copy. */
 export function copy<T extends FmfValue>(value: T): T;
 export function copy(value: FmfValue): FmfValue {
@@ -308,19 +315,22 @@ export function toPlain(value: FmfValue): unknown {
   if (Array.isArray(value)) return value.map(toPlain);
   if (!isMap(value)) return value instanceof Uint8Array ? value.slice() : value;
   // A third of the size of what Object.create(null) gives, and faster.
-  let result: Record<string, unknown> | undefined = Object.setPrototypeOf(
-    {},
-    null,
+  const result: Record<string, unknown> = Object.setPrototypeOf({}, null);
+  let isObject = true;
+  value.forEach((item, key) => {
+    if (typeof key === "string") result[key] = toPlain(item);
+    else isObject = false;
+  });
+  if (isObject) return result;
+  return new Map(
+    Array.from(
+      value,
+      ([key, item]) => [
+        key,
+        typeof key === "string" ? result[key] : toPlain(item),
+      ],
+    ),
   );
-  for (const [key, item] of value) {
-    if (typeof key !== "string") {
-      result = undefined;
-      break;
-    }
-    result![key] = toPlain(item);
-  }
-  if (result) return result;
-  return new Map(Array.from(value, ([key, item]) => [key, toPlain(item)]));
 }
 
 /** Metadata from plain JavaScript data: what {@linkcode toPlain} gives, or what a user writes in a script. */

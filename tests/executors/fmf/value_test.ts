@@ -179,6 +179,18 @@ Deno.test("toPlain() keeps a mapping with a key that is not text", () => {
   strictEqual((plain.m.get(1) as { a: string }).a, "b");
 });
 
+Deno.test("toPlain() takes what is in mappings with such keys once, not twice for each mapping around it", () => {
+  const entries = (inner: FmfValue): [string | number, FmfValue][] => [
+    ["inner", inner],
+    [1, "x"],
+  ];
+  let value: FmfValue = "innermost";
+  for (let depth = 0; depth < 100; depth++) value = new Map(entries(value));
+  let plain = toPlain(value);
+  while (plain instanceof Map) plain = plain.get("inner");
+  strictEqual(plain, "innermost");
+});
+
 Deno.test("toPlain() and fromPlain() undo each other", () => {
   fc.assert(fc.property(values, (value) => {
     ok(equal(fromPlain(toPlain(value)), value));
