@@ -69,7 +69,7 @@ class Composer {
   }
 
   #document(): FmfValue {
-    this.#check();
+    if (this.#token.error) throw this.#token.error;
     const hasDirectives = this.#directives();
     const isMarked = this.#is("---");
     if (isMarked) this.#next();
@@ -117,17 +117,15 @@ class Composer {
 
   #next(): void {
     this.#token = this.#tokens[++this.#index];
-    this.#check();
-  }
-
-  #check(): void {
     if (this.#token.error) throw this.#token.error;
   }
 
   /** Reads a node; one that is the value of a mapping can be a list that stands no deeper. */
   #node(depth: number, isValue = false): FmfValue {
-    if (this.#token.kind === "alias" && !this.#token.opens) {
-      return this.#alias(depth);
+    const { kind, opens } = this.#token;
+    if (kind === "alias" && !opens) return this.#alias(depth);
+    if (kind !== "anchor" && kind !== "tag") {
+      return this.#content(depth, isValue, undefined);
     }
     const { anchor, tag } = this.#properties();
     if (anchor === undefined) return this.#content(depth, isValue, tag);
@@ -350,7 +348,9 @@ class Composer {
     if (!token.opens) token.isKey = false;
     const first = this.#index;
     const key = this.#node(depth, inBlock);
-    if (key === "<<" && this.#isPlain(first)) return MERGE;
+    if (typeof key === "string") {
+      return key === "<<" && this.#isPlain(first) ? MERGE : key;
+    }
     if (Array.isArray(key) || isMap(key) || key instanceof Uint8Array) {
       throw errorAt(
         this.#source,

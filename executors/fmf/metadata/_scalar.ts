@@ -26,6 +26,10 @@ const WORDS = new Map<string, FmfScalar>([
   ["FALSE", false],
 ]);
 
+const LONGEST_WORD = 5;
+
+/** What no number and no date holds, nor `.inf` and `.nan`: one look spares those that follow. */
+const NOT_NUMERIC = /[^\d\s_.:+a-fA-FiInNoxtTZ-]/;
 const DECIMAL = /^[-+]?[0-9_]+$/;
 const RADIX = /^[-+]?0(?:o[0-7_]+|x[0-9a-fA-F_]+|b[01_]+)$/;
 const FLOAT =
@@ -112,14 +116,17 @@ function timestamp(text: string): Timestamp | undefined {
 
 /** Types a plain scalar; what is nothing else is text. Throws for what looks like a date or number and is none. */
 export function plainScalar(text: string): FmfScalar {
-  const word = WORDS.get(text);
-  if (word !== undefined) return word;
+  if (text.length <= LONGEST_WORD) {
+    const word = WORDS.get(text);
+    if (word !== undefined) return word;
+  }
   const first = text.charCodeAt(0);
   const isDigit = first >= 0x30 && first <= 0x39;
   // "+", "-", "."
   if (!isDigit && first !== 0x2b && first !== 0x2d && first !== 0x2e) {
     return text;
   }
+  if (NOT_NUMERIC.test(text)) return text;
   if (DECIMAL.test(text)) return integer(text);
   if (FLOAT.test(text) || NOT_FINITE.test(text)) return float(text);
   if (RADIX.test(text)) return integer(text);

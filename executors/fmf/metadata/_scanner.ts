@@ -5,6 +5,7 @@ import {
   isAt,
   isBlank,
   isDocumentMark,
+  isWord,
   Texts,
 } from "./_texts.ts";
 import { FmfError } from "./errors.ts";
@@ -154,6 +155,7 @@ class Scanner {
   #next(): void {
     const source = this.#source;
     const at = this.#index;
+    if (isWord(source.charCodeAt(at))) return this.#text("plain");
     const char = source.charAt(at);
     if (at === this.#lineStart) {
       if (char === "%") return this.#mark("directive", DIRECTIVE);

@@ -7,6 +7,8 @@ export const END = "\0";
 
 const NEWLINE = 0x0a;
 const SPACE = 0x20;
+const HYPHEN = 0x2d;
+const PERIOD = 0x2e;
 
 /** What may end a line of plain text; ends at the character that does, `#` behind a blank. */
 const PLAIN_STOP = /:(?=[ \t\n\0])|[ \t]#|[\n\0]/g;
@@ -49,7 +51,15 @@ export function isAt(pattern: RegExp, source: string, offset: number): boolean {
 
 /** Whether a document begins or ends at the start of a line. */
 export function isDocumentMark(source: string, lineStart: number): boolean {
-  return isAt(DOCUMENT_MARK, source, lineStart);
+  const first = source.charCodeAt(lineStart);
+  return (first === HYPHEN || first === PERIOD) &&
+    isAt(DOCUMENT_MARK, source, lineStart);
+}
+
+/** Whether a character is a letter or digit of ASCII, with which plain text can always begin. */
+export function isWord(code: number): boolean {
+  return code >= 0x61 && code <= 0x7a || code >= 0x41 && code <= 0x5a ||
+    code >= 0x30 && code <= 0x39;
 }
 
 /** Whether a character is a space or a tab. */

@@ -15,6 +15,8 @@ export interface SourceOptions {
   file?: string;
 }
 
+const decoder = new TextDecoder("utf-8", { fatal: true });
+
 /**
  * Decodes the bytes of a metadata file.
  *
@@ -25,7 +27,7 @@ export function decodeFile(
   options: SourceOptions = {},
 ): string {
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return decoder.decode(bytes);
   } catch (cause) {
     const readable = new TextDecoder().decode(bytes);
     throw new FmfError("file", "it is not UTF-8", {
@@ -37,7 +39,6 @@ export function decodeFile(
 }
 
 /** Line breaks other than the usual one, with that of EBCDIC. */
-const LINE_BREAK = /[\r\x85]/;
 const LINE_BREAKS = /\r\n?|\x85/g;
 
 /**
@@ -48,9 +49,11 @@ const LINE_BREAKS = /\r\n?|\x85/g;
  */
 export function parseYaml(text: string, options: SourceOptions = {}): FmfValue {
   let source = text.startsWith("\ufeff") ? text.slice(1) : text;
-  if (LINE_BREAK.test(source)) source = source.replaceAll(LINE_BREAKS, "\n");
   try {
-    refuseUnprintable(source);
+    if (unprintableIn(source) >= 0) {
+      source = source.replaceAll(LINE_BREAKS, "\n");
+      refuseUnprintable(source);
+    }
     return compose(source);
   } catch (error) {
     throw error instanceof FmfError ? error.at(options) : error;
@@ -61,10 +64,13 @@ const UNPRINTABLE = /[^\t\n\x20-\x7e\xa0-\ufffd]/;
 const HALF =
   /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/;
 
+/** Where the first character is that is not allowed, or ends a line in another way than the usual one. */
+function unprintableIn(source: string): number {
+  return source.search(source.isWellFormed() ? UNPRINTABLE : HALF);
+}
+
 function refuseUnprintable(source: string): void {
-  const offset = source.isWellFormed()
-    ? source.search(UNPRINTABLE)
-    : source.search(HALF);
+  const offset = unprintableIn(source);
   if (offset < 0) return;
   const code = source.charCodeAt(offset).toString(16).toUpperCase();
   throw errorAt(
