@@ -1,11 +1,11 @@
 /**
- * Which nodes are tests, and where they run.
+ * Which nodes are tests, where they run, and whether packages are all that they require.
  */
 import { parseDuration } from "./duration.ts";
 import { FmfError } from "./metadata/errors.ts";
 import { type FmfNode, placeOf } from "./metadata/node.ts";
 import { relativeTo } from "./metadata/paths.ts";
-import { isTrue, typeName } from "./metadata/value.ts";
+import { type FmfValue, isTrue, typeName } from "./metadata/value.ts";
 
 /**
  * Whether a node is a test that is to be run.
@@ -61,6 +61,23 @@ function flag(node: FmfNode, key: string, otherwise: boolean): boolean {
 
 function wrong(node: FmfNode, key: string, reason: string): FmfError {
   return new FmfError("discover", reason, { ...placeOf(node), key });
+}
+
+/** What a node requires or recommends. */
+export function listed(
+  node: FmfNode,
+  key: "require" | "recommend",
+): FmfValue[] {
+  const value = node.data.get(key) ?? [];
+  return Array.isArray(value) ? value : [value];
+}
+
+/** Whether a node requires nothing but packages, so that there is nothing to resolve. */
+export function requiresOnlyPackages(node: FmfNode): boolean {
+  return listed(node, "recommend").every((item) => typeof item === "string") &&
+    listed(node, "require").every((item) =>
+      typeof item === "string" && !item.startsWith("library(")
+    );
 }
 
 /** The directory of the file that had the last word about a node, relative to the tree. */

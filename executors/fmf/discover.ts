@@ -12,12 +12,13 @@ import {
 } from "./_sections.ts";
 import { ignoredSteps } from "./_steps.ts";
 import { Workspace } from "./_workspace.ts";
-import { isElsewhere, isTest, sourceOf } from "./_runnable.ts";
 import {
-  type LibraryOptions,
-  LibraryResolver,
+  isElsewhere,
+  isTest,
   requiresOnlyPackages,
-} from "./libraries.ts";
+  sourceOf,
+} from "./_runnable.ts";
+import type { LibraryOptions, LibraryResolver } from "./libraries.ts";
 import { Context, type ContextValues } from "./metadata/context.ts";
 import { FmfError, locating } from "./metadata/errors.ts";
 import type { FetchOptions } from "./metadata/fetch.ts";
@@ -381,24 +382,31 @@ class Discovery {
     destination: () => Promise<string>,
   ): Promise<void> {
     const { libraries = true, signal } = this.#options;
-    const resolver = libraries === false ? undefined : new LibraryResolver({
-      ...(libraries === true ? {} : libraries),
-      ...copying,
-      tree,
-      store,
-      adjust: (other) => this.#adjusted(other),
-      destination: async () => {
-        signal?.throwIfAborted();
-        return await destination();
-      },
-    });
+    let resolver: LibraryResolver | undefined;
+    const resolverOf = async (libraries: LibraryOptions) => {
+      // many suites have no libraries
+      const { LibraryResolver } = await import("./libraries.ts");
+      return new LibraryResolver({
+        ...libraries,
+        ...copying,
+        tree,
+        store,
+        adjust: (other) => this.#adjusted(other),
+        destination: async () => {
+          signal?.throwIfAborted();
+          return await destination();
+        },
+      });
+    };
     for (const node of this.#selected(tree, section)) {
       if (!isTest(node)) continue;
       const data = node.toObject() as TestData;
-      if (resolver) {
-        const { require, recommend } = requiresOnlyPackages(node)
-          ? data
-          : await resolver.resolve(node).then(plainLists);
+      if (libraries !== false) {
+        if (!requiresOnlyPackages(node)) {
+          resolver ??= await resolverOf(libraries === true ? {} : libraries);
+          Object.assign(data, plainLists(await resolver.resolve(node)));
+        }
+        const { require, recommend } = data;
         data.require = listOf(require);
         data.recommend = listOf(recommend);
       }

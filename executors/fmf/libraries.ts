@@ -11,6 +11,7 @@ import {
   nickOf,
   targetOf,
 } from "./_library_place.ts";
+import { listed } from "./_runnable.ts";
 import { FmfError, type FmfErrorPlace, quote } from "./metadata/errors.ts";
 import { shownText, shownUrl } from "./metadata/address.ts";
 import {
@@ -318,19 +319,6 @@ export class LibraryResolver {
       }
     }
   }
-}
-
-function listed(node: FmfNode, key: "require" | "recommend"): FmfValue[] {
-  const value = node.data.get(key) ?? [];
-  return Array.isArray(value) ? value : [value];
-}
-
-/** Whether a node requires nothing but packages, so that there is nothing to resolve. */
-export function requiresOnlyPackages(node: FmfNode): boolean {
-  return listed(node, "recommend").every((item) => typeof item === "string") &&
-    listed(node, "require").every((item) =>
-      typeof item === "string" && !item.startsWith("library(")
-    );
 }
 
 /** The same for identifiers of the same tree. */

@@ -1,14 +1,12 @@
 /**
  * Finding trees and nodes elsewhere.
  */
-import { isAbsolute } from "@std/path/posix/is-absolute";
-import { join } from "@std/path/posix/join";
 import { FmfError, quote } from "./errors.ts";
 import { shownUrl } from "./address.ts";
 import type { Checkout, FetchOptions } from "./fetch.ts";
 import { openTree } from "./loader.ts";
 import type { FmfNode } from "./node.ts";
-import { isInside } from "./paths.ts";
+import { isInside, pathOf } from "./paths.ts";
 import { Tree } from "./tree.ts";
 
 /** Says where a tree is, and which node of it is meant. */
@@ -147,7 +145,7 @@ export class TreeStore implements AsyncDisposable {
       );
     }
     const { path: top, commit } = await this.#checkOut(url, ref);
-    const directory = join(top, inside);
+    const directory = pathOf(`${top}/${inside}`);
     try {
       if (!isInside(await Deno.realPath(directory), await Deno.realPath(top))) {
         throw new FmfError(
@@ -204,7 +202,7 @@ export class TreeStore implements AsyncDisposable {
 
 // deno-lint-ignore require-await -- its errors are those of a promise
 async function openLocal(path = "."): Promise<Tree> {
-  if (path !== "." && !isAbsolute(path)) {
+  if (path !== "." && !path.startsWith("/")) {
     throw new FmfError(
       "reference",
       `without a url, the path must be absolute, not ${quote(path)}`,
