@@ -16,6 +16,7 @@ import {
   WATCHDOG_SCRIPT,
 } from "../../provisioners/_watchdog.ts";
 import { cannotRun, missingPrograms, which } from "../_parts.ts";
+import { checkScript, shellcheckMissing } from "../_shellcheck.ts";
 
 for (
   const [name, script] of Object.entries({
@@ -33,18 +34,9 @@ for (
 ) {
   Deno.test({
     name: `${name} is a POSIX shell script without fault`,
-    ignore: cannotRun("provisioners/scripts", missingPrograms("shellcheck")),
+    ignore: cannotRun("provisioners/scripts", shellcheckMissing()),
     fn: async () => {
-      const child = new Deno.Command("shellcheck", {
-        args: ["--shell=sh", "--color=never", "-"],
-        stdin: "piped",
-        stdout: "piped",
-      }).spawn();
-      const writer = child.stdin.getWriter();
-      await writer.write(new TextEncoder().encode(script));
-      await writer.close();
-      const { stdout } = await child.output();
-      assert.equal(new TextDecoder().decode(stdout), "");
+      await checkScript(script, "sh");
     },
   });
 }

@@ -14,7 +14,8 @@ import {
   TestingFarmProvisioner,
   type TestingFarmProvisionerOptions,
 } from "../../provisioners/testing_farm.ts";
-import { cannotRun, missingPrograms } from "../_parts.ts";
+import { cannotRun } from "../_parts.ts";
+import { checkScript, shellcheckMissing } from "../_shellcheck.ts";
 import { rejected } from "../_thrown.ts";
 import { until } from "../_wait.ts";
 import {
@@ -134,18 +135,9 @@ Deno.test("requestBody() is what the service's API documents", () => {
 
 Deno.test({
   name: "CLEANING_SCRIPT is a shell script without fault",
-  ignore: cannotRun("provisioners/testing_farm", missingPrograms("shellcheck")),
+  ignore: cannotRun("provisioners/testing_farm", shellcheckMissing()),
   fn: async () => {
-    const child = new Deno.Command("shellcheck", {
-      args: ["--shell=bash", "--color=never", "-"],
-      stdin: "piped",
-      stdout: "piped",
-    }).spawn();
-    const writer = child.stdin.getWriter();
-    await writer.write(new TextEncoder().encode(CLEANING_SCRIPT));
-    await writer.close();
-    const { stdout } = await child.output();
-    assert.equal(new TextDecoder().decode(stdout), "");
+    await checkScript(CLEANING_SCRIPT, "bash");
   },
 });
 

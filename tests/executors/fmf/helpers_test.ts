@@ -4,23 +4,15 @@ import { LocalConnection } from "../../../connections/local.ts";
 import { TestAbortedError } from "../../../executors/executor.ts";
 import { HELPER_NAMES, HELPERS } from "../../../executors/fmf/helpers.ts";
 import { Bench, type Run } from "../../integration/_executor_suite.ts";
-import { cannotRun, missingPrograms } from "../../_parts.ts";
+import { cannotRun } from "../../_parts.ts";
+import { checkScript, shellcheckMissing } from "../../_shellcheck.ts";
 
 Deno.test({
   name: "the helpers have nothing that shellcheck objects to",
-  ignore: cannotRun("helpers", missingPrograms("shellcheck")),
+  ignore: cannotRun("helpers", shellcheckMissing()),
   async fn() {
-    const child = new Deno.Command("shellcheck", {
-      args: ["--shell=bash", "-"],
-      stdin: "piped",
-      stdout: "piped",
-    }).spawn();
-    const writer = child.stdin.getWriter();
     const head = "#!/bin/bash\nwork=/var/x can_reboot=1\n";
-    await writer.write(new TextEncoder().encode(head + HELPERS));
-    await writer.close();
-    const { stdout } = await child.output();
-    assert.equal(new TextDecoder().decode(stdout), "");
+    await checkScript(head + HELPERS, "bash");
   },
 });
 

@@ -5,7 +5,8 @@ import {
   PACKAGES,
 } from "../../../executors/fmf/_packages.ts";
 import { quote } from "../../../executors/fmf/scripts.ts";
-import { cannotRun, missingPrograms } from "../../_parts.ts";
+import { cannotRun } from "../../_parts.ts";
+import { checkScript, shellcheckMissing } from "../../_shellcheck.ts";
 
 /** Asks as `rpm -q --whatprovides` and the like do; fails by the number of what is not installed. */
 const QUERY = `#!/bin/bash
@@ -208,19 +209,10 @@ const FAMILIES: Record<
 
 Deno.test({
   name: "the functions have nothing that shellcheck objects to",
-  ignore: cannotRun("packages script", missingPrograms("shellcheck")),
+  ignore: cannotRun("packages script", shellcheckMissing()),
   async fn() {
-    const child = new Deno.Command("shellcheck", {
-      // `missing`, `tool` and `state` belong to whoever calls
-      args: ["--shell=bash", "--exclude=SC2154", "-"],
-      stdin: "piped",
-      stdout: "piped",
-    }).spawn();
-    const writer = child.stdin.getWriter();
-    await writer.write(new TextEncoder().encode(PACKAGES));
-    await writer.close();
-    const { stdout } = await child.output();
-    assert.equal(new TextDecoder().decode(stdout), "");
+    // `missing`, `tool` and `state` belong to whoever calls
+    await checkScript(PACKAGES, "bash", "--exclude=SC2154");
   },
 });
 

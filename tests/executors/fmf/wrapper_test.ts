@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { WRAPPER } from "../../../executors/fmf/wrapper.ts";
 import { cannotRun, missingPrograms } from "../../_parts.ts";
+import { checkScript, shellcheckMissing } from "../../_shellcheck.ts";
 import {
   type Ended,
   runWrapped,
@@ -15,18 +16,9 @@ const terminal = cannotRun("wrapper: terminal", missingPrograms("script"));
 
 Deno.test({
   name: "the wrapper has nothing that shellcheck objects to",
-  ignore: cannotRun("wrapper", missingPrograms("shellcheck")),
+  ignore: cannotRun("wrapper", shellcheckMissing()),
   async fn() {
-    const child = new Deno.Command("shellcheck", {
-      args: ["--shell=bash", "-"],
-      stdin: "piped",
-      stdout: "piped",
-    }).spawn();
-    const writer = child.stdin.getWriter();
-    await writer.write(new TextEncoder().encode(WRAPPER));
-    await writer.close();
-    const { stdout } = await child.output();
-    assert.equal(new TextDecoder().decode(stdout), "");
+    await checkScript(WRAPPER, "bash");
   },
 });
 
