@@ -10,6 +10,7 @@ import { main } from "../../cli/mod.ts";
 import config from "../../deno.json" with { type: "json" };
 import { KEPT, temporaryPrefix } from "../../connections/ownership.ts";
 import { reap } from "../../provisioners/reap.ts";
+import { withDirectory } from "../_directory.ts";
 import { printed } from "../_printed.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
@@ -32,15 +33,6 @@ async function deno(
 
 function atex(...args: string[]) {
   return deno(["run", "-qA", "--no-check", `${ROOT}cli/mod.ts`, ...args]);
-}
-
-async function withDirectory(use: (directory: string) => Promise<void>) {
-  const directory = await Deno.makeTempDir({ prefix: "atex-test-" });
-  try {
-    await use(directory);
-  } finally {
-    await Deno.remove(directory, { recursive: true });
-  }
 }
 
 const COMMANDS = [

@@ -21,18 +21,10 @@ import {
   type TestFunctions,
 } from "../../executors/function.ts";
 import { readArtifacts } from "../../executors/results.ts";
+import { withDirectory } from "../_directory.ts";
 
 /** Tests here need no system: what they are given is handed through. */
 const REMOTE: Connection = new LocalConnection();
-
-async function withDirectory(use: (directory: string) => Promise<void>) {
-  const directory = await Deno.makeTempDir({ prefix: "atex-test-" });
-  try {
-    await use(directory);
-  } finally {
-    await Deno.remove(directory, { recursive: true });
-  }
-}
 
 /** Runs one function; gives its exit code or error, results, and files. */
 async function outcome(

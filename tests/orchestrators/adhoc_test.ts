@@ -12,13 +12,14 @@ import {
   type AdHocOptions,
   AdHocOrchestrator,
 } from "../../orchestrators/adhoc.ts";
-import {
-  OrchestratorError,
-  type Run,
-  type RunEvent,
-  type RunSummary,
+import type {
+  Run,
+  RunEvent,
+  RunSummary,
 } from "../../orchestrators/orchestrator.ts";
 import { reruns } from "../../orchestrators/policies.ts";
+import { withDirectory } from "../_directory.ts";
+import { incomplete } from "./_incomplete.ts";
 import {
   PretendedAggregator,
   PretendedExecutor,
@@ -44,27 +45,18 @@ function options(
   };
 }
 
-async function incomplete(run: Run): Promise<OrchestratorError> {
-  const error = await run.finished.then(() => undefined, (error) => error);
-  ok(error instanceof OrchestratorError, Deno.inspect(error));
-  return error;
-}
-
 async function eventsOf(run: Run): Promise<RunEvent[]> {
   return await Array.fromAsync(run);
 }
 
 /** A directory of one's own, which must be empty at the end. */
-async function withDirectory(
+async function withEmptyDirectory(
   use: (directory: string) => Promise<void>,
 ): Promise<void> {
-  const directory = await Deno.makeTempDir({ prefix: "atex-test-" });
-  try {
+  await withDirectory(async (directory) => {
     await use(directory);
     equal([...Deno.readDirSync(directory)], []);
-  } finally {
-    await Deno.remove(directory, { recursive: true });
-  }
+  });
 }
 
 Deno.test("AdHocOrchestrator runs every test and gives every system back", async () => {
@@ -311,7 +303,7 @@ Deno.test("timers and signals get their turn while tests end at once", async () 
 });
 
 Deno.test("tests get directories of their own for artifacts: new, empty, private, removed at the end", async () => {
-  await withDirectory(async (parent) => {
+  await withEmptyDirectory(async (parent) => {
     const seen: string[] = [];
     const aggregator = new PretendedAggregator(async (_test, artifacts) => {
       equal(await Deno.readTextFile(`${artifacts}/files/log`), "hello");
@@ -341,7 +333,7 @@ Deno.test("tests get directories of their own for artifacts: new, empty, private
 });
 
 Deno.test("artifacts of attempts that nobody wants are removed", async () => {
-  await withDirectory(async (artifacts) => {
+  await withEmptyDirectory(async (artifacts) => {
     const run = new AdHocOrchestrator(options({
       artifacts,
       rerun: reruns(1),

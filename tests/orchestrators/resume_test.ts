@@ -14,11 +14,11 @@ import {
   type AdHocOptions,
   AdHocOrchestrator,
 } from "../../orchestrators/adhoc.ts";
-import {
+import type {
   OrchestratorError,
-  type Run,
-  type RunEvent,
-  type RunSummary,
+  Run,
+  RunEvent,
+  RunSummary,
 } from "../../orchestrators/orchestrator.ts";
 import { readEventLog, writeEventLog } from "../../orchestrators/event_log.ts";
 import { Tally as EventTally } from "../../orchestrators/_tally.ts";
@@ -26,6 +26,7 @@ import { reruns } from "../../orchestrators/policies.ts";
 import { runBesideUpload } from "./_run_beside_upload.ts";
 import { cannotRun } from "../_parts.ts";
 import { onSmallDisk, smallDiskAvailable } from "../_small_disk.ts";
+import { incomplete } from "./_incomplete.ts";
 import {
   PretendedAggregator,
   PretendedExecutor,
@@ -89,12 +90,6 @@ class Place implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await Deno.remove(this.path, { recursive: true });
   }
-}
-
-async function incomplete(run: Run): Promise<OrchestratorError> {
-  const error = await run.finished.then(() => undefined, (error) => error);
-  ok(error instanceof OrchestratorError, Deno.inspect(error));
-  return error;
 }
 
 const shape = ({ passed, failed, flaky, reruns, notRun }: RunSummary) => ({

@@ -2,12 +2,12 @@ import { deepStrictEqual as equal, ok, throws } from "node:assert/strict";
 import { basename } from "node:path";
 import { KEPT } from "../../connections/ownership.ts";
 import { AdHocOrchestrator } from "../../orchestrators/adhoc.ts";
-import { OrchestratorError } from "../../orchestrators/orchestrator.ts";
 import type { Run, RunEvent } from "../../orchestrators/orchestrator.ts";
 import {
   type SimpleOptions,
   SimpleOrchestrator,
 } from "../../orchestrators/simple.ts";
+import { incomplete } from "./_incomplete.ts";
 import {
   PretendedAggregator,
   PretendedExecutor,
@@ -30,12 +30,6 @@ function options(
     aggregator: new PretendedAggregator(),
     ...others,
   };
-}
-
-async function incomplete(run: Run): Promise<OrchestratorError> {
-  const error = await run.finished.then(() => undefined, (error) => error);
-  ok(error instanceof OrchestratorError, Deno.inspect(error));
-  return error;
 }
 
 const types = (events: readonly RunEvent[]) => events.map(({ type }) => type);
