@@ -8,7 +8,13 @@
  *
  * @example The highest priority first; of those without one what last ran there, then the longest
  * ```ts
- * import { byPriority, destructiveTag, longestFirst, reruns } from "jsr:@atex/atex/orchestrators/policies";
+ * import {
+ *   affinity,
+ *   byPriority,
+ *   destructiveTag,
+ *   longestFirst,
+ *   reruns,
+ * } from "jsr:@atex/atex/orchestrators/policies";
  *
  * const tests = {
  *   data: new Map([
@@ -17,8 +23,7 @@
  *     ["/wipe", { tag: ["destructive"] }],
  *   ]),
  * };
- * const sameArea = (candidates: readonly string[], info: { previous?: { test: string } }) =>
- *   candidates.filter((test) => test.split("/")[1] === info.previous?.test.split("/")[1]);
+ * const sameArea = affinity((test) => test.split("/")[1]);
  * const options = {
  *   next: [byPriority(tests), sameArea, longestFirst(tests)],
  *   rerun: reruns(2, { exitCodes: [1] }),
