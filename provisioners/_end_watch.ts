@@ -1,17 +1,7 @@
 import { delay } from "@std/async/delay";
 import { LONGEST_TIMER } from "../connections/time_limit.ts";
-import { spawnLeashed } from "./_leashed.ts";
+import { EVENTS_SCRIPT, spawnLeashed } from "./_leashed.ts";
 import type { ProvisionerEvent } from "./events.ts";
-
-/** Runs a command until its input ends; nobody but the command holds its output. */
-export const EVENTS_SCRIPT = `
-"$@" 2>&1 &
-pid=$!
-exec >/dev/null
-cat >/dev/null
-kill "$pid"
-wait "$pid"
-`;
 
 /** Milliseconds that the command has to end. */
 const GRACE = 2000;

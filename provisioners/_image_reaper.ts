@@ -57,9 +57,10 @@ async function removeImage(
   signal: AbortSignal,
 ): Promise<void> {
   // All of its names go; podman refuses if a container is made of it.
-  const { stdout } = await cli.output([
-    ...["image", "inspect", '--format={{join .RepoTags "\\n"}}', id],
-  ], { signal });
+  const { stdout } = await cli.output(
+    ["image", "inspect", '--format={{join .RepoTags "\\n"}}', id],
+    { signal },
+  );
   const names = stdout.trim().split("\n").filter((name) => name !== "");
   const { code, said } = await cli.output(
     ["image", "rm", ...(names.length > 0 ? names : [id])],

@@ -1,8 +1,7 @@
 import { delay } from "@std/async/delay";
 import { z } from "zod";
 import type { Kubectl } from "./_kubernetes_cli.ts";
-import { spawnLeashed } from "./_leashed.ts";
-import { EVENTS_SCRIPT } from "./_end_watch.ts";
+import { EVENTS_SCRIPT, spawnLeashed } from "./_leashed.ts";
 import { type Pod, podSchema } from "./_kubernetes_pod.ts";
 
 const event = z.object({ type: z.string(), object: z.unknown() });
@@ -198,14 +197,12 @@ export class PodWatch implements AsyncDisposable {
     const made = [...this.#pods.values()].filter(({ isMade }) => isMade);
     if (this.#pods.size === 0) return;
     try {
-      const text = await this.#kubectl.run("Cannot list pods", [
-        ...[
-          "get",
-          "pods",
-          `--selector=${this.#options.selector}`,
-          "--output=json",
-        ],
-      ], { signal: this.#abort.signal });
+      const selector = `--selector=${this.#options.selector}`;
+      const text = await this.#kubectl.run(
+        "Cannot list pods",
+        ["get", "pods", selector, "--output=json"],
+        { signal: this.#abort.signal },
+      );
       const { items } = list.parse(JSON.parse(text));
       for (const pod of items) this.#see(pod);
       const names = new Set(items.map(({ metadata }) => metadata.name));

@@ -1,3 +1,13 @@
+/** Runs a command until its input ends; nobody but the command holds its output. */
+export const EVENTS_SCRIPT = `
+"$@" 2>&1 &
+pid=$!
+exec >/dev/null
+cat >/dev/null
+kill "$pid"
+wait "$pid"
+`;
+
 /** Where the output of a leashed script goes. */
 export interface LeashedOptions {
   stdout?: "null" | "piped";

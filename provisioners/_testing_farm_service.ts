@@ -29,7 +29,7 @@ export function tokenOf(given?: string): string {
   }
   if (isToken(token)) return token;
   const place = option ? 'the option "token"' : `the variable ${VARIABLE}`;
-  throw new ProvisionError(`Cannot use Testing Farm: ${NO_TOKEN(place)}`, {
+  throw new ProvisionError(`Cannot use Testing Farm: ${noToken(place)}`, {
     fatal: true,
   });
 }
@@ -43,7 +43,7 @@ export function checkToken(given: string | undefined): void {
   if (given === undefined || isToken(given.trim())) return;
   if (given.trim() === "") return; // that of the environment
   throw new TypeError(
-    `Cannot use Testing Farm: ${NO_TOKEN('the option "token"')}`,
+    `Cannot use Testing Farm: ${noToken('the option "token"')}`,
   );
 }
 
@@ -52,7 +52,7 @@ function isToken(text: string): boolean {
   return /^[\x21-\x7e]+$/.test(text);
 }
 
-const NO_TOKEN = (place: string) =>
+const noToken = (place: string) =>
   `${place} holds no token, which is a single word of ASCII characters`;
 
 /**

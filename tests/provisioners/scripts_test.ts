@@ -10,7 +10,7 @@ import {
 import { CONMON_FUNCTIONS } from "../../provisioners/_conmon.ts";
 import { END_PROCESSES_SCRIPT } from "../../provisioners/_left_processes.ts";
 import { LEASE_SCRIPT } from "../../provisioners/_lease_script.ts";
-import { EVENTS_SCRIPT } from "../../provisioners/_end_watch.ts";
+import { EVENTS_SCRIPT } from "../../provisioners/_leashed.ts";
 import {
   DOMAIN_WATCHDOG_SCRIPT,
   WATCHDOG_SCRIPT,
