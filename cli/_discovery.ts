@@ -42,7 +42,7 @@ export const DISCOVERY_OPTIONS: readonly Option[] = [
   },
 ];
 
-/** Those options, for `discover()`. */
+/** What these options say, for `discover()`. */
 export function discoverOptions(call: Call): DiscoverOptions {
   const plan = call.get("plan");
   const context = pairs(call, "context");

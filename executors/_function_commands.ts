@@ -29,7 +29,7 @@ export class FunctionCommands {
   readonly #store: FunctionArtifacts;
   readonly #over = new AbortController();
   readonly #running = new Map<Promise<void>, Running>();
-  /** Those of commands that failed while the test ran. */
+  /** Commands that failed while the test ran, and their outcomes. */
   readonly #failures: { error: unknown; outcome: Outcome }[] = [];
 
   constructor(remote: Connection, store: FunctionArtifacts) {

@@ -170,7 +170,7 @@ export function pathOfVolume(pool: string, volume: string): string {
   return path;
 }
 
-/** Those that a domain writes to, which has at least one; the first is the primary one. */
+/** The disks that a domain writes to, at least one; the first is the primary one. */
 function writableDisks(domain: Element): Element[] {
   const disks = children(child(domain, "devices")!, "disk").filter((disk) =>
     ["disk", "lun"].includes(deviceOf(disk)) &&

@@ -113,7 +113,7 @@ export class HostList {
     return resolve ? await resolveAll(entries!, signal) : entries!;
   }
 
-  /** Those that are wanted. */
+  /** The hosts that are wanted. */
   #choose(listed: readonly Listed[]): HostEntry[] {
     const { ssh = {}, where } = this.#options;
     const seen = new Set<string>();

@@ -38,13 +38,13 @@ const LATE = 10_000;
 const PORT_ATTEMPTS = 20;
 /** Domains that are removed at the same time. */
 const REMOVING = 6;
-/** Those on which a clone listens at 127.0.0.1 and ports can be tried. */
+/** Where libvirt is of this machine: clones listen at 127.0.0.1, and ports can be tried. */
 const LOCAL_URIS = ["qemu:///system", "qemu:///session"];
 
 /** Failures to make a domain that every other one would meet, too. */
 const HOPELESS =
   /XML error|unsupported configuration|Invalid value|Cannot find|not found in path|no emulator|permission denied/i;
-/** Those that another port may avoid. */
+/** Failures that another port may avoid. */
 const PORT_TROUBLE = /\bports?\b|passt|address already in use/i;
 
 export interface LibvirtBackendOptions {

@@ -114,7 +114,7 @@ export class PodmanBackend implements Backend {
 
   async start({ signal }: Starting): Promise<void> {
     const cli = this.#cli;
-    await checkProgram(cli, signal);
+    await checkPodman(cli, signal);
     const { image, pull, variant: { revive } } = this.#options;
     await provideImage(cli, image, pull, {
       signal,
@@ -259,8 +259,8 @@ export class PodmanBackend implements Backend {
   }
 }
 
-/** That the program is there, answers, and is podman. */
-async function checkProgram(
+/** Checks that the program is there, answers, and is podman. */
+async function checkPodman(
   cli: PodmanCli,
   signal: AbortSignal,
 ): Promise<void> {

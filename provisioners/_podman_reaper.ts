@@ -79,7 +79,7 @@ async function findOurs(
   });
 }
 
-/** Those that podman does not list, though something of them is there; only of dead scripts, or they may come into being. */
+/** Containers that podman does not list, though something of them is there; only those of dead scripts, as others may be just being made. */
 async function findLost(
   cli: PodmanCli,
   ours: readonly Found[],

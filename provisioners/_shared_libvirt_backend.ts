@@ -215,7 +215,7 @@ export class SharedLibvirtBackend implements Backend {
     }
   }
 
-  /** That of the user, without the domains that cannot be used. */
+  /** The filter of the user, without the domains that cannot be used. */
   get #filter(): string | undefined {
     const { domainFilter } = this.#options;
     if (this.#unusable.size === 0) return domainFilter;

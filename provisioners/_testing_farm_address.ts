@@ -1,7 +1,7 @@
 import { exchange, HttpError } from "./_testing_farm_http.ts";
 import { ProvisionError } from "./provisioner.ts";
 
-/** Those who tell everybody the own address. */
+/** Services that tell whoever asks the address that the question came from. */
 export const ADDRESS_SERVICES: readonly string[] = [
   "https://ifconfig.me",
   "https://ifconfig.co",

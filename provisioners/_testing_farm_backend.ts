@@ -55,7 +55,7 @@ export interface TestingFarmBackendOptions {
   readonly watchdog: boolean;
   readonly times: Times;
   readonly onLog?: (line: string, id: string) => void;
-  /** Those who tell the own address. */
+  /** Services that tell the address of this machine. */
   readonly addressServices?: readonly string[];
 }
 
@@ -235,7 +235,7 @@ export class TestingFarmBackend implements Backend {
     };
   }
 
-  /** Those which begin together are spread over some time. */
+  /** Reservations that begin together are spread over some time. */
   async #turn(signal: AbortSignal): Promise<void> {
     const batch = this.#batch ??= {
       size: 0,

@@ -19,7 +19,7 @@ export function isUnreachable(said: string): boolean {
 
 /** The `virsh` program, at one libvirt. */
 export class Virsh extends Program {
-  /** Texts are compared. */
+  /** What it says is looked at in English. */
   protected override readonly env = { LC_ALL: "C" };
 
   /** @param virsh the program, with arguments that come before all others */
