@@ -14,7 +14,7 @@ export interface Option {
   readonly many?: boolean;
   /** What it does, and its default. */
   readonly about: string;
-  /** What looks like a value of it, where it is none of an option: that was probably meant. */
+  /** What looks like a value of it where it was given without the option: that was probably meant. */
   readonly like?: RegExp;
 }
 

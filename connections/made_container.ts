@@ -1,5 +1,5 @@
 /**
- * Key of an option of `PodmanConnection` that is none for users: with it the first
+ * Key of an option of `PodmanConnection` that is not for users: with it the first
  * connection to a container spares the time to ask podman, and to try.
  */
 export const MADE: unique symbol = Symbol("made");

@@ -34,7 +34,7 @@ export function formatOwner(owner: Owner): string {
   ].join("/");
 }
 
-/** `undefined` if the text is none that {@linkcode formatOwner} makes. */
+/** The owner in the text of a label; `undefined` if {@linkcode formatOwner} did not make that. */
 export function parseOwner(text: string): Owner | undefined {
   const fields = text.split("/");
   if (fields.length !== 7 || fields.includes("")) return undefined;

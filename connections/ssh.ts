@@ -370,7 +370,7 @@ export class SshConnection implements Connection {
    * console.log(await fetch(`http://localhost:${web.port}/`));
    * ```
    *
-   * @throws {TypeError} if the connection is `stateless`, `kind` is none, or an address cannot be understood
+   * @throws {TypeError} if the connection is `stateless`, `kind` is neither `local` nor `remote`, or an address cannot be understood
    * @throws {RangeError} if `timeout` is not above 0
    * @throws {CommandError} if the port is in use, or the server refuses
    * @throws {NotConnectedError} without {@linkcode connect}

@@ -173,8 +173,8 @@ export class CommandExecutor implements Executor {
   /**
    * Stores the options.
    *
-   * @throws {TypeError} if `connection` is none, a test is no command, `output` no
-   * valid file name, a variable of `env` no text, or a time no number
+   * @throws {TypeError} if `connection` is no connection, a test is no command,
+   * `output` no valid file name, a variable of `env` no text, or a time no number
    * @throws {RangeError} if a time is not above 0
    */
   constructor(connection: Connection, options: CommandExecutorOptions) {

@@ -50,7 +50,7 @@ export interface BuildImageOptions extends SignalOptions {
   runOptions?: readonly string[] | undefined;
   /**
    * The podman program, and arguments that come before all others, as in
-   * `["podman", "--remote"]`. Docker is none.
+   * `["podman", "--remote"]`. Docker is not supported.
    *
    * @default {["podman"]}
    */

@@ -136,7 +136,7 @@ export function makeClone(template: string, options: CloneOptions): string {
   return new XMLSerializer().serializeToString(domain);
 }
 
-/** The attributes of our element in what `virsh metadata` or `dumpxml` printed; `undefined` if it is none. */
+/** The attributes of our element in what `virsh metadata` or `dumpxml` printed; `undefined` if it is another one. */
 export function recordIn(xml: string): Record<string, string> | undefined {
   let root: Element | null;
   try {
@@ -154,7 +154,7 @@ export function recordIn(xml: string): Record<string, string> | undefined {
 /**
  * The path of a volume, from the XML of its pool and its own.
  *
- * @throws {Error} if it is none of a directory
+ * @throws {Error} if the pool is not a directory, or the volume has no path
  */
 export function pathOfVolume(pool: string, volume: string): string {
   const type = parse(pool)?.getAttribute("type");

@@ -89,7 +89,7 @@ export class EndWatch implements AsyncDisposable {
     this.#hold();
   }
 
-  /** From now on its end is none by itself. */
+  /** From now on nobody is told of its end. */
   unwatch(name: string): void {
     this.#coming.delete(name);
     this.#watched.delete(name);

@@ -57,7 +57,7 @@ export class HostList {
   /** Unless they are in a file. */
   #entries?: readonly HostEntry[];
 
-  /** @throws {TypeError} if a host is none, is there twice, or its options cannot be used */
+  /** @throws {TypeError} if a host cannot be understood, is there twice, or its options cannot be used */
   constructor(options: HostListOptions) {
     this.#options = options;
     const { hosts } = options;

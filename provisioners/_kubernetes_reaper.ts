@@ -33,7 +33,7 @@ const listed = z.object({
 type Listed = z.infer<typeof listed>;
 const owners = z.object({ items: z.array(z.unknown()) });
 
-/** What `kubectl` lists; whatever is not as ours are is none of ours. */
+/** What `kubectl` lists, without what does not look like an owner of ours. */
 function readOwners(text: string): Listed[] {
   try {
     return owners.parse(JSON.parse(text)).items.flatMap((item) => {

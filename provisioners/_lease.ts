@@ -63,7 +63,7 @@ export function describeHolder(line: string): string {
   }`;
 }
 
-/** `undefined` if a line is none of a holder: anybody can write into the file. */
+/** The holder that a line tells of; `undefined` if it tells of none: anybody can write into the file. */
 export function parseHolder(line: string): Holder | undefined {
   let data: unknown;
   try {

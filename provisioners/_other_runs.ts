@@ -87,7 +87,7 @@ export async function signOff(
   }
 }
 
-/** `undefined` if it is none, or not ours. */
+/** `undefined` if it is not the run file of a dead script, or not ours. */
 async function readDeadRun(
   directory: string,
   id: string,

@@ -286,7 +286,7 @@ async function checkPodman(
   }
 }
 
-/** Of podman, or of the service that it asks; `undefined` if that is none. */
+/** The version of podman, or of the service that it asks; `undefined` if the answer is not podman's. */
 function versionIn(text: string): unknown {
   try {
     const { Client, Server } = JSON.parse(text);

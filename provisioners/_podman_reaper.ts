@@ -104,7 +104,7 @@ interface Container {
   Created?: number;
 }
 
-/** What podman lists; whatever is not as ours are is none of ours. */
+/** What podman lists, without what does not look like a container of ours. */
 function readContainers(text: string): Container[] {
   let list: unknown;
   try {

@@ -145,7 +145,7 @@ export class PipelineLog {
   }
 }
 
-/** Where in the log an answer begins; `undefined` if it is none. */
+/** Where in the log an answer begins; `undefined` if it is no part of the log. */
 function startOf(
   { status, headers }: Response,
   asked: number,

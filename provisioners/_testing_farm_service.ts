@@ -16,7 +16,7 @@ const VARIABLE = "TESTING_FARM_API_TOKEN";
  * The token for the service, without the line end that one read from a file has.
  *
  * @param given the option, which comes before the variable
- * @throws {ProvisionError} if there is none, or it is none; it is not in the error
+ * @throws {ProvisionError} if there is none, or it cannot be a token; it is not in the error
  */
 export function tokenOf(given?: string): string {
   const option = given?.trim();

@@ -43,7 +43,7 @@ export function factsOf(directory: string): Facts {
 
 /**
  * Whoever can lock a file that its owner locks for life knows that the owner is dead.
- * What is no plain file of this user is none: a pipe would not even be opened.
+ * What is not a plain file of this user counts as missing: opening a pipe would wait.
  */
 export async function probeLock(
   path: string,

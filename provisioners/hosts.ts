@@ -283,7 +283,7 @@ export class HostsProvisioner extends PooledProvisioner {
   /**
    * Stores the options.
    *
-   * @throws {TypeError} if a host is none, is there twice, or its options cannot be used
+   * @throws {TypeError} if a host cannot be understood, is there twice, or its options cannot be used
    * @throws {RangeError} if a number is out of range
    */
   constructor(options: HostsProvisionerOptions) {

@@ -95,7 +95,7 @@ const AT_ONCE = 16;
 /**
  * Asks all hosts who has them, in the order in which they are listed.
  *
- * @throws {TypeError} if a host is none, or something in a file is wrong
+ * @throws {TypeError} if a host cannot be understood, or something in a file is wrong
  * @throws {ProvisionError} if there is no host, or the file cannot be read
  */
 export async function readLeases(

@@ -80,7 +80,7 @@ export interface PodmanProvisionerOptions extends EventOptions {
   maxLifetime?: number | undefined;
   /**
    * The podman program, and arguments that come before all others, as in
-   * `["podman", "--remote"]`. Docker is none.
+   * `["podman", "--remote"]`. Docker is not supported.
    *
    * @default {["podman"]}
    */

@@ -70,7 +70,7 @@ export interface ReapOptions extends SignalOptions {
   living?: boolean | ((system: LivingSystem) => boolean) | undefined;
   /**
    * The podman program, and arguments that come before all others, as in
-   * `["podman", "--remote"]`. Docker is none.
+   * `["podman", "--remote"]`. Docker is not supported.
    *
    * @default {["podman"]}
    */
@@ -155,7 +155,7 @@ const PATIENCE = 60_000;
  *
  * @throws {ProvisionError} if something was asked for that cannot be looked for:
  * podman or libvirt does not work, there is no token, no cluster
- * @throws {TypeError} if a program is no list of words, or a kind is none
+ * @throws {TypeError} if a program is no list of words, or a kind is unknown
  */
 export async function reap(options: ReapOptions = {}): Promise<Leftover[]> {
   checkOptions("reap()", options, OPTIONS);

@@ -91,7 +91,7 @@ const WAIT_OPTIONS: Known<WaitForSshdOptions> = {
  * it waits as long as that takes.
  *
  * @throws {TypeError} if an option is missing, misspelt or of the wrong kind
- * @throws {RangeError} if `port` is none, or `patience` is not above 0
+ * @throws {RangeError} if `port` is not from 1 to 65535, or `patience` not above 0
  * @throws {ProvisionError} without the permission to connect: waiting would not help
  */
 export async function waitForSshd(options: WaitForSshdOptions): Promise<void> {

@@ -344,7 +344,7 @@ export class TestingFarmProvisioner extends PooledProvisioner {
   /**
    * Stores the options.
    *
-   * @throws {TypeError} if `compose` is missing or empty, `url`, `token` or `sourceCidr` is none, or a time is no number
+   * @throws {TypeError} if `compose` is missing or empty, `url`, `token` or `sourceCidr` cannot be used, or a time is no number
    * @throws {RangeError} if a number is out of range
    */
   constructor(options: TestingFarmProvisionerOptions) {
