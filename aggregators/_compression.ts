@@ -57,7 +57,7 @@ const FORMATS = {
 /**
  * Adds what is not said.
  *
- * @throws {TypeError} if an option is none that can be used
+ * @throws {TypeError} if an option cannot be used
  * @throws {RangeError} if there is no such level
  */
 export function completeCompression(

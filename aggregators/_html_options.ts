@@ -160,7 +160,7 @@ export async function addStored(
   }
 }
 
-/** Where the files of a test are; results of elsewhere may have names that are none of a place. */
+/** Where the files of a test are; results from elsewhere may have names of which no path can be made. */
 function below(
   place: string,
   platform: string,

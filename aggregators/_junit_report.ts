@@ -79,7 +79,7 @@ class Suite extends Totals {
  * Writes the XML of a part to a new file. A test that is not complete, as a killed
  * script leaves it, is left out.
  *
- * @throws {BadResultsError} if the part is none of a JUnit report
+ * @throws {BadResultsError} if the part is not that of a JUnit report
  */
 export async function writeReport(part: string, to: string): Promise<Made> {
   using source = await Deno.open(part);
@@ -127,7 +127,7 @@ interface Survey {
 /**
  * Reads a part once, for what comes before the cases in the XML.
  *
- * @throws {BadResultsError} if the part is none of a JUnit report
+ * @throws {BadResultsError} if the part is not that of a JUnit report
  */
 export async function survey(
   file: Deno.FsFile,

@@ -79,7 +79,7 @@ const BLOCK = 64 * 1024;
  *
  * @param results as `readResults()` gives them
  * @throws {RangeError} if `outputTail` is no number of characters
- * @throws {TypeError} if `target` is missing, or another option is none that can be used
+ * @throws {TypeError} if `target` is missing, or another option cannot be used
  * @throws {Deno.errors.AlreadyExists} if the target is there already, and not to be replaced
  *
  * @example

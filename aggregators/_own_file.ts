@@ -1,6 +1,6 @@
 /** Files of a test. */
 
-/** Whether it is a regular file in a directory; one elsewhere that a link leads to is none of a test. */
+/** Whether it is a regular file in a directory; one elsewhere that a link leads to does not belong to a test. */
 export function isWithin(directory: string, path: string): boolean {
   try {
     return Deno.realPathSync(path).startsWith(

@@ -80,7 +80,7 @@ export async function* resultsByTest(
   if (together.length > 0) yield together;
 }
 
-/** Puts together what was stored before a run, as {@linkcode readStoredTests}; a file that is not there is none. */
+/** Puts together what was stored before a run, as {@linkcode readStoredTests}; a file that is missing counts as an empty one. */
 export async function* readStoredBefore(
   results: AsyncIterable<StoredResult> | Iterable<StoredResult>,
 ): AsyncGenerator<StoredTest> {

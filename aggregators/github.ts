@@ -80,7 +80,7 @@ export interface GitHubAggregatorOptions {
   /**
    * Results that are stored already, as `readResults()` gives them: for a run that
    * goes on after it was killed. Those that are ingested again are replaced; a file
-   * of results that is not there is none. What is told of their times and attempts is
+   * of results that is missing counts as an empty one. What is told of their times and attempts is
    * what was stored, see `fields` of `JsonLinesAggregator`.
    *
    * @default there are none, and a run with a `journal` refuses the aggregator

@@ -80,7 +80,7 @@ export interface HtmlReportAggregatorOptions extends HtmlReportOptions {
   /**
    * Results that are stored already, as `readResults()` gives them: for a run that
    * goes on after it was killed. Those that are ingested again are replaced; a file
-   * of results that is not there is none.
+   * of results that is missing counts as an empty one.
    *
    * @default there are none, and a run with a `journal` refuses the report
    */

@@ -170,7 +170,7 @@ export class JUnitAggregator implements Aggregator {
    * Stores the options.
    *
    * @throws {RangeError} if `outputTail` is no number of characters
-   * @throws {TypeError} if `target` is missing, or another option is none that can be used
+   * @throws {TypeError} if `target` is missing, or another option cannot be used
    */
   constructor(options: JUnitAggregatorOptions) {
     checkOptions("JUnitAggregator", options, OPTIONS);

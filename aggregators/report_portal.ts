@@ -104,7 +104,7 @@ export class ReportPortalAggregator implements Aggregator {
   /**
    * Stores the options.
    *
-   * @throws {TypeError} if `api` or `launch` is missing, or an option is none that can be used
+   * @throws {TypeError} if `api` or `launch` is missing, or an option cannot be used
    * @throws {RangeError} if `maxFileSize` is negative
    */
   constructor(options: ReportPortalAggregatorOptions) {

@@ -55,7 +55,7 @@ export interface TallyOptions {
   /**
    * Results that are stored already, as `readResults()` gives them: for a run that
    * goes on after it was killed. They are counted, too, those that are ingested again
-   * only once; a file of results that is not there is none. Which of them were flaky
+   * only once; a file of results that is missing counts as an empty one. Which of them were flaky
    * is known if they were stored with the field `earlier`.
    *
    * @default there are none, and a run with a `journal` refuses the tally

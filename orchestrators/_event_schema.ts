@@ -186,7 +186,7 @@ const SCHEMAS = new Map<string, z.ZodType>(
 /**
  * An event from a line of JSON.
  *
- * @throws {SyntaxError} if it is none; the message is what is wrong, to be put behind a place
+ * @throws {SyntaxError} if it is something else; the message is what is wrong, to be put behind a place
  */
 export function decodeEvent(line: string): RunEvent & { run?: number } {
   let value: { type?: unknown } | null;

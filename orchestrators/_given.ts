@@ -8,7 +8,7 @@ import type { Remote } from "../provisioners/provisioner.ts";
 /**
  * An exit code.
  *
- * @throws {TypeError} if it is none: Node.js has `null` for a process that a signal ended
+ * @throws {TypeError} if it is something else: Node.js has `null` for a process that a signal ended
  */
 export function asExitCode(value: unknown, test: string): number {
   if (Number.isSafeInteger(value)) return value as number;

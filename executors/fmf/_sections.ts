@@ -42,7 +42,7 @@ const KNOWN: readonly string[] = [
 /**
  * Finds the plan.
  *
- * @throws {FmfError} of kind `discover` if there is none, or if it is none
+ * @throws {FmfError} of kind `discover` if there is no such node, or it is not a plan
  */
 export function findPlan(tree: Tree, name: string): FmfNode {
   const node = tree.find(name);

@@ -119,7 +119,7 @@ export class FmfExecutor implements Executor {
    * Only stores the options. The connection stays yours: connect it before
    * `start()`, disconnect it after `stop()`.
    *
-   * @throws {TypeError} if `connection` or `tests` is none, or a time is no number
+   * @throws {TypeError} if `connection` is no connection, `tests` cannot be run, or a time is no number
    * @throws {RangeError} if a time is not above 0, or does not fit another one
    */
   constructor(connection: Connection, options: FmfExecutorOptions) {
