@@ -177,7 +177,8 @@ class SectionReader {
       this.#warn(warnings, `ignored the key ${quote(textOf(key))}`, key);
     }
     const url = this.text("url");
-    const ref = this.text("ref");
+    // "ref:" with nothing behind it is the default branch
+    const ref = this.#map.get("ref") === null ? undefined : this.text("ref");
     const path = this.text("path");
     if (url === undefined) {
       if (ref !== undefined) {
@@ -204,15 +205,12 @@ class SectionReader {
     };
   }
 
-  /** A text; nothing for null and an absent key. */
+  /** A text; nothing for an absent key. */
   text(key: string): string | undefined {
     const value = this.#map.get(key);
-    if (value === undefined || value === null) return undefined;
-    if (typeof value === "string") return value;
-    throw this.#wrong(
-      key,
-      `must be text, not ${typeName(value)} (${quote(textOf(value))})`,
-    );
+    if (value === undefined || typeof value === "string") return value;
+    const shown = value === null ? "" : ` (${quote(textOf(value))})`;
+    throw this.#wrong(key, `must be text, not ${typeName(value)}${shown}`);
   }
 
   #texts(key: string): string[] {

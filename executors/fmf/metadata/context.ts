@@ -163,9 +163,13 @@ function entriesOf(
   });
 }
 
-/** Folds case as far as it matters for comparing. */
+/** Folds case as far as it matters for comparing: ẞ is ss, and ı is no i. */
 function fold(text: string): string {
-  return text.toUpperCase().toLowerCase().replaceAll("ς", "σ");
+  return text.replace(
+    /[^ı]+/gu,
+    (part) =>
+      part.toLowerCase().toUpperCase().toLowerCase().replaceAll("ς", "σ"),
+  );
 }
 
 /** `or` (`decisive` true) or `and` (false) of three-valued outcomes. */

@@ -58,7 +58,7 @@ export function compileFilter(
  * Tells whether data meets a filter: alternatives with `|` between them, of
  * parts with `&` between them. A part is a pattern that is found in the name,
  * or a key, `:`, and patterns with `,` between them, of which one matches a
- * whole value; one after a `-` must match none of them.
+ * whole value; one after a `-` must match none of them. An empty filter is met.
  *
  * @throws {FmfError} of kind `filter` if the data is no mapping, a pattern that
  * is tried is invalid, a name is asked for and not given; and if a key is asked
@@ -79,6 +79,7 @@ export function matchFilter(
   data: FmfNode["data"],
   options: MatchOptions = {},
 ): boolean {
+  if (expression === "") return true;
   if (!isMap(data as FmfMap)) {
     throw new FmfError(
       "filter",

@@ -271,6 +271,7 @@ interface Substitution {
 
 function substitute(old: FmfValue, value: FmfValue, key: string): FmfValue {
   const entries = textsOf(value, key).map((text) => substitution(text, key));
+  if (entries.length === 0) return old;
   const change = (text: string) =>
     entries.reduce(
       (result, { text, pattern, replacement }) =>
@@ -290,7 +291,6 @@ function substitute(old: FmfValue, value: FmfValue, key: string): FmfValue {
       );
     });
   }
-  if (entries.length === 0) return old;
   throw new FmfError(
     "merge",
     `cannot substitute in ${typeName(old)}, only in text and lists of text`,
