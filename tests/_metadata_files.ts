@@ -73,11 +73,11 @@ export async function makeRepository(
   for (const branch of [first, ...others]) {
     if (branch !== first) {
       await git(directory, "checkout", "-q", "--orphan", branch);
-      await git(directory, "rm", "-rfq", ".");
+      await git(directory, "rm", "-rfq", "--ignore-unmatch", ".");
     }
     await writeFiles(directory, branches[branch], bare);
     await git(directory, "add", "-A", "-f");
-    await git(directory, "commit", "-q", "-m", branch);
+    await git(directory, "commit", "-q", "--allow-empty", "-m", branch);
   }
   for (const [tag, branch] of Object.entries(tags)) {
     await git(directory, "tag", tag, branch);

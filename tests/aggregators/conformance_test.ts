@@ -4,12 +4,11 @@ import { run } from "../conformance/aggregator.ts";
 import type { CaseOutcome, Runner } from "../conformance/case.ts";
 
 const runCases: Runner = run;
-const here = new URL(import.meta.url);
 
 /** Plays a case as `deno task conformance` does. */
 async function play(it: Record<string, unknown>): Promise<CaseOutcome> {
   const [outcome] = await Array.fromAsync(
-    runCases(here, [{ id: "it", ...it }]),
+    runCases([{ id: "it", ...it }]),
   );
   return outcome!;
 }

@@ -17,13 +17,15 @@ export interface Options {
   compressFiles?: boolean;
   suffix?: string;
   exclude?: string[];
+  level?: number;
 }
 
 /** Makes one that puts its results and files in two places. */
 export function create(
   kind: string,
   places: { results: string; files: string },
-  { allowDuplicate = false, compressFiles, suffix, exclude }: Options = {},
+  { allowDuplicate = false, compressFiles, suffix, exclude, level }: Options =
+    {},
 ): Aggregator {
   const compressed = (format: Compression["format"]) =>
     new JsonLinesAggregator({
@@ -34,6 +36,7 @@ export function create(
         ...(compressFiles !== undefined && { files: compressFiles }),
         ...(suffix !== undefined && { suffix }),
         ...(exclude !== undefined && { exclude }),
+        ...(level !== undefined && { level }),
       },
     });
   switch (kind) {
@@ -43,6 +46,8 @@ export function create(
       return compressed("gzip");
     case "jsonl-xz":
       return compressed("xz");
+    case "jsonl-zstd":
+      return compressed("zstd");
     case "yaml":
       return new YamlAggregator({ ...places, allowDuplicate });
     case "failing":
@@ -75,5 +80,6 @@ export function kindOf(error: unknown): string {
   if (error instanceof ChildFailedError) return "ChildFailed";
   if (error instanceof Deno.errors.AlreadyExists) return "AlreadyExists";
   if (error instanceof Deno.errors.NotFound) return "NotFound";
+  if (error instanceof TypeError) return "TypeError";
   return String(error);
 }

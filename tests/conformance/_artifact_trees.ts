@@ -1,5 +1,5 @@
 /** Directories of artifacts and of files, as the cases of aggregators write them. */
-import { gunzipSync } from "node:zlib";
+import { gunzipSync, zstdDecompressSync } from "node:zlib";
 
 /** A file, or a symbolic link; an empty object is an empty directory. */
 export type Entry =
@@ -9,7 +9,7 @@ export type Entry =
     | { symlink: string }
     | Record<string, never>
   )
-  & { compressed?: "gzip" | "xz" };
+  & { compressed?: "gzip" | "xz" | "zstd" };
 
 /** Files, links and empty directories by path. */
 export type Tree = Record<string, Entry>;
@@ -99,10 +99,13 @@ export async function read(
 /** What is in a file, and how it is compressed if it is. */
 export async function readPlain(
   path: string,
-): Promise<{ bytes: Uint8Array; compressed?: "gzip" | "xz" }> {
+): Promise<{ bytes: Uint8Array; compressed?: "gzip" | "xz" | "zstd" }> {
   const bytes = await Deno.readFile(path);
   if (bytes[0] === 0x1f && bytes[1] === 0x8b) {
     return { bytes: gunzipSync(bytes), compressed: "gzip" };
+  }
+  if (bytes[0] === 0x28 && bytes[1] === 0xb5) {
+    return { bytes: zstdDecompressSync(bytes), compressed: "zstd" };
   }
   if (bytes[0] === 0xfd && bytes[1] === 0x37) {
     const { success, stdout } = await new Deno.Command("xz", {

@@ -12,14 +12,14 @@ import { kindOf } from "./_aggregators.ts";
 export interface ReportPortalCase {
   id: string;
   options: { launchName?: string; launchRerun?: string; joinSubtest?: string };
-  promise: { platform: string; tests: string[] }[];
+  promise?: { platform: string; tests: string[] }[];
   steps: {
     platform: string;
     test: string;
     results: Record<string, unknown>[];
-    files: Record<string, string>;
+    files?: Record<string, string>;
   }[];
-  expect: { errors: (string | null)[]; requests: Record<string, unknown>[] };
+  expect: { errors?: (string | null)[]; requests: Record<string, unknown>[] };
 }
 
 interface Played {
@@ -29,7 +29,7 @@ interface Played {
 
 /** Plays a case; gives the errors and requests as they are expected. */
 export async function playReportPortal(
-  { options, promise, steps, expect }: ReportPortalCase,
+  { options, promise = [], steps, expect }: ReportPortalCase,
   root: string,
 ): Promise<{ actual: Played; expected: Played }> {
   const { launchName, launchRerun, joinSubtest } = options;
@@ -52,7 +52,7 @@ export async function playReportPortal(
   }
   await aggregator.start();
   const errors: (string | null)[] = [];
-  for (const [n, { platform, test, results, files }] of steps.entries()) {
+  for (const [n, { platform, test, results, files = {} }] of steps.entries()) {
     const artifacts = layOut(`${root}/${n}`, results, files);
     errors.push(
       await aggregator.ingest(platform, test, artifacts)
@@ -68,7 +68,7 @@ export async function playReportPortal(
       ),
     },
     expected: {
-      errors: expect.errors,
+      errors: expect.errors ?? steps.map(() => null),
       requests: expect.requests.map((request) =>
         // what is null may be left out
         JSON.parse(JSON.stringify(request, (_key, value) => value ?? undefined))

@@ -9,13 +9,19 @@ import {
   Timestamp,
 } from "../../executors/fmf/metadata/value.ts";
 
+/** Integers up to here are written plainly. */
+const MAX_PLAIN = 2n ** 53n;
+
 /** A value as the cases write it. Mappings become objects without prototype. */
 export function tagged(value: unknown): unknown {
   if (value instanceof Float) return { $float: value.toString() };
   if (value instanceof PlainDate) return { $date: value.toJSON() };
   if (value instanceof Timestamp) return { $datetime: value.toJSON() };
   if (value instanceof Uint8Array) return { $bytes: value.toBase64() };
-  if (typeof value === "bigint") return { $int: String(value) };
+  if (typeof value === "bigint") {
+    const isPlain = value >= -MAX_PLAIN && value <= MAX_PLAIN;
+    return isPlain ? Number(value) : { $int: String(value) };
+  }
   if (typeof value === "number" && !Number.isFinite(value)) {
     return {
       $float: Number.isNaN(value) ? "nan" : value > 0 ? "inf" : "-inf",
@@ -39,7 +45,10 @@ function record(entries: [string, unknown][]): Record<string, unknown> {
   return result;
 }
 
-/** Whether two JSON values are the same; mappings without order, lists with order. */
+/**
+ * Whether two JSON values are the same; mappings without order, lists with order. A
+ * timestamp may have a zone, or be of UTC and have none.
+ */
 export function same(a: unknown, b: unknown): boolean {
   if (Object.is(a, b) || a === b) return true;
   if (Array.isArray(a)) {
@@ -55,9 +64,19 @@ export function same(a: unknown, b: unknown): boolean {
   return keys.every((key) => {
     if (!Object.hasOwn(b, key)) return false;
     const [x, y] = [a, b].map((map) => (map as Record<string, unknown>)[key]);
+    if (key === "$datetime" && keys.length === 1) return inUtc(x) === inUtc(y);
     if (key !== "$map" || keys.length > 1) return same(x, y);
     const [pairs, others] = [x, y] as unknown[][];
     return pairs.length === others.length &&
       pairs.every((pair) => others.some((other) => same(pair, other)));
   });
+}
+
+function inUtc(timestamp: unknown): string {
+  const text = String(timestamp).replace(" ", "T");
+  const hasZone = /(?:Z|[+-]\d\d:\d\d)$/.test(text);
+  // down to milliseconds: what is finer is the same in all zones
+  const time = new Date(hasZone ? text : `${text}Z`);
+  const finer = /\.\d{3}(\d*)/.exec(text)?.[1] ?? "";
+  return Number.isNaN(time.getTime()) ? text : time.toISOString() + finer;
 }

@@ -11,12 +11,12 @@ export interface CaseOutcome {
 }
 
 /**
- * Runs the cases of one file, in order. `cases` is the list in the file, whatever the key above it;
- * the schema is that of the topic's README. A case that does not hold is an outcome; an exception
+ * Runs cases of one file, in order. `content` is the whole file; the schema is that of the topic's README. A case that does not hold is an outcome; an exception
  * is a failure of the case that comes next, and the cases after that are run anew.
  */
 export type Runner = (
-  file: URL,
   // deno-lint-ignore no-explicit-any -- the runner knows the schema
   cases: any[],
+  // deno-lint-ignore no-explicit-any -- the same
+  content?: any,
 ) => AsyncIterable<CaseOutcome>;

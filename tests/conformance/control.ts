@@ -20,11 +20,11 @@ interface Step {
 
 interface Case {
   name: string;
-  stream: Step[];
+  stream?: Step[];
   testout?: string;
   exit: number | { wrapper: number } | { timeout: true };
   duration?: string;
-  expect: Record<string, unknown> & { files: Record<string, Content> };
+  expect: Record<string, unknown> & { files?: Record<string, Content> };
 }
 
 type Content = string | { base64: string } | { sha256: string; length: number };
@@ -79,11 +79,11 @@ function* byteByByte(writes: Write[]): Generator<Uint8Array> {
 
 /** Runs the cases of a file. */
 export async function* run(
-  _file: URL,
   cases: Case[],
 ): AsyncGenerator<CaseOutcome> {
   for (const it of cases) {
     const wrong: string[] = [];
+    if (Object.keys(it.expect).length === 0) wrong.push("nothing is expected");
     for (const [how, split] of Object.entries(SPLITS)) {
       const outcome = await play(it, split);
       for (const [key, expected] of Object.entries(it.expect)) {
@@ -140,7 +140,7 @@ async function play(
       disconnect ||= channel.disconnected;
     };
 
-    const steps = [...it.stream];
+    const steps = [...it.stream ?? []];
     if (typeof it.exit === "number") {
       steps.push({ text: `exitcode ${it.exit}\n` });
     }
@@ -164,7 +164,7 @@ async function play(
     return {
       results: (await Deno.readTextFile(`${directory}/results`))
         .split("\n").slice(0, -1).map((line) => JSON.parse(line)),
-      files: await filesIn(`${directory}/files`, it.expect.files),
+      files: await filesIn(`${directory}/files`, it.expect.files ?? {}),
       exitCode: error ? null : exitCode,
       error: kindOf(error),
       disconnect,

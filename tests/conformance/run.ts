@@ -1,11 +1,11 @@
 /**
- * Runs conformance cases: `deno task conformance [DIRECTORY…]`.
+ * Runs conformance cases: `deno task conformance [PATH…]`.
  *
- * A directory holds case files of one topic, or directories of them; without one, `cases` beside this file.
+ * A path is a case file, or a directory that holds some at any depth; without one, `cases` beside this file.
  * Prints a line for each case that failed or was skipped, then `N passed, N failed, N skipped`;
  * the exit status is 1 if any failed.
  */
-import { pathToFileURL } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import type { CaseOutcome, Runner } from "./case.ts";
 
 const TOPICS = ["fmf", "control", "orchestrator", "aggregator"] as const;
@@ -20,13 +20,17 @@ function report(file: string, { name, outcome, why }: CaseOutcome): void {
   }
 }
 
-/** The topic shows in the shape of a file, so that a directory may have any name. */
+/** The topic shows in the shape of a file or of its first case, so that a directory may have any name. */
 // deno-lint-ignore no-explicit-any -- any JSON
 function topicOf(content: any): Topic | undefined {
-  if (content.scenarios) return "orchestrator";
-  if (Array.isArray(content)) return content[0]?.stream && "control";
-  if (content.schema && content.topic) return "fmf";
-  if (content.format && content.cases) return "aggregator";
+  const cases = Array.isArray(content) ? content : content.cases;
+  const first = Array.isArray(cases) && cases[0] || {};
+  if (content.scenarios || first.provisioners) return "orchestrator";
+  if (first.stream) return "control";
+  if (content.topic) return "fmf";
+  if (content.format && cases || first.steps || first.ingests) {
+    return "aggregator";
+  }
 }
 
 /**
@@ -47,9 +51,12 @@ async function runFile(file: URL): Promise<void> {
   let topic: Topic | undefined;
   // deno-lint-ignore no-explicit-any -- the runner knows the schema
   let cases: any[];
+  // deno-lint-ignore no-explicit-any -- the runner knows the schema
+  let content: any;
   let run: Runner;
   try {
-    const content = JSON.parse(await Deno.readTextFile(file));
+    const text = await Deno.readTextFile(file);
+    content = JSON.parse(text.replace(/^\ufeff/, ""));
     topic = topicOf(content);
     if (!topic) throw new Error(`it is none of ${TOPICS.join(", ")}`);
     cases = casesOf(content);
@@ -64,7 +71,7 @@ async function runFile(file: URL): Promise<void> {
   const label = `${topic}/${short}`;
   for (let seen = 0; seen < cases.length;) {
     try {
-      for await (const outcome of run(file, cases.slice(seen))) {
+      for await (const outcome of run(cases.slice(seen), content)) {
         seen++;
         report(label, outcome);
       }
@@ -85,31 +92,28 @@ function failure(error: unknown): Omit<CaseOutcome, "name"> {
   return { outcome: "failed", why: `${error}`.split("\n")[0]! };
 }
 
-/** The case files in `dir` and one level below it. */
-async function caseFiles(dir: URL, below = 1): Promise<URL[]> {
+/** The case files in `dir` and below it. */
+async function caseFiles(dir: URL): Promise<URL[]> {
   const files: URL[] = [];
   for await (const entry of Deno.readDir(dir)) {
     const url = new URL(
       encodeURIComponent(entry.name) + (entry.isDirectory ? "/" : ""),
       dir,
     );
-    if (entry.isDirectory && below > 0) {
-      files.push(...await caseFiles(url, below - 1));
-    } else if (entry.name.endsWith(".json")) files.push(url);
+    if (entry.isDirectory) files.push(...await caseFiles(url));
+    else if (entry.name.endsWith(".json")) files.push(url);
   }
   return files.sort((a, b) => a.href < b.href ? -1 : 1);
 }
 
-const directories = Deno.args.length > 0
-  ? Deno.args.map((path) =>
-    pathToFileURL(Deno.realPathSync(path).replace(/\/*$/, "/"))
-  )
-  : [new URL("./cases/", import.meta.url)];
-for (const directory of directories) {
-  const files = await caseFiles(directory);
-  if (files.length === 0) {
-    throw new Error(`${decodeURI(directory.pathname)}: holds no case files`);
-  }
+const paths = Deno.args.length > 0
+  ? Deno.args
+  : [fileURLToPath(new URL("./cases", import.meta.url))];
+for (const path of paths) {
+  const files = Deno.statSync(path).isDirectory
+    ? await caseFiles(pathToFileURL(`${Deno.realPathSync(path)}/`))
+    : [pathToFileURL(Deno.realPathSync(path))];
+  if (files.length === 0) throw new Error(`${path}: holds no case files`);
   for (const file of files) await runFile(file);
 }
 const { passed, failed, skipped } = counts;

@@ -6,18 +6,30 @@ const PROGRAM = fromFileUrl(new URL("../conformance/run.ts", import.meta.url));
 
 const passed = { results: [{ status: "pass" }], files: {}, exitCode: 0 };
 
-/** Runs files with these contents; gives what is printed. */
-async function runFiles(files: Record<string, unknown>): Promise<string> {
+/** Runs files with these contents, or some of them; gives what is printed. */
+async function runFiles(
+  files: Record<string, unknown>,
+  paths = ["."],
+): Promise<string> {
   const directory = await Deno.makeTempDir({ prefix: "atex-test-" });
   try {
     for (const [name, content] of Object.entries(files)) {
       const text = typeof content === "string"
         ? content
         : JSON.stringify(content);
-      await Deno.writeTextFile(`${directory}/${name}`, text);
+      const path = `${directory}/${name}`;
+      await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), {
+        recursive: true,
+      });
+      await Deno.writeTextFile(path, text);
     }
     const { stdout } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "-qA", PROGRAM, directory],
+      args: [
+        "run",
+        "-qA",
+        PROGRAM,
+        ...paths.map((path) => `${directory}/${path}`),
+      ],
       env: { NO_COLOR: "1" },
       stderr: "null",
     }).output();
@@ -197,5 +209,164 @@ Deno.test("after an error only what is written is dropped", async () => {
       "a.json": [{ name: "error", stream, exit: 0, duration: "1m", expect }],
     }),
     "1 passed, 0 failed, 0 skipped\n",
+  );
+});
+
+/** A file of one topic about metadata. */
+function fmf(topic: string, ...cases: Record<string, unknown>[]) {
+  return {
+    schema: 1,
+    topic,
+    cases: cases.map((it, index) => ({ name: `${index}`, ...it })),
+  };
+}
+
+Deno.test("cases may lie at any depth, in files with a byte order mark and CRLF, and be asked for by their file", async () => {
+  const good = fmf("yaml", { text: "a: 1\r\n", expect: { value: { a: 1 } } });
+  const files = {
+    "a/b/c/d.json": `\ufeff${JSON.stringify(good, null, 1)}`
+      .replaceAll("\n", "\r\n"),
+    "a/e.json": fmf("yaml", { text: "a: 1", expect: { value: 1 } }),
+  };
+  assert.match(
+    await runFiles(files),
+    /^failed fmf\/e: 0: .*\n1 passed, 1 failed, 0 skipped\n$/,
+  );
+  assert.equal(
+    await runFiles(files, ["a/b/c/d.json"]),
+    "1 passed, 0 failed, 0 skipped\n",
+  );
+});
+
+Deno.test("what a list of cases is about shows in the first of them; what is null is absent", async () => {
+  const control = {
+    name: "c",
+    stream: [reported('{"status":"pass"}')],
+    exit: 0,
+    expect: passed,
+  };
+  const store = {
+    id: "a",
+    aggregator: "yaml",
+    options: null,
+    steps: [],
+    expect: { documents: [], files: {} },
+  };
+  const run = {
+    id: "o",
+    kind: "adhoc",
+    options: { maxSpares: null, releaseTimeoutMs: null, policies: null },
+    abort: null,
+    oldAggregator: null,
+    tests: [{ name: "/a", runs: [{ ms: 1, exit: 0 }] }],
+    provisioners: [{ name: "p", capacity: null }],
+    expect: {
+      error: null,
+      ingested: { "/a": { attempt: 1, exit: 0 } },
+      cleared: false,
+    },
+  };
+  const nothing = Object.fromEntries(
+    ["plan", "names", "filters", "excludes", "conditions", "context", "id"]
+      .map((name) => [name, null]),
+  );
+  const files = { "main.fmf": "test: x\n" };
+  assert.equal(
+    await runFiles({
+      "a.json": { cases: [control] },
+      "b.json": [store],
+      "c.json": { cases: [run] },
+      "d.json": fmf("discover", {
+        ...nothing,
+        files,
+        expect: { names: ["/"] },
+      }),
+    }),
+    "4 passed, 0 failed, 0 skipped\n",
+  );
+});
+
+Deno.test("a case of which nothing would be compared is a failure", async () => {
+  const stream = [{ text: "noop\n" }];
+  const out = await runFiles({
+    "a.json": [{ name: "c", stream, exit: 0, expect: {} }],
+    "b.json": [{ id: "a", aggregator: "yaml", steps: [], expect: { file: 1 } }],
+    "c.json": fmf("discover", { files: { "main.fmf": "" }, expect: {} }),
+  });
+  assert.match(out, /\n0 passed, 3 failed, 0 skipped\n$/);
+});
+
+Deno.test("what an error has to mention may be in one of its fields, as it is", async () => {
+  const it = (text: string) => ({
+    files: { "main.fmf": "a: 1" },
+    args: { names: ['"\\d\\(('] },
+    expect: { error: true, kind: "filter", mention: [text] },
+  });
+  assert.match(
+    await runFiles({
+      "a.json": fmf("prune", it('"\\d\\(('), it("\\d\\)")),
+    }),
+    /^failed fmf\/a: 1: .*\n1 passed, 1 failed, 0 skipped\n$/,
+  );
+});
+
+Deno.test("@NAME@ is a place in cases of discovery only", async () => {
+  const files = { "main.fmf": "k: '@a@'\n" };
+  const expect = { nodes: { "/": { k: "@a@" } } };
+  assert.equal(
+    await runFiles({ "a.json": fmf("merge", { files, expect }) }),
+    "1 passed, 0 failed, 0 skipped\n",
+  );
+});
+
+Deno.test("an integer of 2^53 is plain, and a timestamp the same in its zone and in UTC", async () => {
+  const text =
+    "v: 9007199254740992\nw: -9007199254740993\nx: 2024-05-06 07:08:09.5 +02:00\n";
+  const value = (x: string) => ({
+    value: {
+      v: 2 ** 53,
+      w: { $int: "-9007199254740993" },
+      x: { $datetime: x },
+    },
+  });
+  assert.match(
+    await runFiles({
+      "a.json": fmf(
+        "yaml",
+        { text, expect: value("2024-05-06T07:08:09.500000+02:00") },
+        { text, expect: value("2024-05-06T05:08:09.500000") },
+        { text, expect: value("2024-05-06T07:08:09.500000") },
+      ),
+    }),
+    /^failed fmf\/a: 2: .*\n2 passed, 1 failed, 0 skipped\n$/,
+  );
+});
+
+Deno.test("nothing that results are expected to be is left out of the comparison", async () => {
+  const line = '["p","pass","/t",null,[],null]';
+  const it = (id: string, target: string, aggregator = "jsonl") => ({
+    id,
+    aggregator,
+    options: { level: null },
+    steps: [{
+      platform: "p",
+      test: "/t",
+      artifacts: { results: '{"status":"pass"}' },
+    }],
+    expect: { target, files: {} },
+  });
+  const cases = [
+    it("same", `${line}\n`),
+    it("more", `${line}\n[]`),
+    it("no JSON", "x\n"),
+    it("zstd", `${line}\n`, "jsonl-zstd"),
+    {
+      ...it("no error", ""),
+      steps: [{ platform: "p", test: "/t", artifacts: {} }],
+    },
+  ];
+  assert.match(
+    await runFiles({ "a.json": { format: 1, cases } }),
+    /^failed \S+ more: .*\nfailed \S+ no JSON: .*\nfailed \S+ no error: .*\n2 passed, 3 failed, 0 skipped\n$/,
   );
 });
