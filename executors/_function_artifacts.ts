@@ -1,5 +1,6 @@
 import type { TestAbortedError } from "./executor.ts";
 import { openArtifacts } from "./open_artifacts.ts";
+import { isOfTheDisk, storageError } from "./storage.ts";
 import {
   type ArtifactsWriter,
   normaliseFileName,
@@ -38,6 +39,8 @@ export class FunctionArtifacts implements Disposable {
   #output: Deno.FsFile | undefined;
   #subtestFailed = false;
   #ended = false;
+  /** Why something could not be stored, whatever the test made of it. */
+  #failure: TestAbortedError | undefined;
 
   private constructor(writer: ArtifactsWriter) {
     this.#writer = writer;
@@ -62,10 +65,11 @@ export class FunctionArtifacts implements Disposable {
       );
     if (result.name) {
       this.#subtestFailed ||= FAILED.has(result.status ?? "");
-      this.#writer.write({
-        ...result,
-        ...(names.length > 0 && { files: names }),
-      });
+      this.#store(`the result "${result.name}"`, () =>
+        this.#writer.write({
+          ...result,
+          ...(names.length > 0 && { files: names }),
+        }));
     } else {
       Object.assign(this.#own, result);
       this.#own.files.push(...names);
@@ -80,12 +84,33 @@ export class FunctionArtifacts implements Disposable {
   /** Adds to the output of the test. */
   write(bytes: Uint8Array): void {
     if (this.#ended) return;
-    this.#output ??= Deno.openSync(this.#writer.pathFor(OUTPUT), {
-      append: true,
-      create: true,
+    this.#store("the output of the test", () => {
+      this.#output ??= Deno.openSync(this.#writer.pathFor(OUTPUT), {
+        append: true,
+        create: true,
+      });
+      for (let done = 0; done < bytes.length;) {
+        done += this.#output.writeSync(bytes.subarray(done));
+      }
     });
-    for (let done = 0; done < bytes.length;) {
-      done += this.#output.writeSync(bytes.subarray(done));
+  }
+
+  /**
+   * Checks that all could be stored.
+   *
+   * @throws {TestAbortedError} if it could not (`storage`)
+   */
+  checkStored(): void {
+    if (this.#failure) throw this.#failure;
+  }
+
+  /** Stores something; a full disk is not the fault of the test. */
+  #store(what: string, write: () => void): void {
+    try {
+      write();
+    } catch (error) {
+      if (!isOfTheDisk(error)) throw error;
+      throw this.#failure ??= storageError(`store ${what}`, error);
     }
   }
 
@@ -125,10 +150,15 @@ export class FunctionArtifacts implements Disposable {
 
   /** Ends the artifacts of a test that did not come to its end. */
   abort(error: TestAbortedError): void {
-    this.#writeOwn({
-      status: "infra",
-      note: `${error.name}(${error.message})`,
-    });
+    try {
+      this.#writeOwn({
+        status: "infra",
+        note: `${error.name}(${error.message})`,
+      });
+    } catch (failure) {
+      // the error itself tells more than a full disk
+      if (failure !== this.#failure) throw failure;
+    }
   }
 
   /** Adds a line to the output, if it can be written: the result matters more. */
@@ -149,11 +179,12 @@ export class FunctionArtifacts implements Disposable {
       ...left,
     ];
     const { files: _, ...own } = this.#own;
-    this.#writer.write({
-      ...own,
-      ...result,
-      ...(files.length > 0 && { files }),
-    });
+    this.#store("the result of the test", () =>
+      this.#writer.write({
+        ...own,
+        ...result,
+        ...(files.length > 0 && { files }),
+      }));
   }
 
   /** Takes over a file that was left; a name that cannot be used is told. */
@@ -179,7 +210,10 @@ export class FunctionArtifacts implements Disposable {
   #move(from: string, to: string, result: Result): string {
     const target = this.#newPath(to, result);
     try {
-      Deno.renameSync(`${this.scratch}/${from}`, target);
+      this.#store(
+        `the file "${to}"`,
+        () => Deno.renameSync(`${this.scratch}/${from}`, target),
+      );
     } catch (cause) {
       if (!(cause instanceof Deno.errors.NotFound)) throw cause;
       throw new Deno.errors.NotFound(
@@ -195,7 +229,15 @@ export class FunctionArtifacts implements Disposable {
     const bytes = typeof content === "string"
       ? new TextEncoder().encode(content)
       : content;
-    Deno.writeFileSync(this.#newPath(path, result), bytes, { createNew: true });
+    this.#store(`the file "${path}"`, () => {
+      const target = this.#newPath(path, result);
+      try {
+        Deno.writeFileSync(target, bytes, { createNew: true });
+      } catch (error) {
+        if (isOfTheDisk(error)) Deno.removeSync(target); // half of it
+        throw error;
+      }
+    });
     return path;
   }
 

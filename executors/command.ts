@@ -37,7 +37,8 @@ import {
   TestAbortedError,
 } from "./executor.ts";
 import { checkVariables } from "./variables.ts";
-import { ArtifactsWriter, normaliseFileName } from "./results.ts";
+import { ArtifactsWriter, normaliseFileName, type Result } from "./results.ts";
+import { checkOutput, storageError, withStorage } from "./storage.ts";
 import { after } from "../connections/time_limit.ts";
 
 /** How a command ended, for {@linkcode CommandExecutorOptions.evaluate}. */
@@ -225,7 +226,8 @@ export class CommandExecutor implements Executor {
    *
    * @throws {TypeError} if there is no such test, another one runs, or a variable
    * of `env` is no text
-   * @throws {TestAbortedError} if time was over, `signal` was aborted, or the connection failed
+   * @throws {TestAbortedError} if time was over, `signal` was aborted, the connection failed,
+   * or artifacts cannot be stored
    */
   async runTest(
     name: string,
@@ -271,16 +273,22 @@ export class CommandExecutor implements Executor {
     const outputPath = writer.pathFor(this.#output);
     try {
       const exitCode = await this.#run(test, outputPath, options);
+      checkOutput(outputPath);
       const status = await this.#evaluate({ name, exitCode, outputPath });
-      writer.write({ status, files: [this.#output] });
+      store(writer, { status, files: [this.#output] });
       return exitCode;
-    } catch (error) {
+    } catch (thrown) {
+      const error = withStorage(thrown, outputPath);
       const { name, message } = error as Error;
-      writer.write({
-        status: "infra",
-        note: `${name}(${message})`,
-        ...(exists(outputPath) && { files: [this.#output] }),
-      });
+      try {
+        store(writer, {
+          status: "infra",
+          note: `${name}(${message})`,
+          ...(exists(outputPath) && { files: [this.#output] }),
+        });
+      } catch {
+        // the error itself tells more than a full disk
+      }
       throw error;
     }
   }
@@ -384,6 +392,15 @@ export class CommandExecutor implements Executor {
       : new TestAbortedError("cancel requested", "cancelled", {
         cause: ending.reason,
       });
+  }
+}
+
+/** Stores the result of a test. */
+function store(writer: ArtifactsWriter, result: Result): void {
+  try {
+    writer.write(result);
+  } catch (error) {
+    throw storageError("store the result of the test", error);
   }
 }
 

@@ -268,7 +268,8 @@ export class FunctionExecutor<R extends Connection = Connection>
    *
    * @throws {TypeError} if there is no such test, another one runs, or a variable
    * of `env` is no text
-   * @throws {TestAbortedError} if time was over, `signal` was aborted, or the connection failed
+   * @throws {TestAbortedError} if time was over, `signal` was aborted, the connection failed,
+   * or artifacts cannot be stored
    */
   async runTest(
     name: string,
@@ -331,6 +332,7 @@ export class FunctionExecutor<R extends Connection = Connection>
     using store = FunctionArtifacts.open(artifacts);
     try {
       const returned = await this.#run(name, test, store, options);
+      store.checkStored();
       if (store.isFailed(returned)) await this.#checkSystem(options);
       return store.finish(returned);
     } catch (error) {

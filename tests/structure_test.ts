@@ -46,6 +46,7 @@ const SHARED = new Set([
   "executors/executor.ts",
   "executors/open_artifacts.ts",
   "executors/results.ts",
+  "executors/storage.ts",
   "executors/variables.ts",
   "aggregators/aggregator.ts",
   "orchestrators/orchestrator.ts",

@@ -1,5 +1,6 @@
 /** The files of results: written as the bytes come, never outside their directory. */
 import { BadReportJSONError, TestAbortedError } from "../executor.ts";
+import { storageError } from "../storage.ts";
 
 /** Bytes of a path that the system takes, with its end. */
 const MAX_PATH = 4096;
@@ -283,14 +284,6 @@ function foreign(what: string, path: string, reason: string): TestAbortedError {
     `Cannot ${what} ${quote(path)}: ${reason}`,
     "storage",
   );
-}
-
-/** Artifacts cannot be stored here: not the fault of the test. */
-export function storageError(what: string, cause: unknown): TestAbortedError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  return new TestAbortedError(`Cannot ${what}: ${reason}`, "storage", {
-    cause,
-  });
 }
 
 function quote(path: string): string {

@@ -8,6 +8,7 @@ import { LONGEST_TIMER } from "../../connections/time_limit.ts";
 import { checkVariables } from "../variables.ts";
 import { Activity } from "../activity.ts";
 import { type Executor, type RunTestOptions, SetupError } from "../executor.ts";
+import { checkOutput, withStorage } from "../storage.ts";
 import { debugSwitches } from "./_debug.ts";
 import {
   entriesOf,
@@ -326,10 +327,14 @@ export class FmfExecutor implements Executor {
         signal,
       });
       const code = await test.run();
+      checkOutput(reporter.output);
       const exitCode = this.#variant.exitCode?.(code, reporter) ?? code;
       await reporter.finish({ exitCode });
       return exitCode;
-    } catch (error) {
+    } catch (thrown) {
+      const error = test?.started
+        ? withStorage(thrown, reporter.output)
+        : thrown;
       if (test?.started) await reporter.finish({ error });
       else reportSetupFailure(reporter, error, test?.setupOutput ?? "");
       throw error;

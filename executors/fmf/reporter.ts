@@ -23,6 +23,7 @@
 import { BadReportJSONError } from "../executor.ts";
 import { openArtifacts } from "../open_artifacts.ts";
 import { type ArtifactsWriter, placeOf, type Result } from "../results.ts";
+import { storageError } from "../storage.ts";
 import {
   type ChannelOptions,
   ControlChannel,
@@ -32,7 +33,7 @@ import {
 import type { Report } from "./control.ts";
 import { type Chain, Chains, extend } from "./_partial.ts";
 import { plainResult, resultOf } from "./_written.ts";
-import { storageError, type SystemCalls, Uploads } from "./_uploads.ts";
+import { type SystemCalls, Uploads } from "./_uploads.ts";
 
 export { type ChannelOptions, ControlChannel, type DurationActions };
 
