@@ -7,6 +7,7 @@ import {
 import { CommandError, start } from "../connections/process.ts";
 import { checkKind, checkOptions, type Known, wrongKind } from "../options.ts";
 import type { FunctionArtifacts } from "./_function_artifacts.ts";
+import { LEASH, LEASH_GRACE, STOP } from "./leash.ts";
 
 /** Options of {@linkcode TestContext.exec}. */
 export interface ExecOptions extends RemoteCommandOptions, SignalOptions {}
@@ -141,8 +142,11 @@ class Outcome extends Promise<void> {
   }
 }
 
-/** Becomes a command, whose standard error is its standard output: what it prints stays in order. */
-const MERGED = 'exec "$@" 2>&1';
+/**
+ * Becomes a command, whose standard error is its standard output: what it prints stays in
+ * order. The leash ends it where that takes more than the end of the client here.
+ */
+const MERGED = `exec 2>&1\n${LEASH}`;
 
 const OUTPUT_KEPT = 64 * 1024;
 
@@ -154,12 +158,16 @@ async function execute(
 ): Promise<void> {
   checkOptions("exec()", options, OPTIONS);
   checkCommand(argv);
-  const { signal } = options;
+  const { signal, ...surroundings } = options;
+  signal.throwIfAborted();
   await using process = start(remote, ["sh", "-c", MERGED, "sh", ...argv], {
-    ...options,
+    ...surroundings,
+    stdin: "piped",
     stdout: "piped",
     stderr: "piped", // what the client says
   });
+  const leash = process.stdin.getWriter();
+  leash.closed.catch(() => {});
   const readers = [process.stdout.getReader(), process.stderr.getReader()];
   let end = "";
   const copy = async (
@@ -175,8 +183,16 @@ async function execute(
   };
   const letGo = () =>
     Promise.allSettled(readers.map((reader) => reader.cancel()));
-  // What the command leaves running may hold its pipes open.
-  const abort = () => void process.status.then(letGo);
+  let late: ReturnType<typeof setTimeout> | undefined;
+  const abort = () => {
+    leash.write(STOP).catch(() => {});
+    late = setTimeout(
+      () => void process.terminate().catch(() => {}),
+      LEASH_GRACE,
+    );
+    // What the command leaves running may hold its pipes open.
+    void process.status.then(letGo);
+  };
   signal.addEventListener("abort", abort);
   try {
     await Promise.all(readers.map(copy));
@@ -185,7 +201,9 @@ async function execute(
     if (!status.success) throw new CommandError(argv, status, end);
   } finally {
     signal.removeEventListener("abort", abort);
+    clearTimeout(late);
     await letGo();
+    await leash.close().catch(() => {}); // it may be broken
   }
 }
 

@@ -36,6 +36,7 @@ import {
   type RunTestOptions,
   TestAbortedError,
 } from "./executor.ts";
+import { LEASH } from "./leash.ts";
 import { checkVariables } from "./variables.ts";
 import { ArtifactsWriter, normaliseFileName, type Result } from "./results.ts";
 import { checkOutput, storageError, withStorage } from "./storage.ts";
@@ -128,24 +129,6 @@ code=$?
 echo
 echo "ended $code"
 exit "$code"`;
-
-/**
- * Becomes the command, and leaves a watcher beside it that ends the command's process
- * group, its own or that of the herald, when the standard input ends: with the client
- * here, whatever became of it, the command ends there too.
- */
-const LEASH = `exec 7<&0 </dev/null
-( exec <&7 7<&- >/dev/null 2>&1
-  trap '' HUP INT TERM
-  while read -r line; do :; done
-  kill -0 $$ || exit
-  kill -TERM -$$ || kill -TERM -$PPID || kill -TERM $$
-  sleep 5
-  kill -0 $$ || exit
-  kill -KILL -$$ || kill -KILL -$PPID || kill -KILL $$
-) &
-exec 7<&-
-exec "$@"`;
 
 const HOUR = 3_600_000;
 

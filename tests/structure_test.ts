@@ -44,6 +44,7 @@ const SHARED = new Set([
   "provisioners/sshd.ts",
   "executors/activity.ts",
   "executors/executor.ts",
+  "executors/leash.ts",
   "executors/open_artifacts.ts",
   "executors/results.ts",
   "executors/storage.ts",
