@@ -6,8 +6,8 @@ const PATIENCE = 5;
 /** What the leash reads to end the command. */
 export const STOP = new TextEncoder().encode("stop\n");
 
-/** How long the client of a command that was told to end may take, in milliseconds. */
-export const LEASH_GRACE = (PATIENCE + 2) * 1000;
+/** How long the client of a command that was told to end may take, in milliseconds: longer. */
+export const LEASH_GRACE = 7000;
 
 /**
  * A script that becomes the command that its arguments are, and leaves a watcher beside it

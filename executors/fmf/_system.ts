@@ -16,6 +16,12 @@ import {
   WorkDirectory,
 } from "./scripts.ts";
 
+/**
+ * How long, after an abort, the command that makes the directory may take, in milliseconds:
+ * where the end of its client does not end it, it would go on while all is removed.
+ */
+const MAKE_GRACE = 3000;
+
 /** How long a step may take, in milliseconds, and what ends it. */
 export interface StepOptions extends SignalOptions {
   readonly timeout: number;
@@ -61,16 +67,30 @@ export class Workplace {
     const { canReboot = true } = this.#connection;
     const owner = await thisOwnerIfAllowed();
     const { argv, stdin } = startCommand(this.#name, canReboot, owner);
-    const text = await this.attempt(
-      "Cannot make a directory on the system",
-      () =>
-        within(
-          timeout,
-          signal,
-          (signal) => run(this.#connection, argv, { stdin, signal }),
-        ),
-      signal,
-    );
+    signal?.throwIfAborted();
+    const end = new AbortController();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const endSoon = () => {
+      timer = setTimeout(() => end.abort(signal!.reason), MAKE_GRACE);
+    };
+    signal?.addEventListener("abort", endSoon);
+    let text: string;
+    try {
+      text = await this.attempt(
+        "Cannot make a directory on the system",
+        () =>
+          within(
+            timeout,
+            end.signal,
+            (signal) => run(this.#connection, argv, { stdin, signal }),
+          ),
+        signal,
+      );
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", endSoon);
+    }
+    signal?.throwIfAborted();
     const { missing, work, boot } = readStart(this.#name, text);
     if (missing.length > 0) {
       throw new SetupError(

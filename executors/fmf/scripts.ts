@@ -122,7 +122,7 @@ bash -c '
   IFS= read -r -N "$4" wrapper && IFS= read -r -N "$5" packages && IFS= read -r -N "$6" helpers || exit
   printf %s "$wrapper" >wrapper && printf %s "$packages" >packages && : >plan_env && : >control.lock || exit
   printf "%s\\n" "$7" >owner || exit
-  printf "work=%q can_reboot=%q\\n%s" "$1" "$2" "$helpers" >helpers && mkdir bin || exit
+  printf "work=%q can_reboot=%q\\n%s" "$1" "$2" "$helpers" >helpers && mkdir bin tests || exit
   for name in $3; do printf "#!%s -p\\n. %q\\n" "$BASH" "$1/helpers" >"bin/$name" || exit; done
   chmod 0755 bin/*
   [[ -x bin/atex-abort ]] || for name in $3; do
@@ -176,9 +176,11 @@ export function readStart(name: string, text: string): StartFindings {
 
 /** The command that removes the work directory, wherever it was made. */
 export function removeCommand(name: string, work?: string): string[] {
-  const script = work !== undefined
+  const remove = work !== undefined
     ? 'rm -rf -- "$2"'
     : 'rm -rf "/var/$1" "/var/tmp/$1" "${TMPDIR:-/tmp}/$1"';
+  // again, if what a test left running has put something there meanwhile
+  const script = `${remove} 2>/dev/null || ${remove} 2>/dev/null || ${remove}`;
   // by sh, as it was made: locally, that takes no further permission
   return ["sh", "-c", script, "atex", name, ...(work ? [work] : [])];
 }

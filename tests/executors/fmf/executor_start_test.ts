@@ -17,6 +17,8 @@ import {
 } from "../../../executors/fmf/executor.ts";
 import { heartbeatOf } from "../../../executors/fmf/_options.ts";
 import { removeCommand } from "../../../executors/fmf/scripts.ts";
+import { which } from "../../_parts.ts";
+import { until } from "../../_wait.ts";
 import { Bench } from "../../integration/_executor_suite.ts";
 
 type Options = Partial<FmfExecutorOptions> & { plan?: Record<string, unknown> };
@@ -369,6 +371,49 @@ Deno.test("start() can be ended, in every part of it", async (t) => {
         connection.assertClean();
       });
     });
+  }
+});
+
+/** A connection whose commands outlive their clients here, as over ssh, and make directories slowly. */
+class Outliving extends Watched {
+  override local(
+    argv: readonly string[],
+    options: RemoteCommandOptions = {},
+  ): LocalCommand {
+    const script = 'exec 3<&0; setsid "$@" <&3 3<&- & wait $!';
+    const { argv: local, ...rest } = super.local(argv, options);
+    return { argv: ["sh", "-c", script, "sh", ...local], ...rest };
+  }
+}
+
+Deno.test("start() that is ended early leaves nothing, and removes nothing too early", async () => {
+  const programs = await Deno.makeTempDir({ prefix: "atex-test-" });
+  const connection = new Outliving();
+  const bench = new Bench(connection, {}, {
+    plan: { finish: shell("ls -d ../tests") },
+  });
+  try {
+    const slow = `#!/bin/sh\nsleep 0.3\nexec ${which("mkdir")} "$@"\n`;
+    await Deno.writeTextFile(`${programs}/mkdir`, slow, { mode: 0o755 });
+    connection.path = programs;
+    for (const delay of [0, 50, 450, 900, 1100]) {
+      const abort = new AbortController();
+      const { signal } = abort;
+      const starting = assert.rejects(bench.executor.start({ signal }), {
+        name: "AbortError",
+      });
+      connection.works.clear();
+      await until(() => connection.works.size > 0);
+      await new Promise((resolve) => setTimeout(resolve, delay));
+      abort.abort();
+      await starting;
+      await new Promise((resolve) => setTimeout(resolve, 700));
+      connection.assertClean();
+    }
+    assert.deepEqual(bench.events.filter(({ type }) => type === "warning"), []);
+  } finally {
+    await bench[Symbol.asyncDispose]();
+    await Deno.remove(programs, { recursive: true });
   }
 });
 
