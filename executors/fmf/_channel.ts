@@ -105,6 +105,27 @@ export class ControlChannel {
     }
   }
 
+  /** How many bytes of a file come next. */
+  get outstanding(): number {
+    return this.#parser.outstanding;
+  }
+
+  /**
+   * Has somebody else append bytes to the file, but not the last one, which is to be fed. Others must not read
+   * or feed meanwhile.
+   *
+   * @throws {TestAbortedError} if they cannot be stored (`storage`)
+   */
+  async transfer(append: (path: string) => Promise<unknown>): Promise<void> {
+    try {
+      this.#parser.skip(await this.#sink.transfer(append));
+    } catch (error) {
+      this.#parser.stop();
+      this.#sink.close();
+      throw error;
+    }
+  }
+
   /**
    * Tells that there are no more bytes. Returns the beginning of a line that did
    * not come to its end and counts for nothing, to be logged; else `""`.
@@ -136,6 +157,8 @@ export class ControlChannel {
 /** Where a channel puts what it understood. */
 export interface Sink {
   upload(event: UploadEvent): Promise<void> | undefined;
+  /** Has somebody else append to the file that is open, and returns how many bytes came. */
+  transfer(append: (path: string) => Promise<unknown>): Promise<number>;
   result(report: Report): void;
   flush(): void;
   close(): void;

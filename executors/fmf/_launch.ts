@@ -22,6 +22,9 @@ export interface LaunchOptions {
 /** Why the control channel is not read any more. */
 export type LaunchEnd = "end" | "disconnect" | "grace";
 
+/** Bytes of a file that are worth the start of another program. */
+const LARGE = 32 * 1024 * 1024;
+
 /** Reads the control channel of a wrapper until there is nothing more to expect. */
 export class Launch {
   readonly #options: LaunchOptions;
@@ -70,7 +73,22 @@ export class Launch {
       await this.#take(bytes);
       if (this.channel?.disconnected) return "disconnect";
       if (this.channel?.ended) this.#startGrace();
+      if (this.#isLarge()) await this.#transfer();
     }
+  }
+
+  /** Whether a file goes on for so long that this program had better be spared it. */
+  #isLarge(): boolean {
+    return !this.#stopped && (this.channel?.outstanding ?? 0) >= LARGE &&
+      this.#options.command.canTransfer;
+  }
+
+  /** Has the file written by another program, but for its last byte, which ends it. */
+  async #transfer(): Promise<void> {
+    const { command } = this.#options;
+    const channel = this.channel!;
+    const bytes = channel.outstanding - 1;
+    await channel.transfer((path) => command.transfer(path, bytes));
   }
 
   async #take(bytes: Uint8Array): Promise<void> {

@@ -109,6 +109,18 @@ export class Uploads {
     if (last) this.close();
   }
 
+  /** Has somebody else append to the open file, and returns how many bytes came. */
+  async transfer(append: (path: string) => Promise<unknown>): Promise<number> {
+    const { file, path } = this.#open!;
+    const before = file.statSync().size;
+    try {
+      await append(`${this.#root}/${path}`);
+    } catch (error) {
+      throw failure("store the file", path, error);
+    }
+    return file.statSync().size - before;
+  }
+
   /**
    * Gives the output of the test a name among the files.
    *

@@ -6,6 +6,7 @@ import {
   type StartOptions,
 } from "../../connections/process.ts";
 import type { WorkDirectory } from "./scripts.ts";
+import { transfer } from "./_transfer.ts";
 import { giveTurn } from "./_turn.ts";
 
 /** How long a test has to end when it is told to. */
@@ -48,6 +49,9 @@ export class WrapperCommand implements AsyncDisposable {
   #block = new Uint8Array(BLOCK.small);
   readonly #stopHeartbeat: (() => void) | undefined;
   #ended = false;
+  /** Ends a transfer, if there is one. */
+  #transfer: AbortController | undefined;
+  #canTransfer = true;
   #releasing: Promise<unknown> | undefined;
 
   private constructor(process: Process, options: WrapperOptions) {
@@ -119,6 +123,23 @@ export class WrapperCommand implements AsyncDisposable {
     return value;
   }
 
+  /** Whether {@linkcode WrapperCommand.transfer} may work. */
+  get canTransfer(): boolean {
+    return !this.#ended && this.#canTransfer;
+  }
+
+  /**
+   * Has another program append the next bytes of the control channel to a file that is open here: fewer if the
+   * channel ends or the command is killed, none where that cannot be done. To be awaited before the next `read()`.
+   *
+   * @throws {Error} if they cannot be written
+   */
+  async transfer(path: string, bytes: number): Promise<void> {
+    const { signal } = this.#transfer = new AbortController();
+    const { pid } = this.#process;
+    this.#canTransfer = await transfer(pid, path, bytes, signal);
+  }
+
   /** Closes our end of the control channel: writers get an error. */
   async closeControl(): Promise<void> {
     await this.#control.cancel().catch(() => {});
@@ -144,6 +165,7 @@ export class WrapperCommand implements AsyncDisposable {
   /** Kills the command here. */
   kill(): void {
     this.#process.kill("SIGKILL");
+    this.#transfer?.abort();
   }
 
   /** Kills the command, if it has not ended, and lets everything go. */

@@ -124,6 +124,26 @@ export class ControlParser {
   }
 
   /**
+   * How many bytes of a file come next. {@linkcode ControlParser.skip} takes some
+   * of them away.
+   */
+  get outstanding(): number {
+    if (this.#state !== "files" || !this.#fileBegun) return 0;
+    return this.#report!.files![this.#fileIndex]!.length - this.#fileDone;
+  }
+
+  /**
+   * Tells that so many bytes of the file went elsewhere. The last one is to be fed:
+   * it ends the file.
+   */
+  skip(bytes: number): void {
+    if (bytes >= this.outstanding) {
+      throw new RangeError(`Cannot skip ${bytes} bytes of ${this.outstanding}`);
+    }
+    this.#fileDone += bytes;
+  }
+
+  /**
    * Takes the next bytes, and gives what they ask for. To be iterated to the
    * end; after an error, and after `disconnect`, bytes are ignored.
    *

@@ -144,6 +144,7 @@ export class Reporter implements Disposable {
     this.#uploads.close();
     return new ControlChannel(options, {
       upload: (upload) => this.#upload(upload),
+      transfer: (append) => this.#uploads.transfer(append),
       result: (report) => this.#take(report),
       flush: () => this.#flush(),
       close: () => this.#uploads.close(),

@@ -71,12 +71,14 @@ Deno.test("partial results take memory by their names, not by their number", asy
   ok(more <= 8, `${more} MiB more`);
 });
 
-Deno.test("a large file takes no memory", async () => {
+Deno.test("a large file takes no memory, and does not pass through this program", async () => {
   await using directory = await temporaryDirectory();
   const small = await measure(directory.path, "upload", 160);
   const large = await measure(directory.path, "upload", 4096);
   const more = large.peak_mib - small.peak_mib;
   ok(more <= 16, `${more} MiB more for 246 MiB`);
+  const read = Number(large.read_bytes);
+  ok(read < 4 * 2 ** 20, `${read} bytes were read`);
 });
 
 Deno.test("what a test prints does not pass through this program", async () => {

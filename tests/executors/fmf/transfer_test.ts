@@ -1,0 +1,125 @@
+/** Files that are too large to pass through this program. */
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { onSmallDisk, smallDiskAvailable } from "../../_small_disk.ts";
+import { TestAbortedError } from "../../../executors/executor.ts";
+import { runScripted } from "./_scripted.ts";
+
+/** What `seq LAST` prints: more than 32 MiB. */
+const LAST = 4_400_000;
+const LENGTH = 34_088_896;
+const json = JSON.stringify({ files: [{ name: "f", length: LENGTH }] });
+
+/** Counts the bytes that this program writes. */
+class Written implements Disposable {
+  bytes = 0;
+  readonly #write = Deno.FsFile.prototype.writeSync;
+
+  constructor() {
+    // deno-lint-ignore no-this-alias -- in the function, it is the file
+    const counter = this;
+    Deno.FsFile.prototype.writeSync = function (bytes) {
+      const written = counter.#write.call(this, bytes);
+      counter.bytes += written;
+      return written;
+    };
+  }
+
+  [Symbol.dispose](): void {
+    Deno.FsFile.prototype.writeSync = this.#write;
+  }
+}
+
+/** How many programs copy for us. */
+function copying(): number {
+  let count = 0;
+  for (const { name } of Deno.readDirSync("/proc")) {
+    if (!/^[0-9]+$/.test(name)) continue;
+    try {
+      const text = Deno.readTextFileSync(`/proc/${name}/stat`);
+      if (text.startsWith(`${name} (dd) `)) {
+        const [, parent] = text.slice(text.lastIndexOf(")") + 2).split(" ");
+        if (Number(parent) === Deno.pid) count++;
+      }
+    } catch {
+      // it has ended
+    }
+  }
+  return count;
+}
+
+for (
+  const [what, fd, passes] of [
+    ["does not pass through this program", 1, false],
+    ["does not, either, where the wrapper keeps its stdout", 8, false],
+    ["passes if it is not known where it comes from", 9, true],
+  ] as const
+) {
+  Deno.test(`a large file ${what}`, async () => {
+    const move = fd === 1 ? "" : `exec ${fd}>&1 >/dev/null;`;
+    const script = [
+      "begin",
+      `report '${json}'`,
+      `seq ${LAST}`,
+      `report '{"name":"after"}'`,
+      "finish 0",
+    ].map((command) => `${command} >&${fd}`).join("; ");
+    using written = new Written();
+    const { error, results, files } = await runScripted({
+      launches: [move + script],
+    });
+    strictEqual(error, undefined);
+    deepStrictEqual(results, [{ files: ["f"] }, { name: "after" }]);
+    const lines = Array.from({ length: LAST }, (_, n) => `${n + 1}\n`);
+    // a failure must not show all of it
+    ok(files.f === lines.join(""), `it has ${files.f?.length} characters`);
+    strictEqual(written.bytes > LENGTH, passes, `${written.bytes} bytes`);
+  });
+}
+
+Deno.test("a large file that does not come to its end is told as any other", async () => {
+  const whole = await runScripted({
+    launches: [`begin; report '${json}'; seq 10; finish 0`],
+  });
+  const { message } = whole.error as Error;
+  ok(/end of stream inside its file "f"/.test(message), message);
+  const { f } = whole.files;
+  ok(f?.startsWith("1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n"), f);
+});
+
+Deno.test("a test is cancelled while it sends a large file", async () => {
+  let copied = 0;
+  const outcome = await runScripted({
+    launches: [`begin; report '${json}'; seq 10; obey`],
+  }, (_, abort) => {
+    const timer = setInterval(() => {
+      copied = copying();
+      if (copied === 0) return;
+      clearInterval(timer);
+      abort.abort();
+    }, 10);
+  });
+  ok(outcome.error instanceof TestAbortedError, `${outcome.error}`);
+  strictEqual(outcome.error.reason, "cancelled");
+  strictEqual(copied, 1);
+  strictEqual(copying(), 0);
+  deepStrictEqual(outcome.results.map(({ status }) => status), ["infra"]);
+});
+
+Deno.test({
+  name: "a large file on a full disk is the fault of the storage",
+  ignore: !smallDiskAvailable,
+  fn() {
+    const directory = Deno.makeTempDirSync({ prefix: "atex-test-" });
+    try {
+      const module = "executors/fmf/_disk_transfer.ts";
+      const seen = onSmallDisk(directory, "4m", module, [directory]);
+      deepStrictEqual(seen, {
+        reason: "storage",
+        message: 'Cannot store the file "f": No space left on device',
+        left: [],
+      });
+    } finally {
+      Deno.removeSync(directory);
+    }
+  },
+});
