@@ -1,3 +1,4 @@
+import { errorNote } from "./error_note.ts";
 import type { TestAbortedError } from "./executor.ts";
 import { openArtifacts } from "./open_artifacts.ts";
 import { isOfTheDisk, storageError } from "./storage.ts";
@@ -151,10 +152,7 @@ export class FunctionArtifacts implements Disposable {
   /** Ends the artifacts of a test that did not come to its end. */
   abort(error: TestAbortedError): void {
     try {
-      this.#writeOwn({
-        status: "infra",
-        note: `${error.name}(${error.message})`,
-      });
+      this.#writeOwn({ status: "infra", note: errorNote(error) });
     } catch (failure) {
       // the error itself tells more than a full disk
       if (failure !== this.#failure) throw failure;

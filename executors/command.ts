@@ -30,6 +30,7 @@ import {
 } from "../options.ts";
 import { knownLoss, lossBehind } from "./_loss.ts";
 import { Activity } from "./activity.ts";
+import { errorNote } from "./error_note.ts";
 import {
   type Executor,
   ExecutorError,
@@ -262,11 +263,10 @@ export class CommandExecutor implements Executor {
       return exitCode;
     } catch (thrown) {
       const error = withStorage(thrown, outputPath);
-      const { name, message } = error as Error;
       try {
         store(writer, {
           status: "infra",
-          note: `${name}(${message})`,
+          note: errorNote(error),
           ...(exists(outputPath) && { files: [this.#output] }),
         });
       } catch {

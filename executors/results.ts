@@ -23,6 +23,7 @@
  * @module
  */
 import { pathOf } from "../options.ts";
+import { errorNote } from "./error_note.ts";
 import { normaliseFileName, placeOf, type Result } from "./_result.ts";
 import { readArtifacts } from "./_read_results.ts";
 
@@ -183,10 +184,8 @@ export async function ensureOwnResult(
   const results = `${path}/results`;
   await Deno.writeTextFile(results, "", { append: true });
   for await (const { name } of readArtifacts(path)) if (!name) return;
-  const note = error instanceof Error
-    ? `${error.name}(${error.message})`
-    : String(error);
-  const line = `${JSON.stringify({ status: "infra", note })}\n`;
+  const own = { status: "infra", note: errorNote(error) };
+  const line = `${JSON.stringify(own)}\n`;
   await Deno.writeTextFile(
     results,
     await endsWithNewline(results) ? line : `\n${line}`,

@@ -43,6 +43,7 @@ const SHARED = new Set([
   "provisioners/shared_limit.ts",
   "provisioners/sshd.ts",
   "executors/activity.ts",
+  "executors/error_note.ts",
   "executors/executor.ts",
   "executors/leash.ts",
   "executors/open_artifacts.ts",
