@@ -38,7 +38,7 @@ export async function pipeArchive(
 ): Promise<PipedArchive> {
   const { signal, expected } = options;
   using _session = await linkOf(from)?.enter(signal);
-  const piped = { stderr: "piped", ...(signal && { signal }) } as const;
+  const piped = { stderr: "piped", signal } as const;
   await using packing = startLocal(
     { ...from }, // without its link: it has its place there
     { ...piped, stdout: "piped" },

@@ -235,7 +235,7 @@ class Copy {
   ): Promise<CommandResult> {
     const result = await outputLocal(this.#at(end, argv), {
       ...this.#options,
-      ...(stdin && { stdin }),
+      stdin,
     });
     if (!result.success) throw this.#failure(argv, result);
     return result;

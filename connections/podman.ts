@@ -264,7 +264,7 @@ export class PodmanConnection implements Connection {
     ];
     let text;
     try {
-      text = await runLocal({ argv }, { ...(signal && { signal }) });
+      text = await runLocal({ argv }, { signal });
     } catch (error) {
       signal?.throwIfAborted();
       if (error instanceof CommandError) {
@@ -308,7 +308,7 @@ async function tryToRun(
   signal?: AbortSignal,
 ): Promise<string | undefined> {
   try {
-    await runLocal({ argv }, { ...(signal && { signal }) });
+    await runLocal({ argv }, { signal });
   } catch (error) {
     signal?.throwIfAborted();
     return (error as Error).message;

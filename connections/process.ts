@@ -191,8 +191,8 @@ export async function outputLocal(
     stdin: stdin === undefined ? "null" : "piped",
     stdout: "piped",
     stderr: "piped",
-    ...(signal && { signal }),
-    ...(grace !== undefined && { grace }),
+    signal,
+    grace,
   });
   const stdout = process.stdout.getReader();
   const stderr = process.stderr.getReader();

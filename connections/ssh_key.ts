@@ -14,7 +14,7 @@ export async function needsPassphrase(
 ): Promise<boolean> {
   const argv = ["ssh-keygen", "-y", "-P", "", "-f", file];
   try {
-    const { stderr } = await outputLocal({ argv }, { ...signal && { signal } });
+    const { stderr } = await outputLocal({ argv }, { signal });
     return /incorrect passphrase/i.test(new TextDecoder().decode(stderr));
   } catch (error) {
     signal?.throwIfAborted();

@@ -352,7 +352,7 @@ export class FunctionExecutor<R extends Connection = Connection>
   ): Promise<TestAbortedError | undefined> {
     try {
       const loss = await lossBehind("the test failed", this.#remote, {
-        ...(signal && { signal }),
+        signal,
       });
       // A test may need no system, and a script no permission to reach one.
       const unknown = loss?.cause instanceof NotConnectedError ||

@@ -272,7 +272,7 @@ async function make(build: Build, signal: AbortSignal): Promise<void> {
     const { code, said } = await cli.output(args, {
       signal,
       patience: 2000,
-      ...(stdin !== undefined && { stdin }),
+      stdin,
     });
     if (code !== 0) {
       throw new ProvisionError(

@@ -177,9 +177,9 @@ export class KubernetesBackend implements Backend {
       pod: name,
       container,
       kubectl,
-      ...(namespace !== undefined && { namespace }),
-      ...(context !== undefined && { context }),
-      ...(kubeconfig !== undefined && { kubeconfig }),
+      namespace,
+      context,
+      kubeconfig,
       signal,
     });
     undo.move();

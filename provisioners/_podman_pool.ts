@@ -104,8 +104,8 @@ export function containerPoolOptions(
     name: `${variant.kind}:${image}`,
     maxRemotes,
     reserveTimeout,
-    ...(limit && { limit }),
-    ...(onEvent && { onEvent }),
+    limit,
+    onEvent,
     backend: new PodmanBackend({
       image,
       runOptions: [...runOptions],

@@ -25,7 +25,7 @@ export async function resolveName(
   ];
   let text: string;
   try {
-    text = await runLocal({ argv }, { ...(signal && { signal }) });
+    text = await runLocal({ argv }, { signal });
   } catch (error) {
     signal?.throwIfAborted();
     const output = whyNot(error as Error, ssh);

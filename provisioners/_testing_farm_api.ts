@@ -172,7 +172,7 @@ export class TestingFarmApi {
   ): Promise<string> {
     let unclear = false;
     return await retry(
-      this.#retrying({ ...(signal && { signal }) }),
+      this.#retrying({ signal }),
       async () => {
         if (unclear) {
           const id = await find();
@@ -180,7 +180,7 @@ export class TestingFarmApi {
         }
         try {
           const answer = await this.#once("POST", "v0.1/requests", submitted, {
-            ...(signal && { signal }),
+            signal,
             body: JSON.stringify(body),
             patient: true,
           });
@@ -258,7 +258,7 @@ export class TestingFarmApi {
   #retrying({ signal, giveUp }: CallOptions): Retrying {
     const { retryDelays, retryFor, onTrouble } = this.#options;
     return {
-      ...(signal && { signal }),
+      signal,
       delays: retryDelays,
       giveUp: giveUp ?? retryFor,
       ...(onTrouble && { onTrouble }),
@@ -274,7 +274,7 @@ export class TestingFarmApi {
     const { signal } = options;
     return await retry(
       this.#retrying(options),
-      () => this.#once(method, path, schema, { ...(signal && { signal }) }),
+      () => this.#once(method, path, schema, { signal }),
     );
   }
 

@@ -160,8 +160,8 @@ export class TestingFarmBackend implements Backend {
       resources: resources.move(),
       unclear: new Set(),
       lent: new Map(),
-      ...(sourceCidr !== undefined && { sourceCidr }),
-      ...(watchdog && { watchdog }),
+      sourceCidr,
+      watchdog,
       hasLeft: false,
     };
   }
@@ -263,7 +263,7 @@ export class TestingFarmBackend implements Backend {
         [TAG.pool]: pool,
         [TAG.submit]: submit,
       },
-      ...(sourceCidr !== undefined && { sourceCidr }),
+      sourceCidr,
     });
     const find = async () =>
       (await this.#submittedBy(session, new Set([submit]), { signal }))[0];

@@ -169,5 +169,5 @@ export async function retry<T>(
 
 /** Waits some milliseconds. */
 export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
-  await delay(Math.min(ms, LONGEST_TIMER), { ...(signal && { signal }) });
+  await delay(Math.min(ms, LONGEST_TIMER), { signal });
 }

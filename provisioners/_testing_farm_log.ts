@@ -99,7 +99,7 @@ export class PipelineLog {
         method: "HEAD",
         what,
         timeout,
-        ...(signal && { signal }),
+        signal,
       }, (response) => {
         const { status } = response;
         if (status === 200) return Promise.resolve(true);
@@ -121,7 +121,7 @@ export class PipelineLog {
         },
         what,
         timeout,
-        ...(signal && { signal }),
+        signal,
       }, async (response) => {
         if (response.status === 416) return; // nothing new
         let position = startOf(response, this.#offset);

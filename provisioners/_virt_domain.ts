@@ -66,7 +66,7 @@ export class VirtDomain {
   }
 
   #virsh(args: readonly string[], signal?: AbortSignal): Promise<string> {
-    return this.helper.virsh(args, { ...signal && { signal } });
+    return this.helper.virsh(args, { signal });
   }
 }
 

@@ -190,7 +190,7 @@ export class VirtHelper implements AsyncDisposable {
     signal?.throwIfAborted();
     const opened = new this(connection, options);
     try {
-      await opened.#ping({ ...signal && { signal } });
+      await opened.#ping({ signal });
       if (reserveName !== undefined) {
         await opened.request("setname", { name: reserveName }, options);
       }

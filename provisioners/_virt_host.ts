@@ -49,7 +49,7 @@ export class VirtHost implements AsyncDisposable {
    */
   async connect(signal: AbortSignal | undefined): Promise<void> {
     if (isConnection(this.#options)) {
-      await this.#options.connect({ ...signal && { signal } });
+      await this.#options.connect({ signal });
       this.#connection = this.#options;
       return;
     }
@@ -57,7 +57,7 @@ export class VirtHost implements AsyncDisposable {
       ...this.#options,
       options: { ServerAliveInterval: 15, ...this.#options.options },
       stateless: true, // each helper is a connection: it ends with the lease
-      ...(signal && { signal }),
+      signal,
     });
   }
 
@@ -67,7 +67,7 @@ export class VirtHost implements AsyncDisposable {
    * @throws {ProvisionError} `fatal` if it is not installed, or not the right one
    */
   async open(signal: AbortSignal | undefined): Promise<VirtHelper> {
-    const options = { ...this.#helper, ...signal && { signal } };
+    const options = { ...this.#helper, signal };
     for (let attempt = 1;; attempt++) {
       try {
         return await VirtHelper.open(this.#connection!, options);
@@ -77,7 +77,7 @@ export class VirtHost implements AsyncDisposable {
           isDropped(error.output);
         if (!dropped || attempt === DROP_ATTEMPTS) throw this.#explain(error);
       }
-      await delay(pauseAfterDrop(attempt), { ...signal && { signal } });
+      await delay(pauseAfterDrop(attempt), { signal });
     }
   }
 

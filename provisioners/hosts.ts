@@ -329,8 +329,8 @@ function poolOptions(options: HostsProvisionerOptions): PoolOptions {
   }
   const list = new HostList({
     hosts,
-    ...(ssh && { ssh }),
-    ...(where && { where }),
+    ssh,
+    where,
     resolve: lease === "local" || isSshConfig(hosts),
   });
   const backend = new HostsBackend({
@@ -339,16 +339,16 @@ function poolOptions(options: HostsProvisionerOptions): PoolOptions {
     shuffle: order === "shuffle",
     ...times,
     maxFailures,
-    ...(probe && { probe }),
-    ...(prepare && { prepare }),
-    ...(recover && { recover }),
-    ...(clean && { clean }),
+    probe,
+    prepare,
+    recover,
+    clean,
   }, guard(onEvent));
   return {
     name: "hosts",
     maxRemotes,
-    ...(limit && { limit }),
-    ...(onEvent && { onEvent }),
+    limit,
+    onEvent,
     // room for `sweep` and `clean`, and for what is done around them
     stopTimeout: Math.max(STOP_TIMEOUT, 3 * times.hookTimeout),
     backend,

@@ -307,14 +307,14 @@ function poolOptions(options: KubernetesProvisionerOptions): PoolOptions {
   return {
     name: `kubernetes:${image}`,
     maxRemotes,
-    ...(limit && { limit }),
-    ...(onEvent && { onEvent }),
+    limit,
+    onEvent,
     backend: new KubernetesBackend({
       template,
       container,
       image,
-      ...(namespace !== undefined && { namespace }),
-      ...(context !== undefined && { context }),
+      namespace,
+      context,
       ...(kubeconfig !== undefined && { kubeconfig: pathOf(kubeconfig) }),
       kubectl: [...kubectl],
       ...times,

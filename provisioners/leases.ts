@@ -118,14 +118,14 @@ export async function readLeases(
   signal.throwIfAborted();
   const list = new HostList({
     hosts,
-    ...(ssh && { ssh }),
-    ...(where && { where }),
+    ssh,
+    where,
     resolve: lease === "local" || isSshConfig(hosts),
   });
   const makeLease = leaseMaker({
     lease,
     leaseFile,
-    ...(leaseDirectory !== undefined && { leaseDirectory }),
+    leaseDirectory,
     rebootGrace: 0,
     connectTimeout,
   });

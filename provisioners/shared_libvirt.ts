@@ -285,7 +285,7 @@ export async function listReservations(
   );
   await opened.connect(signal);
   await using session = await opened.open(signal);
-  const domains = await session.reservations({ ...signal && { signal } });
+  const domains = await session.reservations({ signal });
   return Object.entries(domains).map(([domain, holder]): SharedReservation =>
     holder === "(free)"
       ? { domain, state: "free" }
@@ -331,7 +331,7 @@ function poolOptions(options: SharedLibvirtProvisionerOptions): PoolOptions {
   }
   const host = new VirtHost(options.host, {
     ...helperOptions(options.helper, commandTimeout),
-    ...(reserveName !== undefined && { reserveName }),
+    reserveName,
   });
   const name = host.name ?? domainHost;
   if (name === undefined) {
@@ -344,15 +344,15 @@ function poolOptions(options: SharedLibvirtProvisionerOptions): PoolOptions {
     maxRemotes,
     reserveTimeout,
     reserveStagger: reserveDelay,
-    ...(limit && { limit }),
-    ...(onEvent && { onEvent }),
+    limit,
+    onEvent,
     backend: new SharedLibvirtBackend({
       name,
       host,
-      ...(domainHost !== undefined && { domainHost }),
+      domainHost,
       image,
       pool,
-      ...(domainFilter !== undefined && { domainFilter }),
+      domainFilter,
       guest: { ...ssh, ...(sshKey !== undefined && { identityFile: sshKey }) },
       user,
       reserveDelay,

@@ -178,8 +178,8 @@ export async function withSystemdImage(
     await borrowImage(origin, {
       ...build,
       pull,
-      ...(podman && { podman }),
-      ...(signal && { signal }),
+      podman,
+      signal,
       pulling: () => emit({ type: "pulling", image: origin }),
       onTrouble: (error) => emit({ type: "warning", error }),
     }),
@@ -187,7 +187,7 @@ export async function withSystemdImage(
   const pool = stack.use(
     new SystemdProvisioner({ ...rest, image: image.name }),
   );
-  await pool.start(signal ? { signal } : {});
+  await pool.start({ signal });
   const resources = stack.move();
   return {
     image: image.name,

@@ -402,7 +402,7 @@ export function describeTestingFarm(
 ): Promise<TestingFarmService> {
   checkOptions("describeTestingFarm()", options, SERVICE_OPTIONS);
   const { signal } = options;
-  const call = { giveUp: 0, ...(signal && { signal }) };
+  const call = { giveUp: 0, signal };
   return askService("a description of itself", options, async (api) => {
     const { ranch } = await api.whoami(call);
     return { ranch, about: await api.about(call) };
@@ -470,19 +470,19 @@ function poolOptions(options: TestingFarmProvisionerOptions): PoolOptions {
   return {
     name: `testing-farm:${compose}@${arch}`,
     maxRemotes,
-    ...(limit && { limit }),
-    ...(onEvent && { onEvent }),
+    limit,
+    onEvent,
     backend: new TestingFarmBackend({
       url,
       wanted: { ...wanted, compose, arch, timeout },
       retries,
       watchdog,
       times,
-      ...(token !== undefined && { token }),
-      ...(cleaningScript !== undefined && { cleaningScript }),
-      ...(sshKey !== undefined && { sshKey }),
-      ...(sourceCidr !== undefined && { sourceCidr }),
-      ...(onLog && { onLog }),
+      token,
+      cleaningScript,
+      sshKey,
+      sourceCidr,
+      onLog,
     }, guard(onEvent)),
   };
 }

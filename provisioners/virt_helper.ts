@@ -130,6 +130,6 @@ export async function installVirtHelper(
   await run(
     connection,
     ["sh", "-c", INSTALL, "sh", path, String(bytes.length)],
-    { stdin: bytes, ...(signal && { signal }) },
+    { stdin: bytes, signal },
   );
 }
