@@ -62,6 +62,8 @@ interface PossibleKey {
 /** Longer keys need a `?`. */
 const MAX_KEY = 1024;
 
+const COLON = 0x3a;
+
 const NAME = /[^ \t\n\0,[\]{}]+/y;
 const TAG = /!<[^>\s]*>|![^ \t\n\0,[\]{}]*/y;
 const DIRECTIVE = /%[^\n\0]*/y;
@@ -110,7 +112,7 @@ class Scanner {
       if (key?.isRequired && !this.#isFresh(key)) this.#dropKey(0);
       this.#unwind(this.#index - this.#lineStart);
       this.#next();
-    } while (this.tokens.at(-1)!.kind !== "end");
+    } while (this.#index < this.#source.length);
   }
 
   /** Ends the tokens with an error. */
@@ -203,7 +205,7 @@ class Scanner {
         if (this.#flows.length === 0) return this.#block();
         break;
       case END:
-        if (at === source.length - 1) return this.#mark("end", /(?:)/y);
+        if (at === source.length - 1) return this.#mark("end", /\0/y);
     }
     const inFlow = this.#flows.length > 0;
     if (isAt(inFlow ? NO_PLAIN_IN_FLOW : NO_PLAIN, source, at)) {
@@ -278,10 +280,7 @@ class Scanner {
     const key = this.#keys[level];
     if (key && this.#isFresh(key)) {
       this.#keys[level] = undefined;
-      key.token.isKey = true;
-      if (this.#deepen(key.column)) key.token.opens = "mapping";
-      this.#isKeyAllowed = false;
-      this.#add(":");
+      this.#keyFound(key.token, key.column);
       return;
     }
     if (level === 0 && !this.#isKeyAllowed) {
@@ -295,6 +294,14 @@ class Scanner {
     this.#isKeyAllowed = level === 0;
     const token = this.#add(":");
     if (this.#deepen(token.start - this.#lineStart)) token.opens = "mapping";
+  }
+
+  /** Adds the `:` behind a key. */
+  #keyFound(key: Token, column: number): void {
+    key.isKey = true;
+    if (this.#deepen(column)) key.opens = "mapping";
+    this.#isKeyAllowed = false;
+    this.#add(":");
   }
 
   /** Adds an alias, anchor or tag. */
@@ -315,10 +322,22 @@ class Scanner {
     const column = start - this.#lineStart;
     const texts = this.#texts;
     texts.lineStart = this.#lineStart;
+    const inFlow = this.#flows.length > 0;
     const text = kind === "plain"
-      ? texts.plain(start, this.#indent, this.#flows.length > 0)
+      ? texts.plain(start, this.#indent, inFlow)
       : texts.quoted(start);
-    this.#saveKey(this.#push(kind, start, text), column);
+    const token = this.#push(kind, start, text);
+    const isKey = this.#isKeyAllowed && !inFlow && kind === "plain" &&
+      texts.lineStart === this.#lineStart && texts.end - start <= MAX_KEY &&
+      this.#source.charCodeAt(texts.end) === COLON;
+    if (isKey) {
+      // what most lines begin with: there is no need to remember it first
+      this.#dropKey();
+      this.#index = texts.end;
+      this.#keyFound(token, column);
+      return;
+    }
+    this.#saveKey(token, column);
     this.#isKeyAllowed = false;
     this.#index = texts.end;
     this.#lineStart = texts.lineStart;

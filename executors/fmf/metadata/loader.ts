@@ -136,7 +136,7 @@ class Loader {
     node: DraftNode,
     chain: Chain | undefined,
   ): void {
-    const files: string[] = [];
+    const files: Deno.DirEntry[] = [];
     const directories: Deno.DirEntry[] = [];
     for (const entry of entries) {
       const { name } = entry;
@@ -144,10 +144,12 @@ class Loader {
       if (entry.isDirectory) directories.push(entry);
       else if (entry.isSymlink && isDirectory(inside(directory, name))) {
         directories.push(entry);
-      } else if (name.endsWith(SUFFIX)) files.push(name);
+      } else if (name.endsWith(SUFFIX)) files.push(entry);
     }
-    files.sort((a, b) => a === MAIN ? -1 : b === MAIN ? 1 : compareText(a, b));
-    for (const name of files) this.#readInto(node, directory, name);
+    files.sort(({ name: a }, { name: b }) =>
+      a === MAIN ? -1 : b === MAIN ? 1 : compareText(a, b)
+    );
+    for (const entry of files) this.#readInto(node, directory, entry);
     directories.sort((a, b) => compareText(a.name, b.name));
     for (const entry of directories) {
       this.#enter(directory, entry, node, chain);
@@ -211,13 +213,17 @@ class Loader {
     return this.#within !== undefined && !isInside(target, this.#within);
   }
 
-  #readInto(node: DraftNode, directory: string, name: string): void {
+  #readInto(
+    node: DraftNode,
+    directory: string,
+    { name, isFile }: Deno.DirEntry,
+  ): void {
     const path = inside(directory, name);
     const place: FmfErrorPlace = { file: this.#relative(path) };
     const target = name === MAIN
       ? node
       : node.child(name.slice(0, -SUFFIX.length), place, path);
-    const data = this.#parse(path);
+    const data = this.#parse(path, isFile);
     if (data !== null && !isMap(data)) {
       throw new FmfError(
         "format",
@@ -229,21 +235,12 @@ class Loader {
     target.update(data as FmfMap | null, path, place);
   }
 
-  #parse(path: string): FmfValue {
+  /** @param isFile whether its directory says that it is a regular file */
+  #parse(path: string, isFile = false): FmfValue {
     const file = this.#relative(path);
-    let bytes;
+    let text;
     try {
-      // Opening a FIFO would wait for ever, and other devices do worse.
-      const { isFile, isDirectory } = Deno.statSync(path);
-      if (!isFile) {
-        throw new FmfError(
-          "file",
-          `cannot read metadata: it is ${
-            isDirectory ? "a directory" : "a special file"
-          }`,
-          { file },
-        );
-      }
+      if (!isFile) checkFile(path, file);
       if (this.#within !== undefined && this.#isOutside(this.#resolve(path))) {
         throw new FmfError(
           "file",
@@ -251,7 +248,11 @@ class Loader {
           { file },
         );
       }
-      bytes = Deno.readFileSync(path);
+      text = Deno.readTextFileSync(path);
+      // unless it is no UTF-8, or begins with a mark
+      if (text.includes("\ufffd") || text.startsWith("\ufeff")) {
+        text = decodeFile(Deno.readFileSync(path), { file });
+      }
     } catch (error) {
       if (error instanceof FmfError) throw error;
       throw new FmfError(
@@ -260,12 +261,21 @@ class Loader {
         { file, cause: error },
       );
     }
-    try {
-      return parseYaml(decodeFile(bytes), { file });
-    } catch (error) {
-      throw error instanceof FmfError ? error.at({ file }) : error;
-    }
+    return parseYaml(text, { file });
   }
+}
+
+/** Refuses what cannot be read to its end: opening a FIFO would wait for ever, and other devices do worse. */
+function checkFile(path: string, file: string): void {
+  const { isFile, isDirectory } = Deno.statSync(path);
+  if (isFile) return;
+  throw new FmfError(
+    "file",
+    `cannot read metadata: it is ${
+      isDirectory ? "a directory" : "a special file"
+    }`,
+    { file },
+  );
 }
 
 /** What is in a directory; nothing, and a warning, if it cannot be listed. */
