@@ -18,7 +18,7 @@ export interface Result {
 }
 
 // deno-lint-ignore no-control-regex -- these are what it looks for
-const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f]|\p{Surrogate}/gu;
+const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\ud800-\udfff]/gu;
 
 /** Not more than 255 bytes: a UTF-16 unit never takes more than 3. */
 const SHORT = 85;

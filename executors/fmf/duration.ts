@@ -15,9 +15,6 @@ const SECONDS: Record<string, bigint> = {
 /** Children may add to what they inherit, but nothing sensible gets longer. */
 const MAX_LENGTH = 1000;
 
-const TIME = /(\p{Nd}+)\s*([smhd])?\s*/uy;
-const FACTOR = /\*\s*(\p{Nd}+)(?:\.(\p{Nd}+))?(?![.smhd\p{Nd}])\s*/uy;
-
 /** The value of digits of any alphabet, which Unicode keeps in rows of ten. */
 function digits(text: string): bigint {
   const ascii = text.replace(/[^0-9]/gu, (digit) => {
@@ -64,10 +61,13 @@ export function parseDuration(value: unknown, base = 0): number {
   let factor = 1n;
   let divisor = 1n;
   let at = 0;
+  // not made before there is a duration, since such classes take their time
+  const times = /(\p{Nd}+)\s*([smhd])?\s*/uy;
+  const factors = /\*\s*(\p{Nd}+)(?:\.(\p{Nd}+))?(?![.smhd\p{Nd}])\s*/uy;
   do {
-    TIME.lastIndex = FACTOR.lastIndex = at;
-    const time = TIME.exec(text);
-    const match = time ?? FACTOR.exec(text);
+    times.lastIndex = factors.lastIndex = at;
+    const time = times.exec(text);
+    const match = time ?? factors.exec(text);
     if (!match) throw malformed(value);
     const [whole, number, rest = ""] = match;
     if (time) {

@@ -56,9 +56,6 @@ interface Token {
   readonly at: number;
 }
 
-const TOKEN =
-  /\s*(?:(?<name>[\p{ID_Start}_][\p{ID_Continue}]*)|(?<number>-?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?![\p{ID_Continue}.]))|(?<text>'(?:[^'\\\n]|\\[^])*'|"(?:[^"\\\n]|\\[^])*")|(?<sign>[=!<>]=|[<>()[\],])|(?<end>$))/uy;
-
 /** Words of the language, also those that have no place in a condition. */
 const KEYWORDS = new Set(
   "False None True and as assert async await break class continue def del elif else except finally for from global if import in is lambda nonlocal not or pass raise return try while with yield"
@@ -93,7 +90,9 @@ class Parser {
 
   #split(): Token[] {
     const tokens: Token[] = [];
-    const pattern = new RegExp(TOKEN);
+    // not made before there is a condition, since such classes take their time
+    const pattern =
+      /\s*(?:(?<name>[\p{ID_Start}_][\p{ID_Continue}]*)|(?<number>-?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?![\p{ID_Continue}.]))|(?<text>'(?:[^'\\\n]|\\[^])*'|"(?:[^"\\\n]|\\[^])*")|(?<sign>[=!<>]=|[<>()[\],])|(?<end>$))/uy;
     for (;;) {
       const start = pattern.lastIndex;
       const match = pattern.exec(this.#text);

@@ -205,21 +205,20 @@ function parse(text: string): Expression {
   return expression;
 }
 
-const UNARY = /^([\p{L}\p{N}_-]+)\s+(is defined|is not defined)$/u;
-const BINARY =
-  /^([\p{L}\p{N}_-]+)\s*(~!=|~<=|~>=|~=|~<|~>|!~|!=|==|<=|>=|=|<|>|~)\s*([^=\s][^]*)$/u;
-
 function parseTerm(term: string, text: string): Term {
   const fail = (reason: string, cause?: unknown) =>
     new FmfError("rule", `malformed condition: ${reason}`, { text, cause });
   if (term === "true" || term === "false") return term === "true";
   if (term === "") throw fail("something is missing, also beside and/or");
-  const unary = UNARY.exec(term);
+  // not made before there is a condition, since such classes take their time
+  const unary = /^([\p{L}\p{N}_-]+)\s+(is defined|is not defined)$/u.exec(term);
   if (unary) {
     const [, dimension, operator] = unary;
     return { dimension, operator: operator as Operator, values: [] };
   }
-  const binary = BINARY.exec(term);
+  const binary =
+    /^([\p{L}\p{N}_-]+)\s*(~!=|~<=|~>=|~=|~<|~>|!~|!=|==|<=|>=|=|<|>|~)\s*([^=\s][^]*)$/u
+      .exec(term);
   if (!binary) {
     throw fail(
       `${
