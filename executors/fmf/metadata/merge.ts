@@ -316,6 +316,15 @@ function substitution(text: string, key: string): Substitution {
 }
 
 function removeMatching(old: FmfValue, value: FmfValue, key: string): FmfValue {
+  if (typeof old !== "string" && !Array.isArray(old) && !isMap(old)) {
+    throw new FmfError(
+      "merge",
+      `cannot remove matches from ${
+        typeName(old)
+      }, only from text, lists and mappings`,
+      { key },
+    );
+  }
   const patterns = textsOf(value, key).map((text) => patternOf(text, key));
   const matches = (text: string) =>
     patterns.some((pattern) =>
@@ -323,16 +332,7 @@ function removeMatching(old: FmfValue, value: FmfValue, key: string): FmfValue {
     );
   if (typeof old === "string") return matches(old) ? "" : old;
   if (Array.isArray(old)) return old.filter((item) => !matches(textOf(item)));
-  if (isMap(old)) {
-    return new Map(Array.from(old).filter(([name]) => !matches(textOf(name))));
-  }
-  throw new FmfError(
-    "merge",
-    `cannot remove matches from ${
-      typeName(old)
-    }, only from text, lists and mappings`,
-    { key },
-  );
+  return new Map(Array.from(old).filter(([name]) => !matches(textOf(name))));
 }
 
 function textsOf(value: FmfValue, key: string): readonly string[] {
