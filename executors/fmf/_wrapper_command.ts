@@ -6,7 +6,6 @@ import {
   type StartOptions,
 } from "../../connections/process.ts";
 import type { WorkDirectory } from "./scripts.ts";
-import { transfer } from "./_transfer.ts";
 import { giveTurn } from "./_turn.ts";
 
 /** How long a test has to end when it is told to. */
@@ -137,6 +136,7 @@ export class WrapperCommand implements AsyncDisposable {
   async transfer(path: string, bytes: number): Promise<void> {
     const { signal } = this.#transfer = new AbortController();
     const { pid } = this.#process;
+    const { transfer } = await import("./_transfer.ts");
     this.#canTransfer = await transfer(pid, path, bytes, signal);
   }
 
