@@ -5,6 +5,7 @@ import {
   type DurationChange,
   type Report,
 } from "./control.ts";
+import { giveTurn } from "./_turn.ts";
 
 /** What the `duration` lines of a test act on. Times are in milliseconds. */
 export interface DurationActions {
@@ -31,6 +32,9 @@ export interface ChannelOptions {
    */
   nonce?: string;
 }
+
+/** After so many files others have their turn: a few bytes may tell of thousands. */
+const MANY = 64;
 
 /** Bytes of a file. */
 export type UploadEvent = Extract<ControlEvent, { type: "upload" }>;
@@ -85,6 +89,7 @@ export class ControlChannel {
    * start mark does not come (`wrapper`)
    */
   async feed(bytes: Uint8Array): Promise<void> {
+    let files = 0;
     try {
       try {
         for (const event of this.#parser.feed(bytes)) {
@@ -93,6 +98,7 @@ export class ControlChannel {
           else {
             const written = this.#sink.upload(event);
             if (written) await written;
+            if (event.first && ++files % MANY === 0) await giveTurn();
           }
         }
       } finally {

@@ -7,8 +7,8 @@ let last = performance.now();
 let next: Promise<void> | undefined;
 
 /**
- * Lets everybody else go on, if nobody could for a while: to be awaited before each read. A read of what is there
- * already does not wait for anything, so tests that report without end would be all that is ever served.
+ * Lets everybody else go on, if nobody could for a while: to be awaited before each read, and between files. A read of
+ * what is there already does not wait for anything, so tests that report without end would be all that is ever served.
  */
 export function giveTurn(): Promise<void> | undefined {
   if (performance.now() - last < LIMIT) return undefined;

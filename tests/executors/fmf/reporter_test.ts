@@ -511,6 +511,23 @@ Deno.test("Reporter.close() leaves what was reported, and no output file", async
   );
 });
 
+Deno.test("a result with very many files holds nobody up", async () => {
+  await using run = new Run();
+  let turns = 0;
+  const timer = setInterval(() => turns++, 0);
+  try {
+    const files = Array.from(
+      { length: 2000 },
+      (_, index) => ({ name: `${index}/f`, length: 0 }),
+    );
+    await run.feed(result({ status: "pass", files }));
+  } finally {
+    clearInterval(timer);
+  }
+  ok(turns > 1, `${turns}`);
+  strictEqual(Object.keys(run.files()).length, 2000);
+});
+
 Deno.test("Reporter takes as much as its limits allow", async () => {
   const upload = (length: number) =>
     result({ name: "s", files: [{ name: "f", length }] }) + "x".repeat(length);
