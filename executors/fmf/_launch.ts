@@ -19,6 +19,9 @@ export interface LaunchOptions {
   readonly exitGrace?: number;
 }
 
+/** More bytes than a pipe holds when nobody writes to it any more. */
+const PIPE = 1024 * 1024;
+
 /** Why the control channel is not read any more. */
 export type LaunchEnd = "end" | "disconnect" | "grace";
 
@@ -32,6 +35,9 @@ export class Launch {
   readonly #reading: Promise<LaunchEnd>;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #stopped = false;
+  /** Whether bytes are being taken, and how many were since the grace began. */
+  #taking = false;
+  #taken = 0;
   /** Absent until the set-up is over. */
   channel: ControlChannel | undefined;
 
@@ -70,7 +76,10 @@ export class Launch {
     for (;;) {
       const bytes = await command.read();
       if (!bytes) return "end";
+      this.#taking = true;
+      this.#taken += bytes.length;
       await this.#take(bytes);
+      this.#taking = false;
       if (this.channel?.disconnected) return "disconnect";
       if (this.channel?.ended) this.#startGrace();
       if (this.#isLarge()) await this.#transfer();
@@ -108,6 +117,12 @@ export class Launch {
     const { exitGrace } = this.#options;
     if (exitGrace === undefined || this.#timer !== undefined) return;
     if (this.#stopped) return;
-    this.#timer = after(exitGrace, () => this.#grace.resolve(undefined));
+    this.#taken = 0;
+    const over = () => {
+      // they do not hold it who have us at work on what they left in the pipe
+      if (!this.#taking || this.#taken > PIPE) this.#grace.resolve(undefined);
+      else this.#timer = after(exitGrace, over);
+    };
+    this.#timer = after(exitGrace, over);
   }
 }

@@ -200,6 +200,24 @@ Deno.test("what survivors report within the grace counts", async () => {
   }
 });
 
+Deno.test("what takes us longer than the grace to store is stored", async () => {
+  const count = 1500;
+  const { exitCode, results, files, error } = await runScripted({
+    executor: { exitGrace: 20 },
+    launches: [
+      `begin
+      json=$(printf ',{"length":0,"name":"%s"}' {1..${count}})
+      json='{"status":"x","files":['"\${json#,}"']}'
+      printf 'result %s\\n%s' \${#json} "$json"
+      finish 2`,
+    ],
+  });
+  assert.equal(error, undefined);
+  assert.equal(exitCode, 2);
+  assert.equal((results[0].files as string[]).length, count);
+  assert.equal(Object.keys(files).length, count);
+});
+
 Deno.test("a test that is over is not ended by its duration any more", async () => {
   const { exitCode } = await runScripted({
     launches: ["begin; finish 0; echo duration -60; sleep 60 2>&- & obey"],
