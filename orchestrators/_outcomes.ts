@@ -37,7 +37,10 @@ export class Outcomes {
     }
     const place = this.#places++;
     this.#kept.set(test, place);
-    this.#numbers.set([startedAt, finishedAt, exitCode], NUMBERS * place);
+    const numbers = this.#numbers;
+    numbers[NUMBERS * place] = startedAt;
+    numbers[NUMBERS * place + 1] = finishedAt;
+    numbers[NUMBERS * place + 2] = exitCode;
     this.#systems[place] = this.#systemOf(remote);
   }
 
@@ -50,18 +53,25 @@ export class Outcomes {
 
   /** All of them, in the order in which they came. */
   toMap(): Map<string, TestOutcome> {
-    return new Map(
-      this.#kept.entries().map(([test, kept]) => [
+    const outcomes = new Map<string, TestOutcome>();
+    this.#kept.forEach((kept, test) =>
+      outcomes.set(
         test,
         typeof kept === "number" ? this.#outcomeAt(kept, test) : kept,
-      ]),
+      )
     );
+    return outcomes;
   }
 
   #outcomeAt(place: number, test: string): TestOutcome {
-    const [startedAt, finishedAt, exitCode] = this.#numbers
-      .subarray(NUMBERS * place, NUMBERS * (place + 1));
-    const remote = this.#remotes[this.#systems[place]];
-    return { test, attempt: 1, exitCode, remote, startedAt, finishedAt };
+    const numbers = this.#numbers;
+    return {
+      test,
+      attempt: 1,
+      exitCode: numbers[NUMBERS * place + 2],
+      remote: this.#remotes[this.#systems[place]],
+      startedAt: numbers[NUMBERS * place],
+      finishedAt: numbers[NUMBERS * place + 1],
+    };
   }
 }

@@ -235,6 +235,9 @@ function fillBuckets(
   tests: readonly string[],
   rules: readonly NextRule[],
 ): Bucket[] {
+  if (rules.length === 0) {
+    return tests.length === 0 ? [] : [new Bucket(0, [...tests])];
+  }
   const ranks = rules.map((rule, index) =>
     Float64Array.from(tests, (test) => rankOf(rule, index, test))
   );
@@ -249,7 +252,7 @@ function fillBuckets(
   const isDecided = (test: number) =>
     rules.some((rule, index) => rule.decides?.(ranks[index][test]));
   const order = Uint32Array.from(tests, (_, index) => index);
-  if (ranks.length > 0) order.sort((a, b) => compare(a, b) || a - b);
+  order.sort((a, b) => compare(a, b) || a - b);
   const buckets: Bucket[] = [];
   let previous = -1;
   for (const index of order) {

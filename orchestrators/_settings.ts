@@ -326,15 +326,14 @@ export function testNames(of: string, tests: Iterable<string>): string[] {
   if (names.length === 0) {
     throw new RangeError('Cannot run tests: "tests" is empty');
   }
-  const seen = new Set<string>();
-  for (const [index, name] of names.entries()) {
-    checkKind(of, `tests[${index}]`, name, "a text");
-    if (seen.has(name)) {
-      throw new RangeError(
-        `Cannot run tests: "tests" holds "${name}" more than once`,
-      );
-    }
-    seen.add(name);
+  const other = names.findIndex((name) => typeof name !== "string");
+  if (other !== -1) checkKind(of, `tests[${other}]`, names[other], "a text");
+  const seen = new Set(names);
+  if (seen.size < names.length) {
+    const twice = names.find((name) => !seen.delete(name));
+    throw new RangeError(
+      `Cannot run tests: "tests" holds "${twice}" more than once`,
+    );
   }
   return names;
 }
