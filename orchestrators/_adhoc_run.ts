@@ -1,4 +1,3 @@
-import { Channel } from "@std/async/channel";
 import { Semaphore } from "@std/async/unstable-semaphore";
 import { dirname } from "@std/path/posix/dirname";
 import type { EarlierAttempt } from "../aggregators/aggregator.ts";
@@ -7,6 +6,7 @@ import { ProvisionerStoppedError } from "../provisioners/provisioner.ts";
 import type { Supplier } from "./_demand.ts";
 import type { Ending } from "./_ending.ts";
 import type { Artifacts, Environment } from "./_environment.ts";
+import { Gate } from "./_gate.ts";
 import { attributesOf } from "./_given.ts";
 import type { Journal } from "./_journal.ts";
 import { Ledger } from "./_ledger.ts";
@@ -23,7 +23,7 @@ import {
   type System,
 } from "./_state.ts";
 import { asEarlier } from "./_outcome.ts";
-import { asError, giveBackLate, Steps } from "./_steps.ts";
+import { asError, giveBackLate, type IngestStep, Steps } from "./_steps.ts";
 import { acquire, untilEnd } from "./_waiting.ts";
 
 /** After so many happenings in a row, timers and signals get their turn. */
@@ -74,15 +74,20 @@ class AdHocRun {
   readonly #run: OpenRun;
   readonly #artifacts: Artifacts;
   readonly #steps: Steps;
-  readonly #happenings = new Channel<Happening>({
-    capacity: Number.MAX_SAFE_INTEGER,
-  });
+  /** What happened and was not taken in yet. */
+  readonly #happenings: Happening[] = [];
+  /** Resolves when all is done; rejects with a fault of ours. */
+  readonly #done = Promise.withResolvers<void>();
+  /** True before the first of them is taken in, while one is, during a pause, and at the end. */
+  #busy = true;
+  #failed = false;
+  #taken = 0;
   /** What ends the setup or test of a system, which is not used any more after that. */
   readonly #aborts = new Map<System, AbortController>();
   /** Ends the waiting for systems. */
   readonly #leave = new AbortController();
   readonly #setups: Semaphore;
-  readonly #ingests: Semaphore;
+  readonly #ingests: Gate;
   readonly #releases: Semaphore;
   /** Attempts of tests that are run again. */
   readonly #history = new Map<string, EarlierAttempt[]>();
@@ -90,7 +95,9 @@ class AdHocRun {
   #storedBefore: ReadonlyMap<string, number> = new Map();
   /** The last ingest of tests that are run again. */
   readonly #ingesting = new Map<string, Promise<void>>();
-  readonly #tasks = new Set<Promise<unknown>>();
+  /** How much is under way that posts what came of it. */
+  #tasks = 0;
+  #idle: (() => void) | undefined;
   #journal?: Journal;
   #stall?: Disposable;
 
@@ -119,7 +126,7 @@ class AdHocRun {
     });
     const { setup, ingest, release } = settings.concurrency;
     this.#setups = new Semaphore(setup);
-    this.#ingests = new Semaphore(ingest);
+    this.#ingests = new Gate(ingest);
     this.#releases = new Semaphore(release);
   }
 
@@ -132,12 +139,14 @@ class AdHocRun {
       const { journal } = this.#settings;
       if (journal !== undefined && !signal.aborted) await this.#resume();
       if (!signal.aborted) this.#begin();
-      await this.#serve();
+      this.#serve();
+      await this.#done.promise;
     } finally {
       signal.removeEventListener("abort", abort);
       this.#leave.abort();
       for (const abort of this.#aborts.values()) abort.abort();
-      await Promise.all(this.#tasks);
+      await this.#tasksEnded();
+      await this.#steps[Symbol.asyncDispose]();
       await this.#journal?.close();
       await this.#artifacts.close();
     }
@@ -193,30 +202,54 @@ class AdHocRun {
     }
   }
 
-  async #serve(): Promise<void> {
-    let taken = 0;
-    while (this.#state.mode !== "done") {
-      const happening = await this.#happenings.receive();
-      for (const action of decide(this.#state, happening)) this.#do(action);
-      this.#watchForStall();
-      if (++taken % BATCH === 0) await this.#environment.pause();
+  /** Takes in what happened, until nothing is left or others get their turn. */
+  #serve(): void {
+    this.#busy = true;
+    try {
+      for (;;) {
+        const happening = this.#happenings.shift();
+        if (!happening || this.#failed) break;
+        const actions = decide(this.#state, happening);
+        for (let i = 0; i < actions.length; i++) this.#do(actions[i]);
+        if (this.#state.mode === "done") return;
+        this.#watchForStall();
+        if (++this.#taken % BATCH === 0) return this.#serveLater();
+      }
+    } catch (error) {
+      this.#failed = true;
+      this.#done.reject(error);
     }
+    this.#busy = false;
+  }
+
+  #serveLater(): void {
+    this.#environment.pause().then(() => this.#serve());
   }
 
   #post(happening: Happening): void {
-    this.#happenings.trySend(happening);
+    this.#happenings.push(happening);
+    if (!this.#busy) this.#serve();
   }
 
   /** Starts something that posts what came of it; its failure would be one of ours. */
   #spawn(work: Promise<void>): void {
-    const task: Promise<unknown> = work.then(
-      () => this.#tasks.delete(task),
-      (error) => {
-        this.#tasks.delete(task);
-        this.#happenings.close(error);
-      },
-    );
-    this.#tasks.add(task);
+    this.#tasks++;
+    work.then(this.#taskEnded, this.#taskFailed);
+  }
+
+  #taskEnded = () => {
+    if (--this.#tasks === 0) this.#idle?.();
+  };
+
+  #taskFailed = (error: unknown) => {
+    this.#failed = true;
+    this.#done.reject(error);
+    this.#taskEnded();
+  };
+
+  async #tasksEnded(): Promise<void> {
+    if (this.#tasks === 0) return;
+    await new Promise<void>((resolve) => this.#idle = resolve);
   }
 
   #do(action: Action): void {
@@ -237,15 +270,15 @@ class AdHocRun {
       case "cancel":
         return this.#aborts.get(action.system)?.abort(action.reason);
       case "run":
-        return this.#spawn(this.#runTest(action));
+        return this.#runTest(action);
       case "ingest":
-        return this.#spawn(this.#ingest(action));
+        return this.#ingest(action);
       case "drop":
-        return this.#spawn(this.#artifacts.remove(action.artifacts));
+        return this.#drop(action.artifacts);
       case "release":
         return this.#spawn(this.#release(action));
       case "finish":
-        return this.#happenings.close();
+        return this.#done.resolve();
     }
   }
 
@@ -320,9 +353,7 @@ class AdHocRun {
     system.remote.lost.then(lost, lost);
   }
 
-  async #runTest(
-    { system, test, attempt }: Action & { type: "run" },
-  ): Promise<void> {
+  #runTest({ system, test, attempt }: Action & { type: "run" }): void {
     let artifacts: string | undefined;
     try {
       artifacts = this.#artifacts.make();
@@ -334,35 +365,51 @@ class AdHocRun {
         aggregator.count?.(platform, test),
       );
     } catch (thrown) {
-      if (artifacts !== undefined) await this.#artifacts.remove(artifacts);
+      if (artifacts !== undefined) this.#drop(artifacts);
       const error = asError(thrown);
       return this.#post({ type: "no-artifacts", system, error });
     }
     const { signal } = this.#aborts.get(system)!;
-    const outcome = await this.#steps.runTest(system, test, {
-      attempt,
-      artifacts,
-      signal,
+    const how = { attempt, artifacts, signal };
+    this.#tasks++;
+    this.#steps.runTest(system, test, how, (outcome) => {
+      this.#post({ type: "test-ended", system, outcome, artifacts });
+      this.#taskEnded();
     });
-    this.#post({ type: "test-ended", system, outcome, artifacts });
   }
 
-  async #ingest(
-    { system, outcome, artifacts, earlier }: Action & { type: "ingest" },
-  ): Promise<void> {
+  #drop(artifacts: string): void {
+    this.#tasks++;
+    this.#remove(artifacts, this.#taskEnded);
+  }
+
+  #ingest(action: Action & { type: "ingest" }): void {
+    const { system, outcome, artifacts, earlier } = action;
     const { test } = outcome;
     const attributes = attributesOf(system.remote);
     this.#journal?.ended({ outcome, attributes, rerun: earlier });
     const history = this.#history.get(test);
     const before = this.#ingesting.get(test);
-    const aggregator = earlier
-      ? this.#settings.earlier
-      : this.#settings.aggregator;
-    const store = async () => {
-      await before;
-      if (!aggregator) return await this.#artifacts.remove(artifacts);
-      using _permit = await acquire(this.#ingests);
-      await this.#steps.ingest({
+    if (earlier) {
+      this.#ledger.again(outcome);
+      this.#history.set(test, [...history ?? [], asEarlier(outcome)]);
+    } else {
+      this.#ledger.ended(outcome);
+      this.#history.delete(test);
+      this.#ingesting.delete(test);
+    }
+    const stored = earlier ? Promise.withResolvers<void>() : undefined;
+    if (stored) this.#ingesting.set(test, stored.promise);
+    const ended = () => {
+      stored?.resolve();
+      this.#post({ type: "ingest-ended" });
+      this.#taskEnded();
+    };
+    const { aggregator: final, earlier: others } = this.#settings;
+    const aggregator = earlier ? others : final;
+    const store = () => {
+      if (!aggregator) return this.#remove(artifacts, ended);
+      this.#store({
         attributes,
         outcome,
         artifacts,
@@ -371,20 +418,27 @@ class AdHocRun {
         history,
         storedBefore: earlier ? undefined : this.#storedBefore.get(test),
         journal: this.#journal,
-      });
+      }, ended);
     };
-    const stored = store();
-    if (earlier) {
-      this.#ledger.again(outcome);
-      this.#history.set(test, [...history ?? [], asEarlier(outcome)]);
-      this.#ingesting.set(test, stored);
-    } else {
-      this.#ledger.ended(outcome);
-      this.#history.delete(test);
-      this.#ingesting.delete(test);
-    }
-    await stored;
-    this.#post({ type: "ingest-ended" });
+    this.#tasks++;
+    if (before) before.then(store);
+    else store();
+  }
+
+  #store(step: IngestStep, ended: () => void): void {
+    const gate = this.#ingests;
+    gate.enter(() => {
+      this.#steps.ingest(step).then(() => {
+        ended();
+        gate.leave(); // tests that can start do so first
+      }, this.#taskFailed);
+    });
+  }
+
+  #remove(artifacts: string, ended: () => void): void {
+    const removal = this.#artifacts.remove(artifacts);
+    if (removal) removal.then(ended);
+    else ended();
   }
 
   async #release(

@@ -36,8 +36,8 @@ export interface Artifacts {
   make(): string;
   /** See {@linkcode ensureOwnResult}. */
   addOwnResult(directory: string, error: Error): Promise<void>;
-  /** Removes a directory and what is in it. */
-  remove(directory: string): Promise<void>;
+  /** Removes a directory and what is in it; at once if it is empty. */
+  remove(directory: string): Promise<void> | undefined;
   /** Leaves a directory where it is when the others are removed. */
   keep(directory: string): void;
   /** Removes everything but what is kept. */
@@ -98,11 +98,11 @@ class ArtifactsDirectory implements Artifacts {
     return ensureOwnResult(directory, error);
   }
 
-  async remove(directory: string): Promise<void> {
+  remove(directory: string): Promise<void> | undefined {
     try {
       Deno.removeSync(directory); // an aggregator leaves it empty: no need for another thread
     } catch {
-      await removeTree(directory);
+      return removeTree(directory);
     }
   }
 

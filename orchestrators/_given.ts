@@ -5,14 +5,14 @@
 import type { Stored } from "../aggregators/aggregator.ts";
 import type { Remote } from "../provisioners/provisioner.ts";
 
-/**
- * An exit code.
- *
- * @throws {TypeError} if it is something else: Node.js has `null` for a process that a signal ended
- */
-export function asExitCode(value: unknown, test: string): number {
-  if (Number.isSafeInteger(value)) return value as number;
-  throw new TypeError(
+/** Whether something is an exit code: Node.js has `null` for a process that a signal ended. */
+export function isExitCode(value: unknown): value is number {
+  return Number.isSafeInteger(value);
+}
+
+/** The error if it is something else. */
+export function noExitCode(value: unknown, test: string): TypeError {
+  return new TypeError(
     `Cannot tell what came of "${test}": the executor gave ${
       Deno.inspect(value)
     }, which is no exit code`,
@@ -23,12 +23,13 @@ export function asExitCode(value: unknown, test: string): number {
 export function attributesOf(
   { attributes }: Remote,
 ): Readonly<Record<string, string>> {
-  return Object.fromEntries(
-    Object.entries(attributes ?? {}).map(([name, value]: [string, unknown]) => [
-      name,
-      typeof value === "string" ? value : Deno.inspect(value),
-    ]),
-  );
+  const texts: Record<string, string> = { ...attributes };
+  for (const name in texts) {
+    if (typeof texts[name] !== "string") {
+      texts[name] = Deno.inspect(texts[name]);
+    }
+  }
+  return texts;
 }
 
 /** Where an aggregator says that it put files, if it says so. */

@@ -15,14 +15,10 @@ export function testFinished(
     TestOutcome,
   { destroyed, rerun }: { destroyed: boolean; rerun: boolean },
 ): RunEventBody {
-  return {
-    type: "test-finished",
-    test,
-    attempt,
-    remote,
-    ...(error ? { error } : { exitCode }),
-    ms: finishedAt - startedAt,
-    destroyed,
-    rerun,
-  };
+  const type = "test-finished";
+  const ms = finishedAt - startedAt;
+  // a literal for each is several times faster than a part that is spread
+  return error
+    ? { type, test, attempt, remote, error, ms, destroyed, rerun }
+    : { type, test, attempt, remote, exitCode, ms, destroyed, rerun };
 }

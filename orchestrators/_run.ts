@@ -70,6 +70,11 @@ export class OpenRun implements Run {
     return { ...ledger.counts(running), requested, settingUp, spares };
   }
 
+  /** Whether anybody listens. */
+  get heard(): boolean {
+    return this.#listeners.size > 0;
+  }
+
   /** Tells everybody who listens. */
   tell(event: RunEventBody): void {
     if (this.#listeners.size === 0) return;

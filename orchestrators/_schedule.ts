@@ -178,15 +178,22 @@ function noArtifacts(
 
 function testEnded(state: State, moves: Moves, event: Of<"test-ended">): void {
   const { system, outcome, artifacts } = event;
-  const { test, attempt, error } = outcome;
-  const info = system.info!;
+  const { test, attempt, error, exitCode, startedAt, finishedAt } = outcome;
+  const { remote, provisioner, executor, previous } = system.info!;
   const { destroyed, rerun } = judge(state, moves, system, {
-    ...info,
-    ...outcome,
-    remote: info.remote,
+    remote,
+    provisioner,
+    executor,
+    previous,
+    test,
+    attempt,
+    exitCode,
+    error,
+    startedAt,
+    finishedAt,
     artifacts,
   });
-  system.info = { ...info, previous: outcome };
+  system.info = { remote, provisioner, executor, previous: outcome };
   state.running.delete(system);
   if (rerun) {
     state.attempts.set(test, attempt);
@@ -230,18 +237,18 @@ function ask(
   rule: "destructive" | "rerun",
   info: FinishedInfo,
 ): boolean | undefined {
-  const fail = (how: string, cause?: unknown) =>
-    moves.fail("PolicyFailed", `the rule "${rule}" ${how}`, cause);
   let answer: unknown;
   try {
     answer = rules[rule](info);
   } catch (cause) {
-    fail("threw", cause);
+    moves.fail("PolicyFailed", `the rule "${rule}" threw`, cause);
     return undefined;
   }
   if (typeof answer === "boolean") return answer;
   if (answer instanceof Promise) answer.catch(() => {}); // nobody waits for it
-  fail(`gave ${Deno.inspect(answer)} instead of true or false`);
+  const what = Deno.inspect(answer);
+  const why = `the rule "${rule}" gave ${what} instead of true or false`;
+  moves.fail("PolicyFailed", why);
 }
 
 function lost(state: State, moves: Moves, event: Of<"lost">): void {
@@ -274,24 +281,30 @@ function stall(state: State, moves: Moves, ms: number): void {
 /** What is done after every happening, in this order. */
 function settle(state: State, moves: Moves): void {
   const { demand, queue, idle, running, settingUp } = state;
-  const active = () => state.mode === "active";
 
-  while (active() && queue.size > 0 && idle.size > 0 && !moves.congested) {
+  while (
+    isActive(state) && queue.size > 0 && idle.size > 0 && !moves.congested
+  ) {
     moves.place(moves.takeIdle());
   }
-  if (active()) {
+  if (isActive(state)) {
     moves.ask(moves.want - settingUp.size - idle.size - demand.owed);
   }
   while (idle.size > moves.want) moves.giveBack(moves.takeIdle());
   if (
-    active() && queue.size === 0 && settingUp.size + idle.size >= moves.want
+    isActive(state) && queue.size === 0 &&
+    settingUp.size + idle.size >= moves.want
   ) {
     moves.clear();
   }
   if (isWaiting(state) && demand.living === 0) wantOfSystems(state, moves);
-  const ended = running.size === 0 && (queue.size === 0 || !active());
+  const ended = running.size === 0 && (queue.size === 0 || !isActive(state));
   if (ended && state.mode !== "over") moves.windDown();
   if (state.mode === "over") moves.finish();
+}
+
+function isActive({ mode }: State): boolean {
+  return mode === "active";
 }
 
 function wantOfSystems(state: State, moves: Moves): void {

@@ -1,7 +1,7 @@
 /** The shortest complete example of an orchestrator over the contracts. */
 import type { SignalOptions } from "../connections/connection.ts";
 import type { Remote } from "../provisioners/provisioner.ts";
-import type { OrchestratorErrorKind } from "./orchestrator.ts";
+import type { OrchestratorErrorKind, TestOutcome } from "./orchestrator.ts";
 import { abortedEnding, type Ending } from "./_ending.ts";
 import type { Artifacts, Environment } from "./_environment.ts";
 import { attributesOf } from "./_given.ts";
@@ -92,6 +92,7 @@ class SimpleRun {
       while (this.#goesOn) await this.#useSystem();
     } finally {
       signal.removeEventListener("abort", aborted);
+      await this.#steps[Symbol.asyncDispose]();
       await this.#artifacts.close();
     }
     return this.#ending;
@@ -239,7 +240,9 @@ class SimpleRun {
     }
     this.#activity.running = 1;
     const work = { attempt: 1, artifacts, signal };
-    const outcome = await this.#steps.runTest(place, test, work);
+    const outcome = await new Promise<TestOutcome>((resolve) =>
+      this.#steps.runTest(place, test, work, resolve)
+    );
     this.#activity.running = 0;
     const { error } = outcome;
     const destroyed = destructive || error !== undefined ||

@@ -16,6 +16,7 @@ import type { RunEventBody } from "./_event_body.ts";
 import { Demand, type Supplier } from "./_demand.ts";
 import type { Ending } from "./_ending.ts";
 import { TestQueue } from "./_queue.ts";
+import type { Ends } from "./_waiting.ts";
 
 /** A system in use. */
 export interface Station {
@@ -23,6 +24,8 @@ export interface Station {
   readonly provisioner: Provisioner;
   /** There as soon as its setup began. */
   executor?: Executor;
+  /** Waits for its tests; there with the first one. */
+  ends?: Ends;
 }
 
 /** A system of the run. */

@@ -1,4 +1,9 @@
-import type { Aggregator, EarlierAttempt } from "../aggregators/aggregator.ts";
+import type {
+  Aggregator,
+  EarlierAttempt,
+  IngestInfo,
+  Stored,
+} from "../aggregators/aggregator.ts";
 import { SetupError } from "../executors/executor.ts";
 import type {
   Provisioner,
@@ -7,12 +12,12 @@ import type {
 } from "../provisioners/provisioner.ts";
 import type { ExecutorFactory, TestOutcome } from "./orchestrator.ts";
 import type { Artifacts, Environment } from "./_environment.ts";
-import { asExitCode, asStored, attributesOf } from "./_given.ts";
+import { asStored, attributesOf, isExitCode, noExitCode } from "./_given.ts";
 import type { Ledger } from "./_ledger.ts";
 import { refuseUnknown } from "./_refuse.ts";
 import type { OpenRun } from "./_run.ts";
 import type { Station } from "./_state.ts";
-import { untilEnd, within } from "./_waiting.ts";
+import { type EndOptions, Ends, TimeLimit, untilEnd } from "./_waiting.ts";
 
 /** What the steps of a run stand on. */
 export interface StepsOptions {
@@ -48,11 +53,26 @@ export interface IngestStep {
 }
 
 /** What is done with systems and tests, whoever decides on the order: each step tells its events. */
-export class Steps {
+export class Steps implements AsyncDisposable {
   readonly #options: StepsOptions;
+  readonly #storing: TimeLimit;
+  readonly #cleaning: TimeLimit;
+  readonly #releasing: TimeLimit;
 
   constructor(options: StepsOptions) {
     this.#options = options;
+    const { environment, run: { insisted } } = options;
+    const { ingestTimeout, cancelGrace, releaseTimeout } = options;
+    this.#storing = new TimeLimit({ environment, ms: ingestTimeout, insisted });
+    this.#cleaning = new TimeLimit({ environment, ms: cancelGrace, insisted });
+    this.#releasing = new TimeLimit({ environment, ms: releaseTimeout });
+  }
+
+  /** To be waited for when no step is under way any more. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#storing[Symbol.asyncDispose]();
+    await this.#cleaning[Symbol.asyncDispose]();
+    await this.#releasing[Symbol.asyncDispose]();
   }
 
   /** Takes note of a system that was handed out. */
@@ -84,122 +104,127 @@ export class Steps {
       overdue.abort(new SetupError(`Cannot set up ${remote.id}: ${why}`));
     });
     const either = AbortSignal.any([signal, overdue.signal]);
-    await this.#untilEnd(
-      remote,
-      either,
-      () => executor.start({ signal: either }),
+    await untilEnd(
+      Promise.try(() => executor.start({ signal: either })),
+      this.#endOptions(remote, either),
     );
     either.throwIfAborted();
     const ms = environment.now() - began;
     run.tell({ type: "setup-finished", remote: remote.id, ms });
   }
 
-  /** Runs a test; whatever comes of it is an outcome. */
-  async runTest(
-    { remote, executor }: Station,
+  /** Runs a test, and tells the outcome, which is whatever comes of it. */
+  runTest(
+    station: Station,
     test: string,
     { attempt, artifacts, signal }: {
       attempt: number;
       artifacts: string;
       signal: AbortSignal;
     },
-  ): Promise<TestOutcome> {
+    ended: (outcome: TestOutcome) => void,
+  ): void {
     const { run, environment } = this.#options;
+    const { remote, executor } = station;
+    const { id } = remote;
     const startedAt = environment.now();
-    run.tell({
-      type: "test-started",
-      test,
-      attempt,
-      remote: remote.id,
-      artifacts,
-    });
-    const end = (how: Pick<TestOutcome, "exitCode" | "error">) => ({
-      test,
-      attempt,
-      ...how,
-      remote: remote.id,
-      startedAt,
-      finishedAt: environment.now(),
-    });
-    try {
-      const exitCode = await this.#untilEnd(
-        remote,
-        signal,
-        () => executor!.runTest(test, artifacts, { signal, attempt }),
-      );
-      return end({ exitCode: asExitCode(exitCode, test) });
-    } catch (error) {
-      return end({ error: asError(error) });
+    if (run.heard) {
+      const type = "test-started";
+      run.tell({ type, test, attempt, remote: id, artifacts });
     }
+    const failed = (thrown: unknown) => {
+      const error = asError(thrown);
+      const finishedAt = environment.now();
+      ended({ test, attempt, error, remote: id, startedAt, finishedAt });
+    };
+    const done = (exitCode: number) => {
+      if (!isExitCode(exitCode)) return failed(noExitCode(exitCode, test));
+      const finishedAt = environment.now();
+      ended({ test, attempt, exitCode, remote: id, startedAt, finishedAt });
+    };
+    station.ends ??= new Ends(this.#endOptions(remote, signal));
+    let work: number | PromiseLike<number>;
+    try {
+      work = executor!.runTest(test, artifacts, { signal, attempt });
+    } catch (thrown) {
+      work = Promise.reject(thrown);
+    }
+    station.ends.wait(work, done, failed);
   }
 
   /** Stores the artifacts of a test, or notes where they are. */
-  async ingest(
-    {
-      attributes,
-      outcome,
-      artifacts,
-      aggregator,
-      earlier,
-      history,
-      storedBefore,
-      journal,
-    }: IngestStep,
-  ): Promise<void> {
-    const { run, environment, ledger, ingestTimeout } = this.#options;
-    const { test, attempt, error, exitCode, remote, startedAt, finishedAt } =
-      outcome;
-    const about = { test, attempt, earlier };
+  async ingest(step: IngestStep): Promise<void> {
+    const { environment, artifacts } = this.#options;
     const began = environment.now();
-    run.tell({ type: "ingest-started", ...about });
+    this.#tellIngest(step);
     try {
-      if (error) await this.#options.artifacts.addOwnResult(artifacts, error);
-      await journal?.storing(outcome);
-      const answer = await within(
-        {
-          environment,
-          ms: ingestTimeout,
-          what: `Cannot store the results of "${test}"`,
-          insisted: run.insisted,
-        },
-        Promise.try(() =>
-          aggregator.ingest(ledger.platform, test, artifacts, {
-            attempt,
-            earlier: history ?? [],
-            remote,
-            attributes,
-            startedAt,
-            finishedAt,
-            ...(exitCode !== undefined && { exitCode }),
-            keep: true,
-            ...(storedBefore !== undefined && { storedBefore }),
-          })
-        ),
-      );
-      const stored = asStored(answer);
-      journal?.stored(outcome, true, stored?.output ?? stored?.directory);
-      if (!earlier) ledger.stored(outcome);
-      run.tell({
-        type: "ingest-finished",
-        ...about,
-        ms: environment.now() - began,
-        ...(stored && { stored }),
-      });
+      const { error } = step.outcome;
+      if (error) await artifacts.addOwnResult(step.artifacts, error);
+      if (step.journal) await step.journal.storing(step.outcome);
+      this.#stored(step, began, await this.#handOver(step));
     } catch (thrown) {
-      const error = asError(thrown);
-      journal?.stored(outcome, false);
-      this.#options.artifacts.keep(artifacts);
-      ledger.ingestErrors.push({ test, attempt, error, artifacts });
-      run.tell({
-        type: "ingest-failed",
-        ...about,
-        ms: environment.now() - began,
-        error,
-        artifacts,
-      });
-      return;
+      return this.#notStored(step, began, asError(thrown));
     }
-    await this.#options.artifacts.remove(artifacts);
+    const removal = artifacts.remove(step.artifacts);
+    if (removal) await removal;
+  }
+
+  #tellIngest({ outcome: { test, attempt }, earlier }: IngestStep): void {
+    const { run } = this.#options;
+    if (run.heard) run.tell({ type: "ingest-started", test, attempt, earlier });
+  }
+
+  #handOver(
+    { aggregator, outcome, artifacts, attributes, history, storedBefore }:
+      IngestStep,
+  ): Promise<Stored | void> {
+    const { test, attempt, remote, startedAt, finishedAt, exitCode } = outcome;
+    const info: IngestInfo = {
+      attempt,
+      earlier: history ?? [],
+      remote,
+      attributes,
+      startedAt,
+      finishedAt,
+      keep: true,
+    };
+    if (exitCode !== undefined) info.exitCode = exitCode;
+    if (storedBefore !== undefined) info.storedBefore = storedBefore;
+    return this.#storing.wait(
+      `Cannot store the results of "${test}"`,
+      aggregator.ingest(this.#options.ledger.platform, test, artifacts, info),
+    );
+  }
+
+  #stored(step: IngestStep, began: number, answer: Stored | void): void {
+    const { run, environment, ledger } = this.#options;
+    const { outcome, earlier } = step;
+    const stored = asStored(answer);
+    step.journal?.stored(outcome, true, stored?.output ?? stored?.directory);
+    if (!earlier) ledger.stored(outcome);
+    if (!run.heard) return;
+    const { test, attempt } = outcome;
+    const ms = environment.now() - began;
+    run.tell({
+      type: "ingest-finished",
+      test,
+      attempt,
+      earlier,
+      ms,
+      ...(stored && { stored }),
+    });
+  }
+
+  #notStored(step: IngestStep, began: number, error: Error): void {
+    const { run, environment, ledger } = this.#options;
+    const { artifacts, earlier, outcome } = step;
+    const { test, attempt } = outcome;
+    step.journal?.stored(outcome, false);
+    this.#options.artifacts.keep(artifacts);
+    ledger.ingestErrors.push({ test, attempt, error, artifacts });
+    const ms = environment.now() - began;
+    const type = "ingest-failed";
+    run.tell({ type, test, attempt, earlier, ms, error, artifacts });
   }
 
   /**
@@ -207,28 +232,25 @@ export class Steps {
    * fails is told of if the system is `usable`.
    */
   async release(
-    { remote, executor, lost }: Station & { readonly lost?: Error },
+    { remote, executor, lost, ends }: Station & { readonly lost?: Error },
     reason: ReleaseReason,
     usable: boolean,
   ): Promise<void> {
-    const { run, environment, ledger, cancelGrace, releaseTimeout } =
-      this.#options;
+    const { run, environment, ledger } = this.#options;
     const { id } = remote;
+    ends?.[Symbol.dispose]();
     const began = environment.now();
     run.tell({ type: "release-started", remote: id, reason });
     let [dirty, kept]: (Error | undefined)[] = [];
     if (executor && remote.reusable && !lost) {
-      const what = `Cannot clean up ${id}`;
-      const { insisted } = run;
       const stop = Promise.try(() => executor.stop());
-      await within({ environment, ms: cancelGrace, what, insisted }, stop)
+      await this.#cleaning.wait(`Cannot clean up ${id}`, stop)
         .catch((error) => {
           if (usable) dirty = asError(error);
         });
     }
-    const what = `Cannot give back ${id}`;
     const release = Promise.try(() => remote.release({ reason }));
-    await within({ environment, ms: releaseTimeout, what }, release)
+    await this.#releasing.wait(`Cannot give back ${id}`, release)
       .catch((error) => kept = asError(error));
     const ms = environment.now() - began;
     const error = kept ?? dirty;
@@ -243,19 +265,15 @@ export class Steps {
     }
   }
 
-  /** Waits for an executor; if it does not end after an abort, its connection is cut. */
-  #untilEnd<T>(
-    remote: Remote,
-    signal: AbortSignal,
-    work: () => Promise<T>,
-  ): Promise<T> {
-    return untilEnd(Promise.try(work), {
+  /** How an executor ends: if it does not after an abort, its connection is cut. */
+  #endOptions(remote: Remote, signal: AbortSignal): EndOptions {
+    return {
       environment: this.#options.environment,
       signal,
       grace: this.#options.cancelGrace,
       insisted: this.#options.run.insisted,
       cut: () => void Promise.try(() => remote.disconnect()).catch(() => {}),
-    });
+    };
   }
 }
 

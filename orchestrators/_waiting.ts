@@ -31,8 +31,8 @@ export async function acquire(
   }
 }
 
-/** Work that goes on for too long. */
-export interface OverrunOptions<T> {
+/** Work that is told to end. */
+export interface EndOptions {
   environment: Environment;
   /** Tells the work to end. */
   signal: AbortSignal;
@@ -42,98 +42,191 @@ export interface OverrunOptions<T> {
   insisted?: AbortSignal;
   /** Is called if it goes on for longer; it then has the same time once more. */
   cut?: () => void;
-  /** Gets what comes of the work after it was given up. */
-  late?: (value: T) => unknown;
 }
 
 /**
- * Waits for work that ends when it is told to. If it does not, something more
- * drastic is done, and then it is given up.
+ * Waits for one work after the other that ends when it is told to. If one does not,
+ * something more drastic is done, and then it is given up. There is one listener for all
+ * of them until this is disposed of.
+ */
+export class Ends implements Disposable {
+  readonly #options: EndOptions;
+  /** Gives up what is waited for. */
+  #giveUp: (() => void) | undefined;
+  #timer: Disposable | undefined;
+
+  constructor(options: EndOptions) {
+    this.#options = options;
+    options.signal.addEventListener("abort", this.#tell);
+  }
+
+  /**
+   * Waits for work, of which there is none at this moment, and tells either what came of
+   * it or why it failed: the reason of the signal if it was given up. `late` gets what
+   * comes of it after that.
+   */
+  wait<T>(
+    work: T | PromiseLike<T>,
+    done: (value: T) => void,
+    failed: (reason: unknown) => void,
+    late?: (value: T) => unknown,
+  ): void {
+    const { signal } = this.#options;
+    let givenUp = false;
+    this.#giveUp = () => {
+      this.#giveUp = undefined;
+      givenUp = true;
+      failed(signal.reason);
+    };
+    if (signal.aborted) this.#tell();
+    Promise.resolve(work).then((value) => {
+      this.#ended();
+      if (givenUp) late?.(value);
+      else done(value);
+    }, (error) => {
+      this.#ended();
+      if (!givenUp) failed(error);
+    });
+  }
+
+  #tell = () => {
+    if (!this.#giveUp) return;
+    const { environment, grace, insisted, cut } = this.#options;
+    this.#timer = environment.after(
+      grace,
+      () => cut ? this.#cutAndWait(grace) : this.#giveUp?.(),
+    );
+    if (insisted?.aborted) this.#insist();
+    else insisted?.addEventListener("abort", this.#insist, { once: true });
+  };
+
+  #insist = () => {
+    this.#cutAndWait(Math.min(this.#options.grace, LAST_GRACE));
+  };
+
+  #cutAndWait(grace: number): void {
+    const { environment, cut } = this.#options;
+    this.#timer?.[Symbol.dispose]();
+    cut?.();
+    this.#timer = environment.after(grace, () => this.#giveUp?.());
+  }
+
+  #ended(): void {
+    this.#giveUp = undefined;
+    if (!this.#timer) return;
+    this.#timer[Symbol.dispose]();
+    this.#timer = undefined;
+    this.#options.insisted?.removeEventListener("abort", this.#insist);
+  }
+
+  [Symbol.dispose](): void {
+    this.#options.signal.removeEventListener("abort", this.#tell);
+  }
+}
+
+/**
+ * Waits for work that ends when it is told to; see {@linkcode Ends}.
  *
  * @throws the reason of the signal if the work was given up
  */
-export function untilEnd<T>(
+export async function untilEnd<T>(
   work: Promise<T>,
-  { environment, signal, grace, insisted, cut, late }: OverrunOptions<T>,
+  { late, ...options }: EndOptions & { late?: (value: T) => unknown },
 ): Promise<T> {
-  const { promise, resolve, reject } = Promise.withResolvers<T>();
-  let timer: Disposable | undefined;
-  let givenUp = false;
-  const giveUp = () => {
-    givenUp = true;
-    reject(signal.reason);
-  };
-  const cutAndWait = (grace: number) => {
-    timer?.[Symbol.dispose]();
-    cut?.();
-    timer = environment.after(grace, giveUp);
-  };
-  const told = () => {
-    timer = environment.after(
-      grace,
-      () => cut ? cutAndWait(grace) : giveUp(),
-    );
-    if (insisted?.aborted) insist();
-    else insisted?.addEventListener("abort", insist, { once: true });
-  };
-  const insist = () => cutAndWait(Math.min(grace, LAST_GRACE));
-  const ended = () => {
-    signal.removeEventListener("abort", told);
-    insisted?.removeEventListener("abort", insist);
-    timer?.[Symbol.dispose]();
-  };
-  if (signal.aborted) told();
-  else signal.addEventListener("abort", told, { once: true });
-  work.then((value) => {
-    ended();
-    if (givenUp) late?.(value);
-    else resolve(value);
-  }, (error) => {
-    ended();
-    reject(error);
-  });
-  return promise;
+  using ends = new Ends(options);
+  return await new Promise<T>((resolve, reject) =>
+    ends.wait(work, resolve, reject, late)
+  );
 }
 
-/** Work that has so much time. */
-export interface Limit {
+/** What works of one kind have in common. */
+export interface LimitOptions {
   environment: Environment;
-  /** In milliseconds. */
+  /** How long each may take, in milliseconds. */
   ms: number;
-  /** What cannot be done if it takes longer: the beginning of a message. */
-  what: string;
-  /** Aborted when it is to end soon in any case. */
+  /** Aborted when all are to end soon in any case. */
   insisted?: AbortSignal;
 }
 
+/** Work that is waited for. */
+interface Open {
+  /** What cannot be done if it takes longer: the beginning of a message. */
+  readonly what: string;
+  readonly giveUp: (error: Error) => void;
+  timer?: Disposable;
+  last?: Disposable;
+}
+
 /**
- * Waits for work that has this much time.
- *
- * @throws {Error} if it takes longer; what comes of it is not seen any more
+ * Waits for works that have this much time each. Most end in the turn of the event loop
+ * in which they begin: timers are for those that are still there after it.
  */
-export async function within<T>(
-  { environment, ms, what, insisted }: Limit,
-  work: Promise<T>,
-): Promise<T> {
-  const late = Promise.withResolvers<never>();
-  const giveUp = (why: string) => late.reject(new Error(`${what}: ${why}`));
-  using _timer = environment.after(
-    ms,
-    () => giveUp(`it takes longer than ${ms} ms`),
-  );
-  let last: Disposable | undefined;
-  const insist = () => {
-    last = environment.after(
+export class TimeLimit implements AsyncDisposable {
+  readonly #options: LimitOptions;
+  readonly #open = new Set<Open>();
+  /** Until those that began have timers. */
+  #timing: Promise<void> | undefined;
+
+  constructor(options: LimitOptions) {
+    this.#options = options;
+    const hurry = () => this.#open.forEach((work) => this.#hurry(work));
+    options.insisted?.addEventListener("abort", hurry, { once: true });
+  }
+
+  /**
+   * Waits for work.
+   *
+   * @throws {Error} if it takes longer; what comes of it is not seen any more
+   */
+  wait<T>(what: string, work: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const open: Open = { what, giveUp: reject };
+      this.#open.add(open);
+      this.#timing ??= this.#setTimers();
+      if (this.#options.insisted?.aborted) this.#hurry(open);
+      Promise.resolve(work).then((value) => {
+        this.#close(open);
+        resolve(value);
+      }, (error) => {
+        this.#close(open);
+        reject(error);
+      });
+    });
+  }
+
+  async #setTimers(): Promise<void> {
+    const { environment, ms } = this.#options;
+    await environment.pause();
+    this.#timing = undefined;
+    for (const open of this.#open) {
+      open.timer ??= environment.after(
+        ms,
+        () => this.#giveUp(open, `it takes longer than ${ms} ms`),
+      );
+    }
+  }
+
+  #hurry(open: Open): void {
+    const why = "it was not waited for, since the run was to end at once";
+    open.last = this.#options.environment.after(
       LAST_GRACE,
-      () => giveUp("it was not waited for, since the run was to end at once"),
+      () => this.#giveUp(open, why),
     );
-  };
-  if (insisted?.aborted) insist();
-  else insisted?.addEventListener("abort", insist, { once: true });
-  try {
-    return await Promise.race([work, late.promise]);
-  } finally {
-    insisted?.removeEventListener("abort", insist);
-    last?.[Symbol.dispose]();
+  }
+
+  #giveUp(open: Open, why: string): void {
+    this.#close(open);
+    open.giveUp(new Error(`${open.what}: ${why}`));
+  }
+
+  #close(open: Open): void {
+    this.#open.delete(open);
+    open.timer?.[Symbol.dispose]();
+    open.last?.[Symbol.dispose]();
+  }
+
+  /** Resolves when nothing of this is under way any more, if no work is. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#timing;
   }
 }

@@ -169,12 +169,13 @@ export async function* given(
 
 /**
  * A run of some tests of which `/flaky` passes at its second attempt, `/bad` fails, and
- * the first setup, too.
+ * the first setup, too. `/a` runs until `/flaky` does, on another system.
  */
 export function eventfulRun(
   aggregator: Aggregator = new PretendedAggregator(),
 ): Run {
   let setups = 0;
+  const both = Promise.withResolvers<void>();
   return new AdHocOrchestrator({
     platform: "here",
     tests: ["/a", "/flaky", "/bad", "/b", "/c"],
@@ -183,8 +184,12 @@ export function eventfulRun(
       const first = setups++ === 0;
       const executor = new PretendedExecutor(
         remote,
-        (test, _artifacts, { attempt }) =>
-          test === "/bad" || (test === "/flaky" && attempt === 1) ? 1 : 0,
+        async (test, _artifacts, { attempt }) => {
+          if (test === "/flaky") both.resolve();
+          if (test === "/a") await both.promise;
+          const fails = test === "/bad" || test === "/flaky" && attempt === 1;
+          return fails ? 1 : 0;
+        },
       );
       if (first) executor.start = () => Promise.reject(new Error("no luck"));
       return executor;
