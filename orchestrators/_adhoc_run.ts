@@ -24,10 +24,9 @@ import {
 } from "./_state.ts";
 import { asEarlier } from "./_outcome.ts";
 import { asError, giveBackLate, type IngestStep, Steps } from "./_steps.ts";
+import { Turns } from "./_turns.ts";
 import { acquire, untilEnd } from "./_waiting.ts";
 
-/** After so many happenings in a row, timers and signals get their turn. */
-const BATCH = 128;
 /** How often a run that waits for systems tells so, in milliseconds. */
 const STALLED_EVERY = 10 * 60_000;
 
@@ -74,14 +73,14 @@ class AdHocRun {
   readonly #run: OpenRun;
   readonly #artifacts: Artifacts;
   readonly #steps: Steps;
+  readonly #turns: Turns;
   /** What happened and was not taken in yet. */
   readonly #happenings: Happening[] = [];
   /** Resolves when all is done; rejects with a fault of ours. */
   readonly #done = Promise.withResolvers<void>();
-  /** True before the first of them is taken in, while one is, during a pause, and at the end. */
+  /** True before the first of them is taken in, while one is, and at the end. */
   #busy = true;
   #failed = false;
-  #taken = 0;
   /** What ends the setup or test of a system, which is not used any more after that. */
   readonly #aborts = new Map<System, AbortController>();
   /** Ends the waiting for systems. */
@@ -117,10 +116,12 @@ class AdHocRun {
     this.#artifacts = environment.openArtifacts(
       artifacts ?? (journal === undefined ? undefined : dirname(journal)),
     );
+    this.#turns = new Turns(environment);
     this.#steps = new Steps({
       ...settings,
       run,
       environment,
+      turns: this.#turns,
       ledger,
       artifacts: this.#artifacts,
     });
@@ -146,7 +147,7 @@ class AdHocRun {
       this.#leave.abort();
       for (const abort of this.#aborts.values()) abort.abort();
       await this.#tasksEnded();
-      await this.#steps[Symbol.asyncDispose]();
+      await this.#turns.end();
       await this.#journal?.close();
       await this.#artifacts.close();
     }
@@ -202,7 +203,7 @@ class AdHocRun {
     }
   }
 
-  /** Takes in what happened, until nothing is left or others get their turn. */
+  /** Takes in what happened, until nothing is left. */
   #serve(): void {
     this.#busy = true;
     try {
@@ -213,17 +214,11 @@ class AdHocRun {
         for (let i = 0; i < actions.length; i++) this.#do(actions[i]);
         if (this.#state.mode === "done") return;
         this.#watchForStall();
-        if (++this.#taken % BATCH === 0) return this.#serveLater();
       }
     } catch (error) {
-      this.#failed = true;
-      this.#done.reject(error);
+      this.#fail(error);
     }
     this.#busy = false;
-  }
-
-  #serveLater(): void {
-    this.#environment.pause().then(() => this.#serve());
   }
 
   #post(happening: Happening): void {
@@ -242,10 +237,14 @@ class AdHocRun {
   };
 
   #taskFailed = (error: unknown) => {
-    this.#failed = true;
-    this.#done.reject(error);
+    this.#fail(error);
     this.#taskEnded();
   };
+
+  #fail(error: unknown): void {
+    this.#failed = true;
+    this.#done.reject(error);
+  }
 
   async #tasksEnded(): Promise<void> {
     if (this.#tasks === 0) return;
@@ -315,6 +314,7 @@ class AdHocRun {
         late: (remote) => giveBackLate(remote, "surplus"),
       });
       this.#steps.arrived(remote, provisioner);
+      if (this.#turns.isLong) await this.#turns.next;
       this.#post({ type: "ready", supplier, remote });
     } catch (thrown) {
       if (signal.aborted) return this.#post({ type: "left", supplier });
@@ -336,6 +336,7 @@ class AdHocRun {
       signal.throwIfAborted(); // it may be told to end after it got the permit
       began = this.#environment.now();
       await this.#steps.setUp(system, signal);
+      if (this.#turns.isLong) await this.#turns.next;
       this.#post({ type: "set-up", system });
     } catch (thrown) {
       const error = asError(thrown);
@@ -371,10 +372,17 @@ class AdHocRun {
     }
     const { signal } = this.#aborts.get(system)!;
     const how = { attempt, artifacts, signal };
+    const turn = this.#turns.number;
     this.#tasks++;
     this.#steps.runTest(system, test, how, (outcome) => {
-      this.#post({ type: "test-ended", system, outcome, artifacts });
-      this.#taskEnded();
+      const ended = () => {
+        this.#post({ type: "test-ended", system, outcome, artifacts });
+        this.#taskEnded();
+      };
+      // one that took no time at all may be followed by more of them
+      if (turn === this.#turns.number && this.#turns.isLong) {
+        this.#turns.next.then(ended);
+      } else ended();
     });
   }
 
@@ -426,12 +434,15 @@ class AdHocRun {
   }
 
   #store(step: IngestStep, ended: () => void): void {
-    const gate = this.#ingests;
-    gate.enter(() => {
-      this.#steps.ingest(step).then(() => {
-        ended();
-        gate.leave(); // tests that can start do so first
-      }, this.#taskFailed);
+    const leave = () => {
+      ended(); // tests that can start do so first
+      this.#ingests.leave();
+    };
+    this.#ingests.enter(() => {
+      this.#steps.ingest(step).then(leave, (error) => {
+        this.#fail(error);
+        leave();
+      });
     });
   }
 

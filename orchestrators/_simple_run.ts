@@ -12,6 +12,7 @@ import { type Activity, OpenRun } from "./_run.ts";
 import type { SimpleSettings } from "./_simple_settings.ts";
 import { RefusedError, type Station } from "./_state.ts";
 import { asError, giveBackLate, Steps } from "./_steps.ts";
+import { Turns } from "./_turns.ts";
 import { untilEnd } from "./_waiting.ts";
 
 type Fault = "setup-failed" | "destroyed";
@@ -52,6 +53,7 @@ class SimpleRun {
   readonly #run: OpenRun;
   readonly #artifacts: Artifacts;
   readonly #steps: Steps;
+  readonly #turns: Turns;
   readonly #waiting: string[];
   #ending?: Ending;
 
@@ -68,10 +70,12 @@ class SimpleRun {
     this.#activity = activity;
     this.#run = run;
     this.#artifacts = environment.openArtifacts(settings.artifacts);
+    this.#turns = new Turns(environment);
     this.#steps = new Steps({
       ...settings,
       run,
       environment,
+      turns: this.#turns,
       ledger,
       artifacts: this.#artifacts,
     });
@@ -92,7 +96,7 @@ class SimpleRun {
       while (this.#goesOn) await this.#useSystem();
     } finally {
       signal.removeEventListener("abort", aborted);
-      await this.#steps[Symbol.asyncDispose]();
+      await this.#turns.end();
       await this.#artifacts.close();
     }
     return this.#ending;
@@ -133,7 +137,7 @@ class SimpleRun {
       fault = this.#goesOn ? await this.#setUp(place) : undefined;
       while (!fault && this.#goesOn) {
         fault = place.lost ? "destroyed" : await this.#runNext(place);
-        await this.#environment.pause(); // timers and signals get their turn
+        await this.#turns.next; // timers and signals have theirs
       }
     } finally {
       place.used = false;

@@ -17,12 +17,14 @@ import type { Ledger } from "./_ledger.ts";
 import { refuseUnknown } from "./_refuse.ts";
 import type { OpenRun } from "./_run.ts";
 import type { Station } from "./_state.ts";
+import type { Turns } from "./_turns.ts";
 import { type EndOptions, Ends, TimeLimit, untilEnd } from "./_waiting.ts";
 
 /** What the steps of a run stand on. */
 export interface StepsOptions {
   readonly run: OpenRun;
   readonly environment: Environment;
+  readonly turns: Turns;
   readonly ledger: Ledger;
   readonly artifacts: Artifacts;
   readonly executor: ExecutorFactory;
@@ -53,7 +55,7 @@ export interface IngestStep {
 }
 
 /** What is done with systems and tests, whoever decides on the order: each step tells its events. */
-export class Steps implements AsyncDisposable {
+export class Steps {
   readonly #options: StepsOptions;
   readonly #storing: TimeLimit;
   readonly #cleaning: TimeLimit;
@@ -61,18 +63,12 @@ export class Steps implements AsyncDisposable {
 
   constructor(options: StepsOptions) {
     this.#options = options;
-    const { environment, run: { insisted } } = options;
+    const { environment, turns, run: { insisted } } = options;
     const { ingestTimeout, cancelGrace, releaseTimeout } = options;
-    this.#storing = new TimeLimit({ environment, ms: ingestTimeout, insisted });
-    this.#cleaning = new TimeLimit({ environment, ms: cancelGrace, insisted });
-    this.#releasing = new TimeLimit({ environment, ms: releaseTimeout });
-  }
-
-  /** To be waited for when no step is under way any more. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#storing[Symbol.asyncDispose]();
-    await this.#cleaning[Symbol.asyncDispose]();
-    await this.#releasing[Symbol.asyncDispose]();
+    const common = { environment, turns, insisted };
+    this.#storing = new TimeLimit({ ...common, ms: ingestTimeout });
+    this.#cleaning = new TimeLimit({ ...common, ms: cancelGrace });
+    this.#releasing = new TimeLimit({ environment, turns, ms: releaseTimeout });
   }
 
   /** Takes note of a system that was handed out. */
@@ -297,5 +293,10 @@ function ignoreLoss({ lost }: Remote): void {
 
 /** What was thrown, as an error. */
 export function asError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(String(thrown));
+  if (thrown instanceof Error) return thrown;
+  try {
+    return new Error(String(thrown));
+  } catch {
+    return new Error(Deno.inspect(thrown)); // not everything can be made a text
+  }
 }

@@ -1,6 +1,7 @@
 import { abortable } from "@std/async/abortable";
 import type { Semaphore } from "@std/async/unstable-semaphore";
 import type { Environment } from "./_environment.ts";
+import type { Turns } from "./_turns.ts";
 
 /** How long what is told to end may go on after somebody insisted, in milliseconds. */
 const LAST_GRACE = 1000;
@@ -142,6 +143,7 @@ export async function untilEnd<T>(
 /** What works of one kind have in common. */
 export interface LimitOptions {
   environment: Environment;
+  turns: Turns;
   /** How long each may take, in milliseconds. */
   ms: number;
   /** Aborted when all are to end soon in any case. */
@@ -161,11 +163,11 @@ interface Open {
  * Waits for works that have this much time each. Most end in the turn of the event loop
  * in which they begin: timers are for those that are still there after it.
  */
-export class TimeLimit implements AsyncDisposable {
+export class TimeLimit {
   readonly #options: LimitOptions;
   readonly #open = new Set<Open>();
-  /** Until those that began have timers. */
-  #timing: Promise<void> | undefined;
+  /** Whether those that began in this turn will have timers. */
+  #timing = false;
 
   constructor(options: LimitOptions) {
     this.#options = options;
@@ -182,7 +184,7 @@ export class TimeLimit implements AsyncDisposable {
     return new Promise((resolve, reject) => {
       const open: Open = { what, giveUp: reject };
       this.#open.add(open);
-      this.#timing ??= this.#setTimers();
+      if (!this.#timing) this.#setTimers();
       if (this.#options.insisted?.aborted) this.#hurry(open);
       Promise.resolve(work).then((value) => {
         this.#close(open);
@@ -195,9 +197,10 @@ export class TimeLimit implements AsyncDisposable {
   }
 
   async #setTimers(): Promise<void> {
-    const { environment, ms } = this.#options;
-    await environment.pause();
-    this.#timing = undefined;
+    const { environment, turns, ms } = this.#options;
+    this.#timing = true;
+    await turns.next;
+    this.#timing = false;
     for (const open of this.#open) {
       open.timer ??= environment.after(
         ms,
@@ -223,10 +226,5 @@ export class TimeLimit implements AsyncDisposable {
     this.#open.delete(open);
     open.timer?.[Symbol.dispose]();
     open.last?.[Symbol.dispose]();
-  }
-
-  /** Resolves when nothing of this is under way any more, if no work is. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#timing;
   }
 }

@@ -293,13 +293,34 @@ Deno.test("a run leaves no listener on the signal of the caller", async () => {
 });
 
 Deno.test("timers and signals get their turn while tests end at once", async () => {
-  const tests = Array.from({ length: 100_000 }, (_, i) => `/t${i}`);
-  const signal = AbortSignal.timeout(50);
+  const tests = Array.from({ length: 5_000 }, (_, i) => `/t${i}`);
+  const abort = new AbortController();
+  const work = (test: string) => {
+    if (test === tests[0]) setTimeout(() => abort.abort(), 1);
+    return 0;
+  };
   const error = await incomplete(
-    new AdHocOrchestrator(options({ tests })).run({ signal }),
+    new AdHocOrchestrator(options({ tests, work })).run(abort),
   );
   equal(error.kind, "Aborted");
   ok(error.summary.notRun.length > 0);
+});
+
+Deno.test("timers and signals get their turn while systems come at once", async () => {
+  const tests = Array.from({ length: 5_000 }, (_, i) => `/t${i}`);
+  const abort = new AbortController();
+  let begun = 0;
+  const run = new AdHocOrchestrator(options({
+    tests,
+    provisioners: [new PretendedPool({ maxRemotes: tests.length })],
+    work: (_test, _artifacts, { signal }) => {
+      if (begun++ === 0) setTimeout(() => abort.abort(), 1);
+      return untilAborted(signal);
+    },
+  })).run(abort);
+  const error = await incomplete(run);
+  equal(error.kind, "Aborted");
+  ok(begun < tests.length, `${begun} tests began before that`);
 });
 
 Deno.test("tests get directories of their own for artifacts: new, empty, private, removed at the end", async () => {
@@ -454,14 +475,18 @@ Deno.test("an executor that fails without a result gets one that says so", async
 });
 
 Deno.test("what an executor throws may be anything", async () => {
-  const run = new AdHocOrchestrator(options({
-    tests: ["/a"],
-    work: () => {
-      throw "a text";
-    },
-  })).run();
-  const { error } = (await run.finished).ingested.get("/a")!;
-  equal(error?.message, "a text");
+  const nothing = Object.create(null); // it cannot be made a text
+  for (const thrown of ["a text", nothing]) {
+    const run = new AdHocOrchestrator(options({
+      tests: ["/a"],
+      work: () => {
+        throw thrown;
+      },
+    })).run();
+    const { error } = (await run.finished).ingested.get("/a")!;
+    const text = thrown === nothing ? Deno.inspect(nothing) : thrown;
+    equal(error?.message, text);
+  }
 });
 
 Deno.test("what is no exit code is an error of the executor", async () => {

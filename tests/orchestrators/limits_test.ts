@@ -1,6 +1,9 @@
 /** What is waited for, and for how long: on a fake clock, where only exact times will do. */
 import { deepStrictEqual as equal, rejects } from "node:assert/strict";
 import { Semaphore } from "@std/async/unstable-semaphore";
+import { environment } from "../../orchestrators/_environment.ts";
+import { Gate } from "../../orchestrators/_gate.ts";
+import { Turns } from "../../orchestrators/_turns.ts";
 import { acquire } from "../../orchestrators/_waiting.ts";
 import type { RunEvent } from "../../orchestrators/orchestrator.ts";
 import { broken } from "./simulation/invariants.ts";
@@ -260,6 +263,40 @@ Deno.test("results of a test are stored one after the other, in the order of its
   }));
   equal([...broken(simulation)], []);
   equal(simulation.endedAt, 210);
+});
+
+Deno.test("a gate lets in as many as there are places, in the order in which they came", () => {
+  const gate = new Gate(2);
+  const inside: number[] = [];
+  for (let n = 1; n <= 4; n++) gate.enter(() => void inside.push(n));
+  equal(inside, [1, 2]);
+  gate.leave();
+  equal(inside, [1, 2, 3]);
+  for (let n = 0; n < 3; n++) gate.leave();
+  equal(inside, [1, 2, 3, 4]);
+  for (let n = 5; n <= 7; n++) gate.enter(() => void inside.push(n));
+  equal(inside, [1, 2, 3, 4, 5, 6]);
+});
+
+Deno.test("a turn of the event loop is long after 10 ms, or when the clock was set back, until the next one", async () => {
+  let now = 1_000;
+  let turn = () => {};
+  const pause = () => new Promise<void>((resolve) => turn = resolve);
+  const turns = new Turns({ ...environment, now: () => now, pause });
+  for (const [later, long] of [[9, false], [10, true], [-1, true]] as const) {
+    now = 1_000;
+    const { number } = turns;
+    equal(turns.isLong, false);
+    now += later;
+    equal([turns.isLong, turns.number], [long, number]);
+    const { next } = turns;
+    turn();
+    await next;
+    equal([turns.isLong, turns.number], [false, number + 1]);
+    const end = turns.end();
+    turn();
+    await end;
+  }
 });
 
 Deno.test("acquire() takes a free permit at once, and gives a late one back", async () => {
