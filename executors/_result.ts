@@ -24,7 +24,7 @@ const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\ud800-\udfff]/gu;
 const SHORT = 85;
 
 /** Nothing is to be changed, which is so nearly always. */
-const PLAIN = /^[\w-][\w.-]*(?:\/[\w-][\w.-]*)*$/;
+const PLAIN = /^[\w@+-][\w@+.-]*(?:\/[\w@+-][\w@+.-]*)*$/;
 
 /**
  * Makes any text a relative path that stays where it is: control characters and
@@ -39,7 +39,8 @@ const PLAIN = /^[\w-][\w.-]*(?:\/[\w-][\w.-]*)*$/;
  * ```
  */
 export function normalisePath(text: string): string {
-  if (PLAIN.test(text)) return text;
+  const path = text.startsWith("/") ? text.slice(1) : text;
+  if (PLAIN.test(path)) return path;
   return text.replaceAll(UNPRINTABLE, "_").split("/")
     .filter((part) => part !== "" && part !== "." && part !== "..").join("/");
 }
