@@ -13,7 +13,14 @@ import type { CompressedTree } from "./_compressed_tree.ts";
 import type { FindTests, Intent } from "./_continued.ts";
 import type { Compressor } from "./_compressor.ts";
 import { compressResults } from "./_finish_results.ts";
-import { copyTree, isCrossDevice, lookAt, Move, type Shelf } from "./_move.ts";
+import {
+  copyTree,
+  isCrossDevice,
+  lookAt,
+  Move,
+  notADirectory,
+  type Shelf,
+} from "./_move.ts";
 import { Names } from "./_names.ts";
 import {
   cannotGoOn,
@@ -31,7 +38,6 @@ import {
 } from "./_paths.ts";
 import { Spool } from "./_spool.ts";
 import { Target } from "./_target.ts";
-import { PathTurns } from "./_turns.ts";
 import { notStarted, UnderWay } from "./_under_way.ts";
 
 /** Where a collector puts everything. */
@@ -51,15 +57,14 @@ export interface CollectorOptions {
 }
 
 /**
- * Encodes the results of one test under the name that it gets; `listed` gives the
- * files of a result as they are to be named. Returns the files of the test's own
- * results, named so.
+ * Encodes the results of one test under the name that it gets; `listed`, which is to be
+ * called for each of them, gives its files as they are to be named.
  */
 export type Encode = (
   name: string,
   text: Spool,
   listed: (result: Result) => string[],
-) => Promise<readonly string[]>;
+) => Promise<void>;
 
 /** What there is between the start and the stop. */
 interface Started {
@@ -88,7 +93,7 @@ interface Incoming {
   /** Where its files are to be, below the directory of files. */
   place: string;
   /** Its files, if there are any. */
-  files: FileTree | undefined;
+  files: { path: string; isEmpty: boolean } | undefined;
   /** What becomes of them when they are compressed. */
   tree: CompressedTree | undefined;
   /** Where its move is noted. */
@@ -108,11 +113,12 @@ export class Collector {
   /** Loads what finds the tests in results; absent if none are to be there. */
   readonly #loadFinder: (() => Promise<FindTests>) | undefined;
   readonly #compression: Required<Compression> | undefined;
-  readonly #places = new PathTurns();
   readonly #shelf: Shelf;
   readonly #slots = new Semaphore(AT_ONCE);
   readonly #underWay = new UnderWay();
   #used = false;
+  /** Whether files came from another file system: then the next ones are likely to. */
+  #crosses = false;
   #started: Started | undefined;
   #stopped: Promise<void> | undefined;
 
@@ -130,7 +136,7 @@ export class Collector {
     this.#results = pathOf(results);
     this.#files = pathOf(files);
     checkApart(this.#results, this.#files);
-    this.#shelf = { root: this.#files, seen: new Set() };
+    this.#shelf = { root: this.#files, seen: new Map() };
     this.#allowDuplicate = allowDuplicate;
     this.#compression = compression && completeCompression(compression);
   }
@@ -282,29 +288,41 @@ export class Collector {
   ): Promise<Stored> {
     using turn = await started.names.take(platform, test);
     const place = placeFor(platform, turn.name);
-    using _place = await this.#places.take(place);
-    using _slot = await this.#slots.acquire();
-
+    using _slot = this.#slots.tryAcquire() ?? await this.#slots.acquire();
     using text = new Spool();
-    const directory = filesOf(artifacts);
-    const tree = directory && started.compressing?.treeOf(directory.path);
+    const path = `${artifacts}/files`;
+    const tree = started.compressing?.treeOf(path);
     let listsAny = false;
-    const own = await encode(turn.name, text, (result) => {
-      listsAny ||= (result.files ?? []).length > 0;
-      return tree ? tree.listed(result) : result.files ?? [];
+    let output: string | undefined;
+    await encode(turn.name, text, (result) => {
+      const { name, files = [] } = result;
+      if (files.length === 0) return files;
+      listsAny = true;
+      const listed = tree ? tree.listed(result) : files;
+      if (!name) output ??= firstPath(listed);
+      return listed;
     });
-    const files = directory && (listsAny || !isEmpty(directory.path))
-      ? directory
+    const hasOutput = output !== undefined &&
+      (tree ? tree.has(output) : isThere(`${path}/${output}`));
+    // to look only for what is not known yet spares a tenth of the time
+    const held = hasOutput ? "some" : heldBy(path);
+    const files = held === "some" || (held === "nothing" && listsAny)
+      ? { path, isEmpty: held === "nothing" }
       : undefined;
     const intent = started.intentOf?.(JSON.stringify([platform, turn.name]));
     const append = (move?: Move) =>
       started.target.append(text, {
         before: () => move?.do(),
         after: () => Deno.removeSync(`${artifacts}/results`),
+        undo: () => move?.undo(),
       });
     await this.#store({ place, files, tree, intent, append }, started);
     turn.keep();
-    return files && !tree?.isEmpty ? this.#stored(place, own) : {};
+    if (!files || tree?.isEmpty) return {};
+    const stored = { directory: `${this.#files}/${place}` };
+    return hasOutput
+      ? { ...stored, output: `${stored.directory}/${output}` }
+      : stored;
   }
 
   async #store(
@@ -314,22 +332,23 @@ export class Collector {
     if (!files) return await append();
     const move = async (from: string) => {
       const note = intent && intent.note.bind(intent);
-      const move = new Move(from, this.#shelf, place, note);
+      const { isEmpty } = files;
+      const move = new Move(from, this.#shelf, place, { isEmpty, note });
       try {
         await append(move);
-      } catch (error) {
-        move.undo();
+      } finally {
         intent?.forget();
-        throw error;
       }
-      intent?.forget();
       move.finish();
     };
-    if (!tree && files.dev === device) {
+    const isElsewhere = tree !== undefined ||
+      (this.#crosses && lookAt(files.path)?.dev !== device);
+    if (!isElsewhere) {
       try {
         return await move(files.path);
       } catch (error) {
         if (!isCrossDevice(error)) throw error;
+        this.#crosses = true;
       }
     }
     // a rename must do what shows; the slow part goes before it
@@ -337,27 +356,19 @@ export class Collector {
     const copy = `${incoming}/files`;
     try {
       Deno.mkdirSync(incoming);
-      if (!tree) await copyTree(files.path, copy);
-      else {
+      if (tree) {
         await tree.make(
           copy,
           compressing!.compressor,
           `${incoming}/scratch`,
         );
-      }
+      } else if (isDirectory(files.path)) await copyTree(files.path, copy);
       if (tree?.isEmpty) await append();
       else await move(copy);
     } finally {
       await removeIfPossible(incoming, { entries: 0 });
     }
     await removeIfPossible(files.path, { entries: tree?.size });
-  }
-
-  #stored(place: string, own: readonly string[]): Stored {
-    const directory = `${this.#files}/${place}`;
-    const first = own.map(normalisePath).find((file) => file !== "");
-    const output = first && `${directory}/${first}`;
-    return output && isThere(output) ? { directory, output } : { directory };
   }
 }
 
@@ -393,32 +404,33 @@ async function openCompressing(
   return {
     compressor,
     treeOf: (path) =>
-      compression.files ? new CompressedTree(path, compression) : undefined,
+      compression.files && isDirectory(path)
+        ? new CompressedTree(path, compression)
+        : undefined,
   };
 }
 
-/** A directory of files, and the file system that it is on. */
-interface FileTree {
-  path: string;
-  dev: number;
-}
-
-/** The directory for the files of a test, if there is one. */
-function filesOf(artifacts: string): FileTree | undefined {
-  const path = `${artifacts}/files`;
+/** Whether there is a directory for the files of a test. */
+function isDirectory(path: string): boolean {
   const found = lookAt(path);
-  if (!found) return undefined;
-  if (!found.isDirectory) {
-    throw new Deno.errors.NotADirectory(
-      `Cannot ingest the files in "${path}": it is not a directory`,
-    );
-  }
-  return { path, dev: found.dev };
+  if (found && !found.isDirectory) throw notADirectory(path);
+  return found !== undefined;
 }
 
-function isEmpty(directory: string): boolean {
-  for (const _entry of Deno.readDirSync(directory)) return false;
-  return true;
+/** What is in the directory for the files of a test, if there is one. */
+function heldBy(path: string): "some" | "nothing" | undefined {
+  if (!isDirectory(path)) return undefined;
+  for (const _entry of Deno.readDirSync(path)) return "some";
+  return "nothing";
+}
+
+/** The first of some names that is a path, if one is. */
+function firstPath(names: readonly string[]): string | undefined {
+  for (const name of names) {
+    const path = normalisePath(name);
+    if (path !== "") return path;
+  }
+  return undefined;
 }
 
 /** Entries of a tree that are removed without a hop to another thread, which would take longer. */

@@ -49,6 +49,13 @@ export class CompressedTree {
     return this.#entries.length === 0;
   }
 
+  /** Whether there will be a file, or a directory with one. */
+  has(path: string): boolean {
+    return this.#entries.some(({ to }) =>
+      to === path || to.startsWith(`${path}/`)
+    );
+  }
+
   /** The files of a result, with the names that they will have. */
   listed(result: Result): string[] {
     const place = placeOf(result);

@@ -1,11 +1,17 @@
 /** Moving the files of a test to their place: all of them, or none. */
-import { dirname } from "@std/path/posix/dirname";
+
+/** Is told what will be renamed. */
+type Note = (renames: readonly [from: string, to: string][]) => void;
 
 /** Where the files of all tests go. */
 export interface Shelf {
   readonly root: string;
-  /** Directories below it that were seen to be there: to look again for each test would take longer than to move it. */
-  readonly seen: Set<string>;
+  /**
+   * Directories below it that were seen to be there: to look again for each test would
+   * take longer than to move it. True if nothing in one is an empty directory, which a
+   * rename would replace.
+   */
+  readonly seen: Map<string, boolean>;
 }
 
 /** Directories that are remembered. */
@@ -27,15 +33,21 @@ export class Move {
   /** Directories that were emptied, outermost first. */
   readonly #emptied: string[] = [];
 
-  readonly #note: (renames: readonly [from: string, to: string][]) => void;
+  readonly #isEmpty: boolean;
+  readonly #note: Note | undefined;
 
-  /** `place` is a normalised path; `note` is told what will be renamed. */
+  /**
+   * `place` is a normalised path. `isEmpty` tells whether there may be nothing in the
+   * directory; `note` is told what will be renamed.
+   */
   constructor(
     from: string,
     shelf: Shelf,
     place: string,
-    note: (renames: readonly [from: string, to: string][]) => void = () => {},
+    { isEmpty = false, note }: { isEmpty?: boolean; note?: Note | undefined } =
+      {},
   ) {
+    this.#isEmpty = isEmpty;
     this.#note = note;
     this.#from = from;
     this.#shelf = shelf;
@@ -50,21 +62,29 @@ export class Move {
   /**
    * Moves; if that fails, all is as it was.
    *
+   * @throws {Deno.errors.NotADirectory} if what is to be moved is none
    * @throws {Deno.errors.AlreadyExists} if a file, or a directory, would land on a file
    */
   do(): void {
-    const parent = dirname(this.target);
+    const { target } = this;
+    const parent = target.slice(0, target.lastIndexOf("/"));
     try {
       this.#makeParents(parent);
-      if (this.#make(this.target)) {
-        this.#note([[this.#from, this.target]]);
+      if (this.#renameAtOnce(parent, target)) return;
+      if (!Deno.lstatSync(this.#from).isDirectory) {
+        throw notADirectory(this.#from);
+      }
+      if (this.#make(target)) {
+        this.#note?.([[this.#from, target]]);
         // onto the empty directory that was just made
-        Deno.renameSync(this.#from, this.target);
+        Deno.renameSync(this.#from, target);
         this.#made.pop();
-        this.#renamed.push([this.#from, this.target]);
+        this.#renamed.push([this.#from, target]);
       } else {
-        const renames = this.#plan(this.#from, this.target);
-        this.#note(renames);
+        const renames = this.#plan(this.#from, target);
+        this.#note?.(renames);
+        // empty directories may come to where there were none
+        this.#shelf.seen.clear();
         for (const [from, to] of renames) {
           Deno.renameSync(from, to);
           this.#renamed.push([from, to]);
@@ -105,15 +125,32 @@ export class Move {
     const { root, seen } = this.#shelf;
     if (seen.has(parent)) return;
     let path = root;
+    let isNew = false;
     for (const part of this.#place.split("/").slice(0, -1)) {
       path += `/${part}`;
       const found = lookAt(path);
-      if (!found) this.#make(path);
+      isNew = !found && this.#make(path);
       // a link that a test left would lead elsewhere
-      else if (!found.isDirectory) throw occupied(path);
+      if (found && !found.isDirectory) throw occupied(path);
     }
     if (seen.size >= MOST_SEEN) seen.clear();
-    seen.add(parent);
+    seen.set(parent, isNew);
+  }
+
+  /** Moves by one step, if that cannot replace anything; returns whether it did. */
+  #renameAtOnce(parent: string, target: string): boolean {
+    const { seen } = this.#shelf;
+    if (this.#isEmpty) seen.set(parent, false);
+    if (this.#note || !seen.get(parent)) return false;
+    try {
+      // the slash lets nothing but a directory be renamed
+      Deno.renameSync(`${this.#from}/`, target);
+    } catch (error) {
+      if (isCrossDevice(error)) throw error;
+      return false; // something is there, which may be a directory to move into
+    }
+    this.#renamed.push([this.#from, target]);
+    return true;
   }
 
   /** Makes a directory; returns whether there was nothing. */
@@ -165,6 +202,13 @@ export function lookAt(path: string): Deno.FileInfo | undefined {
 function occupied(path: string): Deno.errors.AlreadyExists {
   return new Deno.errors.AlreadyExists(
     `Cannot move files to "${path}": something else is there already`,
+  );
+}
+
+/** The error for files of a test that are none in a directory. */
+export function notADirectory(path: string): Deno.errors.NotADirectory {
+  return new Deno.errors.NotADirectory(
+    `Cannot ingest the files in "${path}": it is not a directory`,
   );
 }
 

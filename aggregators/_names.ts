@@ -3,7 +3,7 @@ import { DuplicateResultError } from "./aggregator.ts";
 import { Turns } from "./_turns.ts";
 
 /** A test whose turn it is; disposing lets the next one of the same name go on. */
-export interface Turn extends Disposable {
+export interface NameTurn extends Disposable {
   /** The name that it is kept under. */
   readonly name: string;
   /** Uses up the name: the test was stored. */
@@ -33,9 +33,10 @@ export class Names {
    *
    * @throws {DuplicateResultError} if it was stored before, and may not be again
    */
-  async take(platform: string, test: string): Promise<Turn> {
+  async take(platform: string, test: string): Promise<NameTurn> {
     const key = JSON.stringify([platform, test]);
-    const turn = await this.#turns.take(key);
+    const turn = this.#turns.take(key);
+    if (turn.comes) await turn.comes;
     const count = this.#counts.get(key) ?? 0;
     if (count > 0 && !this.#allowDuplicate) {
       turn[Symbol.dispose]();

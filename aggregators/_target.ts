@@ -1,5 +1,13 @@
 /** The file that results are appended to. */
 import type { Spool } from "./_spool.ts";
+import { Turns } from "./_turns.ts";
+
+/** What to do right before a text is appended, right after it, and if that or the text failed. */
+interface Steps {
+  before?: () => void;
+  after?: () => void;
+  undo?: () => void;
+}
 
 /** A new file, to which whole tests are appended one after the other. */
 export class Target {
@@ -8,7 +16,7 @@ export class Target {
   #length = 0;
   /** Whether there may be more in the file. */
   #spoilt = false;
-  #queue: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
   private constructor(file: Deno.FsFile, length = 0) {
     this.#file = file;
@@ -65,33 +73,37 @@ export class Target {
   }
 
   /**
-   * Appends text while nobody else does, between two steps of the caller. If any
+   * Appends text between two steps of the caller, while nobody else does either. If any
    * of it fails, the file is as it was before.
    */
-  append(
+  async append(
     text: Spool,
-    steps: { before?: () => void; after?: () => void } = {},
+    { before, after, undo }: Steps = {},
   ): Promise<void> {
-    const done = this.#queue.then(async () => {
-      if (this.#spoilt) this.#cut();
-      steps.before?.();
+    using turn = this.#turns.take("");
+    if (turn.comes) await turn.comes;
+    if (this.#spoilt) this.#cut();
+    before?.();
+    try {
       this.#spoilt = true;
       try {
-        await text.copyTo(this.#file);
-        steps.after?.();
-        this.#length += text.length;
+        const added = await text.copyTo(this.#file);
+        after?.();
+        this.#length += added;
         this.#spoilt = false;
       } finally {
         if (this.#spoilt) this.#cut();
       }
-    });
-    this.#queue = done.catch(() => {});
-    return done;
+    } catch (error) {
+      undo?.();
+      throw error;
+    }
   }
 
   /** Waits for what is under way; then everything is on disk, and the file closed. */
   async close(): Promise<void> {
-    await this.#queue;
+    using turn = this.#turns.take("");
+    await turn.comes;
     try {
       if (this.#spoilt) this.#cut();
       await this.#file.sync();

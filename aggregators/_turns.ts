@@ -1,46 +1,39 @@
 /** Who has to wait for whom. */
 
+/** A turn; disposing lets the next one come. */
+export class Turn implements Disposable {
+  /** Resolves when it has come; absent if it has. */
+  readonly comes: Promise<void> | undefined;
+  readonly #turns: Map<string, Turn>;
+  readonly #key: string;
+  /** Made only if somebody waits. */
+  #over: PromiseWithResolvers<void> | undefined;
+
+  /** `turns` are the last ones of each key. */
+  constructor(turns: Map<string, Turn>, key: string) {
+    const before = turns.get(key);
+    this.comes = before && before.#end();
+    this.#turns = turns;
+    this.#key = key;
+    turns.set(key, this);
+  }
+
+  #end(): Promise<void> {
+    return (this.#over ??= Promise.withResolvers<void>()).promise;
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#turns.get(this.#key) === this) this.#turns.delete(this.#key);
+    this.#over?.resolve();
+  }
+}
+
 /** Lets things of the same key happen one after the other, in the order of their calls. */
 export class Turns {
-  readonly #last = new Map<string, Promise<void>>();
+  readonly #last = new Map<string, Turn>();
 
-  /** Waits for all earlier ones of this key; disposing lets the next one go on. */
-  async take(key: string): Promise<Disposable> {
-    const before = this.#last.get(key);
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#last.set(key, promise);
-    await before;
-    return {
-      [Symbol.dispose]: () => {
-        if (this.#last.get(key) === promise) this.#last.delete(key);
-        resolve();
-      },
-    };
+  /** A turn behind all earlier ones of this key. */
+  take(key: string): Turn {
+    return new Turn(this.#last, key);
   }
-}
-
-/** The same for paths: equal ones, and one within the other, happen one after the other. */
-export class PathTurns {
-  readonly #waiting = new Map<symbol, { path: string; done: Promise<void> }>();
-
-  /** Waits for all earlier ones that overlap; disposing lets later ones go on. */
-  async take(path: string): Promise<Disposable> {
-    const before = [...this.#waiting.values()]
-      .filter((other) => overlap(other.path, path))
-      .map(({ done }) => done);
-    const id = Symbol(path);
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#waiting.set(id, { path, done: promise });
-    if (before.length > 0) await Promise.all(before);
-    return {
-      [Symbol.dispose]: () => {
-        this.#waiting.delete(id);
-        resolve();
-      },
-    };
-  }
-}
-
-function overlap(a: string, b: string): boolean {
-  return `${a}/`.startsWith(`${b}/`) || `${b}/`.startsWith(`${a}/`);
 }

@@ -172,7 +172,6 @@ export class JsonLinesAggregator implements Aggregator {
       artifacts,
       async (name, text, listed) => {
         const known = this.#fields && knownFields(info);
-        const own: string[] = [];
         let before: string = this.#mark;
         for await (const results of readResultBatches(artifacts)) {
           let lines = "";
@@ -190,12 +189,10 @@ export class JsonLinesAggregator implements Aggregator {
             if (known) line.push(pick(this.#fields!, known, result));
             lines += before + JSON.stringify(line);
             before = "\n";
-            if (!subtest) { for (const file of files) own.push(file); }
           }
           await text.add(lines);
         }
-        if (text.length > 0) await text.add(`${this.#mark}\n`);
-        return own;
+        if (!text.isEmpty) await text.add(`${this.#mark}\n`);
       },
     );
   }

@@ -199,7 +199,8 @@ export class ReportPortalAggregator implements Aggregator {
     const parent = await this.#steps.platform(launch, platform);
     const keep = async (test: string) => {
       const key = keyOf(platform, test);
-      using _turn = await this.#turns.take(key);
+      using turn = this.#turns.take(key);
+      await turn.comes;
       if (launch.promised.has(key) || launch.begun.has(key)) return;
       const uuid = await this.#steps.start(launch, parent, {
         name: test,
@@ -241,7 +242,8 @@ export class ReportPortalAggregator implements Aggregator {
     artifacts: string,
     { startedAt = Date.now(), finishedAt = Date.now() }: IngestInfo,
   ): Promise<void> {
-    using _turn = await this.#turns.take(keyOf(platform, test));
+    using turn = this.#turns.take(keyOf(platform, test));
+    await turn.comes;
     // what cannot be understood is not reported in part
     for await (const _ of readArtifacts(artifacts));
     const parent = await this.#steps.platform(launch, platform);

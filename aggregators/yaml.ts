@@ -179,7 +179,6 @@ export class YamlAggregator implements Aggregator {
           }`,
         );
         await text.add(after);
-        return own.files;
       },
     );
   }

@@ -338,6 +338,46 @@ Deno.test("JsonLinesAggregator moves nothing onto or through what lies there", a
   strictEqual(it.lines().length, 3);
 });
 
+Deno.test("JsonLinesAggregator leaves an empty directory where one was, also after a failure", async () => {
+  await using it = await new Case().start();
+  const ghost = [{ files: ["ghost"] }];
+  const ingest = (test: string, artifacts = it.artifacts([{}], { f: test })) =>
+    it.aggregator.ingest("p", test, artifacts);
+  await ingest("/d/ghost", it.artifacts(ghost));
+  await ingest("/e/full");
+  await ingest("/e/ghost", it.artifacts(ghost));
+  const inside = it.artifacts([{}], { f: "/x" });
+  Deno.mkdirSync(`${inside}/files/sub`);
+  await ingest("/x", inside);
+  await ingest("/m/full");
+  const merged = it.artifacts([{}], { f: "/m" });
+  Deno.mkdirSync(`${merged}/files/sub`);
+  await ingest("/m", merged);
+  const places = ["d/ghost", "e/ghost", "x/sub", "m/sub"];
+  const stored = contents(it.files);
+  for (const place of places) strictEqual(stored[`p/${place}/`], null);
+
+  const { removeSync } = Deno;
+  for (const place of places) {
+    const artifacts = it.artifacts([{}], { f: place });
+    Deno.removeSync = (path, options) => {
+      if (path === `${artifacts}/results`) throw new Error("it stays");
+      removeSync(path, options);
+    };
+    try {
+      await rejected(ingest(`${place}/`, artifacts), Error, "it stays");
+    } finally {
+      Deno.removeSync = removeSync;
+    }
+    deepStrictEqual(contents(it.files), stored);
+    deepStrictEqual(contents(artifacts), { "files/f": place, results: "{}\n" });
+    await ingest(`${place}/`, artifacts);
+    strictEqual(contents(it.files)[`p/${place}/f`], place);
+    stored[`p/${place}/f`] = place;
+    delete stored[`p/${place}/`];
+  }
+});
+
 Deno.test("JsonLinesAggregator refuses files that are no directory", async () => {
   await using it = await new Case().start();
   const artifacts = it.artifacts();
