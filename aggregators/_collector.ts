@@ -351,22 +351,19 @@ export class Collector {
         this.#crosses = true;
       }
     }
-    // a rename must do what shows; the slow part goes before it
-    const incoming = `${this.#files}/.incoming-${crypto.randomUUID()}`;
-    const copy = `${incoming}/files`;
-    try {
-      Deno.mkdirSync(incoming);
-      if (tree) {
-        await tree.make(
-          copy,
-          compressing!.compressor,
-          `${incoming}/scratch`,
-        );
-      } else if (isDirectory(files.path)) await copyTree(files.path, copy);
-      if (tree?.isEmpty) await append();
-      else await move(copy);
-    } finally {
-      await removeIfPossible(incoming, { entries: 0 });
+    if (tree?.isEmpty) await append();
+    else {
+      // a rename must do what shows; the slow part goes before it
+      const copy = `${this.#files}/.incoming-${crypto.randomUUID()}`;
+      try {
+        if (tree) {
+          await tree.make(copy, compressing!.compressor, `${copy}.scratch`);
+        } else if (directoryAt(files.path)) await copyTree(files.path, copy);
+        await move(copy);
+      } catch (error) {
+        await removeIfPossible(copy);
+        throw error;
+      }
     }
     await removeIfPossible(files.path, { entries: tree?.size });
   }
@@ -403,23 +400,23 @@ async function openCompressing(
   const { CompressedTree } = await import("./_compressed_tree.ts");
   return {
     compressor,
-    treeOf: (path) =>
-      compression.files && isDirectory(path)
-        ? new CompressedTree(path, compression)
-        : undefined,
+    treeOf(path) {
+      const found = compression.files && directoryAt(path);
+      return found ? new CompressedTree(path, found, compression) : undefined;
+    },
   };
 }
 
-/** Whether there is a directory for the files of a test. */
-function isDirectory(path: string): boolean {
+/** The directory for the files of a test, if there is one. */
+function directoryAt(path: string): Deno.FileInfo | undefined {
   const found = lookAt(path);
   if (found && !found.isDirectory) throw notADirectory(path);
-  return found !== undefined;
+  return found;
 }
 
 /** What is in the directory for the files of a test, if there is one. */
 function heldBy(path: string): "some" | "nothing" | undefined {
-  if (!isDirectory(path)) return undefined;
+  if (!directoryAt(path)) return undefined;
   for (const _entry of Deno.readDirSync(path)) return "some";
   return "nothing";
 }
@@ -439,7 +436,7 @@ const FEW = 100;
 /** Everything is stored, or nothing was: what is left over must not change that. */
 async function removeIfPossible(
   path: string,
-  { entries = Infinity }: { entries?: number | undefined },
+  { entries = Infinity }: { entries?: number | undefined } = {},
 ): Promise<void> {
   try {
     if (entries <= FEW) Deno.removeSync(path, { recursive: true });

@@ -29,14 +29,16 @@ export class CompressedTree {
   /** Paths of files that get another name. */
   readonly #renamed = new Set<string>();
 
+  /** Of the directory, `info` is known. */
   constructor(
     root: string,
+    info: Deno.FileInfo,
     { suffix, exclude }: Pick<Required<Compression>, "suffix" | "exclude">,
   ) {
     this.#root = root;
     this.#suffix = suffix;
     this.#exclude = new Set(exclude);
-    this.#read("");
+    this.#read("", info);
   }
 
   /** How much there is but directories. */
@@ -112,9 +114,9 @@ export class CompressedTree {
   }
 
   /** Reads a directory: `""`, or a path that ends with a slash. */
-  #read(below: string): void {
+  #read(below: string, info: Deno.FileInfo): void {
     const directory = `${this.#root}/${below}`;
-    this.#directories.push({ path: below, info: Deno.lstatSync(directory) });
+    this.#directories.push({ path: below, info });
     const names = [...Deno.readDirSync(directory)].map(({ name }) => name)
       // whether a longer name is taken must be known first
       .sort((a, b) => b.length - a.length);
@@ -127,7 +129,7 @@ export class CompressedTree {
         this.#canRename(name, kept);
       if (!compress) kept.add(name);
       if (info.isDirectory) {
-        this.#read(`${from}/`);
+        this.#read(`${from}/`, info);
         continue;
       }
       const renamed = compress && this.#suffix !== "";

@@ -87,8 +87,10 @@ export async function tidyUp(
   files: string,
   stored: ReadonlySet<string>,
 ): Promise<void> {
-  const names = [...Deno.readDirSync(files)].map(({ name }) => name);
-  for (const name of names.filter((name) => name.startsWith(INTENT))) {
+  const namesOf = (begin: string) =>
+    [...Deno.readDirSync(files)].map(({ name }) => name)
+      .filter((name) => name.startsWith(begin));
+  for (const name of namesOf(INTENT)) {
     const path = `${files}/${name}`;
     const intent = readIntent(path);
     if (intent && !stored.has(intent.key)) {
@@ -99,7 +101,8 @@ export async function tidyUp(
     }
     Deno.removeSync(path);
   }
-  for (const name of names.filter((name) => name.startsWith(INCOMING))) {
+  // also what was moved back just now
+  for (const name of namesOf(INCOMING)) {
     await Deno.remove(`${files}/${name}`, { recursive: true });
   }
 }

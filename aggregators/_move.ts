@@ -268,10 +268,15 @@ async function copyFile(
 }
 
 /** Gives a file or directory mode and times of another. */
-export function copyAttributes(
-  { mode, atime, mtime }: Deno.FileInfo,
+export function copyAttributes(info: Deno.FileInfo, path: string): void {
+  if (info.mode !== null) Deno.chmodSync(path, info.mode & 0o7777);
+  copyTimes(info, path);
+}
+
+/** Gives a file or directory the times of another. */
+export function copyTimes(
+  { atime, mtime }: Deno.FileInfo,
   path: string,
 ): void {
-  if (mode !== null) Deno.chmodSync(path, mode & 0o7777);
   if (atime && mtime) Deno.utimeSync(path, atime, mtime);
 }

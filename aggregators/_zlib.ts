@@ -8,7 +8,7 @@ import {
   zstdCompressSync,
 } from "node:zlib";
 import { type Compressor, type Job, slots } from "./_compressor.ts";
-import { copyAttributes } from "./_move.ts";
+import { copyAttributes, copyTimes } from "./_move.ts";
 import { writeAll } from "./_spool.ts";
 
 /** Bytes of a file that is compressed in memory: faster, by a third of the work. */
@@ -29,7 +29,7 @@ export function openZlib(format: "gzip" | "zstd", level: number): Compressor {
     ? [gzipSync, createGzip]
     : [zstdCompressSync, createZstdCompress];
 
-  async function compressLarge({ from, to }: Job): Promise<void> {
+  async function compressLarge({ from, info, to }: Job): Promise<void> {
     using _slot = await slots.acquire();
     using source = await Deno.open(from);
     using target = await Deno.open(to, { write: true, createNew: true });
@@ -40,6 +40,7 @@ export function openZlib(format: "gzip" | "zstd", level: number): Compressor {
         for await (const bytes of compressed) await writeAll(target, bytes);
       },
     );
+    copyAttributes(info, to);
   }
 
   return {
@@ -55,11 +56,15 @@ export function openZlib(format: "gzip" | "zstd", level: number): Compressor {
             // else zstd makes ready for a large file, which takes 50 times as long
             pledgedSrcSize: bytes.length,
           };
+          const mode = job.info.mode ?? 0o666;
           Deno.writeFileSync(job.to, inMemory(bytes, sized), {
             createNew: true,
+            mode: mode & 0o777,
           });
+          // to set the mode by itself is another way to the file, and seldom needed
+          if ((mode & 0o7000) === 0) copyTimes(job.info, job.to);
+          else copyAttributes(job.info, job.to);
         }
-        copyAttributes(job.info, job.to);
         if (performance.now() - since > PATIENCE) {
           await new Promise((resolve) => setTimeout(resolve));
           since = performance.now();
