@@ -1,4 +1,5 @@
 /** What follows from the data of a test: how it is set up and run. */
+import { errorNote } from "../error_note.ts";
 import { TestSetupError } from "../executor.ts";
 import {
   entriesOf,
@@ -90,12 +91,9 @@ export function reportSetupFailure(
   const output = error instanceof TestSetupError && error.output !== ""
     ? error.output
     : printed;
-  const note = error instanceof Error
-    ? `${error.name}(${error.message})`
-    : String(error);
   try {
     reporter.write(
-      { status: "infra", note },
+      { status: "infra", note: errorNote(error) },
       output === "" ? {} : { "setup.txt": output },
     );
   } catch {

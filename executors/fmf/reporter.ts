@@ -20,6 +20,7 @@
  *
  * @module
  */
+import { errorNote } from "../error_note.ts";
 import { BadReportJSONError } from "../executor.ts";
 import { openArtifacts } from "../open_artifacts.ts";
 import { type ArtifactsWriter, placeOf, type Result } from "../results.ts";
@@ -287,11 +288,8 @@ export class Reporter implements Disposable {
     const chain = this.#chains.ensure("");
     const { values } = chain;
     if ("error" in outcome) {
-      const { error } = outcome;
       values.status = "infra";
-      values.note = error instanceof Error
-        ? `${error.name}(${error.message})`
-        : String(error);
+      values.note = errorNote(outcome.error);
     } else if (typeof values.status !== "string") {
       values.status = outcome.exitCode === 0 ? "pass" : "fail";
     }
