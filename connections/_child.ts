@@ -1,5 +1,5 @@
 import { resolve } from "@std/path/posix/resolve";
-import { pathOf } from "../options.ts";
+import { checkMilliseconds, pathOf } from "../options.ts";
 import type { LocalCommand, SignalOptions } from "./connection.ts";
 import { checkArgv, checkKinds, quote } from "./_quote.ts";
 import { after } from "./time_limit.ts";
@@ -106,6 +106,7 @@ export function spawn(
   checkArgv(argv);
   checkKinds(command);
   const { stdin = "null", grace = 5000, signal } = options;
+  checkMilliseconds({ grace }, { orZero: true });
   const [[file, ...args], stdout, stderr] = redirect(argv, options);
   let child;
   try {
@@ -175,6 +176,7 @@ class ChildGroup implements Process {
   async terminate(
     { grace = this.#grace }: TerminateOptions = {},
   ): Promise<Deno.CommandStatus> {
+    checkMilliseconds({ grace }, { orZero: true });
     if (this.#ended) return await this.status;
     this.kill("SIGTERM");
     const late = Promise.withResolvers<void>();
@@ -279,6 +281,12 @@ function explain(error: unknown, { argv, cwd }: LocalCommand): unknown {
   if (error instanceof Deno.errors.PermissionDenied) {
     return new Deno.errors.PermissionDenied(
       `${what}: "${argv[0]}" is not executable`,
+      { cause: error },
+    );
+  }
+  if (error instanceof Error && "code" in error && error.code === "E2BIG") {
+    return new RangeError(
+      `${what}: its arguments and variables are more than the system takes, stdin or a file can hold more`,
       { cause: error },
     );
   }

@@ -37,6 +37,7 @@
  *
  * @module
  */
+import { wrongKind } from "../options.ts";
 import type {
   Connection,
   LocalCommand,
@@ -125,6 +126,7 @@ export interface StartOptions extends StartLocalOptions, RemoteCommandOptions {}
  * @throws {CommandError} if it ends with a status other than 0
  * @throws {NotConnectedError} if the connection is not connected
  * @throws {Deno.errors.NotFound} if a program is missing here
+ * @throws {RangeError} if arguments and variables are more than the system takes
  */
 export async function run(
   connection: Connection,
@@ -141,6 +143,7 @@ export async function run(
  *
  * @throws {NotConnectedError} if the connection is not connected
  * @throws {Deno.errors.NotFound} if a program is missing here
+ * @throws {RangeError} if arguments and variables are more than the system takes
  */
 export async function output(
   connection: Connection,
@@ -184,6 +187,12 @@ export async function outputLocal(
   options: RunLocalOptions = {},
 ): Promise<CommandResult> {
   const { stdin, signal, grace } = options;
+  if (
+    stdin !== undefined && typeof stdin !== "string" &&
+    !(stdin instanceof Uint8Array)
+  ) {
+    throw wrongKind("a command", "stdin", stdin, "a text or a Uint8Array");
+  }
   signal?.throwIfAborted();
   using _session = await linkOf(command)?.enter(signal);
   signal?.throwIfAborted(); // it may have been aborted meanwhile

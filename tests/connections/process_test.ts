@@ -225,6 +225,34 @@ Deno.test("what cannot be passed to a program is refused", () => {
   thrown(() => start(here, ["true"], { cwd: 5 as never }), TypeError, '"cwd"');
 });
 
+Deno.test("arguments and variables that are too large are told, as what can hold more", async () => {
+  const large = "x".repeat(200_000);
+  for (
+    const running of [
+      run(here, ["echo", large]),
+      run(here, ["true"], { env: { A: large } }),
+    ]
+  ) {
+    await rejected(running, RangeError, "stdin or a file can hold more");
+  }
+});
+
+Deno.test("a grace that is no time, and an input that is none, are refused", async () => {
+  for (const grace of [NaN, -1]) {
+    await rejected(run(here, ["true"], { grace }), RangeError, '"grace"');
+    thrown(() => start(here, ["true"], { grace }), RangeError, '"grace"');
+    await using sleeping = start(here, ["sleep", "100"]);
+    await rejected(sleeping.terminate({ grace }), RangeError, '"grace"');
+  }
+  const grace = "1s" as never;
+  await rejected(run(here, ["true"], { grace }), TypeError, '"grace"');
+  await rejected(
+    run(here, ["cat"], { stdin: 5 as never }),
+    TypeError,
+    'Cannot use 5 as "stdin" of a command',
+  );
+});
+
 Deno.test("a signal that is aborted already starts nothing", async () => {
   await using directory = await scratch();
   const file = `${directory.path}/made`;
