@@ -1,8 +1,8 @@
-/** Telling that artifacts cannot be stored here from what tests do wrong. */
+/** Tells disks that cannot store artifacts from mistakes of tests. */
 import { dirname } from "@std/path/posix/dirname";
 import { ExecutorError, TestAbortedError } from "./executor.ts";
 
-/** Artifacts cannot be stored here: not the fault of the test. */
+/** The error of artifacts that cannot be stored here, which is not the fault of the test. */
 export function storageError(what: string, cause: unknown): TestAbortedError {
   const reason = cause instanceof Error ? cause.message : String(cause);
   return new TestAbortedError(`Cannot ${what}: ${reason}`, "storage", {
@@ -10,21 +10,21 @@ export function storageError(what: string, cause: unknown): TestAbortedError {
   });
 }
 
-/** What systems say whose disk is full, broken or not to be written to. */
+/** Error codes of a disk that is full, broken or read-only. */
 const OF_THE_DISK = new Set(["ENOSPC", "EDQUOT", "EIO", "EROFS"]);
 
-/** Whether an error that came of writing artifacts is not the fault of the test. */
+/** Whether artifacts could not be written because of the disk, rather than the test. */
 export function isOfTheDisk(error: unknown): boolean {
   return error instanceof Error && "code" in error &&
     OF_THE_DISK.has(String(error.code));
 }
 
-/** Less than the least block of a file system. */
+/** The size of blocks in bytes; those of file systems are a multiple of it. */
 const BLOCK = 512;
 
 /**
- * Checks that the output of a test is whole, which is written by programs that do not
- * tell us that the disk is full.
+ * Checks that the output of a test is whole: the programs that write it do not tell us
+ * that the disk is full.
  *
  * @throws {TestAbortedError} if it is not (`storage`)
  */
@@ -35,16 +35,16 @@ export function checkOutput(path: string): void {
   } catch (error) {
     throw storageError(storing(path), error);
   }
-  // where no block was to be had, the one before is full
+  // output that a full disk cut off ends with a full block
   if (size === 0 || size % BLOCK !== 0) return;
   const full = whyFull(path);
   if (full) throw storageError(storing(path), full);
 }
 
 /**
- * The error that a test ends with that ended with this one, and whose output is in a
- * file: programs that cannot write to a full disk stand still, or end as if the link
- * were broken.
+ * The error to report for this one, if the output of the test went to a file: one with
+ * the reason `storage` if the disk is full, as programs that cannot write hang or end as
+ * if the connection were broken; otherwise this one.
  */
 export function withStorage(error: unknown, path: string): unknown {
   if (!(error instanceof ExecutorError)) return error;
@@ -66,7 +66,7 @@ function storing(path: string): string {
   return `store the output of the test in "${dirname(path)}"`;
 }
 
-/** Why there is no room for more beside a file, if there is none. */
+/** The error of writing a little more beside a file, if the disk does not take it. */
 function whyFull(path: string): Error | undefined {
   const probe = `${path}.probe`;
   try {
