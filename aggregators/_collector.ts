@@ -353,7 +353,7 @@ export class Collector {
     }
     if (tree?.isEmpty) await append();
     else {
-      // a rename must do what shows; the slow part goes before it
+      // others see the files only by the rename, so all that is slow comes before it
       const copy = `${this.#files}/.incoming-${crypto.randomUUID()}`;
       try {
         if (tree) {
@@ -414,7 +414,7 @@ function directoryAt(path: string): Deno.FileInfo | undefined {
   return found;
 }
 
-/** What is in the directory for the files of a test, if there is one. */
+/** Whether the directory for the files of a test has some; `undefined` if there is no directory. */
 function heldBy(path: string): "some" | "nothing" | undefined {
   if (!directoryAt(path)) return undefined;
   for (const _entry of Deno.readDirSync(path)) return "some";

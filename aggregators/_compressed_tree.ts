@@ -29,7 +29,7 @@ export class CompressedTree {
   /** Paths of files that get another name. */
   readonly #renamed = new Set<string>();
 
-  /** Of the directory, `info` is known. */
+  /** `info` is about the directory `root`. */
   constructor(
     root: string,
     info: Deno.FileInfo,
@@ -51,7 +51,7 @@ export class CompressedTree {
     return this.#entries.length === 0;
   }
 
-  /** Whether there will be a file, or a directory with one. */
+  /** Whether a file will have this path, or be below it. */
   has(path: string): boolean {
     return this.#entries.some(({ to }) =>
       to === path || to.startsWith(`${path}/`)

@@ -62,7 +62,7 @@ export class Move {
   /**
    * Moves; if that fails, all is as it was.
    *
-   * @throws {Deno.errors.NotADirectory} if what is to be moved is none
+   * @throws {Deno.errors.NotADirectory} if what is to be moved is not a directory
    * @throws {Deno.errors.AlreadyExists} if a file, or a directory, would land on a file
    */
   do(): void {
@@ -143,7 +143,7 @@ export class Move {
     if (this.#isEmpty) seen.set(parent, false);
     if (this.#note || !seen.get(parent)) return false;
     try {
-      // the slash lets nothing but a directory be renamed
+      // with the slash at its end, only a directory is renamed
       Deno.renameSync(`${this.#from}/`, target);
     } catch (error) {
       if (isCrossDevice(error)) throw error;
@@ -205,7 +205,7 @@ function occupied(path: string): Deno.errors.AlreadyExists {
   );
 }
 
-/** The error for files of a test that are none in a directory. */
+/** The error for files of a test whose path is not a directory. */
 export function notADirectory(path: string): Deno.errors.NotADirectory {
   return new Deno.errors.NotADirectory(
     `Cannot ingest the files in "${path}": it is not a directory`,

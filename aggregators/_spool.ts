@@ -3,10 +3,10 @@
 /** Bytes that are held in memory; what is beyond goes into a temporary file. */
 const MOST_IN_MEMORY = 8 * 1024 * 1024;
 const BLOCK = 1024 * 1024;
-/** Characters of it that are not yet encoded: most tests have fewer. */
+/** Characters that are held before they are encoded: most tests have fewer. */
 const MOST_AS_TEXT = 32 * 1024;
 
-/** Bytes that are written faster than they go to another thread and back. */
+/** Bytes that are written at once: that takes less time than asking another thread to. */
 const SMALL = 64 * 1024;
 
 /** Writes all of some bytes. */
@@ -29,7 +29,7 @@ function writeAllSync(file: Deno.FsFile, bytes: Uint8Array): void {
 export class Spool implements Disposable {
   /** What comes first; always in memory. */
   #before = "";
-  /** What comes then, unless it is in the file. */
+  /** What comes after that, unless it is in the file. */
   #parts: Uint8Array[] = [];
   #size = 0;
   #file: Deno.FsFile | undefined;

@@ -202,7 +202,7 @@ function parseLine(
   }
   const result = value as Result;
   const { status, name, note, files } = result;
-  // few have anything else to be looked at
+  // few results have more than these, which are fast to check
   if (isTextOrAbsent(status) && isTextOrAbsent(name) && isTextOrAbsent(note)) {
     if (files === undefined) return result;
   } else checkTexts(result, path, line);

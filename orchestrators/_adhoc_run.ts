@@ -74,11 +74,11 @@ class AdHocRun {
   readonly #artifacts: Artifacts;
   readonly #steps: Steps;
   readonly #turns: Turns;
-  /** What happened and was not taken in yet. */
+  /** What happened and is not handled yet. */
   readonly #happenings: Happening[] = [];
   /** Resolves when all is done; rejects with a fault of ours. */
   readonly #done = Promise.withResolvers<void>();
-  /** True before the first of them is taken in, while one is, and at the end. */
+  /** True before the first happening is handled, while one is, and at the end. */
   #busy = true;
   #failed = false;
   /** What ends the setup or test of a system, which is not used any more after that. */
@@ -94,7 +94,7 @@ class AdHocRun {
   #storedBefore: ReadonlyMap<string, number> = new Map();
   /** The last ingest of tests that are run again. */
   readonly #ingesting = new Map<string, Promise<void>>();
-  /** How much is under way that posts what came of it. */
+  /** How many tasks are under way that will post what came of them. */
   #tasks = 0;
   #idle: (() => void) | undefined;
   #journal?: Journal;
@@ -379,7 +379,7 @@ class AdHocRun {
         this.#post({ type: "test-ended", system, outcome, artifacts });
         this.#taskEnded();
       };
-      // one that took no time at all may be followed by more of them
+      // a test that took no time may be followed by more of them
       if (turn === this.#turns.number && this.#turns.isLong) {
         this.#turns.next.then(ended);
       } else ended();

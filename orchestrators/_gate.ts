@@ -1,4 +1,4 @@
-/** Lets so many in at once, in the order in which they come: a semaphore that costs no promises. */
+/** A semaphore that costs no promises: at most so many are inside, and all enter in the order in which they come. */
 export class Gate {
   #free: number;
   readonly #waiting: (() => void)[] = [];
@@ -7,7 +7,7 @@ export class Gate {
     this.#free = places;
   }
 
-  /** Calls as soon as a place is free, which is the caller's until it leaves. */
+  /** Calls back as soon as a place is free; the place is taken until `leave()`. */
   enter(call: () => void): void {
     if (this.#free > 0) {
       this.#free--;

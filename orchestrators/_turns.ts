@@ -4,8 +4,8 @@ import type { Environment } from "./_environment.ts";
 const LONG = 10;
 
 /**
- * The turns of the event loop. What does not wait for anything from outside could go on
- * for ever within one, and timers and signals would never have theirs.
+ * The turns of the event loop. Work that waits for nothing from outside could go on for
+ * ever within one turn, and timers and signals would never get theirs.
  */
 export class Turns {
   readonly #environment: Environment;
@@ -17,7 +17,7 @@ export class Turns {
     this.#environment = environment;
   }
 
-  /** The number of this one. */
+  /** The number of this turn. */
   get number(): number {
     this.#next ??= this.#wait(); // without that, nobody would notice its end
     return this.#number;
@@ -35,7 +35,7 @@ export class Turns {
     this.#next = undefined;
   }
 
-  /** Whether this one has lasted for long, since something of this was asked first. */
+  /** Whether this turn lasts for long, counted from the first call of this object in it. */
   get isLong(): boolean {
     this.#next ??= this.#wait();
     const ms = this.#environment.now() - this.#began;

@@ -62,9 +62,9 @@ export class Ends implements Disposable {
   }
 
   /**
-   * Waits for work, of which there is none at this moment, and tells either what came of
-   * it or why it failed: the reason of the signal if it was given up. `late` gets what
-   * comes of it after that.
+   * Waits for work, while it waits for no other, and tells either what came of it or why
+   * it failed: the reason of the signal if it was given up. `late` gets what comes of it
+   * after that.
    */
   wait<T>(
     work: T | PromiseLike<T>,
@@ -140,7 +140,7 @@ export async function untilEnd<T>(
   );
 }
 
-/** What works of one kind have in common. */
+/** What all pieces of work of one kind have in common. */
 export interface LimitOptions {
   environment: Environment;
   turns: Turns;
@@ -160,8 +160,8 @@ interface Open {
 }
 
 /**
- * Waits for works that have this much time each. Most end in the turn of the event loop
- * in which they begin: timers are for those that are still there after it.
+ * Waits for pieces of work that have this much time each. Most end in the turn of the
+ * event loop in which they begin: only those that do not get a timer.
  */
 export class TimeLimit {
   readonly #options: LimitOptions;

@@ -33,7 +33,7 @@ export interface ChannelOptions {
   nonce?: string;
 }
 
-/** After so many files others have their turn: a few bytes may tell of thousands. */
+/** Files after which others have their turn: a few bytes may announce thousands. */
 const MANY = 64;
 
 /** Bytes of a file. */

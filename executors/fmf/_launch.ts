@@ -119,7 +119,7 @@ export class Launch {
     if (this.#stopped) return;
     this.#taken = 0;
     const over = () => {
-      // they do not hold it who have us at work on what they left in the pipe
+      // what we are at work on may have been left in the pipe by what has ended
       if (!this.#taking || this.#taken > PIPE) this.#grace.resolve(undefined);
       else this.#timer = after(exitGrace, over);
     };
