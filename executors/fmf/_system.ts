@@ -9,6 +9,7 @@ import { upload } from "../../connections/copy.ts";
 import { CommandError, run } from "../../connections/process.ts";
 import { SetupError } from "../executor.ts";
 import { linkFailure, within } from "./_link.ts";
+import { lastLines } from "./_setup_output.ts";
 import {
   readStart,
   removeCommand,
@@ -171,8 +172,12 @@ export class Workplace {
         throw new SetupError(`${what}: ${message}`, { cause: error });
       }
       const { status: { code }, output } = cause;
+      // the command itself is a script of ours
+      const reason = cause === error
+        ? lastLines(output) || `its command ended with ${code}`
+        : message;
       throw await linkFailure(this.#connection, code, output) ??
-        new SetupError(`${what}: ${message}`, { cause: error, output });
+        new SetupError(`${what}: ${reason}`, { cause: error, output });
     }
   }
 }

@@ -417,6 +417,28 @@ Deno.test("start() that is ended early leaves nothing, and removes nothing too e
   }
 });
 
+Deno.test("a system that takes no files is told by what it said, not by our script", async () => {
+  const programs = await Deno.makeTempDir({ prefix: "atex-test-" });
+  const connection = new Watched();
+  const bench = new Bench(connection, {});
+  try {
+    const broken =
+      `#!/bin/sh\n[ "$1" != bin ] || { echo 'no space today' >&2; exit 1; }\nexec ${
+        which("mkdir")
+      } "$@"\n`;
+    await Deno.writeTextFile(`${programs}/mkdir`, broken, { mode: 0o755 });
+    connection.path = programs;
+    await assert.rejects(bench.executor.start(), {
+      name: "SetupError",
+      message: "Cannot make a directory on the system: no space today",
+    });
+    connection.assertClean();
+  } finally {
+    await bench[Symbol.asyncDispose]();
+    await Deno.remove(programs, { recursive: true });
+  }
+});
+
 Deno.test("stop() ends a start that is under way", async () => {
   await withBench({}, {
     plan: { prepare: shell("sleep 67"), finish: shell("echo finished") },
