@@ -1,5 +1,4 @@
 /** Compressing by gzip and zstd. */
-import { pipeline } from "node:stream/promises";
 import {
   constants,
   createGzip,
@@ -33,13 +32,26 @@ export function openZlib(format: "gzip" | "zstd", level: number): Compressor {
     using _slot = await slots.acquire();
     using source = await Deno.open(from);
     using target = await Deno.open(to, { write: true, createNew: true });
-    await pipeline(
-      source.readable,
-      stream(options),
-      async (compressed: AsyncIterable<Uint8Array>) => {
-        for await (const bytes of compressed) await writeAll(target, bytes);
-      },
-    );
+    const engine = stream(options);
+    const made: Uint8Array[] = [];
+    let fail: (error: Error) => void;
+    engine.on("data", (bytes: Uint8Array) => made.push(bytes));
+    engine.on("error", (error: Error) => fail(error));
+    const block = new Uint8Array(CHUNK);
+    try {
+      for (let isLast = false; !isLast;) {
+        const count = await source.read(block);
+        isLast = count === null;
+        await new Promise<void>((resolve, reject) => {
+          fail = reject;
+          if (isLast) engine.on("end", resolve).end();
+          else engine.write(block.subarray(0, count!), () => resolve());
+        });
+        for (const bytes of made.splice(0)) await writeAll(target, bytes);
+      }
+    } finally {
+      engine.destroy();
+    }
     copyAttributes(info, to);
   }
 
