@@ -57,6 +57,11 @@ export function parseDuration(value: unknown, base = 0): number {
   if (typeof value !== "string" && !isWhole) throw malformed(value);
   const text = String(value);
   if (text.length > MAX_LENGTH) throw malformed(value);
+  const usual = /^([0-9]{1,9})([smhd]?)$/.exec(text);
+  if (usual) {
+    const ms = Number(usual[1]) * Number(SECONDS[usual[2] || "s"]) * 1000;
+    if (Number.isSafeInteger(ms)) return ms;
+  }
   let sum: bigint | undefined;
   let factor = 1n;
   let divisor = 1n;
