@@ -35,11 +35,15 @@ export class DraftNode {
   readonly #sources: string[] = [];
   /** The file in which it was first mentioned. */
   readonly #definedIn: string | undefined;
+  readonly #parent: DraftNode | undefined;
+  /** What it has become. */
+  #node: FmfNode | undefined;
 
-  constructor(name = "/", depth = 0, definedIn?: string) {
+  constructor(name = "/", depth = 0, definedIn?: string, parent?: DraftNode) {
     this.name = name;
     this.#depth = depth;
     this.#definedIn = definedIn;
+    this.#parent = parent;
   }
 
   /** The child of this name, made if there is none. */
@@ -60,7 +64,7 @@ export class DraftNode {
         { ...place, node: this.name },
       );
     }
-    child = new DraftNode(name, this.#depth + 1, definedIn);
+    child = new DraftNode(name, this.#depth + 1, definedIn, this);
     (this.#children ??= new Map()).set(key, child);
     return child;
   }
@@ -186,7 +190,7 @@ export class DraftNode {
 
   /** Whether nothing was ever said about this node or anything below it. */
   get isEmpty(): boolean {
-    return !this.#defined && this.#children === undefined;
+    return !this.#defined && !this.#node && this.#children === undefined;
   }
 
   /** Forgets the children that are empty. */
@@ -199,10 +203,22 @@ export class DraftNode {
   }
 
   /**
-   * Builds the final node and all below it: each inherits the data and sources
-   * of its parent.
+   * Makes the final nodes of this one and of those below that nothing more will
+   * be said about: what was read about them is not needed any more.
+   *
+   * @param open names of children that more can be said about
    */
-  build(root: string | undefined, parent?: FmfNode): FmfNode {
+  settle(root: string | undefined, open: ReadonlySet<string>): void {
+    if (this.#defined) this.#settled(root);
+    this.#children?.forEach((child, key) => {
+      if (!open.has(key)) child.build(root);
+    });
+  }
+
+  /** The final node without what is below, which inherits the data and sources of its parent. */
+  #settled(root: string | undefined): FmfNode {
+    if (this.#node) return this.#node;
+    const parent = this.#parent ? this.#parent.#settled(root) : undefined;
     const inherits = parent !== undefined && this.#inherit !== false;
     const sources = inherits
       ? this.#sources.length === 0
@@ -223,7 +239,8 @@ export class DraftNode {
         });
       }
     }
-    const node = new FmfNode({
+    this.#own = undefined;
+    return this.#node = new FmfNode({
       name: this.name,
       parent,
       data,
@@ -231,11 +248,15 @@ export class DraftNode {
       root,
       select: this.#select,
     });
-    if (this.#children) {
-      for (const [key, child] of this.#children) {
-        node.adopt(key, child.build(root, node));
-      }
-    }
+  }
+
+  /** The final node with all below it. */
+  build(root: string | undefined): FmfNode {
+    const node = this.#settled(root);
+    this.#children?.forEach((child, key) => {
+      node.adopt(key, child.build(root));
+    });
+    this.#children = undefined;
     return node;
   }
 }

@@ -73,7 +73,13 @@ export function openTree(
   checkDirectory(start);
   const root = findRoot(start, within);
   checkVersion(root);
-  return new Loader(root, within).load();
+  try {
+    return new Loader(root, within, true).load();
+  } catch (error) {
+    if (!(error instanceof FmfError)) throw error;
+    // what cannot be read is told before what cannot be inherited
+    return new Loader(root, within, false).load();
+  }
 }
 
 function checkDirectory(path: string): void {
@@ -102,12 +108,15 @@ interface Chain {
 class Loader {
   readonly #root: string;
   readonly #within: string | undefined;
+  readonly #atOnce: boolean;
   readonly #warnings: FmfWarning[] = [];
   #include: ReadonlySet<string> = new Set();
   #nestedLinks = 0;
 
-  constructor(root: string, within: string | undefined) {
+  /** @param atOnce whether nodes inherit as soon as their files are read, which need not be kept then */
+  constructor(root: string, within: string | undefined, atOnce: boolean) {
     this.#root = root;
+    this.#atOnce = atOnce;
     this.#within = within === undefined ? undefined : Deno.realPathSync(within);
   }
 
@@ -151,10 +160,15 @@ class Loader {
     );
     for (const entry of files) this.#readInto(node, directory, entry);
     directories.sort((a, b) => compareText(a.name, b.name));
+    if (this.#atOnce) {
+      const open = new Set(directories.map(({ name }) => name));
+      node.settle(this.#root, open);
+    }
     for (const entry of directories) {
       this.#enter(directory, entry, node, chain);
     }
     node.dropEmptyChildren();
+    if (this.#atOnce && !node.isEmpty) node.build(this.#root);
   }
 
   #enter(

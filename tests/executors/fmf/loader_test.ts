@@ -46,6 +46,46 @@ Deno.test("openTree() names the files that data comes from when it cannot be mer
   );
 });
 
+Deno.test("openTree() tells what cannot be read before what cannot be merged, and of that the first in the tree", async () => {
+  const files = {
+    "main.fmf": "n: 1\n/d/x:\n  n: 2\n",
+    "b/main.fmf": "n+: text\n",
+    "d/main.fmf": "m: 1\n",
+    "d/x/main.fmf": "m+: text\n",
+  };
+  await using tree = await temporaryTree(files);
+  // said to be there by the root already
+  strictEqual(thrown(() => openTree(tree.path), FmfError).node, "/d/x");
+  await writeFiles(tree.path, { "z/main.fmf": "a: 1\nb: [1, 2\n" });
+  thrown(() => openTree(tree.path), FmfError, "z/main.fmf:3:1");
+});
+
+Deno.test("openTree() lets files, keys and directories say things about one node", async () => {
+  await using tree = await temporaryTree({
+    "main.fmf": "a: [root]\n/d:\n  a+: [key]\n  /x:\n    a+: [key below]\n",
+    "d.fmf": "a+: [overridden]\n/y:\n  b: 1\n",
+    "d/main.fmf": "a+: [directory]\n",
+    "d/x.fmf": "a+: [file below]\n",
+    "d/empty/test.sh": "true\n",
+    "d/e/f/main.fmf": "c: 1\n",
+  });
+  const { top } = openTree(tree.path);
+  deepStrictEqual(
+    Array.from(
+      top.climb({ whole: true, sort: false }),
+      (node) => [node.name, node.toObject().a, node.parent?.name],
+    ),
+    [
+      ["/", ["root"], undefined],
+      ["/d", ["root", "directory"], "/"],
+      ["/d/x", ["root", "directory", "file below"], "/d"],
+      ["/d/y", ["root", "directory"], "/d"],
+      ["/d/e", ["root", "directory"], "/d"],
+      ["/d/e/f", ["root", "directory"], "/d/e"],
+    ],
+  );
+});
+
 Deno.test("openTree() does not open special files", async () => {
   await using tree = await temporaryTree({});
   await new Deno.Command("mkfifo", { args: [`${tree.path}/x.fmf`] }).output();
