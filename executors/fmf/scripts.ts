@@ -340,6 +340,18 @@ function installCall(
   return `with_log install_packages ${words.join(" ")}`;
 }
 
+/** From there on, in characters, variables may be more than a system gives to a program. */
+const MANY = 100_000;
+
+/** Fails where they are, which the test could not tell from a failure of its own. */
+const CAN_BE_GIVEN = `\
+(
+  entries=()
+  while IFS= read -r -d '' entry; do entries+=("$entry"); done <"$state/environment"
+  env=$(type -P env)
+  "$env" -i -- "\${entries[@]}" "$env" >/dev/null 2>&1
+) || { echo 'its variables are more than the system gives to a program' >&2; exit 1; }`;
+
 function writeRunnable(
   work: WorkDirectory,
   text: string,
@@ -364,6 +376,7 @@ ${text}
         ? "''"
         : `'%s\\0' ${environment.map(quote).join(" ")}`
     } >"$state/environment"`,
+    ...(environment.join("").length > MANY ? [CAN_BE_GIVEN] : []),
     // the last command: what runs the script becomes it
     'exec chmod 0755 "$state/test.sh"',
   ];

@@ -686,6 +686,29 @@ Deno.test("data that cannot be used fails the set-up of the test", async (t) => 
   });
 });
 
+Deno.test("variables that no program can be given fail the set-up, not the test", async () => {
+  await withBench({ "/t": "exit 3" }, {}, async (bench) => {
+    await bench.start();
+    const artifacts = `${bench.directory}/large`;
+    await Deno.mkdir(artifacts);
+    const message =
+      'Cannot set up "/t": its variables are more than the system gives to a program';
+    // one for each kilobyte: more than all systems take, together
+    const env = Object.fromEntries(
+      Array.from({ length: 7000 }, (_, i) => [`V${i}`, "x".repeat(1000)]),
+    );
+    await assert.rejects(bench.executor.runTest("/t", artifacts, { env }), {
+      name: "TestSetupError",
+      message,
+    });
+    await Deno.remove(artifacts, { recursive: true });
+    await Deno.mkdir(artifacts);
+    const some = { LONG: "x".repeat(120_000) };
+    const code = await bench.executor.runTest("/t", artifacts, { env: some });
+    assert.equal(code, 3);
+  });
+});
+
 Deno.test("a directory that is not in the tree fails the set-up", async () => {
   await withBench({ "/t": "true" }, {}, async (bench) => {
     await Deno.remove(`${bench.directory}/root/sub`, { recursive: true });
