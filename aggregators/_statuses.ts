@@ -1,6 +1,17 @@
 /** What statuses of tests mean to whoever reads a report. */
 
-/** What a test has instead of a status that has results of parts, but none of its own. */
+/**
+ * What a test has instead of a status that has results of parts, but none of its own.
+ *
+ * @example Tests that did not say how they ended
+ * ```ts
+ * import { failedTests, NO_RESULT, readResults } from "jsr:@atex/atex/aggregators/reader";
+ *
+ * for await (const { test, status } of failedTests(readResults("out/results.jsonl"))) {
+ *   if (status === NO_RESULT) console.log(test);
+ * }
+ * ```
+ */
 export const NO_RESULT = "no result";
 
 /** Statuses of tests that somebody has to look at. */

@@ -21,7 +21,7 @@ import { partOf } from "./_part.ts";
 import type { StoredResult } from "./_stored_result.ts";
 
 export { type FailedTest, failedTests } from "./_failed_tests.ts";
-export { isFailing } from "./_statuses.ts";
+export { isFailing, NO_RESULT } from "./_statuses.ts";
 export type { StoredResult } from "./_stored_result.ts";
 export { resultsByTest } from "./_stored_tests.ts";
 

@@ -31,7 +31,7 @@ import { readResultBatches } from "../executors/results.ts";
 import { checkOptions, type Known } from "../options.ts";
 import type { Aggregator, IngestInfo } from "./aggregator.ts";
 import { OwnResult } from "./_own_result.ts";
-import { isFailing, PASSED } from "./_statuses.ts";
+import { isFailing, NO_RESULT, PASSED } from "./_statuses.ts";
 import type { StoredResult } from "./_stored_result.ts";
 import { readStoredBefore, type StoredTest } from "./_stored_tests.ts";
 import { notStarted, UnderWay } from "./_under_way.ts";
@@ -108,7 +108,7 @@ export class Tally implements Aggregator {
 
   /**
    * How many tests there are, by platform and status: `none` if the test did not say
-   * one, `no-result` if it has no result but those of parts.
+   * one, `no result` if it has no result but those of parts.
    */
   get counts(): ReadonlyMap<string, ReadonlyMap<string, number>> {
     return this.#counts;
@@ -207,7 +207,7 @@ export class Tally implements Aggregator {
       ...(own?.note !== undefined && { note: own.note }),
       ...(attempt !== undefined && { attempt }),
     };
-    const key = own ? own.status || "none" : "no-result";
+    const key = own ? own.status || "none" : NO_RESULT;
     const passed = PASSED.has(key) ? 1 : 0;
     const list = !own
       ? this.#unfinished

@@ -6,6 +6,7 @@ import { resolve } from "@std/path/posix/resolve";
 import type { ComparedTest } from "../aggregators/compare.ts";
 import {
   isFailing,
+  NO_RESULT,
   resultsByTest,
   type StoredResult,
 } from "../aggregators/reader.ts";
@@ -100,9 +101,6 @@ OLD is one, too; with --html the page shows what changed.`,
 
 /** How many tests ended how, by status. */
 type Tally = Map<string, number>;
-
-/** The status of a test that has only results of parts, as `compareResults()` calls it. */
-const NO_RESULT = "no result";
 
 function failures(tally: Tally): number {
   let sum = 0;

@@ -1,7 +1,7 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import type { IngestInfo } from "../../aggregators/aggregator.ts";
 import { JsonLinesAggregator } from "../../aggregators/jsonl.ts";
-import { readResults } from "../../aggregators/reader.ts";
+import { isFailing, NO_RESULT, readResults } from "../../aggregators/reader.ts";
 import { Tally } from "../../aggregators/tally.ts";
 import { BadResultsError, type Result } from "../../executors/results.ts";
 import { rejected } from "../_thrown.ts";
@@ -49,7 +49,7 @@ Deno.test("Tally counts by platform and status, and names what somebody has to l
       skip: 1,
       toString: 1,
       none: 2,
-      "no-result": 2,
+      [NO_RESULT]: 2,
     },
     q: { warn: 1, pass: 1 },
   });
@@ -59,6 +59,9 @@ Deno.test("Tally counts by platform and status, and names what somebody has to l
     passed: 4,
     failed: 5,
   });
+  const failing = tally.counts.values().flatMap((counts) => [...counts])
+    .filter(([status]) => isFailing(status));
+  strictEqual(failing.reduce((sum, [, count]) => sum + count, 0), failed);
   deepStrictEqual(tally.failures, [
     {
       platform: "p",
@@ -136,7 +139,7 @@ Deno.test("Tally goes on with what is stored, and counts what is ingested again 
     ),
     Object.fromEntries(tally.counts.get("p")!),
   ];
-  const counts = { fail: 1, infra: 1, "no-result": 1, pass: 2, skip: 1 };
+  const counts = { fail: 1, infra: 1, [NO_RESULT]: 1, pass: 2, skip: 1 };
   deepStrictEqual(seen(), [
     6,
     2,
