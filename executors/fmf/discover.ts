@@ -1,6 +1,7 @@
 /**
  * Finding the tests of a tree of metadata, as a plan asks for them.
  */
+import type { SignalOptions } from "../../connections/connection.ts";
 import { temporaryPrefix } from "../../connections/ownership.ts";
 import { checkOptions, type Known } from "../../options.ts";
 import { type CopyOptions, copyTree } from "./_copy.ts";
@@ -40,7 +41,7 @@ import { listOf } from "./packages.ts";
 export type { LibraryOptions };
 
 /** Options of {@linkcode discover}. */
-export interface DiscoverOptions {
+export interface DiscoverOptions extends SignalOptions {
   /**
    * Full name of the plan. Without one, every test of the tree is found.
    *
@@ -100,8 +101,6 @@ export interface DiscoverOptions {
    * @default `{}`
    */
   fetch?: Omit<FetchOptions, "signal"> | undefined;
-  /** Ends the call; it then rejects with the reason of the signal. */
-  signal?: AbortSignal | undefined;
 }
 
 const OPTIONS: Known<DiscoverOptions> = {
