@@ -30,7 +30,7 @@
  * @module
  */
 import { resolve } from "@std/path/posix/resolve";
-import { pathOf } from "../options.ts";
+import { checkOptions, type Known, pathOf } from "../options.ts";
 import type { Connection, LocalCommand, SignalOptions } from "./connection.ts";
 import {
   afterMark,
@@ -72,6 +72,12 @@ export interface CopyOptions extends SignalOptions {
   delete?: boolean | undefined;
 }
 
+const OPTIONS: Known<CopyOptions> = {
+  exclude: "a list of texts, if given",
+  delete: "true or false, if given",
+  signal: "optional",
+};
+
 /**
  * Copies a directory or file from here to a system.
  *
@@ -86,7 +92,8 @@ export interface CopyOptions extends SignalOptions {
  *
  * @throws {Deno.errors.NotFound} if there is no `from`
  * @throws {Deno.errors.IsADirectory} if `from` is a file and `to` a directory
- * @throws {TypeError} if a path or a name to exclude cannot be used
+ * @throws {TypeError} if a path or a name to exclude cannot be used, or an option is
+ * misspelt or of the wrong kind
  * @throws {Error} if it cannot be copied; the `cause` is the {@linkcode CommandError} of the tool
  */
 export async function upload(
@@ -105,7 +112,8 @@ export async function upload(
  *
  * @throws {Deno.errors.NotFound} if there is no `from`
  * @throws {Deno.errors.IsADirectory} if `from` is a file and `to` a directory
- * @throws {TypeError} if a path or a name to exclude cannot be used
+ * @throws {TypeError} if a path or a name to exclude cannot be used, or an option is
+ * misspelt or of the wrong kind
  * @throws {Error} if it cannot be copied; the `cause` is the {@linkcode CommandError} of the tool
  */
 export async function download(
@@ -138,6 +146,7 @@ class Copy {
     connection: Connection,
     options: CopyOptions,
   ) {
+    checkOptions(`${what}()`, options, OPTIONS);
     this.#what = what;
     this.#connection = connection;
     this.#exclude = options.exclude ?? [];

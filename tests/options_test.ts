@@ -13,6 +13,7 @@ import {
 } from "../aggregators/report_portal.ts";
 import { Tally } from "../aggregators/tally.ts";
 import { YamlAggregator } from "../aggregators/yaml.ts";
+import { download, upload } from "../connections/copy.ts";
 import { KubernetesConnection } from "../connections/kubernetes.ts";
 import { LocalConnection } from "../connections/local.ts";
 import { PodmanConnection } from "../connections/podman.ts";
@@ -270,6 +271,18 @@ const CLASSES: Row[] = [
 
 /** Those with `right: {}` would do something if they were called with that. */
 const FUNCTIONS: Row[] = [
+  {
+    of: "upload()",
+    call: (options) => upload(here, "/no/such", "/no/such", options),
+    right: {},
+    typo: ["excludes", "exclude"],
+  },
+  {
+    of: "download()",
+    call: (options) => download(here, "/no/such", "/no/such", options),
+    right: {},
+    typo: ["Delete", "delete"],
+  },
   {
     of: "discover()",
     call: (options) => discover("/", options),
@@ -546,6 +559,14 @@ Deno.test("what is given has to be of the right kind", async () => {
           times: { pollinterval: 1 } as Wrong,
         }),
       'Cannot use "pollinterval" as an option of "times" of TestingFarmProvisioner: "pollInterval" would be right',
+    ],
+    [
+      () => upload(here, "/no/such", "/no/such", { exclude: ".git" as Wrong }),
+      'Cannot use a text as "exclude" of upload(): a list of texts would be right',
+    ],
+    [
+      () => download(here, "/no/such", "/no/such", { delete: "no" as Wrong }),
+      'Cannot use a text as "delete" of download(): true or false would be right',
     ],
     [
       () => new FmfExecutor({ tests } as Wrong, undefined as Wrong),
