@@ -37,7 +37,7 @@
  *
  * @module
  */
-import { wrongKind } from "../options.ts";
+import { checkOptions, type Known, wrongKind } from "../options.ts";
 import type {
   Connection,
   LocalCommand,
@@ -106,8 +106,20 @@ export interface RunLocalOptions extends SignalOptions {
   grace?: number | undefined;
 }
 
+const RUN_LOCAL_OPTIONS: Known<RunLocalOptions> = {
+  stdin: "optional",
+  grace: "optional",
+  signal: "optional",
+};
+
 /** Options of {@linkcode run} and {@linkcode output}. */
 export interface RunOptions extends RunLocalOptions, RemoteCommandOptions {}
+
+const RUN_OPTIONS: Known<RunOptions> = {
+  ...RUN_LOCAL_OPTIONS,
+  env: "optional",
+  cwd: "optional",
+};
 
 /** How a command ended and what it printed. */
 export interface CommandResult extends Deno.CommandStatus {
@@ -120,6 +132,20 @@ export interface CommandResult extends Deno.CommandStatus {
 /** Options of {@linkcode start}. */
 export interface StartOptions extends StartLocalOptions, RemoteCommandOptions {}
 
+const START_LOCAL_OPTIONS: Known<StartLocalOptions> = {
+  stdin: ["null", "piped"],
+  stdout: "optional",
+  stderr: "optional",
+  grace: "optional",
+  signal: "optional",
+};
+
+const START_OPTIONS: Known<StartOptions> = {
+  ...START_LOCAL_OPTIONS,
+  env: "optional",
+  cwd: "optional",
+};
+
 /**
  * Runs `argv` on a system to its end and returns its stdout as text, as it is.
  *
@@ -127,6 +153,7 @@ export interface StartOptions extends StartLocalOptions, RemoteCommandOptions {}
  * @throws {NotConnectedError} if the connection is not connected
  * @throws {Deno.errors.NotFound} if a program is missing here
  * @throws {RangeError} if arguments and variables are more than the system takes
+ * @throws {TypeError} if an option is misspelt or of the wrong kind
  */
 export async function run(
   connection: Connection,
@@ -144,12 +171,14 @@ export async function run(
  * @throws {NotConnectedError} if the connection is not connected
  * @throws {Deno.errors.NotFound} if a program is missing here
  * @throws {RangeError} if arguments and variables are more than the system takes
+ * @throws {TypeError} if an option is misspelt or of the wrong kind
  */
 export async function output(
   connection: Connection,
   argv: readonly string[],
   options: RunOptions = {},
 ): Promise<CommandResult> {
+  checkOptions("a command", options, RUN_OPTIONS);
   options.signal?.throwIfAborted();
   return await outputLocal(connection.local(argv, options), options);
 }
@@ -186,6 +215,7 @@ export async function outputLocal(
   command: LocalCommand,
   options: RunLocalOptions = {},
 ): Promise<CommandResult> {
+  checkOptions("a command", options, RUN_LOCAL_OPTIONS);
   const { stdin, signal, grace } = options;
   if (
     stdin !== undefined && typeof stdin !== "string" &&
@@ -238,12 +268,14 @@ export async function outputLocal(
  *
  * @throws {NotConnectedError} if the connection is not connected
  * @throws {Deno.errors.NotFound} if a program or directory is missing here
+ * @throws {TypeError} if an option is misspelt or of the wrong kind
  */
 export function start(
   connection: Connection,
   argv: readonly string[],
   options: StartOptions = {},
 ): Process {
+  checkOptions("a command", options, START_OPTIONS);
   options.signal?.throwIfAborted();
   return startLocal(connection.local(argv, options), options);
 }
@@ -264,6 +296,7 @@ export function startLocal(
   command: LocalCommand,
   options: StartLocalOptions = {},
 ): Process {
+  checkOptions("a command", options, START_LOCAL_OPTIONS);
   options.signal?.throwIfAborted();
   const session = linkOf(command)?.join();
   try {

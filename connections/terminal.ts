@@ -15,6 +15,7 @@
  *
  * @module
  */
+import { checkOptions, type Known } from "../options.ts";
 import type {
   Connection,
   LocalCommand,
@@ -34,6 +35,13 @@ export interface InteractOptions extends RemoteCommandOptions, SignalOptions {
   terminal?: boolean | undefined;
 }
 
+const OPTIONS: Known<InteractOptions> = {
+  terminal: "true or false, if given",
+  env: "optional",
+  cwd: "optional",
+  signal: "optional",
+};
+
 /** Milliseconds between SIGHUP and SIGKILL. */
 const GRACE = 3000;
 
@@ -48,12 +56,14 @@ const GRACE = 3000;
  *
  * @throws {NotConnectedError} if the connection is not connected
  * @throws {Deno.errors.NotFound} if a program is missing here
+ * @throws {TypeError} if an option is misspelt or of the wrong kind
  */
 export async function interact(
   connection: Connection,
   argv: readonly string[],
   options: InteractOptions = {},
 ): Promise<Deno.CommandStatus> {
+  checkOptions("interact()", options, OPTIONS);
   const { terminal = hasTerminal(), signal, ...rest } = options;
   signal?.throwIfAborted();
   const command = connection.local(argv, { ...rest, terminal });

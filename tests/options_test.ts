@@ -17,7 +17,15 @@ import { download, upload } from "../connections/copy.ts";
 import { KubernetesConnection } from "../connections/kubernetes.ts";
 import { LocalConnection } from "../connections/local.ts";
 import { PodmanConnection } from "../connections/podman.ts";
+import {
+  output,
+  outputLocal,
+  run,
+  start,
+  startLocal,
+} from "../connections/process.ts";
 import { SshConnection } from "../connections/ssh.ts";
+import { interact } from "../connections/terminal.ts";
 import config from "../deno.json" with { type: "json" };
 import { BeakerlibExecutor } from "../executors/beakerlib.ts";
 import { CommandExecutor } from "../executors/command.ts";
@@ -80,7 +88,7 @@ const tests = { plan: {}, data: new Map(), sources: new Map(), root: "/" };
 const aggregator = new Tally();
 const provisioner = new LocalProvisioner();
 const executor = () => new CommandExecutor(here, { tests: {} });
-const run = { async *[Symbol.asyncIterator]() {} } as Wrong;
+const noRun = { async *[Symbol.asyncIterator]() {} } as Wrong;
 const api = new ReportPortalApi();
 
 /** A class or a function, with options that are right and one that is misspelt. */
@@ -283,6 +291,23 @@ const FUNCTIONS: Row[] = [
     right: {},
     typo: ["Delete", "delete"],
   },
+  ...[
+    (options: Wrong) => output(here, ["true"], options),
+    (options: Wrong) => outputLocal({ argv: ["true"] }, options),
+    (options: Wrong) => start(here, ["true"], options),
+    (options: Wrong) => startLocal({ argv: ["true"] }, options),
+  ].map((call): Row => ({
+    of: "a command",
+    call,
+    right: {},
+    typo: ["stdIn", "stdin"],
+  })),
+  {
+    of: "interact()",
+    call: (options) => interact(here, ["true"], options),
+    right: {},
+    typo: ["Terminal", "terminal"],
+  },
   {
     of: "discover()",
     call: (options) => discover("/", options),
@@ -381,19 +406,19 @@ const FUNCTIONS: Row[] = [
   },
   {
     of: "showProgress()",
-    call: (options) => showProgress(run, options),
+    call: (options) => showProgress(noRun, options),
     right: {},
     typo: ["colour", "color"],
   },
   {
     of: "writeEventLog()",
-    call: (options) => writeEventLog(run, "out/events.jsonl", options),
+    call: (options) => writeEventLog(noRun, "out/events.jsonl", options),
     right: {},
     typo: ["exsiting", "existing"],
   },
   {
     of: "writeTrace()",
-    call: (options) => writeTrace(run, "out/trace.json", options),
+    call: (options) => writeTrace(noRun, "out/trace.json", options),
     right: {},
     typo: ["exsiting", "existing"],
   },
@@ -567,6 +592,14 @@ Deno.test("what is given has to be of the right kind", async () => {
     [
       () => download(here, "/no/such", "/no/such", { delete: "no" as Wrong }),
       'Cannot use a text as "delete" of download(): true or false would be right',
+    ],
+    [
+      () => run(here, ["true"], { evn: {} } as Wrong),
+      'Cannot use "evn" as an option of a command: "env" would be right',
+    ],
+    [
+      () => start(here, ["true"], { stdin: "pipe" as Wrong }),
+      'Cannot use a text as "stdin" of a command: "null" or "piped" would be right',
     ],
     [
       () => new FmfExecutor({ tests } as Wrong, undefined as Wrong),
@@ -924,15 +957,15 @@ Deno.test("what is given has to be of the right kind", async () => {
       'Cannot use an empty list as "run" of showProgress(): a run, or a list of some, would be right',
     ],
     [
-      () => showProgress([run, 1] as Wrong),
+      () => showProgress([noRun, 1] as Wrong),
       'Cannot use 1 as "run[1]" of showProgress(): a run would be right',
     ],
     [
-      () => showProgress([[run]] as Wrong),
+      () => showProgress([[noRun]] as Wrong),
       'Cannot use a list as "run[0]" of showProgress(): a run would be right',
     ],
     [
-      () => writeEventLog(run, undefined as Wrong),
+      () => writeEventLog(noRun, undefined as Wrong),
       'Cannot use undefined as "path" of writeEventLog(): a path or a URL would be right',
     ],
     [
@@ -944,7 +977,7 @@ Deno.test("what is given has to be of the right kind", async () => {
       'Cannot use undefined as "events" of sendSpans(): a run would be right',
     ],
     [
-      () => runAll([run]),
+      () => runAll([noRun]),
       'Cannot use an object as "orchestrators[0]" of runAll(): an orchestrator would be right',
     ],
     [
