@@ -165,6 +165,29 @@ export function checkMilliseconds(
 }
 
 /**
+ * Checks counts by their names.
+ *
+ * @throws {TypeError} if one is no number
+ * @throws {RangeError} if one is not a positive whole number, or with `orInfinity`, that
+ */
+export function checkCounts(
+  counts: Readonly<Record<string, number>>,
+  { orInfinity = false } = {},
+): void {
+  const right = `a positive whole number${orInfinity ? " or Infinity" : ""}`;
+  for (const [name, count] of Object.entries(counts)) {
+    if (Number.isInteger(count) && count > 0) continue;
+    if (orInfinity && count === Infinity) continue;
+    const message = `Cannot use ${
+      told(count)
+    } as "${name}": ${right} would be right`;
+    throw typeof count === "number"
+      ? new RangeError(message)
+      : new TypeError(message);
+  }
+}
+
+/**
  * The path that an option, or an argument, gives.
  *
  * @throws {TypeError} if it gives none

@@ -48,6 +48,7 @@
 import { abortable } from "@std/async/abortable";
 import { delay } from "@std/async/delay";
 import {
+  checkCounts,
   checkMilliseconds,
   checkOptions,
   type Known,
@@ -224,11 +225,7 @@ export class SshConnection implements Connection {
     const { maxSessions = 8, connectTimeout = CONNECT_TIMEOUT } = options;
     checkTarget(options);
     checkMilliseconds({ connectTimeout });
-    if (!Number.isInteger(maxSessions) || maxSessions < 1) {
-      throw new RangeError(
-        `Cannot use ${maxSessions} as "maxSessions": a positive whole number would be right`,
-      );
-    }
+    checkCounts({ maxSessions });
     this.#options = { ...options, options: { ...options.options } };
     this.#sessions = new Sessions(maxSessions);
   }

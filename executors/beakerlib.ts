@@ -108,6 +108,7 @@ export class BeakerlibExecutor implements Executor {
    * @throws {ConnectionError} if the link broke before it began
    * @throws {TypeError} if there is no such test, another one runs, the executor
    * is not started, or a variable of `env` is no text
+   * @throws {RangeError} if `attempt` is not a positive whole number
    * @throws {Deno.errors.AlreadyExists} if there are artifacts already
    * @throws {Deno.errors.NotFound} if there is no such directory
    */

@@ -38,7 +38,7 @@ import {
   TestAbortedError,
 } from "./executor.ts";
 import { LEASH } from "./leash.ts";
-import { checkVariables } from "./variables.ts";
+import { checkRunTest, checkVariables } from "./variables.ts";
 import { ArtifactsWriter, normaliseFileName, type Result } from "./results.ts";
 import { checkOutput, storageError, withStorage } from "./storage.ts";
 import { after } from "../connections/time_limit.ts";
@@ -210,6 +210,7 @@ export class CommandExecutor implements Executor {
    *
    * @throws {TypeError} if there is no such test, another one runs, or a variable
    * of `env` is no text
+   * @throws {RangeError} if `attempt` is not a positive whole number
    * @throws {TestAbortedError} if time was over, `signal` was aborted, the connection failed,
    * or artifacts cannot be stored
    */
@@ -224,7 +225,7 @@ export class CommandExecutor implements Executor {
     if (test === undefined) {
       throw new TypeError(`Cannot run test "${name}": there is no such test`);
     }
-    checkVariables("runTest()", options.env);
+    checkRunTest(options);
     const { command, timeout = this.#timeout } = timed(test);
     return await this.#activity.run(
       `test "${name}"`,

@@ -36,7 +36,7 @@ import {
   checkOptions,
   type Known,
 } from "../options.ts";
-import { checkVariables } from "./variables.ts";
+import { checkRunTest } from "./variables.ts";
 import { lossBehind } from "./_loss.ts";
 import { Activity } from "./activity.ts";
 import {
@@ -268,6 +268,7 @@ export class FunctionExecutor<R extends Connection = Connection>
    *
    * @throws {TypeError} if there is no such test, another one runs, or a variable
    * of `env` is no text
+   * @throws {RangeError} if `attempt` is not a positive whole number
    * @throws {TestAbortedError} if time was over, `signal` was aborted, the connection failed,
    * or artifacts cannot be stored
    */
@@ -282,7 +283,7 @@ export class FunctionExecutor<R extends Connection = Connection>
     if (entry === undefined) {
       throw new TypeError(`Cannot run test "${name}": there is no such test`);
     }
-    checkVariables("runTest()", options.env);
+    checkRunTest(options);
     const { test, timeout = this.#timeout } = typeof entry === "function"
       ? { test: entry }
       : entry;

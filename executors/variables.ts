@@ -1,5 +1,6 @@
-/** Variables for tests, where a script gives them. */
-import { checkKind } from "../options.ts";
+/** Variables for tests, and what else a script gives for one run of a test. */
+import { checkCounts, checkKind } from "../options.ts";
+import type { RunTestOptions } from "./executor.ts";
 
 /**
  * Checks that each variable has a text.
@@ -13,4 +14,15 @@ export function checkVariables(of: string, env: unknown): void {
   for (const [name, value] of Object.entries(env as object)) {
     checkKind(`"env" of ${of}`, name, value, "a text");
   }
+}
+
+/**
+ * Checks what a script gives for one run of a test.
+ *
+ * @throws {TypeError} if a variable has no text, or the attempt is no number
+ * @throws {RangeError} if the attempt is not a positive whole number
+ */
+export function checkRunTest({ env, attempt = 1 }: RunTestOptions): void {
+  checkVariables("runTest()", env);
+  checkCounts({ attempt });
 }

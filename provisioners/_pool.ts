@@ -155,9 +155,15 @@ export class Pool {
       this.#lent.add(place);
       this.#emit({ type: "lent", id: place.system.id });
     });
-    const { maxRemotes, stopConcurrency = 10, stopTimeout = STOP_TIMEOUT } =
-      options;
-    checkMilliseconds({ stopTimeout });
+    const {
+      maxRemotes,
+      reserveTimeout = Infinity,
+      reserveStagger = 0,
+      stopConcurrency = 10,
+      stopTimeout = STOP_TIMEOUT,
+    } = options;
+    checkMilliseconds({ reserveTimeout, stopTimeout });
+    checkMilliseconds({ reserveStagger }, { orZero: true });
     if (
       maxRemotes !== Infinity && !Number.isInteger(maxRemotes) || maxRemotes < 0
     ) {

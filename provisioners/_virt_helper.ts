@@ -5,7 +5,12 @@ import {
   ConnectionLostError,
   type SignalOptions,
 } from "../connections/connection.ts";
-import { checkKind, checkOptions, type Known } from "../options.ts";
+import {
+  checkKind,
+  checkMilliseconds,
+  checkOptions,
+  type Known,
+} from "../options.ts";
 import { type Process, start } from "../connections/process.ts";
 import { within } from "../connections/time_limit.ts";
 import {
@@ -17,6 +22,9 @@ import {
 
 /** What a helper of the version that is spoken here answers. */
 const PONG = "atex-virt-helper v1 pong";
+
+/** Milliseconds in which most commands have to be answered. */
+const COMMAND_TIMEOUT = 120_000;
 
 /** Milliseconds that the helper has to end by itself, and then those after SIGTERM. */
 const GRACE = 5000;
@@ -177,6 +185,7 @@ export class VirtHelper implements AsyncDisposable {
    * one.
    *
    * @throws {VirtHelperError} if it is another program or of another version
+   * @throws {RangeError} if `commandTimeout` is not above 0
    * @throws {ConnectionLostError} if it ends: it is not installed, or cannot be reached
    * @throws {Deno.errors.NotFound} if the program of the connection is not installed here
    */
@@ -186,7 +195,8 @@ export class VirtHelper implements AsyncDisposable {
   ): Promise<VirtHelper> {
     checkKind("VirtHelper.open()", "connection", connection, "a connection");
     checkOptions("VirtHelper.open()", options, OPTIONS);
-    const { reserveName, signal } = options;
+    const { reserveName, commandTimeout = COMMAND_TIMEOUT, signal } = options;
+    checkMilliseconds({ commandTimeout });
     signal?.throwIfAborted();
     const opened = new this(connection, options);
     try {
@@ -324,7 +334,7 @@ export class VirtHelper implements AsyncDisposable {
     args: Readonly<Record<string, unknown>>,
     options: SignalOptions = {},
   ): Promise<VirtHelperReply> {
-    const { commandTimeout = 120_000 } = this.#options;
+    const { commandTimeout = COMMAND_TIMEOUT } = this.#options;
     const late = () =>
       new DOMException(
         `Cannot run "${cmd}" by the virt helper: no answer within ${

@@ -71,7 +71,12 @@
  *
  * @module
  */
-import { checkMilliseconds, checkOptions, type Known } from "../options.ts";
+import {
+  checkCounts,
+  checkMilliseconds,
+  checkOptions,
+  type Known,
+} from "../options.ts";
 import { guard } from "./_guard.ts";
 import {
   checkCommon,
@@ -190,7 +195,8 @@ export interface HostsProvisionerOptions
   quarantine?: number | undefined;
   /**
    * A host that so many times in a row could not be reached, leased, probed,
-   * prepared, recovered, cleaned or set up is not lent any more until `stop()`.
+   * prepared, recovered, cleaned or set up is not lent any more until `stop()`;
+   * `Infinity`: it is tried again and again.
    *
    * @default {5}
    */
@@ -318,11 +324,7 @@ function poolOptions(options: HostsProvisionerOptions): PoolOptions {
   checkCommon("HostsProvisioner", ssh);
   checkWhere("HostsProvisioner", where);
   const times = checkTimes(options);
-  if (!(maxFailures >= 1)) {
-    throw new RangeError(
-      `Cannot use ${maxFailures} as "maxFailures": it must be a positive number`,
-    );
-  }
+  checkCounts({ maxFailures }, { orInfinity: true });
   checkLeaseFile(leaseFile);
   if (probe?.length === 0) {
     throw new TypeError('Cannot lend hosts: "probe" must be a command');

@@ -15,7 +15,7 @@
  * @module
  */
 import type { SignalOptions } from "../connections/connection.ts";
-import { checkOptions, type Known } from "../options.ts";
+import { checkMilliseconds, checkOptions, type Known } from "../options.ts";
 import {
   checkCommon,
   checkHosts,
@@ -96,6 +96,7 @@ const AT_ONCE = 16;
  * Asks all hosts who has them, in the order in which they are listed.
  *
  * @throws {TypeError} if a host cannot be understood, or something in a file is wrong
+ * @throws {RangeError} if `connectTimeout` is not above 0
  * @throws {ProvisionError} if there is no host, or the file cannot be read
  */
 export async function readLeases(
@@ -115,6 +116,7 @@ export async function readLeases(
   checkHosts("readLeases()", hosts);
   checkCommon("readLeases()", options.ssh);
   checkWhere("readLeases()", where);
+  checkMilliseconds({ connectTimeout });
   signal.throwIfAborted();
   const list = new HostList({
     hosts,

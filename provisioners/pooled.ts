@@ -76,7 +76,7 @@ export class PooledProvisioner implements Provisioner {
    * Stores the options.
    *
    * @throws {TypeError} if an option is missing, misspelt or of the wrong kind
-   * @throws {RangeError} if `maxRemotes` is neither a whole number nor `Infinity`, or `stopConcurrency` neither a positive one nor that, or `stopTimeout` is not above 0
+   * @throws {RangeError} if `maxRemotes` is neither a whole number nor `Infinity`, or `stopConcurrency` neither a positive one nor that, or a time is not above 0 (`reserveStagger`: below it)
    */
   constructor(options: PoolOptions) {
     checkOptions("PooledProvisioner", options, OPTIONS);

@@ -31,7 +31,7 @@ import { BeakerlibExecutor } from "../executors/beakerlib.ts";
 import { CommandExecutor } from "../executors/command.ts";
 import { discover, FmfExecutor } from "../executors/fmf/mod.ts";
 import { FunctionExecutor } from "../executors/function.ts";
-import { checkOptions, type Known, pathOf } from "../options.ts";
+import { checkCounts, checkOptions, type Known, pathOf } from "../options.ts";
 import { AdHocOrchestrator } from "../orchestrators/adhoc.ts";
 import { replayRun, writeEventLog } from "../orchestrators/event_log.ts";
 import { runMain } from "../orchestrators/main.ts";
@@ -601,6 +601,44 @@ Deno.test("what is given has to be of the right kind", async () => {
       () => start(here, ["true"], { stdin: "pipe" as Wrong }),
       'Cannot use a text as "stdin" of a command: "null" or "piped" would be right',
     ],
+    [
+      () => discover("/no/such", { libraries: { existTimeout: 1 } as Wrong }),
+      'Cannot use "existTimeout" as an option of "libraries" of discover(): "existsTimeout" would be right',
+    ],
+    [
+      () =>
+        discover("/no/such", { libraries: { existsTimeout: "1" as Wrong } }),
+      'Cannot use a text as "existsTimeout": a positive number of milliseconds would be right',
+    ],
+    [
+      () => discover("/no/such", { fetch: { max_age: 1 } as Wrong }),
+      'Cannot use "max_age" as an option of "fetch" of discover(): "maxAge" would be right',
+    ],
+    [
+      () => discover("/no/such", { fetch: { maxAge: "1h" as Wrong } }),
+      'Cannot use a text as "maxAge": a number of milliseconds, 0 or more, would be right',
+    ],
+    [
+      () => hosts({ maxFailures: "5" }),
+      'Cannot use a text as "maxFailures" of HostsProvisioner: a number would be right',
+    ],
+    [
+      () => readLeases({ hosts: ["a"], connectTimeout: "5" as Wrong }),
+      'Cannot use a text as "connectTimeout": a positive number of milliseconds would be right',
+    ],
+    [
+      () => VirtHelper.open(here, { commandTimeout: "5" as Wrong }),
+      'Cannot use a text as "commandTimeout": a positive number of milliseconds would be right',
+    ],
+    ...[
+      new CommandExecutor(here, { tests: { "/a": ["true"] } }),
+      new FunctionExecutor(here, { tests: { "/a": () => {} } }),
+    ].map((executor) =>
+      [
+        () => executor.runTest("/a", "/no/such", { attempt: "1" as Wrong }),
+        'Cannot use a text as "attempt": a positive whole number would be right',
+      ] as [() => unknown, string]
+    ),
     [
       () => new FmfExecutor({ tests } as Wrong, undefined as Wrong),
       'Cannot use an object as "connection" of FmfExecutor: a connection would be right',
@@ -1216,4 +1254,21 @@ Deno.test("checkOptions() knows a misspelt option from another one", async () =>
       ["__proto__", undefined],
     ] as const
   ) strictEqual(await meant(name), expected, name);
+});
+
+Deno.test("checkCounts() takes whole numbers above 0, and Infinity where that is told", () => {
+  checkCounts({ a: 1, b: 2 ** 40 });
+  checkCounts({ a: Infinity }, { orInfinity: true });
+  for (const count of [0, -1, 2.5, NaN, Infinity]) {
+    throws(() => checkCounts({ a: 1, b: count }), {
+      name: "RangeError",
+      message:
+        `Cannot use ${count} as "b": a positive whole number would be right`,
+    });
+  }
+  throws(() => checkCounts({ a: 2.5 }, { orInfinity: true }), {
+    name: "RangeError",
+    message:
+      'Cannot use 2.5 as "a": a positive whole number or Infinity would be right',
+  });
 });

@@ -3,7 +3,7 @@
  */
 import type { SignalOptions } from "../../connections/connection.ts";
 import { temporaryPrefix } from "../../connections/ownership.ts";
-import { checkOptions, type Known } from "../../options.ts";
+import { checkMilliseconds, checkOptions, type Known } from "../../options.ts";
 import { type CopyOptions, copyTree } from "./_copy.ts";
 import {
   defaultSection,
@@ -116,6 +116,21 @@ const OPTIONS: Known<DiscoverOptions> = {
   signal: "optional",
 };
 
+const LIBRARY_OPTIONS: Known<LibraryOptions> = {
+  base: "a text, if given",
+  exists: "a function, if given",
+  existsTimeout: "optional",
+};
+
+const FETCH_OPTIONS: Known<Omit<FetchOptions, "signal">> = {
+  cache: "a path or a URL, if given",
+  maxAge: "optional",
+  lockTimeout: "optional",
+  commandTimeout: "optional",
+  mirror: "a function, if given",
+  prefix: "a text, if given",
+};
+
 /**
  * What is known of a test: an object without prototype with all of its metadata.
  * Of the types, only those that are named here are certain.
@@ -167,6 +182,7 @@ export interface FmfTests extends AsyncDisposable {
  * below that node.
  * @throws {FmfError} that says which file, node, key or option is wrong
  * @throws {TypeError} if an option is misspelt or of the wrong kind
+ * @throws {RangeError} if a time is out of range
  *
  * @example The tests of a plan
  * ```ts
@@ -197,7 +213,21 @@ export async function discover(
   options: DiscoverOptions = {},
 ): Promise<FmfTests> {
   checkOptions("discover()", options, OPTIONS);
+  checkDetails(options);
   return await new Discovery(options).run(tree);
+}
+
+/** Checks the options of what is used for some trees only. */
+function checkDetails({ libraries, fetch = {} }: DiscoverOptions): void {
+  if (typeof libraries === "object") {
+    checkOptions('"libraries" of discover()', libraries, LIBRARY_OPTIONS);
+    const { existsTimeout = Infinity } = libraries;
+    checkMilliseconds({ existsTimeout });
+  }
+  checkOptions('"fetch" of discover()', fetch, FETCH_OPTIONS);
+  const { maxAge = 0, lockTimeout = 0, commandTimeout = Infinity } = fetch;
+  checkMilliseconds({ maxAge, lockTimeout }, { orZero: true });
+  checkMilliseconds({ commandTimeout });
 }
 
 /** One call of {@linkcode discover}. */

@@ -5,7 +5,7 @@ import {
   type SignalOptions,
 } from "../../connections/connection.ts";
 import { LONGEST_TIMER } from "../../connections/time_limit.ts";
-import { checkVariables } from "../variables.ts";
+import { checkRunTest } from "../variables.ts";
 import { Activity } from "../activity.ts";
 import { type Executor, type RunTestOptions, SetupError } from "../executor.ts";
 import { checkOutput, withStorage } from "../storage.ts";
@@ -182,6 +182,7 @@ export class FmfExecutor implements Executor {
    * @throws {ConnectionError} if the link broke before it began
    * @throws {TypeError} if there is no such test, another one runs, the executor
    * is not started, or a variable of `env` is no text
+   * @throws {RangeError} if `attempt` is not a positive whole number
    * @throws {Deno.errors.AlreadyExists} if there are artifacts already
    * @throws {Deno.errors.NotFound} if there is no such directory
    */
@@ -197,7 +198,7 @@ export class FmfExecutor implements Executor {
         : "there is no such test";
       throw new TypeError(`Cannot run test "${name}": ${reason}`);
     }
-    checkVariables("runTest()", options.env);
+    checkRunTest(options);
     return await this.#activity.run(
       `test "${name}"`,
       options.signal,

@@ -113,6 +113,8 @@ Deno.test("HostsProvisioner refuses hosts that are none, and the same twice", ()
       { connectTimeout: 0 },
       { rebootTimeout: NaN },
       { maxRemotes: 0.5 },
+      { maxFailures: 2.5 },
+      { maxFailures: NaN },
     ]
   ) {
     assert.throws(

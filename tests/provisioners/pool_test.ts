@@ -963,6 +963,24 @@ Deno.test("stopConcurrency may be Infinity, but nothing that would release none"
   }
 });
 
+Deno.test("times of a pool that make no sense are refused", () => {
+  const make = (times: Record<string, unknown>) => () =>
+    new Pool({
+      name: "fake",
+      maxRemotes: 1,
+      backend: new FakeBackend(),
+      ...times,
+    });
+  for (const name of ["reserveTimeout", "reserveStagger", "stopTimeout"]) {
+    assert.throws(make({ [name]: NaN }), {
+      name: "RangeError",
+      message: new RegExp(`^Cannot use NaN as "${name}": `),
+    });
+    assert.throws(make({ [name]: -1 }), RangeError);
+    assert.throws(make({ [name]: "5" }), TypeError);
+  }
+});
+
 Deno.test("a listener may use the pool while it is told of an event", async () => {
   const backend = new FakeBackend();
   const order: string[] = [];
