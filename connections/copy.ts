@@ -405,7 +405,9 @@ class Copy {
     const output = new TextDecoder().decode(result.stderr.subarray(-64 * 1024));
     const cause = new CommandError(argv, { code, success, signal }, output);
     const lines = output.split("\n").map((line) => line.trim()).filter(Boolean);
-    const how = lines.slice(-3).join("; ") || signal || `exit code ${code}`;
+    const telling = lines.filter((line) => !HARMLESS.test(line));
+    const how = (telling.length > 0 ? telling : lines).slice(-3).join("; ") ||
+      signal || `exit code ${code}`;
     return new Error(`${this.#title}: ${how}`, { cause });
   }
 }
@@ -418,13 +420,14 @@ function harmlessMode(mode: string): string {
 /** Exit code of rsync when files vanished before they could be copied. */
 const VANISHED = 24;
 
+/** What is said of files that vanished, and of what follows from that. */
+const HARMLESS =
+  /^\S*?(bsdtar|tar|find): .*(No such file or directory|file changed as we read it|File removed before we read it|previous errors\.?)$|^file has vanished: /;
+
 /** Whether tar and find complain of nothing else. */
 function onlyVanished(stderr: Uint8Array): boolean {
   const lines = new TextDecoder().decode(stderr).trim().split("\n");
-  return lines.every((line) =>
-    /^\S*?(bsdtar|tar|find): .*(No such file or directory|file changed as we read it|File removed before we read it|previous errors\.?)$/
-      .test(line)
-  );
+  return lines.every((line) => HARMLESS.test(line));
 }
 
 /** Excludes directories of a name. To rsync it is a pattern if it has certain characters. */

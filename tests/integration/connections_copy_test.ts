@@ -771,6 +771,25 @@ Deno.test({
       );
       equal((error.cause as CommandError).status.code, 2);
     });
+    await t.step("another failure among files that vanish", async () => {
+      const said = [
+        "tar: ./log: File shrank by 5 bytes; padding with zeros",
+        ...["a", "b", "c"].map((name) =>
+          `tar: ./${name}: Cannot stat: No such file or directory`
+        ),
+        "tar: Exiting with failure status due to previous errors",
+      ];
+      await Deno.writeTextFile(`${scratch.path}/said`, said.join("\n"));
+      await fake(
+        "tar",
+        `case " $* " in *" -cf "*) cat ${scratch.path}/said >&2; ${tar} "$@"; exit 2;; esac; exec ${tar} "$@"`,
+      );
+      const { message } = await rejected(
+        withPath(bin, () => upload(here, tree, `${scratch.path}/copy5`)),
+        Error,
+      );
+      match(message, /": tar: \.\/log: File shrank [^;]*; padding with zeros$/);
+    });
     await t.step("another failure of find", async () => {
       await fake("tar", `exec ${tar} "$@"`);
       await fake(
