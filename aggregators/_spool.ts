@@ -33,6 +33,7 @@ export class Spool implements Disposable {
   #parts: Uint8Array[] = [];
   #size = 0;
   #file: Deno.FsFile | undefined;
+  #buffer = new Uint8Array();
   /** What was added last. */
   #rest = "";
 
@@ -53,14 +54,25 @@ export class Spool implements Disposable {
   }
 
   async #encodeRest(): Promise<void> {
-    const bytes = encode(this.#rest);
+    const text = this.#rest;
     this.#rest = "";
+    if (this.#file) return await this.#write(this.#file, text);
+    const bytes = encode(text);
     this.#size += bytes.length;
-    if (this.#file) return await writeAll(this.#file, bytes);
     this.#parts.push(bytes);
     if (this.#size <= MOST_IN_MEMORY) return;
     this.#file = await openTemporary();
     for (const part of this.#parts.splice(0)) await writeAll(this.#file, part);
+  }
+
+  async #write(file: Deno.FsFile, text: string): Promise<void> {
+    // new bytes each time would be garbage faster than it is collected
+    if (this.#buffer.length < text.length * 3) {
+      this.#buffer = new Uint8Array(text.length * 3);
+    }
+    const { written } = new TextEncoder().encodeInto(text, this.#buffer);
+    this.#size += written;
+    await writeAll(file, this.#buffer.subarray(0, written));
   }
 
   /**
@@ -77,10 +89,12 @@ export class Spool implements Disposable {
 
   async #copyTo(target: Deno.FsFile): Promise<number> {
     await this.#encodeRest();
-    const before = encode(this.#before);
-    await writeAll(target, joined([before, ...this.#parts]));
-    if (this.#file) await copy(this.#file, target);
-    return before.length + this.#size;
+    const before = this.#before === "" ? [] : [encode(this.#before)];
+    const first = joined([...before, ...this.#parts]);
+    await writeAll(target, first);
+    if (!this.#file) return first.length;
+    await copy(this.#file, target);
+    return first.length + this.#size;
   }
 
   /** Forgets everything. */

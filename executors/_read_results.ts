@@ -42,11 +42,10 @@ export async function* readArtifacts(
   for await (const results of readResultBatches(directory)) yield* results;
 }
 
-const FIRST_BLOCK = 16 * 1024;
-/** Most files fit in it. Shared: what was read into it is parsed before anybody else has a turn. */
-const firstBlock = new Uint8Array(FIRST_BLOCK);
 /** Larger ones are no faster, and what they hold outlives a collection of young garbage. */
-const BLOCK = 64 * 1024;
+const BLOCK = 16 * 1024;
+/** Most files fit in it. Shared: what was read into it is parsed before anybody else has a turn. */
+const firstBlock = new Uint8Array(BLOCK);
 /** How long everything else may have to wait for a large file, in milliseconds. */
 const PATIENCE = 5;
 
@@ -75,13 +74,12 @@ export async function* readResultBatches(
   let line = 1;
   let results: Result[] = [];
   let count: number | null = fill(file, firstBlock);
-  if (count < FIRST_BLOCK) {
+  if (count < BLOCK) {
     parseLines(firstBlock.subarray(0, count), path, line, results);
     if (results.length > 0) yield results;
     return;
   }
-  let buffer = new Uint8Array(BLOCK);
-  buffer.set(firstBlock);
+  let buffer = firstBlock.slice();
   let filled = 0;
   let since = performance.now();
   while (count !== null) {
