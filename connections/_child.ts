@@ -2,6 +2,7 @@ import { resolve } from "@std/path/posix/resolve";
 import { checkMilliseconds, pathOf } from "../options.ts";
 import type { LocalCommand, SignalOptions } from "./connection.ts";
 import { checkArgv, checkKinds, quote } from "./_quote.ts";
+import { shorten } from "./shorten.ts";
 import { after } from "./time_limit.ts";
 
 /** Options of {@linkcode startLocal}. */
@@ -296,9 +297,4 @@ function explain(error: unknown, { argv, cwd }: LocalCommand): unknown {
 /** A command for messages. */
 export function describe(argv: readonly string[]): string {
   return shorten(argv.map(quote).join(" "), 200);
-}
-
-/** At most so many characters of a text. */
-export function shorten(text: string, length: number): string {
-  return text.length > length ? `${text.slice(0, length - 1)}…` : text;
 }

@@ -47,12 +47,12 @@ import type {
 import {
   describe,
   type Process,
-  shorten,
   spawn,
   type StartLocalOptions,
   type TerminateOptions,
 } from "./_child.ts";
 import { linkOf } from "./_sessions.ts";
+import { shorten } from "./shorten.ts";
 import { readAll } from "./_streams.ts";
 
 export type { Process, StartLocalOptions, TerminateOptions };

@@ -1,4 +1,5 @@
 /** A result, and where its files lie. */
+import { shorten } from "../connections/shorten.ts";
 
 /** One line of `results`. */
 export interface Result {
@@ -97,8 +98,9 @@ function bytes(text: string): number {
 }
 
 function badFileName(name: string, reason: string): TypeError {
-  const shown = name.length > 100 ? `${name.slice(0, 100)}…` : name;
   return new TypeError(
-    `Cannot use ${JSON.stringify(shown)} as a file name: ${reason}`,
+    `Cannot use ${
+      JSON.stringify(shorten(name, 100))
+    } as a file name: ${reason}`,
   );
 }

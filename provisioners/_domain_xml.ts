@@ -5,6 +5,7 @@ import {
   type Node,
   XMLSerializer,
 } from "@xmldom/xmldom";
+import { shorten } from "../connections/shorten.ts";
 
 /** The namespace of what we say about a domain. */
 export const NAMESPACE = "https://atex.example/run";
@@ -355,5 +356,5 @@ function setText(parent: Element, name: string, text: string): void {
 function brief(node: Element): string {
   const text = new XMLSerializer().serializeToString(node)
     .replaceAll(/\s+/g, " ");
-  return text.length > 120 ? `${text.slice(0, 119)}…` : text;
+  return shorten(text, 120);
 }

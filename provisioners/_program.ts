@@ -1,6 +1,10 @@
 import { outputLocal } from "../connections/process.ts";
+import { shorten } from "../connections/shorten.ts";
 import { after } from "../connections/time_limit.ts";
 import { ProvisionError } from "./provisioner.ts";
+
+/** Characters of what a program complained about. */
+const LONGEST_SAID = 500;
 
 /** How a command of a program ended. */
 export interface ProgramResult {
@@ -67,7 +71,10 @@ export abstract class Program {
       return {
         code,
         stdout: decoder.decode(stdout),
-        said: shorten(this.complaints(lines).slice(-3).join("; ")),
+        said: shorten(
+          this.complaints(lines).slice(-3).join("; "),
+          LONGEST_SAID,
+        ),
       };
     } catch (error) {
       if (stop.signal.aborted) throw stop.signal.reason;
@@ -108,6 +115,3 @@ class Stop implements Disposable {
     for (const timer of this.#timers) clearTimeout(timer);
   }
 }
-
-const shorten = (text: string) =>
-  text.length > 500 ? `${text.slice(0, 499)}…` : text;

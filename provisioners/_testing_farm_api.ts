@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { shorten } from "../connections/shorten.ts";
 import {
   exchange,
   HttpError,
@@ -352,12 +353,7 @@ export class TestingFarmApi {
     const said = typeof message === "string" && Object.keys(data).length < 3
       ? message
       : JSON.stringify(redact(data));
-    const text = this.hide(said);
-    return `: ${
-      text.length > LONGEST_DETAIL
-        ? `${text.slice(0, LONGEST_DETAIL - 1)}…`
-        : text
-    }`;
+    return `: ${shorten(this.hide(said), LONGEST_DETAIL)}`;
   }
 
   /** The text without the token and the secrets. */

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { shorten } from "../connections/shorten.ts";
 
 /** The most bytes of a line, in both directions. */
 export const LONGEST_LINE = 1 << 20;
@@ -83,5 +84,5 @@ function concat(parts: readonly Uint8Array[], length: number): Uint8Array {
 /** For messages. */
 function excerpt(line: Uint8Array): string {
   const text = new TextDecoder().decode(line.subarray(0, 400)).trim();
-  return text.length > 100 ? `${text.slice(0, 99)}…` : text;
+  return shorten(text, 100);
 }

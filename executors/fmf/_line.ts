@@ -1,4 +1,5 @@
 /** The words of the control channel. */
+import { shorten } from "../../connections/shorten.ts";
 import { BadControlError } from "../executor.ts";
 
 /** A change of the time that a test may take, in milliseconds. */
@@ -118,8 +119,9 @@ function durationChange(text: string): DurationChange | undefined {
 
 /** The error for a line. */
 export function badLine(line: string, reason: string): BadControlError {
-  const shown = line.length > 80 ? `${line.slice(0, 80)}…` : line;
   return new BadControlError(
-    `Cannot understand the control line ${JSON.stringify(shown)}: ${reason}`,
+    `Cannot understand the control line ${
+      JSON.stringify(shorten(line, 80))
+    }: ${reason}`,
   );
 }

@@ -1,4 +1,5 @@
 /** The files of results: written as the bytes come, never outside their directory. */
+import { shorten } from "../../connections/shorten.ts";
 import { BadReportJSONError, TestAbortedError } from "../executor.ts";
 import { storageError } from "../storage.ts";
 
@@ -299,5 +300,5 @@ function foreign(what: string, path: string, reason: string): TestAbortedError {
 }
 
 function quote(path: string): string {
-  return JSON.stringify(path.length > 100 ? `${path.slice(0, 100)}…` : path);
+  return JSON.stringify(shorten(path, 100));
 }
