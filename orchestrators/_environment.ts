@@ -2,6 +2,7 @@ import { basename } from "@std/path/posix/basename";
 import { dirname } from "@std/path/posix/dirname";
 import { join } from "@std/path/posix/join";
 import { KEPT, temporaryPrefix } from "../connections/ownership.ts";
+import { after } from "../connections/time_limit.ts";
 import { ensureOwnResult } from "../executors/results.ts";
 import { pathOf } from "../options.ts";
 import type { JournalStore } from "./_journal.ts";
@@ -47,9 +48,6 @@ export interface Artifacts {
   /** Removes what is left of another process that reserved this place, but what is kept. */
   sweep(place: string): Promise<void>;
 }
-
-/** The longest time that a timer of the platform can take. */
-const LONGEST = 2 ** 31 - 1;
 
 /** The names of the places that {@linkcode Artifacts.reserve} chooses. */
 const RESERVED = /^atex-[0-9a-f-]{36}$/;
@@ -158,7 +156,7 @@ async function removeTree(directory: string): Promise<void> {
 export const environment: Environment = {
   now: Date.now,
   after(ms, call) {
-    const timer = ms > LONGEST ? undefined : setTimeout(call, ms);
+    const timer = after(ms, call);
     return { [Symbol.dispose]: () => clearTimeout(timer) };
   },
   pause: () => new Promise((resolve) => setImmediate(resolve)),

@@ -23,7 +23,7 @@ const MAY_IMPORT: [from: RegExp, to: RegExp | null][] = [
   ],
   [
     /^orchestrators\//,
-    /^(connections\/(connection|ownership)|provisioners\/provisioner|executors\/(executor|results)|aggregators\/aggregator)\.ts$/,
+    /^(connections\/(connection|ownership|time_limit)|provisioners\/provisioner|executors\/(executor|results)|aggregators\/aggregator)\.ts$/,
   ],
   [/^options\.ts$/, null],
   [/^(cli\/.*|[^/]+)$/, /./],
