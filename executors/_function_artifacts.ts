@@ -1,7 +1,7 @@
 import { errorNote } from "./error_note.ts";
 import type { TestAbortedError } from "./executor.ts";
 import { openArtifacts } from "./open_artifacts.ts";
-import { isOfTheDisk, storageError } from "./storage.ts";
+import { isOfTheDisk, storageError, storeResults } from "./storage.ts";
 import {
   type ArtifactsWriter,
   normaliseFileName,
@@ -66,11 +66,10 @@ export class FunctionArtifacts implements Disposable {
       );
     if (result.name) {
       this.#subtestFailed ||= FAILED.has(result.status ?? "");
-      this.#store(`the result "${result.name}"`, () =>
-        this.#writer.write({
-          ...result,
-          ...(names.length > 0 && { files: names }),
-        }));
+      this.#storeResult(
+        { ...result, ...(names.length > 0 && { files: names }) },
+        `the result "${result.name}"`,
+      );
     } else {
       Object.assign(this.#own, result);
       this.#own.files.push(...names);
@@ -105,7 +104,15 @@ export class FunctionArtifacts implements Disposable {
     if (this.#failure) throw this.#failure;
   }
 
-  /** Stores something; a full disk is not the fault of the test. */
+  #storeResult(result: Result, what?: string): void {
+    try {
+      storeResults(this.#writer, result, what);
+    } catch (error) {
+      throw this.#failure ??= error as TestAbortedError;
+    }
+  }
+
+  /** Stores what the test can make impossible to store; a full disk is not its fault. */
   #store(what: string, write: () => void): void {
     try {
       write();
@@ -177,12 +184,11 @@ export class FunctionArtifacts implements Disposable {
       ...left,
     ];
     const { files: _, ...own } = this.#own;
-    this.#store("the result of the test", () =>
-      this.#writer.write({
-        ...own,
-        ...result,
-        ...(files.length > 0 && { files }),
-      }));
+    this.#storeResult({
+      ...own,
+      ...result,
+      ...(files.length > 0 && { files }),
+    });
   }
 
   /** Takes over a file that was left; a name that cannot be used is told. */

@@ -39,8 +39,8 @@ import {
 } from "./executor.ts";
 import { LEASH } from "./leash.ts";
 import { checkRunTest, checkVariables } from "./variables.ts";
-import { ArtifactsWriter, normaliseFileName, type Result } from "./results.ts";
-import { checkOutput, storageError, withStorage } from "./storage.ts";
+import { ArtifactsWriter, normaliseFileName } from "./results.ts";
+import { checkOutput, storeResults, withStorage } from "./storage.ts";
 import { after } from "../connections/time_limit.ts";
 
 /** How a command ended, for {@linkcode CommandExecutorOptions.evaluate}. */
@@ -260,12 +260,12 @@ export class CommandExecutor implements Executor {
       const exitCode = await this.#run(test, outputPath, options);
       checkOutput(outputPath);
       const status = await this.#evaluate({ name, exitCode, outputPath });
-      store(writer, { status, files: [this.#output] });
+      storeResults(writer, { status, files: [this.#output] });
       return exitCode;
     } catch (thrown) {
       const error = withStorage(thrown, outputPath);
       try {
-        store(writer, {
+        storeResults(writer, {
           status: "infra",
           note: errorNote(error),
           ...(exists(outputPath) && { files: [this.#output] }),
@@ -376,15 +376,6 @@ export class CommandExecutor implements Executor {
       : new TestAbortedError("cancel requested", "cancelled", {
         cause: ending.reason,
       });
-  }
-}
-
-/** Stores the result of a test. */
-function store(writer: ArtifactsWriter, result: Result): void {
-  try {
-    writer.write(result);
-  } catch (error) {
-    throw storageError("store the result of the test", error);
   }
 }
 

@@ -1,6 +1,7 @@
 /** Tells disks that cannot store artifacts from mistakes of tests. */
 import { dirname } from "@std/path/posix/dirname";
 import { ExecutorError, TestAbortedError } from "./executor.ts";
+import type { ArtifactsWriter, Result } from "./results.ts";
 
 /** The error of artifacts that cannot be stored here, which is not the fault of the test. */
 export function storageError(what: string, cause: unknown): TestAbortedError {
@@ -8,6 +9,24 @@ export function storageError(what: string, cause: unknown): TestAbortedError {
   return new TestAbortedError(`Cannot ${what}: ${reason}`, "storage", {
     cause,
   });
+}
+
+/**
+ * Stores results of a test. Whatever keeps them from that is not its fault: they are in
+ * a file that only we write to.
+ *
+ * @throws {TestAbortedError} if they cannot be stored (`storage`)
+ */
+export function storeResults(
+  writer: ArtifactsWriter,
+  results: Result | readonly Result[],
+  what = "the result of the test",
+): void {
+  try {
+    writer.write(results);
+  } catch (error) {
+    throw storageError(`store ${what}`, error);
+  }
 }
 
 /** Error codes of a disk that is full, broken or read-only. */

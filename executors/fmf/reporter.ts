@@ -24,7 +24,7 @@ import { errorNote } from "../error_note.ts";
 import { BadReportJSONError } from "../executor.ts";
 import { openArtifacts } from "../open_artifacts.ts";
 import { type ArtifactsWriter, placeOf, type Result } from "../results.ts";
-import { storageError } from "../storage.ts";
+import { storeResults } from "../storage.ts";
 import {
   type ChannelOptions,
   ControlChannel,
@@ -321,11 +321,7 @@ export class Reporter implements Disposable {
   }
 
   #store(results: readonly Result[]): void {
-    try {
-      this.#writer.write(results);
-    } catch (error) {
-      throw storageError("store results of the test", error);
-    }
+    storeResults(this.#writer, results, "results of the test");
     for (const { name, status } of results) {
       if (!name) this.#hasOwnResult = true;
       if (STANDARD.has(status!)) this.#statuses.add(status!);
