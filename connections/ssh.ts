@@ -69,12 +69,7 @@ import { remoteCommand } from "./_command.ts";
 import { checkArgv, IN_SHELL, quoteAll } from "./_quote.ts";
 import { rsyncCommand } from "./_rsync.ts";
 import { Sessions, shareLink } from "./_sessions.ts";
-import {
-  checkForward,
-  type Forward,
-  forward,
-  type ForwardOptions,
-} from "./_ssh_forward.ts";
+import type { Forward, ForwardOptions } from "./_ssh_forward.ts";
 import { askpass, environment, PrivateDirectory } from "./_ssh_files.ts";
 import { type MasterEnd, SshMaster } from "./_ssh_master.ts";
 import {
@@ -373,6 +368,8 @@ export class SshConnection implements Connection {
    * @throws {NotConnectedError} without {@linkcode connect}
    */
   async forward(options: ForwardOptions): Promise<Forward> {
+    // few scripts need it
+    const { checkForward, forward } = await import("./_ssh_forward.ts");
     checkForward(options);
     const { master, directory } = this.#linkFor("ssh -O forward");
     if (!master) {
