@@ -80,7 +80,8 @@ export interface CommandExecutorOptions {
     | ((outcome: CommandOutcome) => string | Promise<string>)
     | undefined;
   /**
-   * Time limit of a command in milliseconds; `Infinity`: none.
+   * Time limit of a command in milliseconds; `Infinity`: none. The default is longer
+   * than that of a function or of a test in fmf, as a command may well be a whole suite.
    *
    * @default `3_600_000`, an hour
    */

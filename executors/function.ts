@@ -123,7 +123,8 @@ export interface FunctionExecutorOptions<R extends Connection = Connection> {
   /** The tests, by name. */
   tests: TestFunctions<R>;
   /**
-   * Time limit of a test in milliseconds; `Infinity`: none.
+   * Time limit of a test in milliseconds; `Infinity`: none. The default is that of a
+   * test in fmf.
    *
    * @default {300_000}
    */
