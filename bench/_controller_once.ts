@@ -11,7 +11,7 @@ import {
   PretendedAggregator,
   PretendedExecutor,
   PretendedPool,
-} from "../tests/orchestrators/pretend.ts";
+} from "../tests/orchestrators/_pretend.ts";
 import { statusOf, temporaryDirectory, total } from "./_once.ts";
 
 const [tests, remotes] = Deno.args.map(Number);

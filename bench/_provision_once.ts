@@ -17,7 +17,7 @@ import { imageName } from "../tests/_podman.ts";
 import {
   PretendedAggregator,
   PretendedExecutor,
-} from "../tests/orchestrators/pretend.ts";
+} from "../tests/orchestrators/_pretend.ts";
 import { measure } from "./_once.ts";
 
 const [kind, text] = Deno.args;

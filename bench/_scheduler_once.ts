@@ -12,7 +12,7 @@ import {
   PretendedAggregator,
   PretendedExecutor,
   PretendedPool,
-} from "../tests/orchestrators/pretend.ts";
+} from "../tests/orchestrators/_pretend.ts";
 import { measure, temporaryDirectory } from "./_once.ts";
 
 const [tests, remotes, ms] = Deno.args.slice(0, 3).map(Number);

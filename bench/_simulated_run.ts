@@ -14,7 +14,7 @@ import { reruns } from "../orchestrators/policies.ts";
 import {
   PretendedPool,
   PretendedRemote,
-} from "../tests/orchestrators/pretend.ts";
+} from "../tests/orchestrators/_pretend.ts";
 import { TimedQueue } from "./_timed_queue.ts";
 
 /** What happens in a run. Times are in any unit, as long as it is the same. */

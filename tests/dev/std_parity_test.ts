@@ -13,7 +13,7 @@ const std = Deno.env.get("ATEX_STD");
 async function runCalls(options: RegistryOptions): Promise<string> {
   await using registry = await startRegistry(options);
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-qA", new URL("std_calls.ts", import.meta.url).pathname],
+    args: ["run", "-qA", new URL("_std_calls.ts", import.meta.url).pathname],
     env: { JSR_URL: registry.url, NO_COLOR: "1", TZ: "UTC" },
   }).output();
   assert.ok(success, new TextDecoder().decode(stderr));

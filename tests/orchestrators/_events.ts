@@ -12,7 +12,7 @@ import {
   PretendedAggregator,
   PretendedExecutor,
   PretendedPool,
-} from "./pretend.ts";
+} from "./_pretend.ts";
 
 const remote = "pool#1";
 const error = new TypeError('broken\n"so"', {

@@ -4,7 +4,7 @@ import {
   PretendedAggregator,
   PretendedExecutor,
   PretendedPool,
-} from "./pretend.ts";
+} from "./_pretend.ts";
 
 const [disk] = Deno.args as [string];
 const tests = Array.from({ length: 300 }, (_, i) => `/test/number/${i}`);

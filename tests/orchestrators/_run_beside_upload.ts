@@ -6,7 +6,7 @@ import {
   PretendedAggregator,
   PretendedExecutor,
   PretendedPool,
-} from "./pretend.ts";
+} from "./_pretend.ts";
 
 /** Where an aggregator is that cannot count, beside one for lines of JSON, and what it does. */
 export interface Upload {

@@ -27,7 +27,7 @@ import {
   PretendedRemote,
   StoppedPool,
   untilAborted,
-} from "./pretend.ts";
+} from "./_pretend.ts";
 
 type Work = ConstructorParameters<typeof PretendedExecutor>[1];
 

@@ -21,7 +21,7 @@ import {
   PretendedExecutor,
   PretendedPool,
   StoppedPool,
-} from "./pretend.ts";
+} from "./_pretend.ts";
 
 const STATUS: RunStatus = {
   tests: 3,

@@ -33,7 +33,7 @@ import {
   PretendedExecutor,
   PretendedPool,
   untilAborted,
-} from "./pretend.ts";
+} from "./_pretend.ts";
 
 /** Has these tests already. */
 class Stored extends PretendedAggregator {

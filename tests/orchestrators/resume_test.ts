@@ -32,7 +32,7 @@ import {
   PretendedExecutor,
   PretendedPool,
   untilAborted,
-} from "./pretend.ts";
+} from "./_pretend.ts";
 
 type Work = ConstructorParameters<typeof PretendedExecutor>[1];
 

@@ -8,7 +8,7 @@ import {
   PretendedPool,
   StoppedPool,
   untilAborted,
-} from "./pretend.ts";
+} from "./_pretend.ts";
 
 type Work = ConstructorParameters<typeof PretendedExecutor>[1];
 

@@ -10,7 +10,7 @@ import {
   PretendedAggregator,
   PretendedExecutor,
   PretendedPool,
-} from "../orchestrators/pretend.ts";
+} from "../orchestrators/_pretend.ts";
 import { FakeClock } from "../orchestrators/simulation/clock.ts";
 
 const plan: Plan = {

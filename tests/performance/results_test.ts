@@ -22,7 +22,7 @@ Deno.test("results of a test take no memory while they are stored", async () => 
 });
 
 Deno.test("an aggregator keeps nothing of a stored test but its name", async () => {
-  const module = import.meta.resolve("../aggregators/heap.ts");
+  const module = import.meta.resolve("../aggregators/_heap.ts");
   const flags = ["--no-check", "--v8-flags=--expose-gc"];
   const args = ["run", "-qA", ...flags, module];
   const bytes = Number(await runProcess(module, [], { args }));

@@ -14,12 +14,12 @@ async function bytesFrom(script: string): Promise<number> {
 }
 
 Deno.test("a run keeps little of a test, from its beginning or when the test has ended", async () => {
-  const bytes = await bytesFrom("heap.ts");
+  const bytes = await bytesFrom("_heap.ts");
   ok(bytes < 150, `${bytes} bytes for each test`);
 });
 
 Deno.test("a test that waits takes a place in a list", async () => {
-  const bytes = await bytesFrom("queue_heap.ts");
+  const bytes = await bytesFrom("_queue_heap.ts");
   ok(bytes > 0 && bytes < 20, `${bytes} bytes for each test`);
 });
 

@@ -4,7 +4,7 @@ import {
   PretendedAggregator,
   PretendedExecutor,
   PretendedPool,
-} from "./pretend.ts";
+} from "./_pretend.ts";
 
 const FEW = 1_000;
 const MANY = 5_000;
