@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import { KubernetesConnection } from "../../connections/kubernetes.ts";
 import { formatOwner } from "../../connections/ownership.ts";
 import { run } from "../../connections/process.ts";
-import { FmfExecutor } from "../../executors/fmf/mod.ts";
 import { holdRun } from "../../provisioners/_run.ts";
 import type { ProvisionerEvent } from "../../provisioners/events.ts";
 import {
@@ -22,6 +21,7 @@ import {
 } from "../_kubernetes.ts";
 import { rejected } from "../_thrown.ts";
 import { processesWith, until } from "../_wait.ts";
+import { runHello } from "./_hello.ts";
 
 const ignore = cannotRun(
   "integration/provisioner_kubernetes",
@@ -101,19 +101,7 @@ test("a pod is lent, runs fmf tests, and is gone when it is given back", async (
   });
   assert.equal(lease.spec.leaseDurationSeconds, 120);
 
-  const root = await Deno.makeTempDir({ prefix: "atex-test-" });
-  await using executor = await new FmfExecutor(remote, {
-    tests: {
-      plan: {},
-      root,
-      data: new Map([["/hello", { test: "echo hello; exit 7" }]]),
-      sources: new Map([["/hello", ""]]),
-    },
-  }).start();
-  await Deno.mkdir(`${root}/artifacts`);
-  assert.equal(await executor.runTest("/hello", `${root}/artifacts`), 7);
-  await executor.stop();
-  await Deno.remove(root, { recursive: true });
+  await runHello(remote);
   await remote.release();
   assert.deepEqual([...server.pods.keys()], []);
 });

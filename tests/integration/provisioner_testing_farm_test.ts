@@ -1,7 +1,6 @@
 /** TestingFarmProvisioner with a service of ours and real systems behind it. */
 import assert from "node:assert/strict";
 import { run } from "../../connections/process.ts";
-import { FmfExecutor } from "../../executors/fmf/mod.ts";
 import { CLEANING_SCRIPT } from "../../provisioners/_testing_farm_clean.ts";
 import type { ProvisionerEvent } from "../../provisioners/events.ts";
 import type { Remote } from "../../provisioners/provisioner.ts";
@@ -23,6 +22,7 @@ import { Container, podmanMissing } from "../_podman.ts";
 import { cannotRun, freePort, Sshd, sshdMissing } from "../_sshd.ts";
 import { rejected } from "../_thrown.ts";
 import { until } from "../_wait.ts";
+import { runHello } from "./_hello.ts";
 
 const ignore = cannotRun("integration/provisioner_testing_farm", sshdMissing());
 
@@ -134,19 +134,7 @@ Deno.test({
       assert.ok(!argv.includes(TOKEN) && !argv.includes("hush-hush"), argv);
     }
 
-    const root = await Deno.makeTempDir({ prefix: "atex-test-" });
-    await using executor = await new FmfExecutor(remote, {
-      tests: {
-        plan: {},
-        root,
-        data: new Map([["/hello", { test: "echo hello; exit 7" }]]),
-        sources: new Map([["/hello", ""]]),
-      },
-    }).start();
-    await Deno.mkdir(`${root}/artifacts`);
-    assert.equal(await executor.runTest("/hello", `${root}/artifacts`), 7);
-    await executor.stop();
-    await Deno.remove(root, { recursive: true });
+    await runHello(remote);
 
     await remote.release();
     assert.deepEqual(server.alive, []);

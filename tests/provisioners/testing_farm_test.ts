@@ -28,15 +28,7 @@ import {
   TOKEN,
   TOKEN_ID,
 } from "./_testing_farm_server.ts";
-
-const directory = await Deno.makeTempDir({ prefix: "atex-test-" });
-const sshKey = `${directory}/key`;
-await Deno.writeTextFile(sshKey, "");
-await Deno.writeTextFile(`${sshKey}.pub`, "ssh-ed25519 AAAA me@home\n");
-globalThis.addEventListener(
-  "unload",
-  () => Deno.removeSync(directory, { recursive: true }),
-);
+import { sshKey } from "./_user_key.ts";
 
 const times = {
   retryDelays: [0, 1, 2],

@@ -15,15 +15,7 @@ import {
   TOKEN_ID,
 } from "./_testing_farm_server.ts";
 import { watchdogsOf } from "./_testing_farm_watchdogs.ts";
-
-const directory = await Deno.makeTempDir({ prefix: "atex-test-" });
-const sshKey = `${directory}/key`;
-await Deno.writeTextFile(sshKey, "");
-await Deno.writeTextFile(`${sshKey}.pub`, "ssh-ed25519 AAAA me@home\n");
-globalThis.addEventListener(
-  "unload",
-  () => Deno.removeSync(directory, { recursive: true }),
-);
+import { sshKey } from "./_user_key.ts";
 
 function startWatchdog(
   server: FarmServer,

@@ -1,22 +1,10 @@
 /** Reports while a small disk is full, and ends the run when there is room again; prints what came of it. */
 import { TestAbortedError } from "../../../executors/executor.ts";
-import { Reporter } from "../../../executors/fmf/reporter.ts";
 import { bytesOf, result } from "./_messages.ts";
+import { reportTo } from "./_small_disk_report.ts";
 
 const [directory] = Deno.args as [string];
-const artifacts = `${directory}/artifacts`;
-Deno.mkdirSync(artifacts);
-const reporter = Reporter.open(artifacts);
-const nothing = () => {};
-const channel = reporter.channel({
-  duration: {
-    set: nothing,
-    increment: nothing,
-    decrement: nothing,
-    save: nothing,
-    restore: nothing,
-  },
-});
+const { artifacts, reporter, channel } = reportTo(directory);
 const filler = Deno.openSync(`${directory}/filler`, {
   write: true,
   create: true,

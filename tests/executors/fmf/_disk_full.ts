@@ -1,22 +1,10 @@
 /** Reports into artifacts on a small disk until it is full; prints what came of it. */
 import { TestAbortedError } from "../../../executors/executor.ts";
-import { Reporter } from "../../../executors/fmf/reporter.ts";
 import { bytesOf, result } from "./_messages.ts";
+import { reportTo } from "./_small_disk_report.ts";
 
 const [directory, what] = Deno.args as [string, "files" | "large" | "results"];
-const artifacts = `${directory}/artifacts`;
-Deno.mkdirSync(artifacts);
-const reporter = Reporter.open(artifacts);
-const nothing = () => {};
-const channel = reporter.channel({
-  duration: {
-    set: nothing,
-    increment: nothing,
-    decrement: nothing,
-    save: nothing,
-    restore: nothing,
-  },
-});
+const { artifacts, reporter, channel } = reportTo(directory);
 const length = what === "large" ? 8 * 1024 * 1024 : 1000;
 const report = bytesOf(
   what === "results"
