@@ -146,7 +146,7 @@ class Outcome extends Promise<void> {
  * Becomes a command, whose standard error is its standard output: what it prints stays in
  * order. The leash ends it where that takes more than the end of the client here.
  */
-const MERGED = `exec 2>&1\n${LEASH}`;
+export const MERGED = `exec 2>&1\n${LEASH}`;
 
 const OUTPUT_KEPT = 64 * 1024;
 
