@@ -144,6 +144,7 @@ class AdHocRun {
       await this.#done.promise;
     } finally {
       signal.removeEventListener("abort", abort);
+      this.#stall?.[Symbol.dispose](); // it would hold the process
       this.#leave.abort();
       for (const abort of this.#aborts.values()) abort.abort();
       await this.#tasksEnded();

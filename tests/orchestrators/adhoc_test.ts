@@ -203,6 +203,36 @@ Deno.test("a provisioner that was stopped is not asked again", async () => {
   equal(error.summary.notRun, ["/a", "/b", "/c"]);
 });
 
+Deno.test("a run without systems leaves no timer, which would hold the script", async () => {
+  const { setTimeout, clearTimeout } = globalThis;
+  const timers = new Set<unknown>();
+  Object.assign(globalThis, {
+    setTimeout: (...args: Parameters<typeof setTimeout>) => {
+      const timer = setTimeout(...args);
+      timers.add(timer);
+      return timer;
+    },
+    clearTimeout: (timer: ReturnType<typeof setTimeout>) => {
+      timers.delete(timer);
+      clearTimeout(timer);
+    },
+  });
+  try {
+    const pool = new StoppedPool();
+    pool.provision = (() => {}) as never;
+    const { getRemote } = pool;
+    pool.getRemote = async () => {
+      await new Promise((resolve) => setTimeout(resolve, 1)); // it is waited for
+      return await getRemote.apply(pool);
+    };
+    const run = new AdHocOrchestrator(options({ provisioners: [pool] })).run();
+    equal((await incomplete(run)).kind, "NoRemotes");
+  } finally {
+    Object.assign(globalThis, { setTimeout, clearTimeout });
+  }
+  equal([...timers], []);
+});
+
 Deno.test("disposing of a run ends its tests and waits for its end", async () => {
   const pool = new PretendedPool({ maxRemotes: 2 });
   let ended = 0;
