@@ -265,7 +265,8 @@ function openable(file: string | URL): string {
   return resolve(pathOf(file));
 }
 
-function explain(error: unknown, { argv, cwd }: LocalCommand): unknown {
+/** The error to throw for one of the system. */
+export function explain(error: unknown, { argv, cwd }: LocalCommand): unknown {
   const what = `Cannot run "${describe(argv)}"`;
   if (error instanceof Deno.errors.NotFound) {
     if (/ cwd /.test(error.message)) {

@@ -22,7 +22,7 @@ import type {
   RemoteCommandOptions,
   SignalOptions,
 } from "./connection.ts";
-import { statusOf } from "./_child.ts";
+import { explain, statusOf } from "./_child.ts";
 import { denoCommand } from "./_command.ts";
 
 /** Options of {@linkcode interact}. */
@@ -98,11 +98,16 @@ async function attend(
   command: LocalCommand,
   signal: AbortSignal | undefined,
 ): Promise<Deno.CommandStatus> {
-  const child = denoCommand(command, {
-    stdin: "inherit",
-    stdout: "inherit",
-    stderr: "inherit",
-  }).spawn();
+  let child: Deno.ChildProcess;
+  try {
+    child = denoCommand(command, {
+      stdin: "inherit",
+      stdout: "inherit",
+      stderr: "inherit",
+    }).spawn();
+  } catch (error) {
+    throw explain(error, command);
+  }
   let timer: ReturnType<typeof setTimeout> | undefined;
   const end = () => {
     // An interactive shell pays no attention to SIGTERM.

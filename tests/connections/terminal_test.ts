@@ -14,3 +14,15 @@ Deno.test("interact() runs nothing if it is aborted while the terminal is asked 
   await assert.rejects(done, /the window was closed/);
   await Deno.remove(marker); // rejects if the command ran
 });
+
+Deno.test("interact() names a program that is not there", async () => {
+  await using here = await LocalConnection.open();
+  await assert.rejects(
+    interact(here, ["/nowhere/program"], { terminal: false }),
+    {
+      name: "NotFound",
+      message:
+        'Cannot run "/nowhere/program": "/nowhere/program" does not exist, or the interpreter that it names',
+    },
+  );
+});
