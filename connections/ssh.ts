@@ -74,11 +74,11 @@ import { askpass, environment, PrivateDirectory } from "./_ssh_files.ts";
 import { type MasterEnd, SshMaster } from "./_ssh_master.ts";
 import {
   checkTarget,
+  knowsSessions,
   sshArguments,
   type SshConfig,
   withTerminal,
 } from "./_ssh_options.ts";
-import { knowsSessions } from "./_ssh_version.ts";
 import {
   DROP_ATTEMPTS,
   isDropped,
