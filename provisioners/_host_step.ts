@@ -3,7 +3,7 @@ import { ProvisionError } from "./provisioner.ts";
 
 /** Something to be done with a host. */
 export interface HostStep {
-  /** What cannot be done if it fails: the middle of a message. */
+  /** What cannot be done if it fails: the beginning of a message. */
   readonly what: string;
   /** How long it may take, in milliseconds. */
   readonly ms: number;
@@ -24,7 +24,7 @@ export async function hostStep<T>(
     return await within({ ms, late, signal }, call);
   } catch (error) {
     signal?.throwIfAborted();
-    throw new ProvisionError(`Cannot ${what}: ${(error as Error).message}`, {
+    throw new ProvisionError(`${what}: ${(error as Error).message}`, {
       cause: error,
     });
   }

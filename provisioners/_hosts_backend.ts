@@ -1,28 +1,19 @@
-import { abortable } from "@std/async/abortable";
 import { delay } from "@std/async/delay";
 import { ConnectError } from "../connections/connection.ts";
-import { run } from "../connections/process.ts";
 import { SshConnection } from "../connections/ssh.ts";
 import { isDropped } from "../connections/ssh_drop.ts";
 import { connectWithin, within } from "../connections/time_limit.ts";
 import type { Backend, Reserving, Starting, System } from "./_backend.ts";
+import { HostCare } from "./_host_care.ts";
 import type { HostList } from "./_host_list.ts";
-import { hostStep } from "./_host_step.ts";
-import { endLeftProcesses } from "./_left_processes.ts";
-import { removeLeftWork } from "./_left_work.ts";
-import {
-  describeHolder,
-  type Lease,
-  LeaseError,
-  parseHolder,
-} from "./_lease.ts";
+import { type Host, HostRoster } from "./_host_roster.ts";
+import { describeHolder, type Lease, LeaseError } from "./_lease.ts";
 import { LeasedConnection } from "./_leased_connection.ts";
 import { Reaping } from "./_reaping.ts";
-import { getRunId, holdRun, type Run } from "./_run.ts";
+import { holdRun, type Run } from "./_run.ts";
 import { settle } from "./_settle.ts";
-import { waitFor } from "./_wait_for.ts";
 import type { ProvisionerEvent } from "./events.ts";
-import type { HostContext, HostEntry, HostHooks } from "./_hosts_types.ts";
+import type { HostEntry, HostHooks } from "./_hosts_types.ts";
 import { ProvisionError, type ReleaseReason } from "./provisioner.ts";
 
 /** Milliseconds between two attempts to reach a host that may be rebooting. */
@@ -30,33 +21,6 @@ const REBOOT_PAUSE = 1000;
 
 /** Milliseconds in which a host that is damaged answers, or it is left alone. */
 const DAMAGED_ANSWER = 5000;
-
-/** A host, and whether it can be lent. */
-interface Host extends HostEntry {
-  readonly id: string;
-  /** Lent, or about to be. */
-  taken: boolean;
-  /** It was reached before. */
-  known: boolean;
-  /** How often in a row it could not be used. */
-  failures: number;
-  /** Why it is left alone, and until when. */
-  aside?: { readonly why: string; readonly until: number };
-  /** Nobody knows yet whether somebody else has it. */
-  asking?: boolean;
-  /** Somebody else has it: not before that time it is tried again. */
-  busyUntil?: number;
-  holder?: string;
-  /** How, if that is this script. */
-  ours?: string | undefined;
-  /** When somebody was last seen to have it. */
-  heldAt?: number;
-  /** Since when it drops connections, as if it had too many. */
-  droppingSince?: number;
-  /** Ready to take it, or holding it. */
-  lease?: Lease;
-  connection?: SshConnection;
-}
 
 export interface HostsBackendOptions extends HostHooks {
   readonly list: HostList;
@@ -82,10 +46,10 @@ class UnusableError extends ProvisionError {}
 export class HostsBackend implements Backend {
   readonly #options: HostsBackendOptions;
   readonly #emit: (event: ProvisionerEvent) => void;
-  #hosts: Host[] = [];
+  readonly #roster = new HostRoster();
+  readonly #care: HostCare;
   /** Reservations that look for a host. */
   #looking = 0;
-  #changed = Promise.withResolvers<void>();
   #reaping?: Reaping;
   /** Who we are. That we live is told by leases, not by a run file. */
   #me?: Run;
@@ -96,6 +60,7 @@ export class HostsBackend implements Backend {
   ) {
     this.#options = options;
     this.#emit = emit;
+    this.#care = new HostCare(options, emit);
   }
 
   get maxRemotes(): number | undefined {
@@ -103,15 +68,8 @@ export class HostsBackend implements Backend {
   }
 
   async start({ signal }: Starting): Promise<void> {
-    const known = new Set(
-      this.#hosts.flatMap(({ known, id }) => known ? [id] : []),
-    );
-    const entries = await this.#options.list.read(signal);
-    const hosts = entries.map((entry): Host => {
-      const id = `ssh:${entry.options.host}`;
-      return { ...entry, id, taken: false, known: known.has(id), failures: 0 };
-    });
-    this.#hosts = this.#options.shuffle ? shuffled(hosts) : hosts;
+    const { list, shuffle } = this.#options;
+    this.#roster.fill(await list.read(signal), { shuffle });
     await using me = await holdRun("hosts");
     this.#me = me;
     await using reaping = new AsyncDisposableStack();
@@ -131,7 +89,7 @@ export class HostsBackend implements Backend {
     try {
       for (;;) {
         signal.throwIfAborted();
-        const host = this.#pick();
+        const host = this.#roster.next();
         if (host) {
           const isNew = host !== named && host.holder === undefined &&
             host.droppingSince === undefined;
@@ -142,13 +100,13 @@ export class HostsBackend implements Backend {
           if (system) return system;
           continue;
         }
-        if (this.#hosts.every(({ aside }) => aside)) throw this.#noneError();
+        if (this.#roster.isSpent) throw this.#roster.spentError();
         named = undefined;
         identify(); // it may be any of them
-        if (!this.#hosts.some(({ asking }) => asking)) {
-          waits(this.#whoHasThem());
+        if (!this.#roster.isAsking) {
+          waits(this.#roster.whoHasThem());
         }
-        await this.#change(signal);
+        await this.#roster.change(signal);
       }
     } finally {
       this.#looking--;
@@ -163,20 +121,16 @@ export class HostsBackend implements Backend {
   /** Ends left processes on hosts without a `clean` hook; never opens a new connection for it. */
   async sweep({ id }: System, reason: ReleaseReason): Promise<void> {
     const { clean, connectTimeout } = this.#options;
-    const host = this.#host(id);
+    const host = this.#roster.find(id);
     if (clean || await isLost(host)) return;
     const patience = isDamaged(reason)
       ? Math.min(DAMAGED_ANSWER, connectTimeout)
       : connectTimeout;
-    await this.#attempt(
-      "end what tests left running on",
-      host,
-      (signal) => endLeftProcesses(host.connection!, { patience, signal }),
-    );
+    await this.#care.endLeft(host.connection!, host, patience);
   }
 
   async dispose({ id }: System, reason: ReleaseReason): Promise<void> {
-    const host = this.#host(id);
+    const host = this.#roster.find(id);
     try {
       await this.#bringBack(host, reason);
     } finally {
@@ -184,64 +138,13 @@ export class HostsBackend implements Backend {
       await host.connection?.disconnect();
       host.connection = undefined;
       host.taken = false;
-      this.#notify();
+      this.#roster.notify();
     }
   }
 
   async stop(): Promise<void> {
     await using _ = this.#reaping;
-    await settle(this.#hosts.map((host) => this.#endLease(host)));
-  }
-
-  #host(id: string): Host {
-    return this.#hosts.find((host) => host.id === id)!;
-  }
-
-  /** The next host to try: one that was never found taken comes first. */
-  #pick(): Host | undefined {
-    const now = performance.now();
-    for (const host of this.#hosts) {
-      if (host.aside && host.aside.until <= now) host.aside = undefined;
-      if (host.busyUntil !== undefined && host.busyUntil <= now) {
-        host.busyUntil = undefined;
-      }
-    }
-    const free = this.#hosts.filter(({ taken, aside, busyUntil }) =>
-      !taken && !aside && busyUntil === undefined
-    );
-    return free.find(({ holder }) => holder === undefined) ?? free[0];
-  }
-
-  /** Of hosts that others have; nothing if there are none. */
-  #whoHasThem(): string | undefined {
-    const had = this.#hosts.filter(({ holder, aside }) =>
-      holder !== undefined && !aside
-    );
-    const others = had.filter(({ ours }) => ours === undefined)
-      .map(({ options: { host }, holder }) =>
-        holder ? `${host}: ${holder}` : host
-      );
-    const ours = Map.groupBy(had, ({ ours }) => ours);
-    ours.delete(undefined);
-    const reasons = [
-      ...others.length > 0 ? [`others have ${others.join("; ")}`] : [],
-      ...ours.entries().map(([how, hosts]) =>
-        `this script has ${
-          hosts.map(({ options: { host } }) => host).join(", ")
-        } already, ${how}`
-      ),
-    ];
-    return reasons.length > 0 ? reasons.join("; ") : undefined;
-  }
-
-  /** How this script has a host, if it has: under another name, or from another pool. */
-  #oursBy(line: string): string | undefined {
-    const found = parseHolder(line);
-    if (found?.run !== getRunId()) return undefined;
-    const other = this.#hosts.find(({ lease }) => lease?.id === found.lease);
-    if (other) return `it is the same machine as ${other.options.host}`;
-    const { purpose } = found;
-    return `from another provisioner${purpose ? `, for ${purpose}` : ""}`;
+    await settle(this.#roster.hosts.map((host) => this.#endLease(host)));
   }
 
   /** Gives nothing if somebody else has it. */
@@ -267,7 +170,7 @@ export class HostsBackend implements Backend {
       if (signal.aborted) throw signal.reason;
       throw this.#setAside(host, error);
     } finally {
-      this.#notify();
+      this.#roster.notify();
     }
   }
 
@@ -286,7 +189,7 @@ export class HostsBackend implements Backend {
       if (answer === true) return true;
       host.heldAt = performance.now();
       holder = describeHolder(answer);
-      ours = this.#oursBy(answer);
+      ours = this.#roster.oursBy(answer);
     } catch (error) {
       // Who has it may have rebooted it. Another may become free before it is back.
       const now = performance.now();
@@ -311,7 +214,7 @@ export class HostsBackend implements Backend {
     const connection = await this.#reachInTime(host, signal);
     const leased = new LeasedConnection(connection, lease);
     try {
-      await this.#hook(
+      await this.#care.hook(
         "prepare",
         host,
         (context) => prepare?.(leased, context),
@@ -352,11 +255,13 @@ export class HostsBackend implements Backend {
     );
     const ms = limit - (performance.now() - begin);
     try {
-      if (!host.known) await this.#tidy(connection, host, signal);
+      if (!host.known) {
+        await this.#care.tidy(connection, host, this.#me!, signal);
+      }
       if (probe) {
         await within(
           { ms, late, signal },
-          (signal) => this.#probe(connection, host.options.host, probe, signal),
+          (signal) => this.#care.probe(connection, host, probe, signal),
         );
       }
       return connection;
@@ -364,50 +269,6 @@ export class HostsBackend implements Backend {
       await connection.disconnect();
       throw error;
     }
-  }
-
-  /** Removes what dead scripts left on the host: it takes place, but is in nobody's way. */
-  async #tidy(
-    connection: SshConnection,
-    host: Host,
-    signal: AbortSignal,
-  ): Promise<void> {
-    await this.#attempt(
-      "remove what killed scripts left on",
-      host,
-      (signal) => removeLeftWork(connection, this.#me!, signal),
-      signal,
-    );
-  }
-
-  /** Does something without which the host can be used, too: a failure is only told. */
-  async #attempt(
-    what: string,
-    { options: { host } }: Host,
-    call: (signal: AbortSignal) => Promise<void>,
-    signal?: AbortSignal,
-  ): Promise<void> {
-    const ms = this.#options.hookTimeout;
-    try {
-      await hostStep({ what: `${what} the host ${host}`, ms, signal }, call);
-    } catch (error) {
-      signal?.throwIfAborted();
-      this.#emit({ type: "warning", error: error as ProvisionError });
-    }
-  }
-
-  async #probe(
-    connection: SshConnection,
-    host: string,
-    probe: readonly string[],
-    signal: AbortSignal,
-  ): Promise<void> {
-    const ms = this.#options.probeTimeout;
-    const what = `use the host ${host}: its probe failed`;
-    await hostStep(
-      { what, ms, signal },
-      (signal) => run(connection, probe, { signal }),
-    );
   }
 
   /** Connects. */
@@ -452,7 +313,7 @@ export class HostsBackend implements Backend {
     try {
       if (clean || damaged && recover) await this.#checkLease(host);
       if (damaged && recover) {
-        await this.#hook(
+        await this.#care.hook(
           "recover",
           host,
           (context) => recover(connection, { ...context, reason }),
@@ -460,7 +321,7 @@ export class HostsBackend implements Backend {
       }
       if (clean) {
         await this.#retry(host, () => connection.connect());
-        await this.#hook(
+        await this.#care.hook(
           "clean",
           host,
           (context) => clean(connection, { ...context, reason }),
@@ -484,7 +345,7 @@ export class HostsBackend implements Backend {
       : damaged && !recover
       ? quarantine
       : 0;
-    if (ms > 0) this.#leaveAlone(host, why, ms);
+    if (ms > 0) this.#roster.leaveAlone(host, why, ms);
   }
 
   /**
@@ -520,21 +381,6 @@ export class HostsBackend implements Backend {
     }
   }
 
-  async #hook(
-    name: string,
-    { options: { host }, labels }: Host,
-    call: (context: HostContext) => Promise<void> | void | undefined,
-    signal?: AbortSignal,
-  ): Promise<void> {
-    const what = `use the host ${host}: the hook "${name}" failed`;
-    const ms = this.#options.hookTimeout;
-    await hostStep({ what, ms, signal }, (signal) =>
-      abortable(
-        (async () => await call({ host, labels, signal }))(),
-        signal,
-      ));
-  }
-
   #setAside(host: Host, error: unknown): ProvisionError {
     const why = (error as Error).message;
     if (isMissing(error) || error instanceof LeaseError && error.fatal) {
@@ -542,36 +388,20 @@ export class HostsBackend implements Backend {
     }
     const { retryAfter, maxFailures } = this.#options;
     const enough = ++host.failures >= maxFailures;
-    this.#leaveAlone(
+    this.#roster.leaveAlone(
       host,
       why,
       enough || error instanceof LeaseError ? Infinity : retryAfter,
     );
-    if (this.#hosts.every(({ aside }) => aside)) return this.#noneError(error);
+    if (this.#roster.isSpent) return this.#roster.spentError(error);
     return new UnusableError(why, { cause: error });
-  }
-
-  #leaveAlone(host: Host, why: string, ms: number): void {
-    host.aside = { why, until: performance.now() + ms };
-  }
-
-  #noneError(cause?: unknown): ProvisionError {
-    const reasons = this.#hosts.map(({ aside }) => aside?.why).join("; ");
-    const forEver = this.#hosts.every(({ aside }) => aside?.until === Infinity);
-    return new ProvisionError(`Cannot use any host: ${reasons}`, {
-      cause,
-      fatal: forEver,
-    });
-  }
-
-  #notify(): void {
-    this.#changed.resolve();
-    this.#changed = Promise.withResolvers();
   }
 
   /** Nobody waits for hosts that others have. */
   async #letGo(): Promise<void> {
-    const waitedFor = this.#hosts.filter(({ taken, lease }) => !taken && lease);
+    const waitedFor = this.#roster.hosts.filter(({ taken, lease }) =>
+      !taken && lease
+    );
     await settle(waitedFor.map((host) => {
       host.holder = undefined;
       host.droppingSince = undefined;
@@ -583,15 +413,6 @@ export class HostsBackend implements Backend {
     const { lease } = host;
     host.lease = undefined;
     await lease?.[Symbol.asyncDispose]();
-  }
-
-  /** Until a host was released or set aside, or may be tried again. */
-  async #change(signal: AbortSignal): Promise<void> {
-    const times = this.#hosts.flatMap(({ taken, aside, busyUntil }) =>
-      taken ? [] : [aside?.until ?? busyUntil ?? Infinity]
-    );
-    const ms = Math.max(0, Math.min(...times) - performance.now());
-    await waitFor(this.#changed.promise, ms, signal);
   }
 }
 
@@ -617,13 +438,4 @@ function isPassing(error: unknown): boolean {
 function isMissing(error: unknown): boolean {
   return error instanceof Deno.errors.NotFound ||
     /^the program .* not installed/.test(outputOf(error));
-}
-
-function shuffled<T>(list: readonly T[]): T[] {
-  const result = [...list];
-  for (let i = result.length - 1; i > 0; i--) {
-    const j = Math.floor(Math.random() * (i + 1));
-    [result[i], result[j]] = [result[j], result[i]];
-  }
-  return result;
 }
