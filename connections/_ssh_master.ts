@@ -15,6 +15,17 @@ export interface MasterEnd {
   output: string;
 }
 
+/** The environment of the script, without what ssh would pass on to the system. */
+export function environment(): Record<string, string> {
+  const env = Object.fromEntries(
+    Object.entries(Deno.env.toObject())
+      .filter(([name]) => name !== "LANG" && !name.startsWith("LC_")),
+  );
+  // ssh runs its own helpers in this shell: that of the user may refuse, or be gone.
+  env.SHELL = "/bin/sh";
+  return env;
+}
+
 /** What to start a master with. */
 export interface MasterOptions extends SignalOptions {
   /** `ssh` and its arguments. */

@@ -69,9 +69,9 @@ import { remoteCommand } from "./_command.ts";
 import { checkArgv, IN_SHELL, quoteAll } from "./_quote.ts";
 import { rsyncCommand } from "./_rsync.ts";
 import { Sessions, shareLink } from "./_sessions.ts";
+import { PrivateDirectory } from "./_ssh_directory.ts";
 import type { Forward, ForwardOptions } from "./_ssh_forward.ts";
-import { askpass, environment, PrivateDirectory } from "./_ssh_files.ts";
-import { type MasterEnd, SshMaster } from "./_ssh_master.ts";
+import { environment, type MasterEnd, SshMaster } from "./_ssh_master.ts";
 import {
   checkTarget,
   knowsSessions,
@@ -443,6 +443,7 @@ export class SshConnection implements Connection {
       directory = undo.use(await PrivateDirectory.open());
     }
     if (password !== undefined) {
+      const { askpass } = await import("./_ssh_askpass.ts"); // few need it
       Object.assign(loginEnv, await askpass(directory!.path, password, env));
     }
     const abilities = { knowsSessions: await knowsSessions(ssh, { signal }) };

@@ -1,5 +1,6 @@
 import { equal, match } from "node:assert/strict";
-import { askpass, PrivateDirectory } from "../../connections/_ssh_files.ts";
+import { PrivateDirectory } from "../../connections/_ssh_directory.ts";
+import { askpass } from "../../connections/_ssh_askpass.ts";
 import { outputLocal } from "../../connections/process.ts";
 
 Deno.test("askpass() tells the password to who asks for it, and to nobody else", async () => {
