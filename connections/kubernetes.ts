@@ -104,14 +104,14 @@ export class KubernetesConnection implements Connection {
    */
   constructor(options: KubernetesOptions) {
     checkOptions("KubernetesConnection", options, OPTIONS);
-    const { pod, kubectl = ["kubectl"] } = options;
+    const { pod, kubectl = ["kubectl"], connectTimeout = 60_000 } = options;
     if (!/^[^-]/.test(pod)) {
       throw new TypeError(
         `Cannot connect to the pod "${pod}": "pod" must be the name of a pod`,
       );
     }
     checkProgram("kubectl", kubectl);
-    checkMilliseconds({ connectTimeout: options.connectTimeout ?? 60_000 });
+    checkMilliseconds({ connectTimeout });
     this.#options = { ...options };
   }
 

@@ -107,8 +107,9 @@ export class PodmanConnection implements Connection {
    */
   constructor(options: PodmanOptions) {
     checkOptions("PodmanConnection", options, OPTIONS);
-    checkProgram("podman", options.podman ?? ["podman"]);
-    checkMilliseconds({ connectTimeout: options.connectTimeout ?? 60_000 });
+    const { podman = ["podman"], connectTimeout = 60_000 } = options;
+    checkProgram("podman", podman);
+    checkMilliseconds({ connectTimeout });
     this.#options = { ...options };
     this.#made = (options as MadeOption)[MADE];
   }

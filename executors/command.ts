@@ -167,9 +167,10 @@ export class CommandExecutor implements Executor {
         } as the command of test "${name}": a program and its arguments would be right`,
       );
     }
-    this.#timeout = options.timeout ?? HOUR;
-    this.#exitGrace = options.exitGrace ?? 10_000;
-    checkMilliseconds({ timeout: this.#timeout, exitGrace: this.#exitGrace });
+    const { timeout = HOUR, exitGrace = 10_000 } = options;
+    checkMilliseconds({ timeout, exitGrace });
+    this.#timeout = timeout;
+    this.#exitGrace = exitGrace;
     this.#connection = connection;
     this.#options = options;
     this.#output = normaliseFileName(options.output ?? "output.txt");

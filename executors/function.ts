@@ -199,14 +199,12 @@ export class FunctionExecutor<R extends Connection = Connection>
         checkKind('"tests" of FunctionExecutor', name, entry, "a function");
       }
     }
-    this.#timeout = options.timeout ?? 300_000;
-    this.#setupTimeout = options.setupTimeout ?? 1_800_000;
-    this.#grace = options.grace ?? 5_000;
-    checkMilliseconds({
-      timeout: this.#timeout,
-      setupTimeout: this.#setupTimeout,
-      grace: this.#grace,
-    });
+    const { timeout = 300_000, setupTimeout = 1_800_000, grace = 5_000 } =
+      options;
+    checkMilliseconds({ timeout, setupTimeout, grace });
+    this.#timeout = timeout;
+    this.#setupTimeout = setupTimeout;
+    this.#grace = grace;
     this.#remote = remote;
     this.#options = options;
   }

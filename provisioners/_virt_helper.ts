@@ -9,6 +9,7 @@ import {
   checkKind,
   checkMilliseconds,
   checkOptions,
+  checkWord,
   type Known,
 } from "../options.ts";
 import { type Process, start } from "../connections/process.ts";
@@ -114,6 +115,15 @@ export interface CopyVolumeOptions extends SignalOptions {
   move?: boolean | undefined;
 }
 
+const COPY_OPTIONS: Known<CopyVolumeOptions> = {
+  pool: "a text",
+  from: "a text",
+  to: "a text, if given",
+  toDomain: "a text, if given",
+  move: "true or false, if given",
+  signal: "optional",
+};
+
 /** Arguments of {@linkcode VirtHelper.createVolume}. */
 export interface CreateVolumeOptions extends SignalOptions {
   /** The storage pool; of type `dir`. */
@@ -132,6 +142,15 @@ export interface CreateVolumeOptions extends SignalOptions {
   removeExisting?: boolean | undefined;
 }
 
+const CREATE_OPTIONS: Known<CreateVolumeOptions> = {
+  pool: "a text",
+  name: "a text",
+  size: "a number",
+  format: "a text",
+  removeExisting: "true or false, if given",
+  signal: "optional",
+};
+
 /** Arguments of {@linkcode VirtHelper.virtInstall}. */
 export interface VirtInstallOptions extends SignalOptions {
   /**
@@ -142,6 +161,11 @@ export interface VirtInstallOptions extends SignalOptions {
    */
   destroyOnError?: boolean | undefined;
 }
+
+const INSTALL_OPTIONS: Known<VirtInstallOptions> = {
+  destroyOnError: "true or false, if given",
+  signal: "optional",
+};
 
 /**
  * A virt helper that runs on a libvirt host, by the version 1 of its protocol.
@@ -256,8 +280,13 @@ export class VirtHelper implements AsyncDisposable {
     return reply ?? "";
   }
 
-  /** Copies a volume, also over the disk of a domain that is shut off. */
+  /**
+   * Copies a volume, also over the disk of a domain that is shut off.
+   *
+   * @throws {TypeError} if an option is missing, misspelt or of the wrong kind
+   */
   async copyVolume(options: CopyVolumeOptions): Promise<void> {
+    checkOptions("copyVolume()", options, COPY_OPTIONS);
     const { pool, from, to, toDomain, move } = options;
     await this.#ask("copy-volume", {
       pool,
@@ -268,9 +297,21 @@ export class VirtHelper implements AsyncDisposable {
     }, options);
   }
 
-  /** Makes an empty volume. */
+  /**
+   * Makes an empty volume.
+   *
+   * @throws {TypeError} if an option is missing, misspelt or of the wrong kind
+   * @throws {RangeError} if `size` is not a whole number of bytes
+   */
   async createVolume(options: CreateVolumeOptions): Promise<void> {
+    checkOptions("createVolume()", options, CREATE_OPTIONS);
     const { pool, name, size, format, removeExisting } = options;
+    checkWord("createVolume()", "format", format, ["raw", "qcow2"]);
+    if (!Number.isSafeInteger(size) || size < 0) {
+      throw new RangeError(
+        `Cannot use ${size} as "size" of createVolume(): a whole number of bytes would be right`,
+      );
+    }
     await this.#ask("create-volume", {
       pool,
       name,
@@ -315,6 +356,7 @@ export class VirtHelper implements AsyncDisposable {
     args: readonly string[],
     options: VirtInstallOptions = {},
   ): Promise<void> {
+    checkOptions("virtInstall()", options, INSTALL_OPTIONS);
     const { destroyOnError } = options;
     await this.#ask("virt-install", {
       args,

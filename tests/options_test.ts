@@ -639,6 +639,24 @@ Deno.test("what is given has to be of the right kind", async () => {
         'Cannot use a text as "attempt": a positive whole number would be right',
       ] as [() => unknown, string]
     ),
+    ...[
+      (options: Wrong) => new PodmanConnection({ container: "x", ...options }),
+      (options: Wrong) => new KubernetesConnection({ pod: "x", ...options }),
+    ].map((make) =>
+      [
+        () => make({ connectTimeout: null }),
+        'Cannot use null as "connectTimeout": a positive number of milliseconds would be right',
+      ] as [() => unknown, string]
+    ),
+    ...[
+      (options: Wrong) => new FunctionExecutor(here, { tests: {}, ...options }),
+      (options: Wrong) => new CommandExecutor(here, { tests: {}, ...options }),
+    ].map((make) =>
+      [
+        () => make({ timeout: null }),
+        'Cannot use null as "timeout": a positive number of milliseconds would be right',
+      ] as [() => unknown, string]
+    ),
     [
       () => new FmfExecutor({ tests } as Wrong, undefined as Wrong),
       'Cannot use an object as "connection" of FmfExecutor: a connection would be right',

@@ -121,6 +121,25 @@ Deno.test({
       RangeError,
       "fewer than 1048576 are possible",
     );
+    const volume = { pool: "default", name: "v", size: 1, format: "raw" };
+    for (
+      const [wrong, type, part] of [
+        [{ size: 2.5 }, RangeError, 'Cannot use 2.5 as "size"'],
+        [{ size: "1" }, TypeError, 'a text as "size" of createVolume()'],
+        [{ format: "vdi" }, TypeError, '"raw" or "qcow2" would be right'],
+        [{ removeexisting: true }, TypeError, '"removeExisting" would be'],
+      ] as const
+    ) {
+      const options = { ...volume, ...wrong } as never;
+      await rejected(helper.createVolume(options), type, part);
+    }
+    const copy = { pool: "default", from: "a", toDomian: "b" };
+    await rejected(helper.copyVolume(copy), TypeError, '"toDomain" would be');
+    await rejected(
+      helper.virtInstall([], { destroyonerror: true } as never),
+      TypeError,
+      '"destroyOnError" would be right',
+    );
     for (const name of ["a/b", "", ".", "..", "\0"]) {
       await rejected(helper.upload(name, '{"cmd":"ping"}\n'), TypeError);
     }
