@@ -149,6 +149,11 @@ const START_OPTIONS: Known<StartOptions> = {
 /**
  * Runs `argv` on a system to its end and returns its stdout as text, as it is.
  *
+ * Aborting the `signal` terminates what runs here. Over a network, that is the
+ * client: a command that neither reads nor writes goes on on the system, and
+ * holds a session of its sshd. What has to end there, too, is for the `timeout`
+ * of `exec()` in `executors/function`, or for `executors/command`.
+ *
  * @throws {CommandError} if it ends with a status other than 0
  * @throws {NotConnectedError} if the connection is not connected
  * @throws {Deno.errors.NotFound} if a program is missing here
