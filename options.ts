@@ -1,4 +1,4 @@
-/** A look at options where they come in: scripts are run without a check of their types. */
+/** A look at options where they come in, and words for what is wrong: scripts are run without a check of their types. */
 import { fromFileUrl } from "@std/path/posix/from-file-url";
 
 /** All that an option can be, in the words of messages. */
@@ -201,6 +201,13 @@ export function pathOf(path: string | URL): string {
   throw new TypeError(
     `Cannot use ${what} as a path: a text, or a URL of "file:", would be right`,
   );
+}
+
+/** At most so many characters of a text, for a message. */
+export function shorten(text: string, most: number): string {
+  if (text.length <= most) return text;
+  // half a character would be none
+  return `${text.slice(0, most - 1).replace(/[\ud800-\udbff]$/, "")}…`;
 }
 
 /** The error for an option, or an argument, that is something else than what is right. */

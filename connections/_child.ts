@@ -1,8 +1,7 @@
 import { resolve } from "@std/path/posix/resolve";
-import { checkMilliseconds, pathOf } from "../options.ts";
+import { checkMilliseconds, pathOf, shorten } from "../options.ts";
 import type { LocalCommand, SignalOptions } from "./connection.ts";
 import { checkArgv, checkKinds, quote } from "./_quote.ts";
-import { shorten } from "./shorten.ts";
 import { after } from "./time_limit.ts";
 
 /** Options of {@linkcode startLocal}. */

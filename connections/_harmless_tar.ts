@@ -1,4 +1,4 @@
-import { shorten } from "./shorten.ts";
+import { shorten } from "../options.ts";
 
 /**
  * A tar archive from a system under test, without what is dangerous where it is

@@ -37,7 +37,7 @@
  *
  * @module
  */
-import { checkOptions, type Known, wrongKind } from "../options.ts";
+import { checkOptions, type Known, shorten, wrongKind } from "../options.ts";
 import type {
   Connection,
   LocalCommand,
@@ -52,7 +52,6 @@ import {
   type TerminateOptions,
 } from "./_child.ts";
 import { linkOf } from "./_sessions.ts";
-import { shorten } from "./shorten.ts";
 import { readAll } from "./_streams.ts";
 
 export type { Process, StartLocalOptions, TerminateOptions };

@@ -1,5 +1,5 @@
 /** A result, and where its files lie. */
-import { shorten } from "../connections/shorten.ts";
+import { shorten } from "../options.ts";
 
 /** One line of `results`. */
 export interface Result {

@@ -5,7 +5,7 @@ import {
   type Node,
   XMLSerializer,
 } from "@xmldom/xmldom";
-import { shorten } from "../connections/shorten.ts";
+import { shorten } from "../options.ts";
 
 /** The namespace of what we say about a domain. */
 export const NAMESPACE = "https://atex.example/run";

@@ -1,5 +1,5 @@
 import { outputLocal } from "../connections/process.ts";
-import { shorten } from "../connections/shorten.ts";
+import { shorten } from "../options.ts";
 import { after } from "../connections/time_limit.ts";
 import { ProvisionError } from "./provisioner.ts";
 

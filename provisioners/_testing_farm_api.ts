@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { shorten } from "../connections/shorten.ts";
+import { shorten } from "../options.ts";
 import {
   exchange,
   HttpError,

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { shorten } from "../connections/shorten.ts";
+import { shorten } from "../options.ts";
 
 /** The most bytes of a line, in both directions. */
 export const LONGEST_LINE = 1 << 20;

@@ -31,7 +31,13 @@ import { BeakerlibExecutor } from "../executors/beakerlib.ts";
 import { CommandExecutor } from "../executors/command.ts";
 import { discover, FmfExecutor } from "../executors/fmf/mod.ts";
 import { FunctionExecutor } from "../executors/function.ts";
-import { checkCounts, checkOptions, type Known, pathOf } from "../options.ts";
+import {
+  checkCounts,
+  checkOptions,
+  type Known,
+  pathOf,
+  shorten,
+} from "../options.ts";
 import { AdHocOrchestrator } from "../orchestrators/adhoc.ts";
 import { replayRun, writeEventLog } from "../orchestrators/event_log.ts";
 import { runMain } from "../orchestrators/main.ts";
@@ -1289,4 +1295,12 @@ Deno.test("checkCounts() takes whole numbers above 0, and Infinity where that is
     message:
       'Cannot use 2.5 as "a": a positive whole number or Infinity would be right',
   });
+});
+
+Deno.test("shorten() leaves what is short enough, and cuts no character in two", () => {
+  strictEqual(shorten("", 3), "");
+  strictEqual(shorten("abc", 3), "abc");
+  strictEqual(shorten("abcd", 3), "ab…");
+  strictEqual(shorten("a😀bcd", 3), "a…");
+  strictEqual(shorten("a😀bcd", 4), "a😀…");
 });

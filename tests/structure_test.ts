@@ -14,7 +14,7 @@ const MAY_IMPORT: [from: RegExp, to: RegExp | null][] = [
   [/^executors\/fmf\/metadata\//, null],
   [
     /^executors\//,
-    /^connections\/(connection|process|copy|ownership|shorten|time_limit)\.ts$/,
+    /^connections\/(connection|process|copy|ownership|time_limit)\.ts$/,
   ],
   [/^aggregators\//, /^executors\/results\.ts$/],
   [
@@ -36,7 +36,6 @@ const SHARED = new Set([
   "connections/ownership.ts",
   "connections/process.ts",
   "connections/program.ts",
-  "connections/shorten.ts",
   "connections/time_limit.ts",
   "provisioners/events.ts",
   "provisioners/pooled.ts",

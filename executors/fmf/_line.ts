@@ -1,5 +1,5 @@
 /** The words of the control channel. */
-import { shorten } from "../../connections/shorten.ts";
+import { shorten } from "../../options.ts";
 import { BadControlError } from "../executor.ts";
 
 /** A change of the time that a test may take, in milliseconds. */

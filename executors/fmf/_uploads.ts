@@ -1,5 +1,5 @@
 /** The files of results: written as the bytes come, never outside their directory. */
-import { shorten } from "../../connections/shorten.ts";
+import { shorten } from "../../options.ts";
 import { BadReportJSONError, TestAbortedError } from "../executor.ts";
 import { storageError } from "../storage.ts";
 
