@@ -208,11 +208,9 @@ class AdHocRun {
   #serve(): void {
     this.#busy = true;
     try {
-      for (;;) {
-        const happening = this.#happenings.shift();
-        if (!happening || this.#failed) break;
-        const actions = decide(this.#state, happening);
-        for (let i = 0; i < actions.length; i++) this.#do(actions[i]);
+      while (this.#happenings.length > 0 && !this.#failed) {
+        const happening = this.#happenings.shift()!;
+        for (const action of decide(this.#state, happening)) this.#do(action);
         if (this.#state.mode === "done") return;
         this.#watchForStall();
       }
@@ -225,6 +223,12 @@ class AdHocRun {
   #post(happening: Happening): void {
     this.#happenings.push(happening);
     if (!this.#busy) this.#serve();
+  }
+
+  /** Posts what may have taken no time and be followed by more of that: timers and signals get their turn. */
+  async #postInTime(happening: Happening): Promise<void> {
+    if (this.#turns.isLong) await this.#turns.next;
+    this.#post(happening);
   }
 
   /** Starts something that posts what came of it; its failure would be one of ours. */
@@ -315,14 +319,14 @@ class AdHocRun {
         late: (remote) => giveBackLate(remote, "surplus"),
       });
       this.#steps.arrived(remote, provisioner);
-      if (this.#turns.isLong) await this.#turns.next;
-      this.#post({ type: "ready", supplier, remote });
+      await this.#postInTime({ type: "ready", supplier, remote });
     } catch (thrown) {
       if (signal.aborted) return this.#post({ type: "left", supplier });
       const error = asError(thrown);
       const fatal = error instanceof ProvisionerStoppedError ||
         ("fatal" in error && error.fatal === true);
-      this.#post({ type: "reservation-failed", supplier, error, fatal });
+      const type = "reservation-failed";
+      await this.#postInTime({ type, supplier, error, fatal });
     }
   }
 
@@ -337,8 +341,7 @@ class AdHocRun {
       signal.throwIfAborted(); // it may be told to end after it got the permit
       began = this.#environment.now();
       await this.#steps.setUp(system, signal);
-      if (this.#turns.isLong) await this.#turns.next;
-      this.#post({ type: "set-up", system });
+      await this.#postInTime({ type: "set-up", system });
     } catch (thrown) {
       const error = asError(thrown);
       if (error instanceof RefusedError) this.#post({ type: "refused", error });

@@ -18,6 +18,7 @@ import type {
   RunSummary,
 } from "../../orchestrators/orchestrator.ts";
 import { reruns } from "../../orchestrators/policies.ts";
+import { ProvisionError } from "../../provisioners/provisioner.ts";
 import { withDirectory } from "../_directory.ts";
 import { incomplete } from "./_incomplete.ts";
 import {
@@ -351,6 +352,24 @@ Deno.test("timers and signals get their turn while systems come at once", async 
   const error = await incomplete(run);
   equal(error.kind, "Aborted");
   ok(begun < tests.length, `${begun} tests began before that`);
+});
+
+Deno.test("timers and signals get their turn while systems fail to come at once", async () => {
+  const pool = new PretendedPool();
+  let failures = 0;
+  pool.getRemote = () => {
+    const fatal = ++failures === 100_000; // else it would go on for ever
+    return Promise.reject(new ProvisionError("try again", { fatal }));
+  };
+  const abort = new AbortController();
+  const timer = setTimeout(() => abort.abort(), 1);
+  const error = await incomplete(
+    new AdHocOrchestrator(
+      options({ provisioners: [pool], maxProvisionFailures: Infinity }),
+    ).run(abort),
+  );
+  clearTimeout(timer);
+  equal(error.kind, "Aborted");
 });
 
 Deno.test("tests get directories of their own for artifacts: new, empty, private, removed at the end", async () => {
