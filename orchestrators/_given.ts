@@ -5,6 +5,15 @@
 import type { Stored } from "../aggregators/aggregator.ts";
 import type { Remote } from "../provisioners/provisioner.ts";
 
+/** Something as a text for a message, whatever it is. */
+export function shown(value: unknown): string {
+  try {
+    return Deno.inspect(value);
+  } catch {
+    return "something that cannot be shown";
+  }
+}
+
 /** Whether something is an exit code: Node.js has `null` for a process that a signal ended. */
 export function isExitCode(value: unknown): value is number {
   return Number.isSafeInteger(value);
@@ -14,7 +23,7 @@ export function isExitCode(value: unknown): value is number {
 export function noExitCode(value: unknown, test: string): TypeError {
   return new TypeError(
     `Cannot tell what came of "${test}": the executor gave ${
-      Deno.inspect(value)
+      shown(value)
     }, which is no exit code`,
   );
 }
@@ -26,7 +35,7 @@ export function attributesOf(
   const texts: Record<string, string> = { ...attributes };
   for (const name in texts) {
     if (typeof texts[name] !== "string") {
-      texts[name] = Deno.inspect(texts[name]);
+      texts[name] = shown(texts[name]);
     }
   }
   return texts;

@@ -1,4 +1,5 @@
 import type { NextRule, SetupInfo } from "./orchestrator.ts";
+import { shown } from "./_given.ts";
 
 /** A rule of the option `next` cannot be followed. */
 export class NextRuleError extends Error {
@@ -223,7 +224,7 @@ export class TestQueue {
     if (bucket.remove(test)) return test;
     throw new NextRuleError(
       `rule ${last + 1} of "next" named ${
-        Deno.inspect(test)
+        shown(test)
       }, which was not offered to it`,
       "InvalidNextTest",
     );
@@ -322,7 +323,7 @@ function narrow(
   if (Array.isArray(left)) return left;
   throw new NextRuleError(
     `rule ${index + 1} of "next" gave ${
-      Deno.inspect(left)
+      shown(left)
     } instead of a list of tests`,
     "PolicyFailed",
   );

@@ -1,5 +1,6 @@
 import type { FinishedInfo } from "./orchestrator.ts";
 import { abortedEnding } from "./_ending.ts";
+import { shown } from "./_given.ts";
 import { Moves } from "./_moves.ts";
 import { testFinished } from "./_outcome.ts";
 import type {
@@ -246,8 +247,9 @@ function ask(
   }
   if (typeof answer === "boolean") return answer;
   if (answer instanceof Promise) answer.catch(() => {}); // nobody waits for it
-  const what = Deno.inspect(answer);
-  const why = `the rule "${rule}" gave ${what} instead of true or false`;
+  const why = `the rule "${rule}" gave ${
+    shown(answer)
+  } instead of true or false`;
   moves.fail("PolicyFailed", why);
 }
 

@@ -12,7 +12,13 @@ import type {
 } from "../provisioners/provisioner.ts";
 import type { ExecutorFactory, TestOutcome } from "./orchestrator.ts";
 import type { Artifacts, Environment } from "./_environment.ts";
-import { asStored, attributesOf, isExitCode, noExitCode } from "./_given.ts";
+import {
+  asStored,
+  attributesOf,
+  isExitCode,
+  noExitCode,
+  shown,
+} from "./_given.ts";
 import type { Ledger } from "./_ledger.ts";
 import { refuseUnknown } from "./_refuse.ts";
 import type { OpenRun } from "./_run.ts";
@@ -297,6 +303,6 @@ export function asError(thrown: unknown): Error {
   try {
     return new Error(String(thrown));
   } catch {
-    return new Error(Deno.inspect(thrown)); // not everything can be made a text
+    return new Error(shown(thrown)); // not everything can be made a text
   }
 }

@@ -555,6 +555,42 @@ Deno.test("what is no exit code is an error of the executor", async () => {
   }
 });
 
+Deno.test("what others give and throw may be what cannot be shown: the run ends as with anything else, and gives systems back", async () => {
+  const fail = () => {
+    throw new Error("not even this");
+  };
+  // deno-lint-ignore no-explicit-any
+  const unseen: any = {
+    toString: fail,
+    [Symbol.for("Deno.customInspect")]: fail,
+  };
+  const throwing = () => {
+    throw unseen;
+  };
+  const table: [Parameters<typeof options>[0], string][] = [
+    [{ work: () => unseen }, "complete"],
+    [{ work: throwing }, "complete"],
+    [{ aggregator: new PretendedAggregator(throwing) }, "IngestFailed"],
+    [{ executor: throwing }, "SetupRetriesExceeded"],
+    [{ destructive: throwing }, "PolicyFailed"],
+    [{ destructive: () => unseen }, "PolicyFailed"],
+    [{ next: throwing }, "PolicyFailed"],
+    [{ next: () => unseen }, "PolicyFailed"],
+    [{ next: () => [unseen] }, "InvalidNextTest"],
+  ];
+  for (const [given, kind] of table) {
+    await withDirectory(async (artifacts) => {
+      const pool = new PretendedPool();
+      const run = new AdHocOrchestrator(
+        options({ provisioners: [pool], artifacts, ...given }),
+      ).run();
+      const ended = run.finished.then(() => "complete", ({ kind }) => kind);
+      equal(await ended, kind);
+      equal(pool.reasons.length, pool.remotes.length);
+    });
+  }
+});
+
 Deno.test("aggregators are told of the attempt, the ones before, the system, the times and the exit code", async () => {
   const told: IngestInfo[] = [];
   const earlier: IngestInfo[] = [];
