@@ -75,18 +75,19 @@ export class Ends implements Disposable {
     const { signal } = this.#options;
     let givenUp = false;
     this.#giveUp = () => {
-      this.#giveUp = undefined;
+      this.#ended();
       givenUp = true;
       failed(signal.reason);
     };
     if (signal.aborted) this.#tell();
     Promise.resolve(work).then((value) => {
+      if (givenUp) return late?.(value);
       this.#ended();
-      if (givenUp) late?.(value);
-      else done(value);
+      done(value);
     }, (error) => {
+      if (givenUp) return;
       this.#ended();
-      if (!givenUp) failed(error);
+      failed(error);
     });
   }
 

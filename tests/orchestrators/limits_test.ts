@@ -4,8 +4,9 @@ import { Semaphore } from "@std/async/unstable-semaphore";
 import { environment } from "../../orchestrators/_environment.ts";
 import { Gate } from "../../orchestrators/_gate.ts";
 import { Turns } from "../../orchestrators/_turns.ts";
-import { acquire } from "../../orchestrators/_waiting.ts";
+import { acquire, untilEnd } from "../../orchestrators/_waiting.ts";
 import type { RunEvent } from "../../orchestrators/orchestrator.ts";
+import { FakeClock } from "./simulation/clock.ts";
 import { broken } from "./simulation/invariants.ts";
 import type { Scenario, ScenarioRemote } from "./simulation/scenario.ts";
 import { simulate, type Simulation } from "./simulation/simulate.ts";
@@ -297,6 +298,24 @@ Deno.test("a turn of the event loop is long after 10 ms, or when the clock was s
     turn();
     await end;
   }
+});
+
+Deno.test("what was given up is not cut once more when somebody insists after that", async () => {
+  const clock = new FakeClock();
+  const [abort, insist] = [new AbortController(), new AbortController()];
+  let cuts = 0;
+  const waiting = untilEnd(new Promise(() => {}), {
+    environment: { ...environment, after: (ms, call) => clock.after(ms, call) },
+    signal: abort.signal,
+    grace: 20,
+    insisted: insist.signal,
+    cut: () => cuts++,
+  });
+  abort.abort(new Error("enough"));
+  equal(await clock.run(waiting, 10), true);
+  await rejects(waiting, { message: "enough" });
+  insist.abort();
+  equal([cuts, clock.armed], [1, false]);
 });
 
 Deno.test("acquire() takes a free permit at once, and gives a late one back", async () => {
