@@ -3,14 +3,14 @@ import { fromFileUrl } from "@std/path/posix/from-file-url";
 
 /** All that an option can be, in the words of messages. */
 const KINDS = {
-  "a text": (value) => typeof value === "string",
-  "a text or null": (value) => typeof value === "string" || value === null,
+  "a string": (value) => typeof value === "string",
+  "a string or null": (value) => typeof value === "string" || value === null,
   "a path or a URL": (value) =>
     typeof value === "string" || value instanceof URL,
   "a number": (value) => typeof value === "number",
   "true or false": (value) => typeof value === "boolean",
   "a list": (value) => can(value, Symbol.iterator),
-  "a list of texts": (value) => Array.isArray(value) && value.every(isText),
+  "a list of strings": (value) => Array.isArray(value) && value.every(isText),
   "an object": isPlain,
   "an object of texts": (value) =>
     isPlain(value) && Object.values(value).every(isText),
@@ -199,7 +199,7 @@ export function pathOf(path: string | URL): string {
   }
   const what = path instanceof URL ? `a URL of "${path.protocol}"` : told(path);
   throw new TypeError(
-    `Cannot use ${what} as a path: a text, or a URL of "file:", would be right`,
+    `Cannot use ${what} as a path: a string, or a URL of "file:", would be right`,
   );
 }
 
@@ -247,7 +247,7 @@ function can(value: unknown, method: PropertyKey): boolean {
 
 /** What it is, but nothing of a text or an object, which may be secret. */
 function told(value: unknown): string {
-  if (typeof value === "string") return "a text";
+  if (typeof value === "string") return "a string";
   if (typeof value === "function") return "a function";
   if (Array.isArray(value)) return "a list";
   if (value instanceof Promise) return "a promise, which has to be awaited,";

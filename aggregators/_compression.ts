@@ -41,10 +41,10 @@ export interface Compression {
 }
 
 const OPTIONS: Known<Compression> = {
-  format: "a text",
+  format: "a string",
   level: "a number, if given",
   files: "true or false, if given",
-  suffix: "a text, if given",
+  suffix: "a string, if given",
   exclude: "a list, if given",
 };
 
@@ -73,7 +73,7 @@ export function completeCompression(
   }
   checkOptions('"compression"', options, OPTIONS);
   for (const [index, name] of [...exclude].entries()) {
-    checkKind('"compression"', `exclude[${index}]`, name, "a text");
+    checkKind('"compression"', `exclude[${index}]`, name, "a string");
   }
   const { least, most, ...usual } = FORMATS[format];
   const { level = usual.level, suffix = usual.suffix } = options;

@@ -59,8 +59,8 @@ export interface HtmlReportOptions {
 /** All of them. */
 export const REPORT_OPTIONS: Known<HtmlReportOptions> = {
   report: "a path or a URL",
-  title: "a text, if given",
-  files: "a text or null, if given",
+  title: "a string, if given",
+  files: "a string or null, if given",
   compareWith: "what readResults() gives, if given",
   excerpts: "a number, if given",
   maxRows: "a number, if given",

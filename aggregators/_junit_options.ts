@@ -10,9 +10,9 @@ interface ReportOptions {
 
 /** What they have to be. */
 export const REPORT_OPTIONS = {
-  name: "a text, if given",
+  name: "a string, if given",
   subtests: ["separate", "none"],
-  attachments: "a text, if given",
+  attachments: "a string, if given",
   outputTail: "a number, if given",
   statusMap: "an object, if given",
 } as const;

@@ -55,9 +55,9 @@ export interface ReportPortalApiOptions {
 }
 
 const OPTIONS: Known<ReportPortalApiOptions> = {
-  url: "a text, if given",
-  project: "a text, if given",
-  token: "a text, if given",
+  url: "a string, if given",
+  project: "a string, if given",
+  token: "a string, if given",
   caCerts: "a list, if given",
   retryDelays: "a list, if given",
   retryFor: "optional",

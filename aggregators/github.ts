@@ -99,8 +99,8 @@ const OPTIONS: Known<GitHubAggregatorOptions> = {
   summary: "a path or a URL, if given",
   annotations: "true or false, if given",
   write: "a function, if given",
-  title: "a text, if given",
-  files: "a text, if given",
+  title: "a string, if given",
+  files: "a string, if given",
   location: "a function, if given",
   stored: "what readResults() gives, if given",
   allowDuplicate: "true or false, if given",
@@ -324,8 +324,8 @@ export type GitHubSummaryOptions = Pick<
 >;
 
 const SUMMARY_OPTIONS: Known<GitHubSummaryOptions> = {
-  title: "a text, if given",
-  files: "a text, if given",
+  title: "a string, if given",
+  files: "a string, if given",
 };
 
 /**

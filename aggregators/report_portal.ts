@@ -65,8 +65,8 @@ const OPTIONS: Known<ReportPortalAggregatorOptions> = {
   api: "an object",
   launch: "anything",
   attributes: "an object, if given",
-  description: "a text, if given",
-  joinSubtest: "a text, if given",
+  description: "a string, if given",
+  joinSubtest: "a string, if given",
   subtest: "a function, if given",
   file: "a function, if given",
   maxFileSize: "a number, if given",
@@ -78,7 +78,7 @@ function checkLaunch(launch: ReportPortalAggregatorOptions["launch"]): void {
   if (typeof launch === "string" && launch !== "") return;
   const right = 'a name, or an object with "rerunOf",';
   if (typeof launch !== "object") throw wrongKind(of, "launch", launch, right);
-  checkOptions(`"launch" of ${of}`, launch, { rerunOf: "a text" });
+  checkOptions(`"launch" of ${of}`, launch, { rerunOf: "a string" });
 }
 
 /**

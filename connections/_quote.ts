@@ -39,7 +39,7 @@ export function checkArgv(argv: readonly string[]): void {
   for (const [index, argument] of argv.entries()) {
     if (typeof argument !== "string") {
       throw new TypeError(
-        `Cannot run "${argv[0]}": argument ${index} is no text`,
+        `Cannot run "${argv[0]}": argument ${index} is not a string`,
       );
     }
     if (argument.includes("\0")) {
@@ -64,9 +64,9 @@ interface Surroundings {
 export function checkKinds({ env = {}, cwd }: Surroundings): void {
   checkKind("a command", "env", env, "an object");
   for (const [name, value] of Object.entries(env)) {
-    checkKind('"env" of a command', name, value, "a text");
+    checkKind('"env" of a command', name, value, "a string");
   }
-  if (cwd !== undefined) checkKind("a command", "cwd", cwd, "a text");
+  if (cwd !== undefined) checkKind("a command", "cwd", cwd, "a string");
 }
 
 /** Checks what no kind of connection can pass on. */

@@ -52,9 +52,9 @@ export type AskMaster = (
 const ATTEMPTS = 5;
 
 const OPTIONS: Known<ForwardOptions> = {
-  kind: "a text",
+  kind: "a string",
   listen: "anything",
-  to: "a text",
+  to: "a string",
   timeout: "optional",
   signal: "optional",
 };

@@ -284,7 +284,7 @@ export function checkTarget(target: SshTarget): void {
     }
     if (![value].flat().every((value) => isValue(value))) {
       throw new TypeError(
-        `${what}: a text, a number, true, false, or a list of texts would be right`,
+        `${what}: a string, a number, true, false, or a list of strings would be right`,
       );
     }
     if ([value].flat().some((value) => /[\n\r\0]/.test(`${value}`))) {

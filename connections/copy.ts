@@ -73,7 +73,7 @@ export interface CopyOptions extends SignalOptions {
 }
 
 const OPTIONS: Known<CopyOptions> = {
-  exclude: "a list of texts, if given",
+  exclude: "a list of strings, if given",
   delete: "true or false, if given",
   signal: "optional",
 };

@@ -82,10 +82,10 @@ export interface KubernetesOptions {
 }
 
 const OPTIONS: Known<KubernetesOptions> = {
-  pod: "a text",
-  container: "a text, if given",
-  namespace: "a text, if given",
-  context: "a text, if given",
+  pod: "a string",
+  container: "a string, if given",
+  namespace: "a string, if given",
+  context: "a string, if given",
   kubeconfig: "a path or a URL, if given",
   kubectl: "optional",
   connectTimeout: "optional",

@@ -83,7 +83,7 @@ export interface PodmanOptions {
 }
 
 const OPTIONS: Known<PodmanOptions> = {
-  container: "a text",
+  container: "a string",
   direct: "true or false, if given",
   podman: "optional",
   connectTimeout: "optional",

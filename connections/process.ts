@@ -225,7 +225,7 @@ export async function outputLocal(
     stdin !== undefined && typeof stdin !== "string" &&
     !(stdin instanceof Uint8Array)
   ) {
-    throw wrongKind("a command", "stdin", stdin, "a text or a Uint8Array");
+    throw wrongKind("a command", "stdin", stdin, "a string or a Uint8Array");
   }
   signal?.throwIfAborted();
   using _session = await linkOf(command)?.enter(signal);

@@ -172,15 +172,15 @@ export interface SshOptions {
 }
 
 const OPTIONS: Known<SshOptions> = {
-  host: "a text",
+  host: "a string",
   identityFile: "a path or a URL, if given",
-  password: "a text, if given",
-  sudo: "a text, if given",
+  password: "a string, if given",
+  sudo: "a string, if given",
   options: "an object, if given",
   configFile: "a path or a URL, if given",
   stateless: "true or false, if given",
   maxSessions: "a number, if given",
-  ssh: "a text, if given",
+  ssh: "a string, if given",
   connectTimeout: "optional",
 };
 

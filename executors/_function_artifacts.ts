@@ -311,7 +311,7 @@ function asStored(result: Omit<Report, "files">): Result {
   }
   for (const key of ["name", "status", "note"] as const) {
     if (typeof (stored[key] ?? "") === "string") continue;
-    throw refuse(`its "${key}" is not text`);
+    throw refuse(`its "${key}" is not a string`);
   }
   return stored;
 }

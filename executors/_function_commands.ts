@@ -211,7 +211,7 @@ async function execute(
 function checkCommand(argv: readonly string[]): void {
   if (!Array.isArray(argv)) throw wrongKind("exec()", "argv", argv, "a list");
   for (const [index, argument] of argv.entries()) {
-    checkKind("exec()", `argv[${index}]`, argument, "a text");
+    checkKind("exec()", `argv[${index}]`, argument, "a string");
     if (!argument.includes("\0")) continue;
     throw new TypeError(
       `Cannot use "argv[${index}]" of exec(): it holds a NUL character`,

@@ -220,7 +220,11 @@ function checkTexts(result: Result, path: string, line: number): void {
   for (const key of ["status", "name", "note"] as const) {
     if (result[key] === null) delete result[key];
     if (!isTextOrAbsent(result[key])) {
-      throw new BadResultsError(path, line, `has a "${key}" that is not text`);
+      throw new BadResultsError(
+        path,
+        line,
+        `has a "${key}" that is not a string`,
+      );
     }
   }
 }

@@ -145,7 +145,7 @@ export class CommandExecutor implements Executor {
    * Stores the options.
    *
    * @throws {TypeError} if `connection` is no connection, a test is no command,
-   * `output` no valid file name, a variable of `env` no text, or a time no number
+   * `output` no valid file name, a variable of `env` not a string, or a time no number
    * @throws {RangeError} if a time is not above 0
    */
   constructor(connection: Connection, options: CommandExecutorOptions) {
@@ -196,7 +196,7 @@ export class CommandExecutor implements Executor {
    * `--allow-run` as the connection does.
    *
    * @throws {TypeError} if there is no such test, another one runs, or a variable
-   * of `env` is no text
+   * of `env` is not a string
    * @throws {RangeError} if `attempt` is not a positive whole number
    * @throws {TestAbortedError} if time was over, `signal` was aborted, the connection failed,
    * or artifacts cannot be stored
@@ -280,7 +280,7 @@ export class CommandExecutor implements Executor {
         { cause },
       );
     }
-    checkKind(`"evaluate" for ${outcome.name}`, "status", status, "a text");
+    checkKind(`"evaluate" for ${outcome.name}`, "status", status, "a string");
     return status as string;
   }
 

@@ -74,7 +74,7 @@ export interface Executor extends AsyncDisposable {
    * {@linkcode TestAbortedError} whose reason is `timeout`.
    *
    * @throws {TypeError} if there is no such test, another one runs, or a variable
-   * of `env` is no text
+   * of `env` is not a string
    * @throws {TestSetupError} if the system could not be prepared for this test
    * @throws {TestAbortedError} if the test did not come to its end
    * @throws {BadControlError} if the test broke the rules of the control channel

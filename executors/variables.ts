@@ -12,7 +12,7 @@ export function checkVariables(of: string, env: unknown): void {
   if (env === undefined) return;
   checkKind(of, "env", env, "an object");
   for (const [name, value] of Object.entries(env as object)) {
-    checkKind(`"env" of ${of}`, name, value, "a text");
+    checkKind(`"env" of ${of}`, name, value, "a string");
   }
 }
 

@@ -149,7 +149,7 @@ export interface AdHocOptions extends TimeLimits {
 
 const OPTIONS: Known<AdHocOptions> = {
   ...TIME_LIMIT_OPTIONS,
-  platform: "a text",
+  platform: "a string",
   tests: "a list",
   provisioners: "a list",
   executor: "a function",
@@ -319,7 +319,7 @@ function given<T extends object>(options: T): T {
  * Checks the names of tests.
  *
  * @throws {RangeError} if there are none, or one is there twice
- * @throws {TypeError} if one is no text
+ * @throws {TypeError} if one is not a string
  */
 export function testNames(of: string, tests: Iterable<string>): string[] {
   const names = [...tests];
@@ -327,7 +327,7 @@ export function testNames(of: string, tests: Iterable<string>): string[] {
     throw new RangeError('Cannot run tests: "tests" is empty');
   }
   const other = names.findIndex((name) => typeof name !== "string");
-  if (other !== -1) checkKind(of, `tests[${other}]`, names[other], "a text");
+  if (other !== -1) checkKind(of, `tests[${other}]`, names[other], "a string");
   const seen = new Set(names);
   if (seen.size < names.length) {
     const twice = names.find((name) => !seen.delete(name));

@@ -48,7 +48,7 @@ export interface SimpleOptions extends TimeLimits {
 
 const OPTIONS: Known<SimpleOptions> = {
   ...TIME_LIMIT_OPTIONS,
-  platform: "a text",
+  platform: "a string",
   tests: "a list",
   provisioner: "a provisioner",
   executor: "a function",

@@ -38,7 +38,7 @@ const SSH_OPTIONS: Known<Omit<SshOptions, "host">> = {
 
 const HOST_OPTIONS: Known<HostOptions> = {
   ...SSH_OPTIONS,
-  host: "a text",
+  host: "a string",
   user: "optional",
   port: "optional",
   labels: "an object of texts, if given",

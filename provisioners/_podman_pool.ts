@@ -25,10 +25,10 @@ export interface ContainerOptions extends EventOptions {
 
 /** All of them. */
 export const CONTAINER_OPTIONS: Known<ContainerOptions> = {
-  image: "a text",
+  image: "a string",
   maxRemotes: "a number, if given",
-  runOptions: "a list of texts, if given",
-  command: "a list of texts, if given",
+  runOptions: "a list of strings, if given",
+  command: "a list of strings, if given",
   pull: ["never", "missing", "newer", "always"],
   maxLifetime: "optional",
   podman: "optional",

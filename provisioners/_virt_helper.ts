@@ -116,10 +116,10 @@ export interface CopyVolumeOptions extends SignalOptions {
 }
 
 const COPY_OPTIONS: Known<CopyVolumeOptions> = {
-  pool: "a text",
-  from: "a text",
-  to: "a text, if given",
-  toDomain: "a text, if given",
+  pool: "a string",
+  from: "a string",
+  to: "a string, if given",
+  toDomain: "a string, if given",
   move: "true or false, if given",
   signal: "optional",
 };
@@ -143,10 +143,10 @@ export interface CreateVolumeOptions extends SignalOptions {
 }
 
 const CREATE_OPTIONS: Known<CreateVolumeOptions> = {
-  pool: "a text",
-  name: "a text",
+  pool: "a string",
+  name: "a string",
   size: "a number",
-  format: "a text",
+  format: "a string",
   removeExisting: "true or false, if given",
   signal: "optional",
 };

@@ -146,7 +146,7 @@ export async function provisionerFromString(
   text: string,
   options: FromStringOptions = {},
 ): Promise<Provisioner> {
-  checkKind("provisionerFromString()", "text", text, "a text");
+  checkKind("provisionerFromString()", "text", text, "a string");
   checkOptions("provisionerFromString()", options, OPTIONS);
   const {
     local,

@@ -210,10 +210,10 @@ export interface KubernetesProvisionerOptions extends EventOptions {
 const OPTIONS: Known<KubernetesProvisionerOptions> = {
   image: "optional",
   template: "an object, if given",
-  namespace: "a text, if given",
-  context: "a text, if given",
+  namespace: "a string, if given",
+  context: "a string, if given",
   kubeconfig: "a path or a URL, if given",
-  command: "a list of texts, if given",
+  command: "a list of strings, if given",
   resources: "an object, if given",
   maxRemotes: "a number, if given",
   scheduleTimeout: "optional",

@@ -119,11 +119,11 @@ export interface LibvirtProvisionerOptions extends EventOptions {
 }
 
 const OPTIONS: Known<LibvirtProvisionerOptions> = {
-  origin: "a text",
+  origin: "a string",
   sshKey: "a path or a URL",
   user: "optional",
-  uri: "a text, if given",
-  domainHost: "a text, if given",
+  uri: "a string, if given",
+  domainHost: "a string, if given",
   portFrom: "optional",
   maxRemotes: "a number, if given",
   virsh: "optional",

@@ -52,11 +52,11 @@ const PULL_OPTIONS: Known<PullImageOptions> = {
 };
 
 const BUILD_OPTIONS: Known<BuildImageOptions> = {
-  packages: "a list of texts, if given",
+  packages: "a list of strings, if given",
   files: "an object of texts, if given",
-  tag: "a text, if given",
+  tag: "a string, if given",
   pull: ["never", "missing", "newer", "always"],
-  runOptions: "a list of texts, if given",
+  runOptions: "a list of strings, if given",
   podman: "optional",
   timeout: "optional",
   signal: "optional",
@@ -81,7 +81,7 @@ export async function pullImage(
   name: string,
   options: PullImageOptions = {},
 ): Promise<string> {
-  checkKind("pullImage()", "name", name, "a text");
+  checkKind("pullImage()", "name", name, "a string");
   checkOptions("pullImage()", options, PULL_OPTIONS);
   const { podman = ["podman"], signal } = options;
   checkProgram("podman", podman);
@@ -101,7 +101,7 @@ export async function buildImage(
   origin: string,
   options: BuildImageOptions = {},
 ): Promise<string> {
-  checkKind("buildImage()", "origin", origin, "a text");
+  checkKind("buildImage()", "origin", origin, "a string");
   checkOptions("buildImage()", options, BUILD_OPTIONS);
   return await buildOnce(origin, options);
 }
@@ -127,7 +127,7 @@ export async function buildSystemdImage(
   origin: string,
   options: BuildImageOptions = {},
 ): Promise<string> {
-  checkKind("buildSystemdImage()", "origin", origin, "a text");
+  checkKind("buildSystemdImage()", "origin", origin, "a string");
   checkOptions("buildSystemdImage()", options, BUILD_OPTIONS);
   return await buildSystemdOnce(origin, options);
 }

@@ -55,7 +55,7 @@ export { StillAliveError };
 export type { Backend, PoolOptions, Reserving, Starting, System };
 
 const OPTIONS: Known<PoolOptions> = {
-  name: "a text",
+  name: "a string",
   maxRemotes: "a number",
   backend: "an object",
   limit: "what sharedLimit() gives, if given",

@@ -199,10 +199,10 @@ const HOST_OPTIONS: Known<SharedLibvirtHostOptions> = {
 
 const OPTIONS: Known<SharedLibvirtProvisionerOptions> = {
   ...HOST_OPTIONS,
-  image: "a text",
+  image: "a string",
   pool: "optional",
-  domainFilter: "a text, if given",
-  domainHost: "a text, if given",
+  domainFilter: "a string, if given",
+  domainHost: "a string, if given",
   user: "optional",
   sshKey: "a path or a URL, if given",
   ssh: "an object, if given",

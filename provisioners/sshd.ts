@@ -79,7 +79,7 @@ export interface WaitForSshdOptions extends SignalOptions {
 }
 
 const WAIT_OPTIONS: Known<WaitForSshdOptions> = {
-  hostname: "a text",
+  hostname: "a string",
   port: "a number, if given",
   patience: "optional",
   signal: "optional",

@@ -167,7 +167,7 @@ export async function withSystemdImage(
   origin: string,
   options: WithSystemdImageOptions = {},
 ): Promise<SystemsOfImage> {
-  checkKind("withSystemdImage()", "origin", origin, "a text");
+  checkKind("withSystemdImage()", "origin", origin, "a string");
   checkOptions("withSystemdImage()", options, WITH_IMAGE);
   const { build, pull = "never", signal, ...rest } = options;
   new SystemdProvisioner({ ...rest, image: origin }); // refuses what is wrong before the build

@@ -283,12 +283,12 @@ export interface TestingFarmProvisionerOptions extends EventOptions {
 }
 
 const OPTIONS: Known<TestingFarmProvisionerOptions> = {
-  compose: "a text",
+  compose: "a string",
   arch: "optional",
   maxRemotes: "a number, if given",
   retries: "a number, if given",
   timeout: "optional",
-  pool: "a text, if given",
+  pool: "a string, if given",
   hardware: "an object, if given",
   kickstart: "an object, if given",
   artifacts: "a list, if given",
@@ -298,21 +298,23 @@ const OPTIONS: Known<TestingFarmProvisionerOptions> = {
   skipGuestSetup: "true or false, if given",
   clean: "optional",
   sshKey: "a path or a URL, if given",
-  sourceCidr: "a text, if given",
+  sourceCidr: "a string, if given",
   watchdog: "true or false, if given",
-  url: "a text, if given",
-  token: "a text, if given",
+  url: "a string, if given",
+  token: "a string, if given",
   times: "optional",
   onLog: "a function, if given",
   limit: "what sharedLimit() gives, if given",
   onEvent: "a function, if given",
 };
 
-const CLEAN_OPTIONS: Known<{ readonly script: string }> = { script: "a text" };
+const CLEAN_OPTIONS: Known<{ readonly script: string }> = {
+  script: "a string",
+};
 
 const SERVICE_OPTIONS: Known<TestingFarmServiceOptions> = {
-  url: "a text, if given",
-  token: "a text, if given",
+  url: "a string, if given",
+  token: "a string, if given",
   signal: "optional",
 };
 
@@ -498,7 +500,7 @@ function checkTexts(
   for (const [name, value] of Object.entries({ compose, arch })) {
     if (typeof value !== "string" || value === "") {
       throw new TypeError(
-        `Cannot lend systems of Testing Farm: "${name}" must be a text that is not empty`,
+        `Cannot lend systems of Testing Farm: "${name}" must be a string that is not empty`,
       );
     }
   }

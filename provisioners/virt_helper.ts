@@ -96,7 +96,7 @@ export interface InstallVirtHelperOptions extends SignalOptions {
 }
 
 const OPTIONS: Known<InstallVirtHelperOptions> = {
-  path: "a text, if given",
+  path: "a string, if given",
   signal: "optional",
 };
 

@@ -557,7 +557,7 @@ Deno.test("what is given has to be of the right kind", async () => {
   const wrong: [action: () => unknown, message: string][] = [
     [
       () => new SshConnection("root@10.0.0.7" as Wrong),
-      'Cannot use a text as the options of SshConnection: an object with "host" would be right',
+      'Cannot use a string as the options of SshConnection: an object with "host" would be right',
     ],
     [
       () => new JsonLinesAggregator({ target: "out" } as Wrong),
@@ -569,7 +569,7 @@ Deno.test("what is given has to be of the right kind", async () => {
     ],
     [
       () => new PodmanProvisioner({ image: ["fedora:42"] } as Wrong),
-      'Cannot use a list as "image" of PodmanProvisioner: a text would be right',
+      'Cannot use a list as "image" of PodmanProvisioner: a string would be right',
     ],
     [
       () => new HostsProvisioner({ hosts: { host: "a" } } as Wrong),
@@ -593,11 +593,11 @@ Deno.test("what is given has to be of the right kind", async () => {
     ],
     [
       () => upload(here, "/no/such", "/no/such", { exclude: ".git" as Wrong }),
-      'Cannot use a text as "exclude" of upload(): a list of texts would be right',
+      'Cannot use a string as "exclude" of upload(): a list of strings would be right',
     ],
     [
       () => download(here, "/no/such", "/no/such", { delete: "no" as Wrong }),
-      'Cannot use a text as "delete" of download(): true or false would be right',
+      'Cannot use a string as "delete" of download(): true or false would be right',
     ],
     [
       () => run(here, ["true"], { evn: {} } as Wrong),
@@ -605,7 +605,7 @@ Deno.test("what is given has to be of the right kind", async () => {
     ],
     [
       () => start(here, ["true"], { stdin: "pipe" as Wrong }),
-      'Cannot use a text as "stdin" of a command: "null" or "piped" would be right',
+      'Cannot use a string as "stdin" of a command: "null" or "piped" would be right',
     ],
     [
       () => discover("/no/such", { libraries: { existTimeout: 1 } as Wrong }),
@@ -614,7 +614,7 @@ Deno.test("what is given has to be of the right kind", async () => {
     [
       () =>
         discover("/no/such", { libraries: { existsTimeout: "1" as Wrong } }),
-      'Cannot use a text as "existsTimeout": a positive number of milliseconds would be right',
+      'Cannot use a string as "existsTimeout": a positive number of milliseconds would be right',
     ],
     [
       () => discover("/no/such", { fetch: { max_age: 1 } as Wrong }),
@@ -622,19 +622,19 @@ Deno.test("what is given has to be of the right kind", async () => {
     ],
     [
       () => discover("/no/such", { fetch: { maxAge: "1h" as Wrong } }),
-      'Cannot use a text as "maxAge": a number of milliseconds, 0 or more, would be right',
+      'Cannot use a string as "maxAge": a number of milliseconds, 0 or more, would be right',
     ],
     [
       () => hosts({ maxFailures: "5" }),
-      'Cannot use a text as "maxFailures" of HostsProvisioner: a number would be right',
+      'Cannot use a string as "maxFailures" of HostsProvisioner: a number would be right',
     ],
     [
       () => readLeases({ hosts: ["a"], connectTimeout: "5" as Wrong }),
-      'Cannot use a text as "connectTimeout": a positive number of milliseconds would be right',
+      'Cannot use a string as "connectTimeout": a positive number of milliseconds would be right',
     ],
     [
       () => VirtHelper.open(here, { commandTimeout: "5" as Wrong }),
-      'Cannot use a text as "commandTimeout": a positive number of milliseconds would be right',
+      'Cannot use a string as "commandTimeout": a positive number of milliseconds would be right',
     ],
     ...[
       new CommandExecutor(here, { tests: { "/a": ["true"] } }),
@@ -642,7 +642,7 @@ Deno.test("what is given has to be of the right kind", async () => {
     ].map((executor) =>
       [
         () => executor.runTest("/a", "/no/such", { attempt: "1" as Wrong }),
-        'Cannot use a text as "attempt": a positive whole number would be right',
+        'Cannot use a string as "attempt": a positive whole number would be right',
       ] as [() => unknown, string]
     ),
     ...[
@@ -689,7 +689,7 @@ Deno.test("what is given has to be of the right kind", async () => {
     ],
     [
       () => new CommandExecutor(here, { tests: { "/a": "true" } as Wrong }),
-      'Cannot use a text as "/a" of "tests" of CommandExecutor: a list would be right',
+      'Cannot use a string as "/a" of "tests" of CommandExecutor: a list would be right',
     ],
     [
       () => new FunctionExecutor(here, { tests: { "/a": null } as Wrong }),
@@ -745,11 +745,11 @@ Deno.test("what is given has to be of the right kind", async () => {
     ],
     [
       () => portal({ maxFileSize: "1" }),
-      'Cannot use a text as "maxFileSize" of ReportPortalAggregator: a number would be right',
+      'Cannot use a string as "maxFileSize" of ReportPortalAggregator: a number would be right',
     ],
     [
       () => portal({ file: "x" }),
-      'Cannot use a text as "file" of ReportPortalAggregator: a function would be right',
+      'Cannot use a string as "file" of ReportPortalAggregator: a function would be right',
     ],
     ...(["JUnitAggregator", "writeJUnit()"] as const).flatMap((of) => {
       const make = (options: Wrong) => () =>
@@ -760,7 +760,7 @@ Deno.test("what is given has to be of the right kind", async () => {
       return [
         [
           make({ statusMap: { warn: "fail" } }),
-          `Cannot use a text as "warn" of "statusMap" of ${of}: ${outcomes} would be right`,
+          `Cannot use a string as "warn" of "statusMap" of ${of}: ${outcomes} would be right`,
         ],
         [
           make({ statusMap: ["fail"] }),
@@ -772,7 +772,7 @@ Deno.test("what is given has to be of the right kind", async () => {
         ],
         [
           make({ subtests: "yes" }),
-          `Cannot use a text as "subtests" of ${of}: "separate" or "none" would be right`,
+          `Cannot use a string as "subtests" of ${of}: "separate" or "none" would be right`,
         ],
         [
           make({ subtests: true }),
@@ -780,11 +780,11 @@ Deno.test("what is given has to be of the right kind", async () => {
         ],
         [
           make({ name: 2026 }),
-          `Cannot use 2026 as "name" of ${of}: a text would be right`,
+          `Cannot use 2026 as "name" of ${of}: a string would be right`,
         ],
         [
           make({ outputTail: "9" }),
-          `Cannot use a text as "outputTail" of ${of}: a number would be right`,
+          `Cannot use a string as "outputTail" of ${of}: a number would be right`,
         ],
       ] as [() => unknown, string][];
     }),
@@ -794,23 +794,23 @@ Deno.test("what is given has to be of the right kind", async () => {
           report: "x",
           existing: "continue" as Wrong,
         }),
-      'Cannot use a text as "existing" of HtmlReportAggregator: "fail" or "replace" would be right',
+      'Cannot use a string as "existing" of HtmlReportAggregator: "fail" or "replace" would be right',
     ],
     [
       () => new HtmlReportAggregator({ report: "x", files: 5 as Wrong }),
-      'Cannot use 5 as "files" of HtmlReportAggregator: a text or null would be right',
+      'Cannot use 5 as "files" of HtmlReportAggregator: a string or null would be right',
     ],
     [
       () => lines({ compression: "gzip" }),
-      'Cannot use a text as "compression" of JsonLinesAggregator: an object would be right',
+      'Cannot use a string as "compression" of JsonLinesAggregator: an object would be right',
     ],
     [
       () => lines({ compression: { format: "gzip", exclude: "a.log" } }),
-      'Cannot use a text as "exclude" of "compression": a list would be right',
+      'Cannot use a string as "exclude" of "compression": a list would be right',
     ],
     [
       () => lines({ compression: { format: "gzip", exclude: [5] } }),
-      'Cannot use 5 as "exclude[0]" of "compression": a text would be right',
+      'Cannot use 5 as "exclude[0]" of "compression": a string would be right',
     ],
     [
       () => lines({ compression: { format: "gzip", sufix: "" } }),
@@ -818,15 +818,15 @@ Deno.test("what is given has to be of the right kind", async () => {
     ],
     [
       () => lines({ compression: { format: "gzip", files: "no" } }),
-      'Cannot use a text as "files" of "compression": true or false would be right',
+      'Cannot use a string as "files" of "compression": true or false would be right',
     ],
     [
       () => lines({ compression: { format: "gzip", suffix: 5 } }),
-      'Cannot use 5 as "suffix" of "compression": a text would be right',
+      'Cannot use 5 as "suffix" of "compression": a string would be right',
     ],
     [
       () => lines({ compression: { format: "gzip", level: "9" } }),
-      'Cannot use a text as "level" of "compression": a number would be right',
+      'Cannot use a string as "level" of "compression": a number would be right',
     ],
     [
       () => lines({ results: "o/results.jsonl", files: "./o/" }),
@@ -842,7 +842,7 @@ Deno.test("what is given has to be of the right kind", async () => {
     ],
     [
       () => lines({ allowDuplicate: "no" }),
-      'Cannot use a text as "allowDuplicate" of JsonLinesAggregator: true or false would be right',
+      'Cannot use a string as "allowDuplicate" of JsonLinesAggregator: true or false would be right',
     ],
     [
       () => new MultiAggregator(aggregator as Wrong),
@@ -858,23 +858,23 @@ Deno.test("what is given has to be of the right kind", async () => {
     ],
     [
       () => failedTests("out/results.jsonl" as Wrong).next(),
-      'Cannot use a text as "results" of failedTests(): what readResults() gives would be right',
+      'Cannot use a string as "results" of failedTests(): what readResults() gives would be right',
     ],
     [
       () => compareResults([], "out/results.jsonl" as Wrong).next(),
-      'Cannot use a text as "earlier" of compareResults(): what readResults() gives would be right',
+      'Cannot use a string as "earlier" of compareResults(): what readResults() gives would be right',
     ],
     [
       () => writeHtmlReport("out/results.jsonl" as Wrong, { report: "a" }),
-      'Cannot use a text as "results" of writeHtmlReport(): what readResults() gives would be right',
+      'Cannot use a string as "results" of writeHtmlReport(): what readResults() gives would be right',
     ],
     [
       () => adHoc.call({ ...adHoc.right, tests: "/a" }),
-      'Cannot use a text as "tests" of AdHocOrchestrator: a list would be right',
+      'Cannot use a string as "tests" of AdHocOrchestrator: a list would be right',
     ],
     [
       () => simple.call({ ...simple.right, tests: "/a" }),
-      'Cannot use a text as "tests" of SimpleOrchestrator: a list would be right',
+      'Cannot use a string as "tests" of SimpleOrchestrator: a list would be right',
     ],
     [
       () => simple.call({ ...simple.right, provisioner: [provisioner] }),
@@ -882,15 +882,15 @@ Deno.test("what is given has to be of the right kind", async () => {
     ],
     [
       () => adHoc.call({ ...adHoc.right, tests: new Map([["/a", {}]]) }),
-      'Cannot use a list as "tests[0]" of AdHocOrchestrator: a text would be right',
+      'Cannot use a list as "tests[0]" of AdHocOrchestrator: a string would be right',
     ],
     [
       () => podman({ pull: "allways" }),
-      'Cannot use a text as "pull" of PodmanProvisioner: "never" or "missing" or "newer" or "always" would be right',
+      'Cannot use a string as "pull" of PodmanProvisioner: "never" or "missing" or "newer" or "always" would be right',
     ],
     [
       () => podman({ command: "sleep inf" }),
-      'Cannot use a text as "command" of PodmanProvisioner: a list of texts would be right',
+      'Cannot use a string as "command" of PodmanProvisioner: a list of strings would be right',
     ],
     [
       () => podman({ command: [] }),
@@ -898,7 +898,7 @@ Deno.test("what is given has to be of the right kind", async () => {
     ],
     [
       () => podman({ runOptions: "--privileged" }),
-      'Cannot use a text as "runOptions" of PodmanProvisioner: a list of texts would be right',
+      'Cannot use a string as "runOptions" of PodmanProvisioner: a list of strings would be right',
     ],
     ...["--name=x", "--name", "--restart=always", "--replace"].map((option) =>
       [
@@ -910,7 +910,7 @@ Deno.test("what is given has to be of the right kind", async () => {
     ),
     [
       () => buildImage("fedora:42", { packages: "rsync" as Wrong }),
-      'Cannot use a text as "packages" of buildImage(): a list of texts would be right',
+      'Cannot use a string as "packages" of buildImage(): a list of strings would be right',
     ],
     [
       () => buildImage("fedora:42", { files: { "/x": 5 } as Wrong }),
@@ -918,7 +918,7 @@ Deno.test("what is given has to be of the right kind", async () => {
     ],
     [
       () => hosts({ ssh: "x" }),
-      'Cannot use a text as "ssh" of HostsProvisioner: an object would be right',
+      'Cannot use a string as "ssh" of HostsProvisioner: an object would be right',
     ],
     ...["host", "user", "port"].map((name) =>
       [
@@ -936,11 +936,11 @@ Deno.test("what is given has to be of the right kind", async () => {
     ],
     [
       () => podman({ onEvent: "x" }),
-      'Cannot use a text as "onEvent" of PodmanProvisioner: a function would be right',
+      'Cannot use a string as "onEvent" of PodmanProvisioner: a function would be right',
     ],
     [
       () => hosts({ order: "random" }),
-      'Cannot use a text as "order" of HostsProvisioner: "listed" or "shuffle" would be right',
+      'Cannot use a string as "order" of HostsProvisioner: "listed" or "shuffle" would be right',
     ],
     [
       () => hosts({ lease: false }),
@@ -948,7 +948,7 @@ Deno.test("what is given has to be of the right kind", async () => {
     ],
     [
       () => hosts({ probe: "true" }),
-      'Cannot use a text as "probe" of HostsProvisioner: a list of texts would be right',
+      'Cannot use a string as "probe" of HostsProvisioner: a list of strings would be right',
     ],
     [
       () => hosts({ probe: [] }),
@@ -960,7 +960,7 @@ Deno.test("what is given has to be of the right kind", async () => {
     ],
     [
       () => pods({ command: "sleep" }),
-      'Cannot use a text as "command" of KubernetesProvisioner: a list of texts would be right',
+      'Cannot use a string as "command" of KubernetesProvisioner: a list of strings would be right',
     ],
     [
       () => pods({ template: {} }),
@@ -972,15 +972,15 @@ Deno.test("what is given has to be of the right kind", async () => {
     ],
     [
       () => pods({ template: { spec: { containers: ["main"] } } }),
-      'Cannot use a text as "spec.containers[0]" of "template" of KubernetesProvisioner: an object would be right',
+      'Cannot use a string as "spec.containers[0]" of "template" of KubernetesProvisioner: an object would be right',
     ],
     [
       () => readLeases({ hosts: [], lease: "none" as Wrong }),
-      'Cannot use a text as "lease" of readLeases(): "remote" or "local" would be right',
+      'Cannot use a string as "lease" of readLeases(): "remote" or "local" would be right',
     ],
     [
       () => reap({ dryRun: true, kinds: ["containers" as Wrong] }),
-      'Cannot use a text as "kinds[0]" of reap(): "container" or "domain" or "image" or "request" or "lease" or "ssh" or "directory" or "work" would be right',
+      'Cannot use a string as "kinds[0]" of reap(): "container" or "domain" or "image" or "request" or "lease" or "ssh" or "directory" or "work" would be right',
     ],
     [
       () => reap({ dryRun: true, more: ["image", 1 as Wrong] }),
@@ -1032,7 +1032,7 @@ Deno.test("what is given has to be of the right kind", async () => {
     ],
     [
       () => writeTrace("out/events.jsonl" as Wrong, "out/trace.json"),
-      'Cannot use a text as "events" of writeTrace(): a run would be right',
+      'Cannot use a string as "events" of writeTrace(): a run would be right',
     ],
     [
       () => sendSpans(undefined as Wrong),
@@ -1063,12 +1063,12 @@ Deno.test("variables have to be texts, wherever they are given", async () => {
     for (const value of [5, null, undefined, true]) {
       strictEqual(
         await said(() => make({ ...texts, B: value })),
-        `Cannot use ${value} as "B" of "env" of ${of}: a text would be right`,
+        `Cannot use ${value} as "B" of "env" of ${of}: a string would be right`,
       );
     }
     strictEqual(
       await said(() => make("A=5")),
-      `Cannot use a text as "env" of ${of}: an object would be right`,
+      `Cannot use a string as "env" of ${of}: an object would be right`,
     );
     strictEqual(await said(() => make(texts)), undefined);
   }
@@ -1090,7 +1090,7 @@ Deno.test("variables have to be texts, wherever they are given", async () => {
       const env = { B: 5 } as Wrong;
       strictEqual(
         await said(() => started.runTest("/t", artifacts, { env })),
-        'Cannot use 5 as "B" of "env" of runTest(): a text would be right',
+        'Cannot use 5 as "B" of "env" of runTest(): a string would be right',
       );
       deepStrictEqual([...Deno.readDirSync(artifacts)], []);
     }
@@ -1127,7 +1127,7 @@ Deno.test("a word where true or false has to be, and other kinds, are refused by
     throws(() => new Block({ ...options, [name]: "no" }), {
       name: "TypeError",
       message:
-        `Cannot use a text as "${name}" of ${Block.name}: ${right} would be right`,
+        `Cannot use a string as "${name}" of ${Block.name}: ${right} would be right`,
     });
   }
 });
@@ -1193,7 +1193,7 @@ Deno.test("times have to be numbers in range, wherever they are given", () => {
     const message = (what: string) =>
       `Cannot use ${what} as "${name}": ${wanted} would be right`;
     for (const text of ["5000", "5m"]) {
-      throws(make(text), { name: "TypeError", message: message("a text") });
+      throws(make(text), { name: "TypeError", message: message("a string") });
     }
     for (const ms of orZero ? [-1, NaN] : [0, -1, NaN]) {
       throws(make(ms), { name: "RangeError", message: message(`${ms}`) });
@@ -1221,7 +1221,7 @@ Deno.test("pathOf() takes paths and URLs of files only", async () => {
   ) {
     strictEqual(
       await said(() => pathOf(wrong as Wrong)),
-      `Cannot use ${what} as a path: a text, or a URL of "file:", would be right`,
+      `Cannot use ${what} as a path: a string, or a URL of "file:", would be right`,
     );
   }
 });
@@ -1232,11 +1232,11 @@ Deno.test("checkOptions() tells nothing of a value that may be secret", async ()
     await said(() =>
       checkOptions("it", { password: "secret" } as never, known)
     ),
-    'Cannot use a text as "password" of it: a number would be right',
+    'Cannot use a string as "password" of it: a number would be right',
   );
   strictEqual(
     await said(() => checkOptions("it", "secret" as never, known)),
-    'Cannot use a text as the options of it: an object with "password" would be right',
+    'Cannot use a string as the options of it: an object with "password" would be right',
   );
 });
 

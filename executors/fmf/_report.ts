@@ -86,7 +86,7 @@ function optionalText(value: unknown, key: string): string | null | undefined {
   if (value === undefined || value === null || typeof value === "string") {
     return value;
   }
-  throw bad(`"${key}" is not text`);
+  throw bad(`"${key}" is not a string`);
 }
 
 function readUpload(entry: unknown, index: number): Upload {
@@ -94,7 +94,7 @@ function readUpload(entry: unknown, index: number): Upload {
   if (!isObject(entry)) throw bad(`${what} is not an object`);
   const { name, length } = entry;
   if (typeof name !== "string") {
-    throw bad(`${what} has a "name" that is not text`);
+    throw bad(`${what} has a "name" that is not a string`);
   }
   const bytes = typeof length === "string" && /^[0-9]+$/.test(length)
     ? Number(length)

@@ -48,7 +48,7 @@ export async function describeTest(
 ): Promise<DescribedTest> {
   try {
     if (typeof data.test !== "string") {
-      throw new TypeError('Cannot use "test": it is not text');
+      throw new TypeError('Cannot use "test": it is not a string');
     }
     const environment = mergeEnvironments(
       env.plan,

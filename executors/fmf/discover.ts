@@ -117,7 +117,7 @@ const OPTIONS: Known<DiscoverOptions> = {
 };
 
 const LIBRARY_OPTIONS: Known<LibraryOptions> = {
-  base: "a text, if given",
+  base: "a string, if given",
   exists: "a function, if given",
   existsTimeout: "optional",
 };
@@ -128,7 +128,7 @@ const FETCH_OPTIONS: Known<Omit<FetchOptions, "signal">> = {
   lockTimeout: "optional",
   commandTimeout: "optional",
   mirror: "a function, if given",
-  prefix: "a text, if given",
+  prefix: "a string, if given",
 };
 
 /**

@@ -94,7 +94,7 @@ for (const form of forms) {
       }
       await Deno.remove(`${path}/artifacts`, { recursive: true });
       deepStrictEqual(
-        // what is compressed is no text, but has a name
+        // what is compressed is not a string, but has a name
         Object.keys(contents(path)),
         leftOf(form, ["0", "a", "b"]).sort(),
         `killed at step ${step}`,

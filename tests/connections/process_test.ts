@@ -197,7 +197,7 @@ Deno.test("what cannot be passed to a program is refused", () => {
   thrown(
     () => start(here, ["a", 5 as never]),
     TypeError,
-    "argument 1 is no text",
+    "argument 1 is not a string",
   );
   thrown(
     () => startLocal({ argv: "ls" as never }),
@@ -207,7 +207,7 @@ Deno.test("what cannot be passed to a program is refused", () => {
   for (const value of [undefined, 5, null, {}]) {
     const env = { A: value as never };
     const error =
-      /^Cannot use .* as "A" of "env" of a command: a text would be right$/;
+      /^Cannot use .* as "A" of "env" of a command: a string would be right$/;
     match(
       thrown(() => start(here, ["true"], { env }), TypeError).message,
       error,
@@ -220,7 +220,7 @@ Deno.test("what cannot be passed to a program is refused", () => {
   thrown(
     () => start(here, ["true"], { env: "A=1" as never }),
     TypeError,
-    'Cannot use a text as "env" of a command: an object would be right',
+    'Cannot use a string as "env" of a command: an object would be right',
   );
   thrown(() => start(here, ["true"], { cwd: 5 as never }), TypeError, '"cwd"');
 });

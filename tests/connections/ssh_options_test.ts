@@ -233,17 +233,17 @@ Deno.test("SshConnection refuses options that cannot be used", () => {
   thrown(() => new SshConnection({ host: "" }), TypeError, "host");
   // Scripts run without a check of their types.
   const wrong: [Record<string, unknown>, string][] = [
-    [{ password: 5 }, 'Cannot use 5 as "password" of SshConnection: a text'],
-    [{ ssh: ["ssh"] }, 'Cannot use a list as "ssh" of SshConnection: a text'],
+    [{ password: 5 }, 'Cannot use 5 as "password" of SshConnection: a string'],
+    [{ ssh: ["ssh"] }, 'Cannot use a list as "ssh" of SshConnection: a string'],
     [{ stateless: "no" }, '"stateless" of SshConnection: true or false'],
-    [{ sudo: true }, '"sudo" of SshConnection: a text'],
+    [{ sudo: true }, '"sudo" of SshConnection: a string'],
     [{ identityFile: 5 }, '"identityFile" of SshConnection: a path or a URL'],
     [{ configFile: {} }, '"configFile" of SshConnection: a path or a URL'],
     [{ maxSessions: "8" }, '"maxSessions" of SshConnection: a number'],
     [{ options: "x" }, '"options" of SshConnection: an object'],
-    [{ options: { User: undefined } }, 'option "User": a text, a number'],
-    [{ options: { Port: null } }, 'option "Port": a text, a number'],
-    [{ options: { SendEnv: ["A", {}] } }, 'option "SendEnv": a text, a num'],
+    [{ options: { User: undefined } }, 'option "User": a string, a number'],
+    [{ options: { Port: null } }, 'option "Port": a string, a number'],
+    [{ options: { SendEnv: ["A", {}] } }, 'option "SendEnv": a string, a num'],
   ];
   for (const [options, part] of wrong) bad(options, part);
 });
@@ -263,7 +263,7 @@ Deno.test("SshConnection runs nothing before connect()", async () => {
           '"local" or "remote" would',
         ],
         [{ listen: 0, to: "h:1" }, '"kind" is missing'],
-        [{ kind: "local", listen: 0, to: 80 }, '"to" of forward(): a text'],
+        [{ kind: "local", listen: 0, to: 80 }, '"to" of forward(): a string'],
       ] as [never, string][]
     ) await rejected(connection.forward(options), TypeError, error);
     const forward = { kind: "local", listen: 1, to: "h:1" } as const;

@@ -138,19 +138,19 @@ Deno.test("what evaluate throws is told, and so is what is no status", async (t)
         throw undefined;
       }, 'Cannot evaluate test "/t": "evaluate" threw undefined'],
       [
-        "a text",
+        "a string",
         () => Promise.reject("no"),
         'Cannot evaluate test "/t": "evaluate" threw "no"',
       ],
       [
         "a number returned",
         () => 5,
-        'Cannot use 5 as "status" of "evaluate" for /t: a text would be right',
+        'Cannot use 5 as "status" of "evaluate" for /t: a string would be right',
       ],
       [
         "nothing returned",
         () => {},
-        'Cannot use undefined as "status" of "evaluate" for /t: a text would be right',
+        'Cannot use undefined as "status" of "evaluate" for /t: a string would be right',
       ],
     ] as [string, () => never, string][]
   ) {

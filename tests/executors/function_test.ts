@@ -223,9 +223,12 @@ Deno.test("report() refuses what readers could not read, and takes no files then
     const [odd, message] of [
       [circle, /^Cannot report the result of the test: .*circular/],
       [{ name: "s", count: 5n }, /^Cannot report "s": .*BigInt/],
-      [{ name: 5 }, /^Cannot report "5": its "name" is not text$/],
-      [{ status: 5 }, /^Cannot report the .*: its "status" is not text$/],
-      [{ name: "s", note: [] }, /^Cannot report "s": its "note" is not text$/],
+      [{ name: 5 }, /^Cannot report "5": its "name" is not a string$/],
+      [{ status: 5 }, /^Cannot report the .*: its "status" is not a string$/],
+      [
+        { name: "s", note: [] },
+        /^Cannot report "s": its "note" is not a string$/,
+      ],
     ] as const
   ) {
     const { code, results } = await outcome(({ report }) =>
@@ -421,7 +424,7 @@ Deno.test("exec() refuses what is no command", async () => {
         [["-c"], `Cannot run [ "-c" ] by exec(): ${right}`],
         [
           "true",
-          'Cannot use a text as "argv" of exec(): a list would be right',
+          'Cannot use a string as "argv" of exec(): a list would be right',
         ],
         [
           undefined,
@@ -429,7 +432,7 @@ Deno.test("exec() refuses what is no command", async () => {
         ],
         [
           ["true", 5],
-          'Cannot use 5 as "argv[1]" of exec(): a text would be right',
+          'Cannot use 5 as "argv[1]" of exec(): a string would be right',
         ],
         [
           ["true", "a\0b"],

@@ -751,7 +751,7 @@ Deno.test("KubernetesProvisioner refuses options that cannot be used", () => {
       [{ image: "x", maxLifetime: 0 }, /^RangeError: .*"maxLifetime"/],
       [
         { image: "x", deleteTimeout: "1" as unknown as number },
-        /^TypeError: Cannot use a text as "deleteTimeout": a positive number/,
+        /^TypeError: Cannot use a string as "deleteTimeout": a positive number/,
       ],
       [
         { image: "x", renewInterval: 120_001 },

@@ -525,7 +525,7 @@ Deno.test("an executor that fails without a result gets one that says so", async
 
 Deno.test("what an executor throws may be anything", async () => {
   const nothing = Object.create(null); // it cannot be made a text
-  for (const thrown of ["a text", nothing]) {
+  for (const thrown of ["a string", nothing]) {
     const run = new AdHocOrchestrator(options({
       tests: ["/a"],
       work: () => {

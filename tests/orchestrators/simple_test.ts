@@ -434,7 +434,7 @@ Deno.test("SimpleOrchestrator refuses options that make no sense, and a second r
     {
       name: "TypeError",
       message:
-        'Cannot use a text as "onError" of SimpleOrchestrator: "stop" or "continue" would be right',
+        'Cannot use a string as "onError" of SimpleOrchestrator: "stop" or "continue" would be right',
     },
   );
   const orchestrator = new SimpleOrchestrator(options({}));

@@ -170,8 +170,8 @@ Deno.test("TestingFarmProvisioner refuses options that cannot be used", () => {
     new TestingFarmProvisioner({ compose: "x", ...options });
   for (
     const [options, error] of [
-      [{ compose: "" }, /^TypeError: .*"compose" must be a text/],
-      [{ arch: "" }, /^TypeError: .*"arch" must be a text/],
+      [{ compose: "" }, /^TypeError: .*"compose" must be a string/],
+      [{ arch: "" }, /^TypeError: .*"arch" must be a string/],
       [{ url: "ftp://x" }, /^TypeError: Cannot use "ftp:\/\/x" as "url"/],
       [{ url: "https://x?y" }, /^TypeError: Cannot use .* as "url"/],
       [{ sourceCidr: "1.2.3.4" }, /^TypeError: .*"sourceCidr"/],

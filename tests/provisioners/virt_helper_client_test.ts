@@ -125,7 +125,7 @@ Deno.test({
     for (
       const [wrong, type, part] of [
         [{ size: 2.5 }, RangeError, 'Cannot use 2.5 as "size"'],
-        [{ size: "1" }, TypeError, 'a text as "size" of createVolume()'],
+        [{ size: "1" }, TypeError, 'a string as "size" of createVolume()'],
         [{ format: "vdi" }, TypeError, '"raw" or "qcow2" would be right'],
         [{ removeexisting: true }, TypeError, '"removeExisting" would be'],
       ] as const

@@ -47,8 +47,8 @@ for (
     "nothing": "null",
     "a reply without success": '{"cmd": "ping"}',
     "success that is none": '{"success": "yes"}',
-    "a command that is no text": '{"success": true, "cmd": 3}',
-    "a reason that is no text": '{"success": false, "reply": {}}',
+    "a command that is not a string": '{"success": true, "cmd": 3}',
+    "a reason that is not a string": '{"success": false, "reply": {}}',
   })
 ) {
   Deno.test(`${what} is no reply, and cited`, () => {

@@ -668,7 +668,7 @@ Deno.test("data that cannot be used fails the set-up of the test", async (t) => 
     "/duration": /"soon" is no duration/,
     "/package": /Cannot install "-y"/,
     "/nul": /the test to the system: it holds NUL/,
-    "/none": /"test": it is not text/,
+    "/none": /"test": it is not a string/,
   };
   await withBench(tests, {}, async (bench) => {
     await bench.start();
