@@ -396,7 +396,8 @@ Deno.test("start() that is ended early leaves nothing, and removes nothing too e
     const slow = `#!/bin/sh\nsleep 0.3\nexec ${which("mkdir")} "$@"\n`;
     await Deno.writeTextFile(`${programs}/mkdir`, slow, { mode: 0o755 });
     connection.path = programs;
-    for (const delay of [0, 50, 450, 900, 1100]) {
+    // to make two directories takes at least 600 ms
+    for (const delay of [0, 50, 250, 450]) {
       const abort = new AbortController();
       const { signal } = abort;
       const starting = assert.rejects(bench.executor.start({ signal }), {
