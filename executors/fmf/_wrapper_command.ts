@@ -153,6 +153,8 @@ export class WrapperCommand implements AsyncDisposable {
   /** Ends what runs: the wrapper is told to, and killed if that does not help. */
   async end(): Promise<void> {
     this.#send("stop\n");
+    // else it would copy what is left between what is dropped here
+    this.#transfer?.abort();
     // nobody may stand still because we do not read
     const drained = this.#drain();
     await waitAtMost(END_GRACE, this.status);

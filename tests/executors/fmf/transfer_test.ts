@@ -105,6 +105,25 @@ Deno.test("a test is cancelled while it sends a large file", async () => {
   deepStrictEqual(outcome.results.map(({ status }) => status), ["infra"]);
 });
 
+Deno.test("what a test sends after it is cancelled leaves no gap in a large file", async () => {
+  const { error, files } = await runScripted({
+    launches: [
+      `begin; report '${json}'; for ((n = 1; ; n++)); do echo $n; done &
+      read -r _; sleep 0.3; kill $!; exit 143`,
+    ],
+  }, (_, abort) => {
+    const timer = setInterval(() => {
+      if (copying() === 0) return;
+      clearInterval(timer);
+      abort.abort();
+    }, 10);
+  });
+  strictEqual((error as TestAbortedError).reason, "cancelled");
+  const lines = files.f!.split("\n").slice(0, -1);
+  const gap = lines.findIndex((line, n) => line !== `${n + 1}`);
+  strictEqual(gap, -1, `${lines[gap - 1]} is followed by ${lines[gap]}`);
+});
+
 Deno.test({
   name: "a large file on a full disk is the fault of the storage",
   ignore: !smallDiskAvailable,
