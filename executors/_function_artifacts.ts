@@ -238,7 +238,7 @@ export class FunctionArtifacts implements Disposable {
       try {
         Deno.writeFileSync(target, bytes, { createNew: true });
       } catch (error) {
-        if (isOfTheDisk(error)) Deno.removeSync(target); // half of it
+        if (isOfTheDisk(error) && exists(target)) Deno.removeSync(target); // half of it
         throw error;
       }
     });

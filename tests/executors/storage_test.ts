@@ -65,3 +65,30 @@ Deno.test("FunctionExecutor: a subtest whose result cannot be stored ends the te
     deepStrictEqual(error.reason, "storage");
   });
 });
+
+Deno.test("FunctionExecutor: a file that a full disk does not even let be made is not the fault of the test", async () => {
+  const { writeFileSync } = Deno;
+  const executor = new FunctionExecutor(here, {
+    tests: {
+      "/t": ({ report }) => {
+        Deno.writeFileSync = () => {
+          const full = new Error("No space left on device");
+          throw Object.assign(full, { code: "ENOSPC" });
+        };
+        try {
+          report({ files: { log: "text" } });
+        } finally {
+          Deno.writeFileSync = writeFileSync;
+        }
+      },
+    },
+  });
+  await withDirectory(async (directory) => {
+    const error = await rejected(
+      executor.runTest("/t", directory),
+      TestAbortedError,
+      'Cannot store the file "log": No space left on device',
+    );
+    deepStrictEqual(error.reason, "storage");
+  });
+});
