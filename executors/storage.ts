@@ -57,10 +57,12 @@ export function checkOutput(path: string): void {
 
 /** The size of a file; that of a block if this program may not know it. */
 function sizeOf(path: string): number {
+  // not worth a question to the user
+  const { state } = Deno.permissions.querySync({ name: "read", path });
+  if (state !== "granted") return BLOCK;
   try {
     return Deno.lstatSync(path).size;
   } catch (error) {
-    if (error instanceof Deno.errors.NotCapable) return BLOCK;
     throw storageError(storing(path), error);
   }
 }

@@ -11,6 +11,8 @@ import {
   type CommandExecutorOptions,
 } from "../../executors/command.ts";
 import { readArtifacts } from "../../executors/results.ts";
+import { withDirectory } from "../_directory.ts";
+import { cannotRun, Terminal, terminalMissing } from "../_terminal.ts";
 
 /** Runs one command here; gives its exit code or error, results, and what it printed. */
 async function outcome(
@@ -291,4 +293,25 @@ Deno.test("CommandExecutor refuses unknown tests and bad names of the output", a
     () => new CommandExecutor(here, { tests: {}, output: "../x" }),
     /"\.\.\/x" as a file name/,
   );
+});
+
+Deno.test({
+  name: "CommandExecutor does not ask the user to let it read what it stores",
+  ignore: cannotRun("executors/command", terminalMissing()),
+  async fn() {
+    await withDirectory(async (directory) => {
+      const module = new URL("_commands.ts", import.meta.url).pathname;
+      const flags = ["-q", "--no-check", "--allow-run", "--allow-write"];
+      const argv = [Deno.execPath(), "run", ...flags, module, directory];
+      await using terminal = Terminal.open(argv);
+      const next = /^(passes|hangs) .*|requests .*/m;
+      strictEqual((await terminal.shows(next))[0], "passes 0");
+      strictEqual((await terminal.shows(next))[0], "hangs timeout");
+      const results = await Array.fromAsync(
+        readArtifacts(`${directory}/hangs`),
+        ({ status, files }) => ({ status, files }),
+      );
+      deepStrictEqual(results, [{ status: "infra", files: ["output.txt"] }]);
+    });
+  },
 });
