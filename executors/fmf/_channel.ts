@@ -6,6 +6,7 @@ import {
   type Report,
 } from "./control.ts";
 import { giveTurn } from "./_turn.ts";
+import type { Append } from "./_uploads.ts";
 
 /** What the `duration` lines of a test act on. Times are in milliseconds. */
 export interface DurationActions {
@@ -122,7 +123,7 @@ export class ControlChannel {
    *
    * @throws {TestAbortedError} if they cannot be stored (`storage`)
    */
-  async transfer(append: (path: string) => Promise<unknown>): Promise<void> {
+  async transfer(append: Append): Promise<void> {
     try {
       this.#parser.skip(await this.#sink.transfer(append));
     } catch (error) {
@@ -164,7 +165,7 @@ export class ControlChannel {
 export interface Sink {
   upload(event: UploadEvent): Promise<void> | undefined;
   /** Has somebody else append to the file that is open, and returns how many bytes came. */
-  transfer(append: (path: string) => Promise<unknown>): Promise<number>;
+  transfer(append: Append): Promise<number>;
   result(report: Report): void;
   flush(): void;
   close(): void;

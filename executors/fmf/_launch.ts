@@ -38,6 +38,9 @@ export class Launch {
   /** Whether bytes are being taken, and how many were since the grace began. */
   #taking = false;
   #taken = 0;
+  /** Tells the size of the file that another program writes, if one does. */
+  #sizeNow: (() => number) | undefined;
+  #sizeBefore = 0;
   /** Absent until the set-up is over. */
   channel: ControlChannel | undefined;
 
@@ -97,7 +100,21 @@ export class Launch {
     const { command } = this.#options;
     const channel = this.channel!;
     const bytes = channel.outstanding - 1;
-    await channel.transfer((path) => command.transfer(path, bytes));
+    try {
+      await channel.transfer((path, size) => {
+        this.#sizeNow = size;
+        return command.transfer(path, bytes);
+      });
+    } finally {
+      this.#sizeNow = undefined;
+    }
+  }
+
+  /** Whether another program has written something since this was last asked. */
+  #hasGrown(): boolean {
+    const before = this.#sizeBefore;
+    this.#sizeBefore = this.#sizeNow?.() ?? 0;
+    return this.#sizeBefore > before;
   }
 
   async #take(bytes: Uint8Array): Promise<void> {
@@ -119,10 +136,12 @@ export class Launch {
     if (this.#stopped) return;
     this.#taken = 0;
     const over = () => {
-      // what we are at work on may have been left in the pipe by what has ended
-      if (!this.#taking || this.#taken > PIPE) this.#grace.resolve(undefined);
-      else this.#timer = after(exitGrace, over);
+      // what is worked on may have been left in the pipe by what has ended
+      const isAtWork = this.#taking ? this.#taken <= PIPE : this.#hasGrown();
+      if (isAtWork) this.#timer = after(exitGrace, over);
+      else this.#grace.resolve(undefined);
     };
+    this.#hasGrown();
     this.#timer = after(exitGrace, over);
   }
 }

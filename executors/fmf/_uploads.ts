@@ -27,6 +27,9 @@ export interface SystemCalls {
   readonly now?: () => number;
 }
 
+/** Has somebody else append to a file that is open here; `size` tells its size. */
+export type Append = (path: string, size: () => number) => Promise<unknown>;
+
 /** Puts files of one run into a directory. */
 export class Uploads {
   readonly #root: string;
@@ -111,15 +114,16 @@ export class Uploads {
   }
 
   /** Has somebody else append to the open file, and returns how many bytes came. */
-  async transfer(append: (path: string) => Promise<unknown>): Promise<number> {
+  async transfer(append: Append): Promise<number> {
     const { file, path } = this.#open!;
-    const before = file.statSync().size;
+    const size = () => file.statSync().size;
+    const before = size();
     try {
-      await append(`${this.#root}/${path}`);
+      await append(`${this.#root}/${path}`, size);
     } catch (error) {
       throw failure("store the file", path, error);
     }
-    return file.statSync().size - before;
+    return size() - before;
   }
 
   /**

@@ -1,5 +1,6 @@
 /** Files that are too large to pass through this program. */
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { withDirectory } from "../../_directory.ts";
 import { onSmallDisk, smallDiskAvailable } from "../../_small_disk.ts";
 import { TestAbortedError } from "../../../executors/executor.ts";
 import { runScripted } from "./_scripted.ts";
@@ -122,6 +123,40 @@ Deno.test("what a test sends after it is cancelled leaves no gap in a large file
   const lines = files.f!.split("\n").slice(0, -1);
   const gap = lines.findIndex((line, n) => line !== `${n + 1}`);
   strictEqual(gap, -1, `${lines[gap - 1]} is followed by ${lines[gap]}`);
+});
+
+Deno.test("the last bytes of a large file may take longer than exitGrace on a slow disk", async () => {
+  await withDirectory(async (directory) => {
+    // the last 40,000 bytes take two seconds
+    await Deno.writeTextFile(
+      `${directory}/dd`,
+      `#!/bin/bash -e
+PATH=$PATH_BEFORE
+[[ $1 == bs=* ]] || exec dd "$@"
+bytes=\${2#count=}
+dd bs=128k "count=$((bytes -= 40000))" iflag=fullblock,count_bytes status=none
+for ((; bytes < ${LENGTH - 1}; bytes += 2000)); do
+  dd bs=2000 count=1 iflag=fullblock status=none
+  sleep 0.1
+done
+`,
+      { mode: 0o755 },
+    );
+    const path = Deno.env.get("PATH")!;
+    Deno.env.set("PATH_BEFORE", path);
+    Deno.env.set("PATH", `${directory}:${path}`);
+    try {
+      const { error, results } = await runScripted({
+        launches: [`begin; report '${json}'; seq ${LAST}; finish 0`],
+        executor: { exitGrace: 1000 },
+      });
+      strictEqual(error, undefined);
+      deepStrictEqual(results, [{ files: ["f"] }]);
+    } finally {
+      Deno.env.set("PATH", path);
+      Deno.env.delete("PATH_BEFORE");
+    }
+  });
 });
 
 Deno.test({
