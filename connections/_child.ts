@@ -1,5 +1,5 @@
 import { resolve } from "@std/path/posix/resolve";
-import { checkMilliseconds, pathOf, shorten } from "../options.ts";
+import { checkMilliseconds, checkWord, pathOf, shorten } from "../options.ts";
 import type { LocalCommand, SignalOptions } from "./connection.ts";
 import { checkArgv, checkKinds, quote } from "./_quote.ts";
 import { after } from "./time_limit.ts";
@@ -238,6 +238,8 @@ function redirect(
   argv: readonly string[],
   { stdout = "null", stderr = "null" }: StartLocalOptions,
 ): [argv: readonly string[], stdout: Kind, stderr: Kind] {
+  checkPlace("stdout", stdout, ["null", "piped"]);
+  checkPlace("stderr", stderr, ["null", "piped", "stdout"]);
   const files: string[] = [];
   const steps: string[] = [];
   if (typeof stdout === "object") {
@@ -256,6 +258,12 @@ function redirect(
   if (steps.length === 0) return [argv, out, err];
   const script = [...steps, 'exec "$@"'].join("; ");
   return [["/bin/sh", "-c", script, "sh", ...files, ...argv], out, err];
+}
+
+/** Checks where output goes, but for the path of a file. */
+function checkPlace(name: string, place: unknown, words: string[]): void {
+  if (typeof place === "object" && place !== null) return;
+  checkWord("a command", name, place, words);
 }
 
 /** The path of a file that can be written to: errors are clearer from here than from a shell. */

@@ -195,8 +195,8 @@ export class CommandExecutor implements Executor {
    * Needs `--allow-read` and `--allow-write` for the directory of artifacts, and
    * `--allow-run` as the connection does.
    *
-   * @throws {TypeError} if there is no such test, another one runs, or a variable
-   * of `env` is not a string
+   * @throws {TypeError} if there is no such test, another one runs, a variable
+   * of `env` is not a string, or an option is misspelt
    * @throws {RangeError} if `attempt` is not a positive whole number
    * @throws {TestAbortedError} if time was over, `signal` was aborted, the connection failed,
    * or artifacts cannot be stored

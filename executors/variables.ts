@@ -1,5 +1,10 @@
 /** Variables for tests, and what else a script gives for one run of a test. */
-import { checkCounts, checkKind } from "../options.ts";
+import {
+  checkCounts,
+  checkKind,
+  checkOptions,
+  type Known,
+} from "../options.ts";
 import type { RunTestOptions } from "./executor.ts";
 
 /**
@@ -16,13 +21,21 @@ export function checkVariables(of: string, env: unknown): void {
   }
 }
 
+const RUN_TEST_OPTIONS: Known<RunTestOptions> = {
+  env: "optional",
+  attempt: "optional",
+  signal: "optional",
+};
+
 /**
  * Checks what a script gives for one run of a test.
  *
- * @throws {TypeError} if a variable has no text, or the attempt is no number
+ * @throws {TypeError} if an option is misspelt, a variable has no text, or the attempt is no number
  * @throws {RangeError} if the attempt is not a positive whole number
  */
-export function checkRunTest({ env, attempt = 1 }: RunTestOptions): void {
+export function checkRunTest(options: RunTestOptions): void {
+  checkOptions("runTest()", options, RUN_TEST_OPTIONS);
+  const { env, attempt = 1 } = options;
   checkVariables("runTest()", env);
   checkCounts({ attempt });
 }

@@ -608,6 +608,14 @@ Deno.test("what is given has to be of the right kind", async () => {
       'Cannot use a string as "stdin" of a command: "null" or "piped" would be right',
     ],
     [
+      () => start(here, ["true"], { stdout: "pipe" as Wrong }),
+      'Cannot use a string as "stdout" of a command: "null" or "piped" would be right',
+    ],
+    [
+      () => start(here, ["true"], { stderr: null as Wrong }),
+      'Cannot use null as "stderr" of a command: "null" or "piped" or "stdout" would be right',
+    ],
+    [
       () => discover("/no/such", { libraries: { existTimeout: 1 } as Wrong }),
       'Cannot use "existTimeout" as an option of "libraries" of discover(): "existsTimeout" would be right',
     ],
@@ -645,6 +653,14 @@ Deno.test("what is given has to be of the right kind", async () => {
         'Cannot use a string as "attempt": a positive whole number would be right',
       ] as [() => unknown, string]
     ),
+    [
+      () => command(["true"]).runTest("/a", "/no/such", null as Wrong),
+      "Cannot use null as the options of runTest(): an object would be right",
+    ],
+    [
+      () => command(["true"]).runTest("/a", "/no/such", { atempt: 2 } as Wrong),
+      'Cannot use "atempt" as an option of runTest(): "attempt" would be right',
+    ],
     ...[
       (options: Wrong) => new PodmanConnection({ container: "x", ...options }),
       (options: Wrong) => new KubernetesConnection({ pod: "x", ...options }),

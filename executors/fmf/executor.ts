@@ -181,7 +181,7 @@ export class FmfExecutor implements Executor {
    * @throws {BadControlError} if it broke the rules of the control channel
    * @throws {ConnectionError} if the link broke before it began
    * @throws {TypeError} if there is no such test, another one runs, the executor
-   * is not started, or a variable of `env` is not a string
+   * is not started, a variable of `env` is not a string, or an option is misspelt
    * @throws {RangeError} if `attempt` is not a positive whole number
    * @throws {Deno.errors.AlreadyExists} if there are artifacts already
    * @throws {Deno.errors.NotFound} if there is no such directory
