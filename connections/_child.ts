@@ -268,8 +268,9 @@ function checkPlace(name: string, place: unknown, words: string[]): void {
 
 /** The path of a file that can be written to: errors are clearer from here than from a shell. */
 function openable(file: string | URL): string {
-  Deno.openSync(file, { append: true, create: true }).close();
-  return resolve(pathOf(file));
+  const path = resolve(pathOf(file));
+  Deno.openSync(path, { append: true, create: true }).close();
+  return path;
 }
 
 /** The error to throw for one of the system. */

@@ -253,6 +253,17 @@ Deno.test("a grace that is no time, and an input that is none, are refused", asy
   );
 });
 
+Deno.test("what is no path of a file for output makes no file", async () => {
+  for (const append of [undefined, 3]) {
+    thrown(
+      () => start(here, ["true"], { stdout: { append: append as never } }),
+      TypeError,
+      `Cannot use ${append} as a path`,
+    );
+    equal(await exists(`${append}`), false);
+  }
+});
+
 Deno.test("a signal that is aborted already starts nothing", async () => {
   await using directory = await scratch();
   const file = `${directory.path}/made`;
