@@ -75,8 +75,14 @@ export async function* readResultBatches(
   let results: Result[] = [];
   let count: number | null = fill(file, firstBlock);
   if (count < BLOCK) {
-    parseLines(firstBlock.subarray(0, count), path, line, results);
-    if (results.length > 0) yield results;
+    const end = firstBlock.subarray(0, count).lastIndexOf(10) + 1;
+    try {
+      line = parseLines(firstBlock.subarray(0, end), path, line, results);
+      // whoever wrote it may have been killed
+      parseLines(firstBlock.subarray(end, count), path, line, results);
+    } finally {
+      if (results.length > 0) yield results;
+    }
     return;
   }
   let buffer = firstBlock.slice();

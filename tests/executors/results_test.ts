@@ -220,6 +220,23 @@ Deno.test("ArtifactsWriter.open() touches nothing if there are artifacts already
   );
 });
 
+Deno.test("readArtifacts() gives what is before a last line that was cut off", async () => {
+  const bytes = new TextEncoder().encode(
+    '{"name":"a"}\n{"name":"b"}\n{"name":"é"}',
+  );
+  for (const cut of [1, 3]) { // behind a character, and inside of it
+    await using directory = await artifacts(bytes.slice(0, -cut));
+    const names: unknown[] = [];
+    const reading = async () => {
+      for await (const { name } of readArtifacts(directory.path)) {
+        names.push(name);
+      }
+    };
+    await rejected(reading(), BadResultsError, "line 3 is not");
+    deepStrictEqual(names, ["a", "b"]);
+  }
+});
+
 Deno.test("ArtifactsWriter.pathFor() makes the directories of a file and refuses to leave them", async () => {
   await using directory = await artifacts();
   using writer = ArtifactsWriter.open(directory.path);
