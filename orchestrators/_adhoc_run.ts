@@ -96,7 +96,8 @@ class AdHocRun {
   readonly #ingesting = new Map<string, Promise<void>>();
   /** How many tasks are under way that will post what came of them. */
   #tasks = 0;
-  #idle: (() => void) | undefined;
+  /** Is called when the last of them has ended. */
+  #allEnded = () => {};
   #journal?: Journal;
   #stall?: Disposable;
 
@@ -238,7 +239,7 @@ class AdHocRun {
   }
 
   #taskEnded = () => {
-    if (--this.#tasks === 0) this.#idle?.();
+    if (--this.#tasks === 0) this.#allEnded();
   };
 
   #taskFailed = (error: unknown) => {
@@ -253,7 +254,7 @@ class AdHocRun {
 
   async #tasksEnded(): Promise<void> {
     if (this.#tasks === 0) return;
-    await new Promise<void>((resolve) => this.#idle = resolve);
+    await new Promise<void>((resolve) => this.#allEnded = resolve);
   }
 
   #do(action: Action): void {
@@ -402,23 +403,26 @@ class AdHocRun {
     this.#journal?.ended({ outcome, attributes, rerun: earlier });
     const history = this.#history.get(test);
     const before = this.#ingesting.get(test);
+    let letNext: (() => void) | undefined; // attempts are stored in their order
     if (earlier) {
       this.#ledger.again(outcome);
       this.#history.set(test, [...history ?? [], asEarlier(outcome)]);
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#ingesting.set(test, promise);
+      letNext = resolve;
     } else {
       this.#ledger.ended(outcome);
       this.#history.delete(test);
       this.#ingesting.delete(test);
     }
-    const stored = earlier ? Promise.withResolvers<void>() : undefined;
-    if (stored) this.#ingesting.set(test, stored.promise);
     const ended = () => {
-      stored?.resolve();
+      letNext?.();
       this.#post({ type: "ingest-ended" });
       this.#taskEnded();
     };
-    const { aggregator: final, earlier: others } = this.#settings;
-    const aggregator = earlier ? others : final;
+    const aggregator = earlier
+      ? this.#settings.earlier
+      : this.#settings.aggregator;
     const store = () => {
       if (!aggregator) return this.#remove(artifacts, ended);
       this.#store({
