@@ -169,6 +169,8 @@ export class TimeLimit {
   readonly #open = new Set<Open>();
   /** Whether those that began in this turn will have timers. */
   #timing = false;
+  /** How long work may take when all are to end soon; no time, once some of it has taken all of that. */
+  #lastGrace = LAST_GRACE;
 
   constructor(options: LimitOptions) {
     this.#options = options;
@@ -212,10 +214,10 @@ export class TimeLimit {
 
   #hurry(open: Open): void {
     const why = "it was not waited for, since the run was to end at once";
-    open.last = this.#options.environment.after(
-      LAST_GRACE,
-      () => this.#giveUp(open, why),
-    );
+    open.last = this.#options.environment.after(this.#lastGrace, () => {
+      this.#lastGrace = 0;
+      this.#giveUp(open, why);
+    });
   }
 
   #giveUp(open: Open, why: string): void {

@@ -1,15 +1,20 @@
 /** What is waited for, and for how long: on a fake clock, where only exact times will do. */
 import { deepStrictEqual as equal, rejects } from "node:assert/strict";
 import { Semaphore } from "@std/async/unstable-semaphore";
-import { environment } from "../../orchestrators/_environment.ts";
+import {
+  type Environment,
+  environment,
+} from "../../orchestrators/_environment.ts";
 import { Gate } from "../../orchestrators/_gate.ts";
 import { Turns } from "../../orchestrators/_turns.ts";
-import { acquire, untilEnd } from "../../orchestrators/_waiting.ts";
+import { acquire, TimeLimit, untilEnd } from "../../orchestrators/_waiting.ts";
 import type { RunEvent } from "../../orchestrators/orchestrator.ts";
+import { incomplete } from "./_incomplete.ts";
 import { FakeClock } from "./simulation/clock.ts";
 import { broken } from "./simulation/invariants.ts";
 import type { Scenario, ScenarioRemote } from "./simulation/scenario.ts";
-import { simulate, type Simulation } from "./simulation/simulate.ts";
+import { simulate, type Simulation, start } from "./simulation/simulate.ts";
+import { World } from "./simulation/world.ts";
 
 /** A run of one test that takes 100 on the first system, or less on the next. */
 function scenario(
@@ -300,12 +305,69 @@ Deno.test("a turn of the event loop is long after 10 ms, or when the clock was s
   }
 });
 
+/** What a run takes from outside, with the time of a clock. */
+function environmentOf(clock: FakeClock): Environment {
+  return {
+    ...environment,
+    now: () => clock.now(),
+    after: (ms, call) => clock.after(ms, call),
+    pause: () => clock.pause(),
+  };
+}
+
+Deno.test("work that takes too long is given up in time, whatever else begins and ends meanwhile", async () => {
+  const clock = new FakeClock();
+  const environment = environmentOf(clock);
+  const turns = new Turns(environment);
+  const limit = new TimeLimit({ environment, turns, ms: 100 });
+  let givenUpAt = 0;
+  const stuck = limit.wait("Cannot store", new Promise(() => {}))
+    .catch(() => givenUpAt = clock.now());
+  const others = (async () => {
+    for (let n = 0; n < 20; n++) await limit.wait("Cannot", clock.sleep(10));
+  })();
+  equal(await clock.run(Promise.all([stuck, others]), 100), true);
+  equal([givenUpAt, clock.now(), clock.armed], [100, 200, false]);
+});
+
+Deno.test("who insists waits for results only as long as storing takes less than a second, and for releases", async () => {
+  const tests = Array.from({ length: 50 }, (_, index) => ({
+    name: `/${index}`,
+    runs: [{ ms: 0, exit: 0 }],
+  }));
+  for (const ingestMs of [900, Infinity]) {
+    const given = scenario({
+      tests,
+      then: { releaseMs: 2_000 },
+      aggregator: { ingestMs },
+    });
+    const world = new World(given);
+    const { clock } = world;
+    const [abort, insist] = [new AbortController(), new AbortController()];
+    const run = start(given, world, new Map(), abort.signal);
+    const reason = new Error("enough");
+    clock.after(
+      100,
+      () => abort.abort(Object.assign(reason, { insisted: insist.signal })),
+    );
+    clock.after(200, () => insist.abort());
+    const ended = incomplete(run);
+    equal(await clock.run(ended, 1_000), true);
+    const { summary: { ingested, ingestErrors, releaseErrors } } = await ended;
+    equal(
+      [clock.now(), ingested.size, ingestErrors.length, releaseErrors.length],
+      ingestMs === 900 ? [13 * 900, 50, 0, 0] : [2_000, 0, 50, 0],
+    );
+    equal(clock.armed, false);
+  }
+});
+
 Deno.test("what was given up is not cut once more when somebody insists after that", async () => {
   const clock = new FakeClock();
   const [abort, insist] = [new AbortController(), new AbortController()];
   let cuts = 0;
   const waiting = untilEnd(new Promise(() => {}), {
-    environment: { ...environment, after: (ms, call) => clock.after(ms, call) },
+    environment: environmentOf(clock),
     signal: abort.signal,
     grace: 20,
     insisted: insist.signal,
