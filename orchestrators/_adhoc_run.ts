@@ -342,7 +342,7 @@ class AdHocRun {
       signal.throwIfAborted(); // it may be told to end after it got the permit
       began = this.#environment.now();
       await this.#steps.setUp(system, signal);
-      await this.#postInTime({ type: "set-up", system });
+      this.#post({ type: "set-up", system });
     } catch (thrown) {
       const error = asError(thrown);
       if (error instanceof RefusedError) this.#post({ type: "refused", error });

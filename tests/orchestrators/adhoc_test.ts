@@ -18,7 +18,6 @@ import type {
   RunSummary,
 } from "../../orchestrators/orchestrator.ts";
 import { reruns } from "../../orchestrators/policies.ts";
-import { ProvisionError } from "../../provisioners/provisioner.ts";
 import { withDirectory } from "../_directory.ts";
 import { incomplete } from "./_incomplete.ts";
 import {
@@ -297,6 +296,19 @@ Deno.test("an abort ends a run with the reason as its cause", async () => {
   equal(error.summary.notRun, ["/b", "/c"]);
 });
 
+Deno.test("a test that aborts its run while it begins, and does not end, is given up", async () => {
+  const abort = new AbortController();
+  const run = new AdHocOrchestrator(options({
+    cancelGrace: 1,
+    work: () => {
+      abort.abort();
+      return new Promise(() => {});
+    },
+  })).run(abort);
+  const { kind, summary } = await incomplete(run);
+  equal([kind, summary.notRun], ["Aborted", ["/a", "/b", "/c"]]);
+});
+
 Deno.test("a signal that is aborted already keeps a run from beginning", async () => {
   const pool = new PretendedPool();
   const signal = AbortSignal.abort("no");
@@ -354,22 +366,25 @@ Deno.test("timers and signals get their turn while systems come at once", async 
   ok(begun < tests.length, `${begun} tests began before that`);
 });
 
-Deno.test("timers and signals get their turn while systems fail to come at once", async () => {
-  const pool = new PretendedPool();
-  let failures = 0;
-  pool.getRemote = () => {
-    const fatal = ++failures === 100_000; // else it would go on for ever
-    return Promise.reject(new ProvisionError("try again", { fatal }));
-  };
-  const abort = new AbortController();
-  const timer = setTimeout(() => abort.abort(), 1);
-  const error = await incomplete(
-    new AdHocOrchestrator(
-      options({ provisioners: [pool], maxProvisionFailures: Infinity }),
-    ).run(abort),
-  );
-  clearTimeout(timer);
-  equal(error.kind, "Aborted");
+Deno.test("timers and signals get their turn while systems fail to come, or to be set up, at once", async () => {
+  const empty = new PretendedPool();
+  empty.getRemote = () => Promise.reject(new Error("quota exceeded"));
+  const failing: Partial<AdHocOptions>[] = [
+    { provisioners: [empty], maxProvisionFailures: 100_000 },
+    {
+      executor: () => {
+        throw new Error("no such suite");
+      },
+      maxFailedSetups: 100_000,
+    },
+  ];
+  for (const given of failing) {
+    const abort = new AbortController();
+    const timer = setTimeout(() => abort.abort(), 1);
+    const run = new AdHocOrchestrator(options(given)).run(abort);
+    equal((await incomplete(run)).kind, "Aborted");
+    clearTimeout(timer);
+  }
 });
 
 Deno.test("tests get directories of their own for artifacts: new, empty, private, removed at the end", async () => {
