@@ -296,17 +296,22 @@ Deno.test("an abort ends a run with the reason as its cause", async () => {
   equal(error.summary.notRun, ["/b", "/c"]);
 });
 
-Deno.test("a test that aborts its run while it begins, and does not end, is given up", async () => {
-  const abort = new AbortController();
-  const run = new AdHocOrchestrator(options({
-    cancelGrace: 1,
-    work: () => {
+Deno.test("a setup or test that aborts its run while it begins, and does not end, is given up", async () => {
+  for (const kind of ["start", "runTest"]) {
+    const abort = new AbortController();
+    const hang = () => {
       abort.abort();
-      return new Promise(() => {});
-    },
-  })).run(abort);
-  const { kind, summary } = await incomplete(run);
-  equal([kind, summary.notRun], ["Aborted", ["/a", "/b", "/c"]]);
+      return new Promise<never>(() => {});
+    };
+    const run = new AdHocOrchestrator(options({
+      cancelGrace: 1,
+      setupTimeout: 50, // a timer would hold a test that fails
+      executor: (remote) =>
+        Object.assign(new PretendedExecutor(remote), { [kind]: hang }),
+    })).run(abort);
+    const error = await incomplete(run);
+    equal([error.kind, error.summary.notRun.length], ["Aborted", 3]);
+  }
 });
 
 Deno.test("a signal that is aborted already keeps a run from beginning", async () => {
