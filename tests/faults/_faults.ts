@@ -187,9 +187,10 @@ export class FaultyRemote implements Remote {
   constructor(inner: Remote, plan: FaultPlan, vanishes: boolean) {
     this.inner = inner;
     this.#plan = plan;
-    this.lost = vanishes
-      ? plan.slowDown().then(() => new InjectedError(`${inner.id} vanished`))
-      : inner.lost;
+    const early = () =>
+      plan.slowDown().then(() => new InjectedError(`${inner.id} vanished`));
+    // it may really vanish before that
+    this.lost = vanishes ? Promise.race([inner.lost, early()]) : inner.lost;
   }
 
   get id(): string {
