@@ -192,7 +192,7 @@ export class CommandExecutor implements Executor {
   /**
    * Runs the command of a test; resolves with its exit code.
    *
-   * Needs `--allow-read` and `--allow-write` for the directory of artifacts, and
+   * Needs `--allow-write` for the directory of artifacts, and
    * `--allow-run` as the connection does.
    *
    * @throws {TypeError} if there is no such test, another one runs, a variable
