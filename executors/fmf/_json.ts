@@ -34,7 +34,7 @@ export function parseJson(json: Uint8Array | string): unknown {
   return value;
 }
 
-/** The same text, which is not kept as a part of a longer one. */
+/** The same text, which is not kept as a part of a longer one: what is made of it may hold pieces of its source. */
 function alone(text: string): string {
   return decoder.decode(encoder.encode(text));
 }

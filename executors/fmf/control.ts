@@ -74,6 +74,7 @@ export class ControlParser {
   #fileDone = 0;
   /** The rest of the piece as text, where results follow each other. */
   readonly #tail = new Tail();
+  /** Whether bytes of files came between; also before the first result, which may be the only one. */
   #hadFiles = true;
 
   #started: boolean;
