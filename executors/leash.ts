@@ -19,20 +19,21 @@ export const LEASH_GRACE = 7000;
 export const LEASH = `exec 7<&0 </dev/null
 atex_pid="" atex_group=""
 { read -r atex_pid _ _ _ atex_group _ </proc/self/stat; } 2>/dev/null
-[ "$atex_pid" = $$ ] && [ "$atex_group" -gt 1 ] || atex_group=$$
+[ "$atex_pid" = $$ ] || atex_group=$(ps -o pgid= -p $$ 2>/dev/null)
+[ "$((atex_group))" -gt 1 ] || atex_group=$$
 ( exec <&7 7<&- >/dev/null 2>&1
   trap '' HUP INT TERM
   line=
   while [ "$line" != stop ] && read -r line; do :; done
   [ "$line" = stop ] || kill -0 $$ || exit
-  kill -TERM -"$atex_group" || kill -TERM $$
+  kill -TERM -"$((atex_group))" || kill -TERM $$
   round=0
   while kill -0 $$ && [ $round -lt ${PATIENCE}0 ]; do
     sleep 0.1 || sleep 1
     round=$((round + 1))
   done
   [ "$line" = stop ] || kill -0 $$ || exit
-  kill -KILL -"$atex_group" || kill -KILL $$
+  kill -KILL -"$((atex_group))" || kill -KILL $$
 ) &
 exec 7<&-
 exec "$@"`;
