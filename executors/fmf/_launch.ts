@@ -124,9 +124,10 @@ export class Launch {
       return;
     }
     const rest = setup!.take(bytes);
-    if (!rest || this.#stopped) return;
+    if (!rest) return;
+    // that the test began counts, and what it printed, also if it was told to end meanwhile
     this.channel = open();
-    await this.channel.feed(rest);
+    if (!this.#stopped) await this.channel.feed(rest);
   }
 
   /** Whoever holds the channel when test or command are over has that much time. */

@@ -483,6 +483,16 @@ Deno.test("a test that is cancelled before it runs does not run", async () => {
   assertInfra(outcome, "TestAbortedError(cancel requested)", null);
 });
 
+Deno.test("what a test printed is kept, also if it began without our knowledge when it was cancelled", async () => {
+  const late =
+    "echo said >&2; while [[ $line != stop ]] && read -r line; do :; done; begin; exit 143";
+  const outcome = await runScripted({ launches: [late] }, (_, abort) => {
+    setTimeout(() => abort.abort(), 700);
+  });
+  assertAborted(outcome, "cancelled", "cancel requested");
+  assert.deepEqual(outcome.files, { "output.txt": "said\n" });
+});
+
 Deno.test("a test moves its duration", async (t) => {
   for (
     const [what, script, inTime] of [
