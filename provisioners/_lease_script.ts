@@ -47,11 +47,18 @@ take() {
   fi
   if [ ! -r "$file" ]; then say "error the lock file \\"$file\\" on it cannot be made or read"; return; fi
   exec 9<"$file"
-  if ! flock -n 9; then
-    exec 9<&-
-    say "taken $(holder)"
-    return
-  fi
+  round=0
+  while ! flock -n 9; do
+    found=$(holder)
+    # Without a holder, somebody has just got it and is about to tell, gives it back, or only looks.
+    if [ -n "$found" ] || [ $round -ge 5 ]; then
+      exec 9<&-
+      say "taken $found"
+      return
+    fi
+    round=$((round + 1))
+    sleep 0.2 || sleep 1
+  done
   found=$(holder)
   # shellcheck disable=SC3013 # all have it
   if [ ! "$file" -ef /proc/self/fd/9 ] || kept "$found"; then

@@ -104,3 +104,36 @@ Deno.test("LEASE_SCRIPT leaves no holder behind who was gone before it could be 
     await Deno.remove(directory, { recursive: true });
   }
 });
+
+for (
+  const [what, holds, answers] of [
+    [
+      "who has just got it",
+      'flock "$f" sh -c \'sleep 0.5; echo "{who}" >"$0"; sleep 3\' "$f"',
+      ["taken {who}"],
+    ],
+    ["who only looks at it", 'flock -s "$f" sleep 0.5', ["locked"]],
+    ["who does not tell", 'flock "$f" sleep 3', ["taken "]],
+  ] as const
+) {
+  Deno.test(`LEASE_SCRIPT waits a moment for ${what}`, async () => {
+    const directory = await Deno.makeTempDir({ prefix: "atex-test-" });
+    try {
+      const script = `
+f=$2; : >"$f"
+${holds} & holder=$!
+while flock -n "$f" true; do sleep 0.02; done
+echo 'take "run":"r"}' | sh -c "$1" sh "$f" id 600
+kill $holder`;
+      const { stdout } = await new Deno.Command("sh", {
+        args: ["-c", script, "sh", LEASE_SCRIPT, `${directory}/lock`],
+        stdin: "null",
+        stderr: "null",
+      }).output();
+      const said = new TextDecoder().decode(stdout);
+      assert.deepEqual(said.split("\n").slice(0, -1), answers);
+    } finally {
+      await Deno.remove(directory, { recursive: true });
+    }
+  });
+}
