@@ -155,12 +155,7 @@ export function checkMilliseconds(
     : "a positive number of milliseconds";
   for (const [name, ms] of Object.entries(times)) {
     if (typeof ms === "number" && (ms > 0 || orZero && ms === 0)) continue;
-    const message = `Cannot use ${
-      told(ms)
-    } as "${name}": ${right} would be right`;
-    throw typeof ms === "number"
-      ? new RangeError(message)
-      : new TypeError(message);
+    throw wrongNumber(name, ms, right);
   }
 }
 
@@ -178,13 +173,17 @@ export function checkCounts(
   for (const [name, count] of Object.entries(counts)) {
     if (Number.isInteger(count) && count > 0) continue;
     if (orInfinity && count === Infinity) continue;
-    const message = `Cannot use ${
-      told(count)
-    } as "${name}": ${right} would be right`;
-    throw typeof count === "number"
-      ? new RangeError(message)
-      : new TypeError(message);
+    throw wrongNumber(name, count, right);
   }
+}
+
+function wrongNumber(name: string, value: unknown, right: string): Error {
+  const message = `Cannot use ${
+    told(value)
+  } as "${name}": ${right} would be right`;
+  return typeof value === "number"
+    ? new RangeError(message)
+    : new TypeError(message);
 }
 
 /**
