@@ -11,6 +11,7 @@ import {
   Reporter,
   type ReporterOptions,
 } from "../../../executors/fmf/reporter.ts";
+import { CountedWrites } from "./_counted_writes.ts";
 import { bytesOf, result } from "./_messages.ts";
 import { play, Run } from "./_reported.ts";
 import { splits, stream } from "./_streams.ts";
@@ -192,29 +193,10 @@ Deno.test("Reporter stores large files as they come", async () => {
   }]);
 });
 
-/** Counts what is written in the background. */
-class BackgroundWrites implements Disposable {
-  count = 0;
-  readonly #write = Deno.FsFile.prototype.write;
-
-  constructor() {
-    // deno-lint-ignore no-this-alias -- in the function, it is the file
-    const counter = this;
-    Deno.FsFile.prototype.write = function (bytes) {
-      counter.count++;
-      return counter.#write.call(this, bytes);
-    };
-  }
-
-  [Symbol.dispose](): void {
-    Deno.FsFile.prototype.write = this.#write;
-  }
-}
-
 Deno.test("Reporter lets others go on while a slow disk takes a large file", async () => {
   let time = 0;
   await using run = new Run({ now: () => time += 6 });
-  using writes = new BackgroundWrites();
+  using writes = new CountedWrites("write");
   const large = { name: "big", length: 2 ** 21 };
   await run.feed(result({ files: [large] }), "a".repeat(2 ** 20));
   await run.feed(
@@ -224,7 +206,7 @@ Deno.test("Reporter lets others go on while a slow disk takes a large file", asy
     result({ name: "c", files: [large] }),
     "c".repeat(2 ** 21),
   );
-  strictEqual(writes.count, 2);
+  strictEqual(writes.calls, 2);
   strictEqual(run.files().big, "a".repeat(2 ** 20) + "b".repeat(2 ** 20));
   deepStrictEqual(
     (await run.results()).map((result) => (result as { name?: string }).name),
@@ -260,21 +242,21 @@ Deno.test("Reporter tries again whether a slow disk has become fast", async () =
   const length = 2 ** 21;
   const block = new Uint8Array(1024);
   await run.feed(result({ files: [{ name: "big", length }] }));
-  using writes = new BackgroundWrites();
+  using writes = new CountedWrites("write");
   await run.channel.feed(block);
   step = 0;
   for (let n = 0; n < 300; n++) await run.channel.feed(block);
-  strictEqual(writes.count, 256);
+  strictEqual(writes.calls, 256);
 });
 
 Deno.test("Reporter writes a large file at once where the disk is fast", async () => {
   await using run = new Run({ now: () => 0 });
-  using writes = new BackgroundWrites();
+  using writes = new CountedWrites("write");
   await run.feed(
     result({ name: "b", files: [{ name: "big", length: 2 ** 21 }] }),
     "x".repeat(2 ** 21),
   );
-  strictEqual(writes.count, 0);
+  strictEqual(writes.calls, 0);
 });
 
 Deno.test("Reporter appends where two names share a place", async () => {

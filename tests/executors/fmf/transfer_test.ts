@@ -3,32 +3,13 @@ import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { withDirectory } from "../../_directory.ts";
 import { onSmallDisk, smallDiskAvailable } from "../../_small_disk.ts";
 import { TestAbortedError } from "../../../executors/executor.ts";
+import { CountedWrites } from "./_counted_writes.ts";
 import { runScripted } from "./_scripted.ts";
 
 /** What `seq LAST` prints: more than 32 MiB. */
 const LAST = 4_400_000;
 const LENGTH = 34_088_896;
 const json = JSON.stringify({ files: [{ name: "f", length: LENGTH }] });
-
-/** Counts the bytes that this program writes. */
-class Written implements Disposable {
-  bytes = 0;
-  readonly #write = Deno.FsFile.prototype.writeSync;
-
-  constructor() {
-    // deno-lint-ignore no-this-alias -- in the function, it is the file
-    const counter = this;
-    Deno.FsFile.prototype.writeSync = function (bytes) {
-      const written = counter.#write.call(this, bytes);
-      counter.bytes += written;
-      return written;
-    };
-  }
-
-  [Symbol.dispose](): void {
-    Deno.FsFile.prototype.writeSync = this.#write;
-  }
-}
 
 /** How many programs copy for us. */
 function copying(): number {
@@ -64,7 +45,7 @@ for (
       `report '{"name":"after"}'`,
       "finish 0",
     ].map((command) => `${command} >&${fd}`).join("; ");
-    using written = new Written();
+    using written = new CountedWrites("writeSync");
     const { error, results, files } = await runScripted({
       launches: [move + script],
     });
